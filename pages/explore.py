@@ -1,0 +1,91 @@
+"""Explore: one picture, one model, one method, one noise; everything follows the severity."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import streamlit as st
+
+from camlab import markup
+from camlab.errors import CamLabError
+from camlab.render import VIEWS
+from camlab.scene import Scene, Shown, engine_for
+from camlab.state import SCOPES, ExploreState
+from camlab.sweep import Sweep
+from pages.parts import controls, finder, measures, panels, session, takeaway
+from pages.parts.text import plain
+
+
+def sweep_for(scene: Scene) -> Sweep:
+    """The background draws that belong to the scene: the running ones, or new ones where a choice changed."""
+    state = scene.state
+    block = dataclasses.replace(
+        ExploreState(), **{f: getattr(state, f) for f in DECIDING}, seed=state.seeds[0]
+    )
+    sweep: Sweep | None = st.session_state.get("sweep")
+    if sweep is None or st.session_state.get("sweep.block") != block:
+        if sweep is not None:
+            sweep.job.cancel()
+        sweep = Sweep(scene, state.severity)
+        st.session_state.update({"sweep": sweep, "sweep.block": block})
+        session.worker().submit(sweep.job)
+    elif sweep.wants(state.severity):
+        session.worker().submit(sweep.resume())
+    return sweep
+
+
+# What decides the values of the draws; the rest of the state only decides which of them are shown, and how.
+DECIDING = tuple(
+    f.name
+    for f in dataclasses.fields(ExploreState)
+    if f.name not in ("severity", "seed", "view", "opacity", "colormap", "scope")
+)
+
+
+def show(state: ExploreState) -> None:
+    """The page for one state."""
+    engine = engine_for(state.model)
+    picture = session.picture(state.image)
+    with session.worker().foreground():
+        scene = Scene(engine, picture, state)
+        shown: Shown = scene.shown(state.severity, state.shown_seed)
+    panels.headline(scene, shown)
+    st.segmented_control(
+        "Show", list(VIEWS), format_func=lambda n: VIEWS[n].title, key=session.key("view"), required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    panels.panels(scene, shown, picture)
+    sweep = sweep_for(scene)
+    sweep.add(shown.row)
+    sweep.focus = state.severity
+    panels.coinciding(scene)
+    panels.what_moved(scene, shown, sweep.floors)
+    st.subheader("How robust is this map?", anchor=False)
+    st.segmented_control(
+        "Scope", list(SCOPES), format_func=lambda n: SCOPES[n], key=session.key("scope"), required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    measures.measures(scene, sweep)
+    finder.finder(scene)
+    takeaway.similarity_table(shown)
+    takeaway.downloads(scene, shown, sweep)
+    origin = "from cache" if shown.cached else "computed"
+    device = f"{scene.classifier.device}".upper()
+    parts = [device, scene.classifier.title, f"layer {scene.layer}", origin, f"{shown.milliseconds:.0f} ms"]
+    st.html(markup.status(parts))
+
+
+def main() -> None:
+    """Take over the link, draw the controls, show what they say; errors leave the last good state in place."""
+    st.html('<h1 class="cl-page">Does the explanation survive the noise?</h1>')
+    try:
+        session.adopt_link()
+        state, _ = controls.sidebar()
+        for notice in session.notices():
+            st.warning(plain(notice), icon=":material/info:")
+        show(state)
+    except CamLabError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+
+
+main()

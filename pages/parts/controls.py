@@ -1,0 +1,301 @@
+"""The sidebar of the Explore page: every choice, grouped, with help."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from camlab.cams import CAMS
+from camlab.errors import CamLabError
+from camlab.images import IMAGE_SETS, Picture, picture_from_bytes
+from camlab.metrics import SEGMENTATIONS, SIMILARITIES
+from camlab.models import MODELS, Classifier, load_classifier, short_name
+from camlab.noise import NOISES
+from camlab.render import COLOUR_MAPS
+from camlab.state import CLASS_RULES, MAX_DRAWS, MAX_SEED, SEVERITY_STEP, ExploreState
+from pages.parts import session
+from pages.parts.text import plain
+
+UPLOAD_SET = "upload"
+UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
+
+
+def sidebar() -> tuple[ExploreState, Classifier]:
+    """Draw every control and return the state they show, with its model. Raises MissingWeights."""
+    with st.sidebar:
+        st.subheader("Model", anchor=False)
+        classifier = _model()
+        st.subheader("Picture", anchor=False)
+        _picture()
+        st.subheader("Explanation", anchor=False)
+        _method(classifier)
+        st.subheader("Noise", anchor=False)
+        _noise()
+        with st.expander("Advanced", icon=":material/tune:"):
+            parameters = _advanced(classifier)
+        return session.read_widgets(parameters, classifier.default_layer), classifier
+
+
+def _model() -> Classifier:
+    name = st.selectbox(
+        "Model",
+        list(MODELS),
+        format_func=lambda n: MODELS[n].title,
+        key=session.key("model"),
+        on_change=_model_changed,
+        label_visibility="collapsed",
+        help="The image classifier whose explanations are tested. All listed models run without a network.",
+    )
+    row = MODELS[name]
+    st.caption(
+        f"{row.parameters / 1e6:.1f} M parameters · {row.input_size[1]}×{row.input_size[0]} px · ImageNet-1k"
+    )
+    return load_classifier(name)
+
+
+def _model_changed() -> None:
+    session.put(session.with_fields(model=st.session_state[session.key("model")]))
+
+
+def _sets() -> list[str]:
+    return [*IMAGE_SETS, *([UPLOAD_SET] if session.uploads() else [])]
+
+
+def _pictures(image_set: str) -> dict[str, Picture]:
+    if image_set == UPLOAD_SET:
+        return session.uploads()
+    return {p.id: p for p in IMAGE_SETS[image_set].pictures}
+
+
+def _set_changed() -> None:
+    st.session_state[session.key("image")] = next(iter(_pictures(st.session_state[session.key("image_set")])))
+
+
+def _picture() -> None:
+    image_set = st.selectbox(
+        "Image set",
+        _sets(),
+        format_func=lambda n: "Your pictures" if n == UPLOAD_SET else IMAGE_SETS[n].title,
+        key=session.key("image_set"),
+        on_change=_set_changed,
+        help="Built-in sets are openly licensed; author and licence stand under the picture. "
+        "Composites carry exact object masks.",
+    )
+    pictures = _pictures(image_set)
+    st.selectbox(
+        "Picture",
+        list(pictures),
+        format_func=lambda n: pictures[n].title if n in pictures else str(n),
+        key=session.key("image"),
+        help="Type to search, or open the gallery to choose by eye.",
+    )
+    if st.button("Open the gallery", icon=":material/photo_library:", width="stretch"):
+        _gallery(image_set)
+    _upload()
+
+
+@st.dialog("Choose a picture", width="large")
+def _gallery(image_set: str) -> None:
+    sets = _sets()
+    chosen = st.segmented_control(
+        "Image set",
+        sets,
+        default=image_set,
+        required=True,
+        format_func=lambda n: "Your pictures" if n == UPLOAD_SET else IMAGE_SETS[n].title,
+        label_visibility="collapsed",
+    )
+    if chosen != UPLOAD_SET:
+        st.caption(IMAGE_SETS[chosen or image_set].summary)
+    pictures = list(_pictures(chosen or image_set).values())
+    current = st.session_state[session.key("image")]
+    for start in range(0, len(pictures), 5):
+        for column, picture in zip(st.columns(5), pictures[start : start + 5], strict=False):
+            column.image(_thumbnail(picture), width="stretch", alt=f"Thumbnail of {picture.title}")
+            kind: Literal["primary", "secondary"] = "primary" if picture.id == current else "secondary"
+            if column.button(plain(picture.title), key=f"gallery.{picture.id}", type=kind, width="stretch"):
+                session.ask_for(session.with_fields(image=picture.id))
+                st.rerun()
+
+
+@st.cache_data(max_entries=400, show_spinner=False, hash_funcs={Picture: lambda p: p.id})
+def _thumbnail(picture: Picture) -> NDArray[np.uint8]:
+    return np.asarray(picture.thumbnail(128))
+
+
+def _upload() -> None:
+    st.file_uploader(
+        "Upload your own",
+        type=UPLOAD_TYPES,
+        key="upload_file",
+        on_change=_take_upload,
+        help="JPEG, PNG, WebP, BMP or TIFF, up to 30 MB and 50 megapixels. The picture stays on this computer.",
+    )
+    if error := st.session_state.get("upload_error"):
+        st.error(plain(error), icon=":material/error:")
+
+
+def _take_upload() -> None:
+    file = st.session_state["upload_file"]
+    st.session_state["upload_error"] = None
+    if file is None:
+        return
+    try:
+        picture = picture_from_bytes(file.getvalue(), file.name)
+    except CamLabError as problem:
+        st.session_state["upload_error"] = str(problem)
+        return
+    session.uploads()[picture.id] = picture
+    session.put(session.with_fields(image=picture.id))
+
+
+def _method(classifier: Classifier) -> None:
+    name = st.selectbox(
+        "CAM method",
+        list(CAMS),
+        format_func=lambda n: CAMS[n].title,
+        key=session.key("method"),
+        help="How the heat map is computed. Methods that coincide on the target layer are named below the pictures.",
+    )
+    st.caption(f"{CAMS[name].summary} ({CAMS[name].source})")
+    if CAMS[name].cost == "full":
+        st.caption(
+            ":material/hourglass: One network pass for every channel: expect seconds for each picture."
+        )
+
+
+def _noise() -> None:
+    name = st.selectbox(
+        "Noise type",
+        sorted(
+            NOISES,
+            key=lambda n: list(dict.fromkeys(v.family for v in NOISES.values())).index(NOISES[n].family),
+        ),
+        format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}",
+        key=session.key("noise"),
+        help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.",
+    )
+    noise = NOISES[name]
+    st.caption(noise.summary)
+    st.slider(
+        "Severity",
+        0.0,
+        5.0,
+        step=SEVERITY_STEP,
+        key=session.key("severity"),
+        help="0 is the untouched picture; 1 to 5 are ImageNet-C's levels, with everything between them interpolated. "
+        "The same seed keeps the same noise field while the severity moves.",
+    )
+    still = not noise.stochastic
+    reason = f"{noise.title} has nothing to draw: the same picture always gives the same result, so there is one draw."
+    st.number_input(
+        "Seed",
+        0,
+        MAX_SEED,
+        step=1,
+        key=session.key("seed"),
+        disabled=still,
+        help=reason if still else "Which noise draw is shown.",
+    )
+    st.button(
+        "Reshuffle the noise", icon=":material/shuffle:", on_click=_reshuffle, disabled=still, width="stretch"
+    )
+    st.number_input(
+        "Noise draws",
+        1,
+        MAX_DRAWS,
+        step=1,
+        key=session.key("draws"),
+        disabled=still,
+        help=reason
+        if still
+        else "How many draws the scores rest on: the block of consecutive seeds that holds yours.",
+    )
+    if still:
+        st.caption(f":material/info: {reason}")
+
+
+def _reshuffle() -> None:
+    st.session_state[session.key("seed")] = secrets.randbelow(10_000)
+
+
+def _advanced(classifier: Classifier) -> dict[str, float]:
+    layers = [layer.name for layer in classifier.layers]
+    if st.session_state.get(session.key("layer")) not in layers:
+        st.session_state[session.key("layer")] = classifier.default_layer
+    st.selectbox(
+        "Target layer",
+        layers[::-1],
+        format_func=lambda n: classifier.layer_info(n).title,
+        key=session.key("layer"),
+        help="The layer whose activations make the map. The default is the one that is pooled; the block before it "
+        "keeps the methods apart.",
+    )
+    rule = st.selectbox(
+        "Class rule",
+        list(CLASS_RULES),
+        format_func=lambda n: CLASS_RULES[n],
+        key=session.key("rule"),
+        help="Which class the two maps explain.",
+    )
+    if rule == "fixed":
+        if st.session_state.get(session.key("target")) is None:
+            st.session_state[session.key("target")] = 0
+        st.selectbox(
+            "Class",
+            range(len(classifier.class_names)),
+            format_func=lambda i: f"{short_name(classifier.class_names[i])} ({i})",
+            key=session.key("target"),
+            help="Type to search the model's classes.",
+        )
+    measure = st.selectbox(
+        "Similarity",
+        list(SIMILARITIES),
+        format_func=lambda n: SIMILARITIES[n].title,
+        key=session.key("similarity"),
+        help="How the two maps are compared; C, R and RM are built on it.",
+    )
+    st.caption(SIMILARITIES[measure].summary)
+    st.slider(
+        "RBO persistence p",
+        0.5,
+        0.99,
+        step=0.01,
+        key=session.key("p"),
+        help="How deep RBO looks: at 0.9 the first ten segments carry 86 % of the weight.",
+    )
+    segmentation = st.selectbox(
+        "Segmentation",
+        list(SEGMENTATIONS),
+        format_func=lambda n: SEGMENTATIONS[n].title,
+        key=session.key("segmentation"),
+        help="The superpixels that are ranked by their mean map value.",
+    )
+    st.caption(SEGMENTATIONS[segmentation].summary)
+    parameters = {}
+    for p in SEGMENTATIONS[segmentation].parameters:
+        widget = session.segment_key(segmentation, p.name)
+        st.session_state.setdefault(widget, p.default)
+        parameters[p.name] = float(
+            st.slider(p.title, float(p.low), float(p.high), step=float(p.step), key=widget, help=p.help)
+        )
+    st.slider(
+        "Overlay opacity",
+        0.0,
+        1.0,
+        step=0.05,
+        key=session.key("opacity"),
+        help="How strongly the map covers the picture.",
+    )
+    st.selectbox(
+        "Colour map",
+        list(COLOUR_MAPS),
+        format_func=lambda n: COLOUR_MAPS[n],
+        key=session.key("colormap"),
+        help="All are perceptually even and readable with colour-vision deficiencies.",
+    )
+    return parameters

@@ -1,0 +1,140 @@
+"""Find me a case: start the search, watch it, jump to what it found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from camlab.cases import KINDS, Case, CaseSearch
+from camlab.export import draw_panel, shown_verdict
+from camlab.images import IMAGE_SETS, Picture
+from camlab.noise import NOISES
+from camlab.scene import Scene
+from camlab.words import duration, plural
+from pages.parts import session
+from pages.parts.text import plain
+
+POLL_SECONDS = 1.0
+
+
+def _pictures(scene: Scene, whole_set: bool) -> list[Picture]:
+    if not whole_set:
+        return [scene.picture]
+    if scene.picture.image_set in IMAGE_SETS:
+        return list(IMAGE_SETS[scene.picture.image_set].pictures)
+    return list(session.uploads().values())
+
+
+def _start(scene: Scene) -> None:
+    whole_set = bool(st.session_state.get("finder.whole_set"))
+    search = CaseSearch(scene.engine, _pictures(scene, whole_set), scene.state)
+    st.session_state["finder"] = search
+    session.worker().submit(search.job)
+    st.session_state["rerun"] = True
+
+
+def _stop() -> None:
+    st.session_state["finder"].job.cancel()
+    st.session_state["rerun"] = True
+
+
+def finder(scene: Scene) -> None:
+    """The search's controls and, while it runs, a part of the page that refreshes by itself."""
+    st.subheader("Find me a case", anchor=False)
+    st.caption(
+        "Searches all noise types at severities 1–5 for pairs in which the prediction and the map disagree: "
+        "the prediction was kept but the map broke, or the prediction flipped but the map stayed."
+    )
+    search: CaseSearch | None = st.session_state.get("finder")
+    running = search is not None and search.job.running
+    left, right = st.columns([1, 2], vertical_alignment="center")
+    if running:
+        left.button("Stop the search", icon=":material/stop_circle:", on_click=_stop, width="stretch")
+    else:
+        left.button(
+            "Find cases",
+            icon=":material/search:",
+            type="primary",
+            on_click=_start,
+            args=(scene,),
+            width="stretch",
+        )
+    right.checkbox(
+        "Search the whole image set",
+        key="finder.whole_set",
+        disabled=running,
+        help="All pictures of this set instead of this picture alone; takes minutes on a small computer.",
+    )
+    if search is not None:
+        st.fragment(_results, run_every=POLL_SECONDS if running else None)(search, running)
+
+
+def _results(search: CaseSearch, was_running: bool) -> None:
+    session.follow_callbacks()
+    job = search.job
+    job.touch()
+    if was_running and not job.running:
+        st.rerun()
+    if job.running:
+        left = f" · about {duration(job.seconds_left)} left" if job.seconds_left else ""
+        st.progress(
+            min(job.done / max(job.total, 1), 1.0), text=f"{plural(search.pairs, 'pair')} compared{left}"
+        )
+    elif job.error:
+        st.error(plain(job.error), icon=":material/error:")
+    else:
+        ended = "Stopped" if job.cancelled else "Done"
+        skipped = (
+            f"; {plural(search.skipped, 'picture')} skipped for a degenerate clean map"
+            if search.skipped
+            else ""
+        )
+        st.caption(f"{ended}: {plural(search.pairs, 'pair')} compared{skipped}.")
+    for name, kind in KINDS.items():
+        cases = search.best(name)
+        st.markdown(f"**{kind.title}** · {kind.meaning}")
+        if not cases:
+            st.caption(
+                "Nothing yet."
+                if job.running
+                else "None found here; search the whole image set or another method."
+            )
+            continue
+        for column, (place, case) in zip(st.columns(6), enumerate(cases), strict=False):
+            with column:
+                _card(search, name, place, case)
+
+
+def _card(search: CaseSearch, kind: str, place: int, case: Case) -> None:
+    noise = NOISES[case.state.noise].title
+    scene = Scene(search.engine, session.picture(case.state.image), case.state)
+    sentence = shown_verdict(scene, case.row)
+    st.image(_pair(scene, case), width="stretch", alt=f"Clean and perturbed overlay, {noise}: {sentence}")
+    st.caption(
+        plain(
+            f"{scene.picture.title} · {noise} {case.state.severity:g} · similarity {case.similarity:.2f} · {sentence}"
+        )
+    )
+    st.button("Go there", key=f"case.{kind}.{place}", on_click=_go, args=(case,), width="stretch")
+
+
+def _pair(scene: Scene, case: Case) -> NDArray[np.uint8]:
+    """Clean and perturbed overlay side by side, drawn once for each case of the session."""
+    drawn: dict[object, NDArray[np.uint8]] = st.session_state.setdefault("finder.drawn", {})
+    if case.state not in drawn:
+        shown = scene.shown(case.state.severity, case.state.shown_seed)
+        sides = [
+            draw_panel(scene, shown.clean, shown.clean_input, "overlay"),
+            draw_panel(scene, shown.perturbed, shown.perturbed_input, "overlay"),
+        ]
+        drawn[case.state] = np.concatenate(sides, axis=1)[::2, ::2]
+    return drawn[case.state]
+
+
+def _go(case: Case) -> None:
+    looks = {name: getattr(session.current(), name) for name in ("view", "opacity", "colormap", "scope")}
+    session.put(dataclasses.replace(case.state, **looks))
+    st.session_state["rerun"] = True

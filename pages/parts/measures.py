@@ -1,0 +1,260 @@
+"""Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by itself."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from camlab import charts, markup
+from camlab.metrics import SIMILARITIES, Robustness
+from camlab.noise import NOISES
+from camlab.scene import Floors, Scene
+from camlab.sweep import Scores, Sweep
+from camlab.words import decimal, duration, plural
+from pages.parts import session
+from pages.parts.text import plain
+
+POLL_SECONDS = 0.8
+
+
+def measures(scene: Scene, sweep: Sweep) -> None:
+    """Draw the scores now and, while draws are still coming, again and again."""
+    running = sweep.job.running
+    st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, running)
+
+
+def _measures(scene: Scene, sweep: Sweep, was_running: bool) -> None:
+    session.follow_callbacks()
+    sweep.job.touch()
+    if was_running and not sweep.job.running:
+        st.rerun()
+    state = scene.state
+    scores = sweep.scores(state.severity)
+    _progress(sweep)
+    _gauges(scene, sweep, scores)
+    _curve(scene, sweep, scores)
+    _distributions(scene, sweep)
+
+
+def _progress(sweep: Sweep) -> None:
+    job, waiting = sweep.job, sweep.waiting
+    place = st.container(
+        height=44, border=False
+    )  # of one height whatever it says, so that nothing below jumps
+    with place:
+        if job.error:
+            st.error(plain(job.error), icon=":material/error:")
+        elif job.running:
+            left, right = st.columns([6, 1], vertical_alignment="center")
+            time_left = f" · about {duration(job.seconds_left)} left" if job.seconds_left else ""
+            left.progress(
+                min(job.done / max(job.total, 1), 1.0), text=f"{job.done} of {job.total} draws{time_left}"
+            )
+            right.button(
+                "Stop", icon=":material/stop_circle:", key="sweep.stop", on_click=job.cancel, width="stretch"
+            )
+        elif waiting or job.cancelled:
+            cost = f" (about {duration(waiting)})" if waiting else ""
+            left, right = st.columns([3, 2], vertical_alignment="center")
+            left.caption("The rest of the curve waits." if waiting else "Stopped; what is there stays.")
+            right.button(
+                f"Compute the whole curve{cost}",
+                key="sweep.go",
+                on_click=_go_on,
+                args=(sweep,),
+                width="stretch",
+            )
+        else:
+            st.caption(f"All {plural(len(sweep.frame()), 'draw')} measured.")
+
+
+def _go_on(sweep: Sweep) -> None:
+    session.worker().submit(sweep.resume(patient=True))
+    st.session_state["rerun"] = True
+
+
+def _ticks(floors: Floors | None, of: str) -> dict[str, float]:
+    if floors is None:
+        return {}
+    named = {"random ranking": floors.random, "other pictures": floors.other}
+    return {
+        name: value if of == "similarity" else 1 - value for name, value in named.items() if value is not None
+    }
+
+
+def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
+    whole = scene.state.scope == "sweep"
+    score = scores.stratified if whole else scores.severity
+    floors = sweep.floors
+    columns = st.columns(3, gap="large")
+    kept, flipped = score.n - score.n_flipped, score.n_flipped
+    over = f"of {plural(score.n, 'draw')}" + (" over all severities" if whole else "")
+    said = {
+        "consistency": (
+            "Consistency",
+            "C",
+            f"{kept} {over} kept the prediction",
+            _ticks(floors, "similarity"),
+        ),
+        "responsiveness": (
+            "Responsiveness",
+            "R",
+            f"{flipped} {over} flipped it",
+            _ticks(floors, "difference"),
+        ),
+        "rm": (
+            "Robustness metric",
+            "RM = C · R",
+            "",
+            {} if score.blind is None else {"blind value": score.blind},
+        ),
+    }
+    for column, (field, (title, symbol, line, ticks)) in zip(columns, said.items(), strict=True):
+        with column:
+            value: float | None = getattr(score, field)
+            lines = [text for text in (line, *_details(scene, scores, score, field)) if text]
+            pooled = getattr(scores.pooled, field)
+            beside = f"pooled {decimal(pooled)}" if whole and pooled is not None else ""
+            interval = score.intervals.get(field)
+            bounds = (interval.low, interval.high) if interval else None
+            st.html(
+                markup.gauge(title, symbol, value, interval=bounds, ticks=ticks, lines=lines, beside=beside)
+            )
+            if value is None:
+                _way_on(scene, sweep, field)
+
+
+def _details(scene: Scene, scores: Scores, score: Robustness, field: str) -> list[str]:
+    lines = []
+    value, interval = getattr(score, field), score.intervals.get(field)
+    if value is not None and interval is None:
+        lines.append("No interval: it needs at least 5 draws that count.")
+    elif interval is not None:
+        dropped = f"; undefined in {interval.undefined:.0%} of resamples" if interval.undefined else ""
+        lines.append(
+            f"95 % interval {interval.low:.2f}–{interval.high:.2f}, over noise draws of this picture{dropped}."
+        )
+    if field == "responsiveness" and value is not None:
+        near, far = decimal(score.responsiveness_near), decimal(score.responsiveness_far)
+        lines.append(f"Near flips ({score.n_near}, within the clean top 5): {near}; far flips: {far}.")
+    if field == "consistency" and score.n_degenerate:
+        low, high = score.consistency_bounds or (None, None)
+        lines.append(
+            f"{plural(score.n_degenerate, 'degenerate pair')} left out; C could be {decimal(low)} to {decimal(high)}."
+        )
+    if field == "rm" and score.gap is not None:
+        auroc = (
+            ""
+            if score.auroc is None
+            else f", AUROC {score.auroc:.2f} (0.5: similarity cannot tell kept from flipped)"
+        )
+        lines.append(f"Gap C + R − 1 = {score.gap:+.2f}{auroc}.")
+    if field == "rm" and score.blind is not None:
+        lines.append("Blind value: the RM of a map that ignores flips at this mean similarity.")
+    return lines
+
+
+def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
+    """Why there is nothing to average, and where there is."""
+    state = scene.state
+    frame = sweep.frame()
+    here = f"at severity {state.severity:g}" if state.scope == "severity" else "in the whole sweep"
+    if frame.empty or sweep.scope_frame(state).empty:
+        st.caption("The first draws are being measured.")
+        return
+    wanted = {"consistency": [False], "responsiveness": [True], "rm": [True, False]}[field]
+    event = {True: "flipped", False: "kept its prediction"}
+    lacking = [w for w in wanted if not (sweep.scope_frame(state)["flipped"] == w).any()]
+    if not lacking:
+        st.caption("Every pair that would count here is degenerate.")
+        return
+    missing = lacking[0]
+    elsewhere = sorted(frame.loc[frame["flipped"] == missing, "severity"].unique())
+    sentence = f"No draw {event[missing]} {here}"
+    if not elsewhere:
+        after = " so far" if sweep.job.running or not sweep.complete else ""
+        st.caption(
+            f"{sentence}; none does at any severity measured{after}. Try another noise type or picture."
+        )
+        return
+    target = elsewhere[0] if missing else elsewhere[-1]
+    which = "first flip is" if missing else "last kept draw is"
+    st.caption(f"{sentence}; the {which} at severity {target:g}.")
+    st.button(
+        f"Go to severity {target:g}",
+        key=f"go.{field}",
+        icon=":material/arrow_forward:",
+        on_click=session.set_field,
+        args=("severity", float(target)),
+    )
+
+
+def _selected(chart: str, field: str) -> None:
+    """A click on a point: set the field to what the point stands for."""
+    points = st.session_state[chart].selection.points
+    values = [point["customdata"] for point in points if point.get("customdata") is not None]
+    if not values:
+        # A second click on the same point clears the selection; it still means that point.
+        values = [st.session_state[f"last.{chart}"]] if f"last.{chart}" in st.session_state else []
+    if values:
+        value = values[0][0] if isinstance(values[0], list) else values[0]
+        st.session_state[f"last.{chart}"] = value
+        session.set_field(field, float(value) if field == "severity" else int(value))
+
+
+def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
+    state, floors = scene.state, sweep.floors
+    st.subheader(
+        "From clean to unrecognisable",
+        anchor=False,
+        help="Mean similarity of the maps over the draws (band: 10th to 90th percentile), the share of draws that "
+        "flipped, and the probability left for the clean class. Click a point to set the severity.",
+    )
+    chart = charts.severity_curve(
+        sweep.frame(),
+        current=state.severity,
+        threshold=floors.threshold if floors else None,
+        breaks_at=scores.breaks_at,
+        flips_at=scores.flips_at,
+        floors=_ticks(floors, "similarity"),
+        similarity_title=SIMILARITIES[state.similarity].title,
+        connected=NOISES[state.noise].monotone,
+    )
+    st.plotly_chart(
+        chart.figure,
+        key="curve",
+        on_select=lambda: _selected("curve", "severity"),
+        selection_mode="points",
+        config=charts.PLOTLY_CONFIG,
+        alt=chart.alt,
+    )
+    st.caption(scores.sentence)
+
+
+def _distributions(scene: Scene, sweep: Sweep) -> None:
+    state = scene.state
+    frame = sweep.frame(state.severity)
+    title = SIMILARITIES[state.similarity].title
+    still = not NOISES[state.noise].stochastic
+    st.subheader(f"The draws at severity {state.severity:g}", anchor=False)
+    if still:
+        st.caption(
+            f"n = 1: {NOISES[state.noise].title.lower()} has nothing to draw, so there is one pair and no distribution."
+        )
+    if state.severity == 0:
+        st.caption("At severity 0 nothing is changed: every draw is the clean picture itself.")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        violin = charts.similarity_violin(frame, similarity_title=title, current_seed=state.shown_seed)
+        st.plotly_chart(
+            violin.figure,
+            key="violin",
+            on_select=lambda: _selected("violin", "seed"),
+            selection_mode="points",
+            config=charts.PLOTLY_CONFIG,
+            alt=violin.alt,
+        )
+    with right:
+        ecdf = charts.similarity_ecdf(
+            frame, similarity_title=title, floors=_ticks(sweep.floors, "similarity")
+        )
+        st.plotly_chart(ecdf.figure, key="ecdf", config=charts.PLOTLY_CONFIG, alt=ecdf.alt)

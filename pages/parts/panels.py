@@ -1,0 +1,125 @@
+"""The three panels: original, perturbed, difference; the verdict above and what moved the map below."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from camlab import markup
+from camlab.cams import CAMS
+from camlab.export import MARKED, draw_change, draw_panel, perturbed_title, shown_verdict
+from camlab.images import Picture
+from camlab.metrics import SIMILARITIES
+from camlab.models import short_name
+from camlab.render import DIVERGING, VIEWS, encode_png
+from camlab.scene import Floors, Scene, Shown
+from camlab.words import decimal
+from pages.parts import session
+
+
+def headline(scene: Scene, shown: Shown) -> None:
+    """The verdict in words and the similarity of the two maps."""
+    row = shown.row
+    score = decimal(None if row["degenerate"] else row["similarity"])
+    measure = SIMILARITIES[scene.state.similarity]
+    name = measure.title + (", as (1 + v) / 2" if measure.low < 0 else "")
+    st.html(
+        f'<p class="cl-headline">{markup.badge(shown_verdict(scene, row), row["flipped"])}'
+        f'<span class="cl-score">Map similarity <b>{score}</b> · {name}</span></p>'
+    )
+    method = scene.state.method
+    for side, explained in (("clean", shown.clean), ("perturbed", shown.perturbed)):
+        if explained.degenerate[method]:
+            st.warning(
+                f"The {side} map is degenerate: {scene.method.title} gives the same value everywhere, so there is "
+                "nothing to compare and this pair counts as not observed. Choose another picture or method.",
+                icon=":material/texture:",
+            )
+
+
+def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
+    """Original, perturbed and difference side by side, with predictions, colour bars and credit."""
+    state = scene.state
+    sides = st.columns(3, gap="medium")
+    titles = ("Original", perturbed_title(shown.row))
+    for column, title, explained, pixels in zip(
+        sides[:2],
+        titles,
+        (shown.clean, shown.perturbed),
+        (shown.clean_input, shown.perturbed_input),
+        strict=True,
+    ):
+        with column:
+            st.html(f'<h2 class="cl-title">{title}</h2>')
+            names = scene.classifier.class_names
+            explains = short_name(names[explained.target])
+            st.image(
+                encode_png(draw_panel(scene, explained, pixels)),
+                width="stretch",
+                output_format="PNG",
+                alt=f"{title}: {VIEWS[state.view].title.lower()} of {CAMS[state.method].title} for {explains} "
+                f"on the picture {picture.title}",
+            )
+            top = [(names[index], probability) for index, probability in explained.top(5)]
+            st.html(markup.predictions(top, names[explained.target]))
+    with sides[2]:
+        st.html('<h2 class="cl-title">Difference (perturbed − clean)</h2>')
+        st.image(
+            encode_png(draw_change(scene, shown)),
+            width="stretch",
+            output_format="PNG",
+            alt="Signed difference of the two maps; orange where the map grew, purple where it shrank",
+        )
+        st.html(markup.moves(shown.moves, MARKED, len(scene.segment_values(shown.clean))))
+    left, right = st.columns([2, 1], gap="medium")
+    left.html(markup.colour_bar(state.colormap, "0 · weak", "map value", "1 · strong"))
+    right.html(markup.colour_bar(DIVERGING, "−1 · weaker", "change", "+1 · stronger"))
+    left.html(markup.credit(picture.author, picture.source, picture.licence, picture.licence_url))
+
+
+def coinciding(scene: Scene) -> None:
+    """Say which methods give this very map on this layer, and why."""
+    for group in scene.coincidences:
+        if scene.state.method in group.methods:
+            names = " = ".join(CAMS[name].title for name in group.methods)
+            left, right = st.columns([5, 1], vertical_alignment="center")
+            left.info(
+                f"**{names}** on this layer: one map, {len(group.methods)} names. {group.reason}",
+                icon=":material/join:",
+            )
+            before = scene.layer_before
+            if before:
+                right.button(
+                    f"Use {before}",
+                    help="Move to the layer before, where the methods differ.",
+                    on_click=session.set_field,
+                    args=("layer", before),
+                    width="stretch",
+                )
+
+
+def what_moved(scene: Scene, shown: Shown, floors: Floors | None) -> None:
+    """Class only, noise only, both: how similar each leaves the map to the clean one."""
+    st.subheader(
+        "What moved the map?",
+        anchor=False,
+        help="The clean map compared with three others: the clean picture explained for the new class, the noisy "
+        "picture explained for the old class, and both at once. The tick is the other-picture floor.",
+    )
+    parts = shown.decomposition
+    if parts is None:
+        st.caption(
+            "Both maps explain one class under this class rule, so whatever moved was moved by the noise. "
+            "Choose “Each picture's own prediction” to split class from noise."
+        )
+        return
+    same = not shown.row["flipped"]
+    items = [
+        (
+            "Class only",
+            "same class, nothing to change" if same else "clean picture, new class",
+            parts.class_only,
+        ),
+        ("Noise only", "noisy picture, old class", parts.noise_only),
+        ("Both", "noisy picture, its own class", parts.both),
+    ]
+    st.html(markup.strip(items, floors.other if floors else None))
