@@ -1,0 +1,133 @@
+"""Long work in small steps on one background thread, fair between jobs, giving way to whoever waits."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from camlab.errors import CamLabError, Cancelled
+
+Steps = Iterator[None]
+
+ABANDONED_AFTER = 30.0  # seconds without anyone asking for the job's progress
+
+
+class Job:
+    """One piece of long work: a generator whose every step is short, and what became of it.
+
+    ``done`` and ``total`` count steps as the work itself reports them with ``advance``. A job that nobody
+    has looked at (``touch``) for ABANDONED_AFTER seconds stops by itself.
+    """
+
+    def __init__(self, title: str, work: Callable[[Job], Steps]) -> None:
+        self.title = title
+        self.done = 0
+        self.total = 0
+        self.error: str | None = None
+        self.finished = False
+        self.cancelled = False
+        self.version = 0
+        self.elapsed = 0.0
+        self._work = work
+        self._steps: Steps | None = None
+        self._seen = time.monotonic()
+
+    @property
+    def running(self) -> bool:
+        """Whether steps are still to come."""
+        return not (self.finished or self.cancelled)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left in seconds, from the pace so far; None before the first step."""
+        if not self.done or self.total <= self.done:
+            return None
+        return self.elapsed / self.done * (self.total - self.done)
+
+    def touch(self) -> None:
+        """Say that somebody is still waiting for this job."""
+        self._seen = time.monotonic()
+
+    def cancel(self) -> None:
+        """Ask the job to stop; it does so before its next step, or inside one through ``check``."""
+        self.cancelled = True
+
+    def check(self) -> None:
+        """Raise Cancelled where the job was asked to stop: hand this to whatever computes inside a step."""
+        if self.cancelled:
+            raise Cancelled
+
+    def advance(self, steps: int = 1) -> None:
+        """Count finished steps."""
+        self.done += steps
+        self.version += 1
+
+    def step(self) -> None:
+        """Run one step in the calling thread; errors end the job and are kept as a sentence."""
+        if time.monotonic() - self._seen > ABANDONED_AFTER:
+            self.cancel()
+        start = time.perf_counter()
+        try:
+            self.check()
+            if self._steps is None:
+                self._steps = self._work(self)
+            next(self._steps)
+        except StopIteration:
+            self.finished = True
+        except Cancelled:
+            self.cancelled = True
+        except CamLabError as error:
+            self.error, self.finished = str(error), True
+        except Exception as error:  # a bug in one job must not take the worker, and every other job, down
+            self.error = (
+                f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry."
+            )
+            self.finished = True
+        finally:
+            self.elapsed += time.perf_counter() - start
+            self.version += 1
+
+
+class Worker:
+    """Runs jobs step by step in turn on one daemon thread; foreground work holds it back between steps."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+        self._wake = threading.Condition()
+        self._foreground = 0
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job) -> Job:
+        """Queue a job and return it at once."""
+        with self._wake:
+            self._jobs.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="camlab-worker", daemon=True)
+                self._thread.start()
+            self._wake.notify_all()
+        return job
+
+    @contextmanager
+    def foreground(self) -> Iterator[None]:
+        """While this is entered no new background step starts: someone is waiting for an answer."""
+        with self._wake:
+            self._foreground += 1
+        try:
+            yield
+        finally:
+            with self._wake:
+                self._foreground -= 1
+                self._wake.notify_all()
+
+    def _run(self) -> None:
+        for turn in itertools.count():
+            with self._wake:
+                self._wake.wait_for(lambda: self._jobs and not self._foreground)
+                job = self._jobs[turn % len(self._jobs)]
+            job.step()
+            if not job.running:
+                with self._wake:
+                    self._jobs.remove(job)

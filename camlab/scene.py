@@ -1,0 +1,349 @@
+"""One picture under one model, method and noise: the shown pair, its rows of measurements and its floors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from camlab.cache import MapCache
+from camlab.cams import CAMS, Coincidence, coinciding
+from camlab.engine import CLEAN, Engine, Explained, Spec
+from camlab.errors import BadSetting
+from camlab.images import IMAGE_SETS, Picture
+from camlab.metrics import (
+    SIMILARITIES,
+    Comparison,
+    other_picture_floor,
+    segment,
+    similarity,
+    unit_scale,
+)
+from camlab.models import Classifier, load_classifier, short_name
+from camlab.state import ExploreState
+
+Check = Callable[[], None]
+
+REFERENCE_SET = "photos"
+REFERENCE_COUNT = 24  # the other-picture floor is a mean over this many pictures (at least 20)
+
+
+def _no_check() -> None:
+    """Default for work that nobody cancels."""
+
+
+@lru_cache(maxsize=1)
+def _shared_cache() -> MapCache:
+    return MapCache()
+
+
+@lru_cache(maxsize=8)
+def engine_for(model: str, device: str = "auto") -> Engine:
+    """The engine of a model; all callers in a process share it and its cache. Raises MissingWeights."""
+    return Engine(load_classifier(model, device), _shared_cache())
+
+
+class _Memo:
+    """A small thread-safe cache of values that are costly to make; two threads never make one twice."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: dict[Any, Any] = {}
+        self._lock = threading.RLock()
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key in self._values:
+                self._values[key] = self._values.pop(key)  # most recently used last
+            else:
+                self._values[key] = make()
+                while len(self._values) > self._size:
+                    self._values.pop(next(iter(self._values)))
+            return self._values[key]
+
+
+_inputs = _Memo(96)
+_segments = _Memo(96)
+
+
+def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
+    """The clean model-input picture, (3, H, W) in [0, 1], remembered for the last pictures used."""
+    key = (classifier.fingerprint, picture.digest)
+    tensor: torch.Tensor = _inputs.get(key, lambda: classifier.preprocess(picture.load()))
+    return tensor
+
+
+def picture_segments(
+    clean: torch.Tensor, digest: str, fingerprint: str, name: str, parameters: Mapping[str, float]
+) -> NDArray[np.int32]:
+    """Segments of the clean model-input picture, (H, W) labels, remembered for the last pictures used."""
+    key = (fingerprint, digest, name, tuple(sorted(parameters.items())))
+    labels: NDArray[np.int32] = _segments.get(
+        key, lambda: segment(np.ascontiguousarray(clean.numpy().transpose(1, 2, 0)), name, **parameters)
+    )
+    return labels
+
+
+@dataclass(frozen=True)
+class Floors:
+    """What the similarity would be without any relation between the maps (None: not defined for the measure)."""
+
+    random: float | None
+    other: float | None
+    others: int
+
+    @property
+    def threshold(self) -> float | None:
+        """The map counts as broken below this: halfway between 1 and the other-picture floor."""
+        return None if self.other is None else (1 + self.other) / 2
+
+
+@dataclass(frozen=True)
+class SegmentMove:
+    """One segment's rank (1 = strongest) in the clean and in the perturbed map."""
+
+    segment: int
+    clean_rank: float
+    perturbed_rank: float
+    share: float  # of the picture's area, 0..1
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Similarity to the clean map, 0..1, when only class, only noise, or both changed (None: degenerate)."""
+
+    class_only: float | None
+    noise_only: float | None
+    both: float | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pair on screen and everything said about it."""
+
+    clean: Explained
+    perturbed: Explained
+    clean_input: NDArray[np.float32]  # (3, H, W) in [0, 1]
+    perturbed_input: NDArray[np.float32]
+    row: dict[str, Any]
+    values: dict[str, float | None]
+    decomposition: Decomposition | None
+    moves: tuple[SegmentMove, ...]
+    milliseconds: float
+
+    @property
+    def cached(self) -> bool:
+        """Whether both maps came from the cache."""
+        return self.clean.cached and self.perturbed.cached
+
+
+class Scene:
+    """One picture under the choices of a state; everything the Explore page shows is asked from here.
+
+    Raises UnknownName for a layer the model does not have, BadSetting for a class it does not have.
+    """
+
+    def __init__(self, engine: Engine, picture: Picture, state: ExploreState) -> None:
+        self.engine, self.picture, self.state = engine, picture, state
+        # Engines take anything that can be explained; those of engine_for hold a whole classifier.
+        self.classifier = cast(Classifier, engine.classifier)
+        self.layer = self.classifier.resolve_layer(state.layer)
+        self.method = CAMS[state.method]
+        classes = len(self.classifier.class_names)
+        if state.rule == "fixed" and not 0 <= (state.target if state.target is not None else -1) < classes:
+            raise BadSetting(
+                f"{self.classifier.title} has no class {state.target}; choose one from 0 to {classes - 1}."
+            )
+        self.input = model_input(self.classifier, picture)
+        self._comparison: Comparison | None = None
+
+    @property
+    def comparison(self) -> Comparison:
+        """Segments, size and RBO p: what measures need besides the maps. Made on first use."""
+        if self._comparison is None:
+            labels = picture_segments(
+                self.input,
+                self.picture.digest,
+                self.classifier.fingerprint,
+                self.state.segmentation,
+                self.state.segment_parameters,
+            )
+            self._comparison = Comparison(labels, labels.shape, self.state.p)
+        return self._comparison
+
+    @property
+    def coincidences(self) -> tuple[Coincidence, ...]:
+        """Groups of methods that give one and the same map on this layer, each with its reason."""
+        return coinciding(self.classifier, self.layer)
+
+    @property
+    def layer_before(self) -> str | None:
+        """The layer one step earlier, None at the first."""
+        names = [layer.name for layer in self.classifier.layers]
+        place = names.index(self.layer)
+        return names[place - 1] if place else None
+
+    def explain(
+        self,
+        specs: Sequence[Spec],
+        targets: int | Sequence[int | None] | None = None,
+        check: Check = _no_check,
+    ) -> list[Explained]:
+        """Predictions and this method's map for versions of the picture."""
+        method = [self.state.method]
+        return self.engine.explain(self.input, self.picture.digest, specs, method, self.layer, targets, check)
+
+    def clean(self, check: Check = _no_check) -> Explained:
+        """The clean picture under the class rule."""
+        return self.explain([CLEAN], self.state.target if self.state.rule == "fixed" else None, check)[0]
+
+    def _target(self, clean: Explained) -> int | None:
+        return {"own": None, "clean": clean.index, "fixed": self.state.target}[self.state.rule]
+
+    def compare(self, name: str, a: Explained, b: Explained) -> float | None:
+        """One raw similarity of two maps; None where a map is degenerate or the measure is undefined."""
+        method = self.state.method
+        if a.degenerate[method] or b.degenerate[method]:
+            return None
+        value = float(similarity(name, a.maps[method][None], b.maps[method][None], self.comparison)[0])
+        return value if np.isfinite(value) else None
+
+    def rows(self, pairs: Sequence[tuple[float, int]], check: Check = _no_check) -> list[dict[str, Any]]:
+        """One row of measurements for each (severity, seed): a study's columns, and what the page shows.
+
+        ``similarity`` is the chosen measure on [0, 1] (nan where not observed); the raw value has the measure's name.
+        """
+        clean = self.clean(check)
+        specs = [Spec(self.state.noise, severity, seed) for severity, seed in pairs]
+        versions = self.explain(specs, self._target(clean), check)
+        return self._rows(pairs, clean, versions)
+
+    def _rows(
+        self, pairs: Sequence[tuple[float, int]], clean: Explained, versions: Sequence[Explained]
+    ) -> list[dict[str, Any]]:
+        method, name = self.state.method, self.state.similarity
+        reference = np.repeat(clean.maps[method][None], len(versions), axis=0)
+        raw = similarity(name, reference, np.stack([v.maps[method] for v in versions]), self.comparison)
+        names, top5 = self.classifier.class_names, {index for index, _ in clean.top(5)}
+        rows = []
+        for (severity, seed), version, value in zip(pairs, versions, raw, strict=True):
+            degenerate = bool(clean.degenerate[method] or version.degenerate[method])
+            value = float("nan") if degenerate else float(value)
+            flipped = version.index != clean.index
+            rows.append(
+                {
+                    "model": self.classifier.name,
+                    "image_set": self.picture.image_set,
+                    "image": self.picture.id,
+                    "method": method,
+                    "layer": self.layer,
+                    "noise": self.state.noise,
+                    "severity": float(severity),
+                    "seed": int(seed),
+                    "clean_index": clean.index,
+                    "clean_prob": clean.probability,
+                    "perturbed_index": version.index,
+                    "perturbed_prob": version.probability,
+                    "perturbed_label": short_name(names[version.index]),
+                    "clean_class_prob": float(version.probabilities[clean.index]),
+                    "flipped": flipped,
+                    "near": flipped and version.index in top5,
+                    "degenerate": degenerate,
+                    "segments": self.comparison.n_segments,
+                    name: value,
+                    "similarity": float(unit_scale(name, np.array([value]))[0]),
+                }
+            )
+        return rows
+
+    def shown(self, severity: float, seed: int, check: Check = _no_check) -> Shown:
+        """The pair at one severity and seed with everything the panels need."""
+        start = time.perf_counter()
+        spec = Spec(self.state.noise, severity, seed)
+        clean = self.clean(check)
+        perturbed = self.explain([spec], self._target(clean), check)[0]
+        inputs = self.engine.inputs(self.input, self.picture.digest, [spec])
+        row = self._rows([(severity, seed)], clean, [perturbed])[0]
+        values = {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
+        decomposition = self._decompose(spec, clean, perturbed, check) if self.state.rule == "own" else None
+        return Shown(
+            clean,
+            perturbed,
+            self.input.numpy(),
+            inputs[0].numpy(),
+            row,
+            values,
+            decomposition,
+            self.moves(clean, perturbed),
+            (time.perf_counter() - start) * 1000,
+        )
+
+    def _decompose(self, spec: Spec, clean: Explained, perturbed: Explained, check: Check) -> Decomposition:
+        name = self.state.similarity
+
+        def similar(version: Explained) -> float | None:
+            value = self.compare(name, clean, version)
+            return None if value is None else float(unit_scale(name, np.array([value]))[0])
+
+        both = similar(perturbed)
+        if perturbed.index == clean.index:  # one class in both: the noise alone made whatever changed
+            return Decomposition(similar(clean), both, both)
+        class_only = self.explain([CLEAN], perturbed.index, check)[0]
+        noise_only = self.explain([spec], clean.index, check)[0]
+        return Decomposition(similar(class_only), similar(noise_only), both)
+
+    def segment_values(self, explained: Explained) -> NDArray[np.float64]:
+        """Mean map value of every segment, (n,)."""
+        values: NDArray[np.float64] = self.comparison.means(explained.maps[self.state.method][None])[0]
+        return values
+
+    def moves(self, clean: Explained, perturbed: Explained, count: int = 5) -> tuple[SegmentMove, ...]:
+        """The segments whose rank changed most, strongest change first; ties share their mean rank."""
+        before, after = (rankdata(-self.segment_values(e), method="average") for e in (clean, perturbed))
+        areas = np.bincount(self.comparison.labels.ravel()) / self.comparison.labels.size
+        # Of equal jumps the larger segment comes first: it is the one that the eye sees move.
+        order = np.lexsort((-areas, -np.abs(after - before)))[:count]
+        return tuple(
+            SegmentMove(int(k), float(before[k]), float(after[k]), float(areas[k]))
+            for k in order
+            if before[k] != after[k]
+        )
+
+    def references(self, check: Check = _no_check) -> Iterator[Explained]:
+        """The other pictures under the same class rule, one after the other; remembered by the engine."""
+        target = self.state.target if self.state.rule == "fixed" else None
+        for other in reference_pictures(self.picture):
+            clean = model_input(self.classifier, other)
+            yield self.engine.explain(
+                clean, other.digest, [CLEAN], [self.state.method], self.layer, target, check
+            )[0]
+
+    def floors(self, check: Check = _no_check) -> Floors:
+        """The similarity's two floors for this picture's clean map: random ranking and other pictures."""
+        name = self.state.similarity
+        formula = SIMILARITIES[name].random_floor
+        random = None if formula is None else formula(self.comparison)
+        clean = self.clean(check)
+        if clean.degenerate[self.state.method]:
+            return Floors(random, None, 0)
+        others = [other for other in self.references(check) if not other.degenerate[self.state.method]]
+        maps = [other.maps[self.state.method] for other in others]
+        if not maps:
+            return Floors(random, None, 0)
+        floor = other_picture_floor(clean.maps[self.state.method], np.stack(maps), self.comparison, name)
+        return Floors(random, floor, len(maps))
+
+
+def reference_pictures(picture: Picture) -> list[Picture]:
+    """The other pictures of the other-picture floor: REFERENCE_COUNT photographs, evenly picked, never itself."""
+    others = [p for p in IMAGE_SETS[REFERENCE_SET].pictures if p.digest != picture.digest]
+    picks = np.linspace(0, len(others) - 1, min(REFERENCE_COUNT, len(others))).round().astype(int)
+    return [others[i] for i in picks]
