@@ -185,6 +185,11 @@ class Scene:
         return coinciding(self.classifier, self.layer)
 
     @property
+    def flat(self) -> bool:
+        """Whether the model sees one single colour, in which no map can mean anything."""
+        return bool((self.input == self.input[:, :1, :1]).all())
+
+    @property
     def layer_before(self) -> str | None:
         """The layer one step earlier, None at the first."""
         names = [layer.name for layer in self.classifier.layers]

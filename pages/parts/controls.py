@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from camlab.cams import CAMS
+from camlab.cams import CAMS, coinciding
 from camlab.errors import CamLabError
 from camlab.images import IMAGE_SETS, Picture, picture_from_bytes
 from camlab.metrics import SEGMENTATIONS, SIMILARITIES
@@ -154,12 +154,18 @@ def _take_upload() -> None:
 
 
 def _method(classifier: Classifier) -> None:
+    chosen = st.session_state[session.key("method")]
+    layer = st.session_state.get(session.key("layer")) or classifier.default_layer
+    groups = coinciding(classifier, layer) if layer in [x.name for x in classifier.layers] else ()
+    # Methods that give one map on this layer are one choice; the one in use stands for its group.
+    stands_for = {min(g.methods, key=lambda m: m != chosen): g.methods for g in groups}
+    hidden = {m for shown, members in stands_for.items() for m in members if m != shown}
     name = st.selectbox(
         "CAM method",
-        list(CAMS),
-        format_func=lambda n: CAMS[n].title,
+        [m for m in CAMS if m not in hidden],
+        format_func=lambda n: " = ".join(CAMS[m].title for m in stands_for.get(n, (n,))),
         key=session.key("method"),
-        help="How the heat map is computed. Methods that coincide on the target layer are named below the pictures.",
+        help="How the heat map is computed. Methods joined by = give one and the same map on the target layer.",
     )
     st.caption(f"{CAMS[name].summary} ({CAMS[name].source})")
     if CAMS[name].cost == "full":

@@ -104,7 +104,7 @@ def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
         "rm": (
             "Robustness metric",
             "RM = C · R",
-            "",
+            f"{kept} kept and {flipped} flipped {over}",
             {} if score.blind is None else {"blind value": score.blind},
         ),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
 from camlab import markup
@@ -27,6 +29,12 @@ def headline(scene: Scene, shown: Shown) -> None:
         f'<span class="cl-score">Map similarity <b>{score}</b> · {name}</span></p>'
     )
     method = scene.state.method
+    if scene.flat:
+        st.warning(
+            "This picture is one single colour: there is nothing in it to explain, and what a map shows comes from "
+            "the picture's borders alone. Choose a picture with something in it.",
+            icon=":material/texture:",
+        )
     for side, explained in (("clean", shown.clean), ("perturbed", shown.perturbed)):
         if explained.degenerate[method]:
             st.warning(
@@ -49,7 +57,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
         strict=True,
     ):
         with column:
-            st.html(f'<h2 class="cl-title">{title}</h2>')
+            st.html(f'<h2 class="cl-title">{escape(title)}</h2>')
             names = scene.classifier.class_names
             explains = short_name(names[explained.target])
             st.image(

@@ -1,0 +1,115 @@
+"""A real server and a real Chromium for the browser tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium_path() -> str | None:
+    """Chromium from the environment or the PATH."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CAMLAB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a fresh Streamlit server; only the process started here is ended."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    command += ["--server.address=127.0.0.1", f"--server.port={port}"]
+    log = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=log) as process:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+                    break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    process.kill()
+                    pytest.fail("The Streamlit server did not start.")
+                time.sleep(0.2)
+        yield address
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; skipped with the reason where there is none, unless one is required."""
+    path = chromium_path()
+    if path is None:
+        message = "no Chromium found: install the package chromium or set CAMLAB_CHROMIUM to its path"
+        if os.environ.get("CAMLAB_REQUIRE_BROWSER"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Visitor:
+    """One browser window on the app that remembers everything its console complained about."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        self.page.on("requestfailed", lambda r: self._failed(r.url, r.failure or ""))
+
+    def _listen(self, message: object) -> None:
+        if getattr(message, "type", "") == "error":
+            self.complaints.append(str(getattr(message, "text", "")))
+
+    def _failed(self, url: str, failure: str) -> None:
+        # A picture that is replaced while it loads is called off by the browser itself.
+        if "ERR_ABORTED" not in failure:
+            self.complaints.append(f"{failure}: {url}")
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[object]:
+    """Open a new window of its own session: visit(width, height, scheme). Fails on any console error."""
+    contexts: list[BrowserContext] = []
+    visitors: list[Visitor] = []
+
+    def open_window(width: int = 1440, height: int = 900, scheme: str = "light") -> Visitor:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+        )
+        contexts.append(context)
+        visitors.append(Visitor(context))
+        return visitors[-1]
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert [c for v in visitors for c in v.complaints] == []

