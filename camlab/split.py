@@ -1,0 +1,151 @@
+"""Cutting a network into a head (up to a layer) and a tail (from there to the logits).
+
+A net is seen as an ordered list of stages whose composition is the whole forward pass. Each family of nets is
+one row of ``SPLITS``: a rule that recognises a module and lists its stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camlab.errors import BadSetting
+from camlab.registry import Registry
+
+# Activations whose values are never negative, whatever comes in.
+_NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.Threshold)
+_TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the forward pass; ``offered``: fit to be a target layer (its output: maps in space)."""
+
+    name: str
+    module: nn.Module
+    offered: bool
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Split:
+    """How one family of networks is cut: ``matches`` recognises a module, ``stages`` lists its steps."""
+
+    name: str
+    matches: Callable[[Any], bool]
+    stages: Callable[[Any], list[Stage]]
+
+
+SPLITS: Registry[Split] = Registry("way of splitting a network")
+
+
+def split(module: nn.Module) -> tuple[Stage, ...]:
+    """Stages of ``module``, input to output, by the first rule that knows it; BadSetting where none does."""
+    for rule in SPLITS.values():
+        if rule.matches(module):
+            return tuple(rule.stages(module))
+    raise BadSetting(
+        f"Networks of the kind {type(module).__name__} cannot be split into layers; choose an EfficientNet."
+    )
+
+
+def _is_efficientnet(module: Any) -> bool:
+    wanted = ("conv_stem", "bn1", "blocks", "conv_head", "bn2", "global_pool", "classifier")
+    # The exact list of children: a relative with one step more (MobileNetV3) must not be cut by this rule.
+    return tuple(name for name, _ in module.named_children()) == wanted and isinstance(
+        module.blocks, nn.Sequential
+    )
+
+
+def _efficientnet_stages(module: Any) -> list[Stage]:
+    blocks = [
+        Stage(f"blocks.{i}", block, True, f"stage {i + 1} of {len(module.blocks)}")
+        for i, block in enumerate(module.blocks)
+    ]
+    return [
+        Stage("conv_stem", module.conv_stem, False),
+        Stage("bn1", module.bn1, False),
+        *blocks,
+        Stage("conv_head", module.conv_head, False),
+        Stage("bn2", module.bn2, True, "last feature map"),
+        Stage("global_pool", module.global_pool, False),
+        Stage("classifier", module.classifier, False),
+    ]
+
+
+SPLITS.add("efficientnet", Split("efficientnet", _is_efficientnet, _efficientnet_stages))
+
+
+def is_nonnegative(module: nn.Module) -> bool:
+    """True where the last thing a stage does is an activation that is never negative.
+
+    Only compositions whose last step is certain are followed (sequences, normalisation plus activation); a
+    block that may add a shortcut at its end counts as signed.
+    """
+    if isinstance(module, nn.Sequential):
+        return len(module) > 0 and is_nonnegative(module[-1])
+    if isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):  # timm's norm-and-activation layers are subclasses
+        activation = getattr(module, "act", None)
+        return isinstance(activation, nn.Module) and is_nonnegative(activation)
+    return isinstance(module, _NONNEGATIVE)
+
+
+def pools_globally(stages: Sequence[Stage]) -> bool:
+    """True where the first thing these stages do is to pool each whole map to one number."""
+    return any(_is_global_average(m) or _is_global_pool(m) for m in _first(_steps(s.module for s in stages)))
+
+
+def linear_head(stages: Sequence[Stage]) -> tuple[Tensor, Tensor] | None:
+    """Weights (C, K) and bias (C,) where the stages are a global mean and one linear layer; else None.
+
+    Recognised from the modules themselves (flattening and dropout, which is off in eval mode, may stand
+    between), so that the logits are ``mean(activations) @ weights.T + bias``.
+    """
+    steps = list(_steps(stage.module for stage in stages))
+    kinds = [m for m in steps if not isinstance(m, nn.Flatten)]
+    if len(kinds) != 2 or not _is_global_average(kinds[0]) or not isinstance(kinds[1], nn.Linear):
+        return None
+    linear = kinds[1]
+    bias = linear.bias if linear.bias is not None else torch.zeros_like(linear.weight[:, 0])
+    return linear.weight.detach(), bias.detach()
+
+
+def _steps(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """The modules one by one, sequences opened and those that change nothing in eval mode left out."""
+    for module in modules:
+        if isinstance(module, nn.Sequential):
+            yield from _steps(module)
+        elif not isinstance(module, _TRANSPARENT):
+            yield module
+
+
+def _first(modules: Iterator[nn.Module]) -> list[nn.Module]:
+    return [module for module in modules if not isinstance(module, nn.Flatten)][:1]
+
+
+def _is_global_average(module: nn.Module) -> bool:
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return module.output_size in (1, (1, 1))
+    return _timm_pool_type(module) == "avg"
+
+
+def _is_global_pool(module: nn.Module) -> bool:
+    if isinstance(module, nn.AdaptiveMaxPool2d):
+        return module.output_size in (1, (1, 1))
+    return _timm_pool_type(module) not in (None, "")
+
+
+def _timm_pool_type(module: nn.Module) -> str | None:
+    """``avg``, ``max``, … of timm's selectable global pooling ("" where off); None for other modules."""
+    from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
+
+    if not isinstance(module, SelectAdaptivePool2d):
+        return None
+    if getattr(module.pool, "output_size", 1) not in (1, (1, 1)):
+        return None  # more than one cell is left: not global
+    kind = str(module.pool_type)
+    return "avg" if kind == "fast" else kind.removeprefix("fast")  # "fast": the same mean, computed otherwise

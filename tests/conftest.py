@@ -1,0 +1,36 @@
+"""What many tests share: one classifier and a few pictures, loaded once a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from camlab.images import Picture, find_picture
+from camlab.models import load_classifier
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from camlab.classifier import Classifier
+
+
+@pytest.fixture(scope="session")
+def lite0() -> Classifier:
+    """EfficientNet-Lite0 on the CPU: shared, never to be changed."""
+    return load_classifier("efficientnet_lite0", "cpu")
+
+
+@pytest.fixture(scope="session")
+def pictures() -> tuple[Picture, ...]:
+    """Four built-in pictures, one of each set."""
+    names = ("photos/bison", "composites/bison__cork", "places/taj_mahal", "objects/coffee")
+    return tuple(find_picture(name) for name in names)
+
+
+@pytest.fixture(scope="session")
+def inputs(lite0: Classifier, pictures: tuple[Picture, ...]) -> Tensor:
+    """The four pictures at Lite0's input size, (4, 3, 224, 224) in [0, 1]: copy before changing."""
+    import torch
+
+    return torch.stack([lite0.preprocess(picture.load()) for picture in pictures])
