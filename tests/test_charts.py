@@ -14,20 +14,13 @@ import plotly.graph_objects as go
 import pytest
 
 from camlab.charts import (
-    CURVE_HEIGHT,
-    FLIPPED,
-    HEIGHT,
-    KEPT,
-    NEUTRAL,
     PLOTLY_CONFIG,
-    SIMILARITY,
     Chart,
-    _lanes,
-    _Mark,
     severity_curve,
     similarity_ecdf,
     similarity_violin,
 )
+from camlab.charts.look import CURVE_HEIGHT, FLIPPED, HEIGHT, KEPT, NEUTRAL, SIMILARITY, _lanes, _Mark
 
 NAN = float("nan")
 THIN = "\u202f%"

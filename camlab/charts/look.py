@@ -1,0 +1,184 @@
+"""Plotly figures of noise draws, each with its sentence in words.
+
+Every chart takes a data frame of pairs, one row a pair, with the columns ``severity`` (0–5), ``seed``,
+``similarity`` (0–1, NaN where a map is degenerate), ``flipped``, ``degenerate``, ``perturbed_label``,
+``perturbed_prob`` (0–1) and ``clean_class_prob`` (0–1, the clean class on the perturbed picture); a frame
+without rows needs no columns. Text takes its colour from the page around the figure; marks have mid tones
+that keep 3 : 1 on white and on near-black, and no two series differ by colour alone. Names are escaped:
+Plotly reads its texts as HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+KEPT, FLIPPED, SIMILARITY, NEUTRAL = "#3A86C8", "#D9730D", "#8A63D2", "#8A8F98"
+BAND, GRID, HERE = "rgba(138,99,210,0.20)", "rgba(138,143,152,0.22)", "rgba(138,143,152,0.40)"
+CLEAR = "rgba(0,0,0,0)"
+
+CURVE_HEIGHT, HEIGHT = 340, 300
+FONT, SMALL = 13, 12
+LANE = 17  # pixels that a row of labels above the plot takes
+VIOLIN_FROM = 5  # fewer draws make no density worth drawing
+
+PLOTLY_CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "displayModeBar": "hover",
+    "doubleClick": False,
+    "scrollZoom": False,
+    "modeBarButtonsToRemove": [
+        *("zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d"),
+        *("hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"),
+    ],
+    "toImageButtonOptions": {"format": "png", "filename": "cam-lab", "scale": 2},
+}
+
+_UNIT: dict[str, Any] = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": ["0", "0.25", "0.5", "0.75", "1"]}
+_SAID = "%{hovertext}<extra></extra>"
+_GROUPS = (  # flipped?, name, colour, symbol, dash
+    (False, "kept", KEPT, "circle", "solid"),
+    (True, "flipped", FLIPPED, "diamond", "dash"),
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure and the sentence that says the same to whoever cannot see it."""
+
+    figure: go.Figure
+    alt: str
+
+
+# --- the look that all charts share
+
+
+def _layout(height: int, lanes: int, **changes: Any) -> go.Layout:
+    """The shared layout; ``lanes`` rows of labels are kept free between plot and legend."""
+    # Lanes are a share of the paper, so that the plot stays where it is whether they hold labels or not.
+    top = 1 - lanes * LANE / (height - 90)
+    title = {"standoff": 8, "font": {"size": FONT}}
+    axis = {"fixedrange": True, "automargin": True, "zeroline": False, "gridcolor": GRID, "title": title}
+    hover = {"bgcolor": "#262B33", "bordercolor": NEUTRAL, "font": {"color": "#F5F6F8", "size": FONT}}
+    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
+    layout = go.Layout(
+        template="none",
+        height=height,
+        margin={"l": 8, "r": 14, "t": 48, "b": 8, "pad": 4},
+        font={"size": FONT},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        dragmode=False,
+        hovermode="closest",
+        hoverlabel={**hover, "align": "left"},
+        modebar={"bgcolor": CLEAR, "color": NEUTRAL, "activecolor": SIMILARITY},
+        legend={
+            **place,
+            "font": {"size": SMALL},
+            "bgcolor": CLEAR,
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+        xaxis={**axis, "showgrid": False},
+        yaxis={**axis, "domain": [0, top]},
+    )
+    return layout.update(changes)
+
+
+def _note(text: str, **where: Any) -> dict[str, Any]:
+    """A small annotation without an arrow; ``text`` is already safe."""
+    return {"text": text, "showarrow": False, "font": {"size": SMALL}, **where}
+
+
+def _empty(height: int, lanes: int, axes: Mapping[str, Any]) -> go.Figure:
+    figure = go.Figure(layout=_layout(height, lanes, **axes))
+    return figure.add_annotation(_note("no draws yet", x=0.5, y=0.4, xref="x domain", yref="y domain"))
+
+
+def _calm(figure: go.Figure) -> None:
+    """A click must not fade what was not clicked: the page shows the choice itself."""
+    for trace in figure.select_traces({"type": "scatter"}):
+        if "markers" in trace.mode:
+            trace.unselected = {"marker": {"opacity": trace.marker.opacity or 1}}
+
+
+def _line(axis: str, at: float, colour: str, dash: str, width: float) -> dict[str, Any]:
+    """A straight line across the plot at one value of an axis, below the data."""
+    other = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": at, f"{axis}1": at, f"{axis}ref": axis, f"{other}0": 0, f"{other}1": 1}
+    line = {"color": colour, "dash": dash, "width": width}
+    return {"type": "line", **ends, f"{other}ref": f"{other} domain", "line": line, "layer": "below"}
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A labelled vertical line; ``width`` is that of its safe text on a screen of 390 pixels, in x units."""
+
+    at: float
+    text: str
+    width: float
+    colour: str
+    thickness: float
+
+
+def _lanes(marks: Sequence[_Mark], low: float, high: float) -> list[tuple[_Mark, str, int, bool]]:
+    """Place the labels of marks above the plot, between ``low`` and ``high``, so that none covers another.
+
+    Gives (mark, the label's end or middle that is at its line, lane counted from the plot, whether the line
+    may go up to the label). No line crosses a label, even at 390 pixels.
+    """
+    marks = sorted(marks, key=lambda m: m.at)
+    rightwards = [m.at + m.width <= high for m in marks]
+    leftwards = [m.at - m.width >= low for m in marks]
+    lanes = [*range(len(marks))]
+    if len(marks) == 2 and leftwards[0] and rightwards[1]:
+        sides = ["right", "left"]
+    elif all(leftwards) and not all(rightwards):
+        sides = ["right"] * len(marks)
+    else:
+        centred = ["center" if m.at + m.width / 2 <= high else "right" for m in marks]
+        sides = ["left" if fits else other for fits, other in zip(rightwards, centred, strict=True)]
+        lanes.reverse()  # what starts further left stands higher: the next line then ends below it
+    starts = [
+        m.at - {"left": 0, "center": 0.5, "right": 1}[s] * m.width for m, s in zip(marks, sides, strict=True)
+    ]
+    spans = [(start, start + m.width) for start, m in zip(starts, marks, strict=True)]
+    if all(one[1] <= two[0] for one, two in pairwise(spans)):
+        lanes = [0] * len(marks)
+
+    def free(at: float, lane: int) -> bool:
+        below = [span for span, other in zip(spans, lanes, strict=True) if other < lane]
+        return not any(start < at < end for start, end in below)
+
+    return [(m, s, lane, free(m.at, lane)) for m, s, lane in zip(marks, sides, lanes, strict=True)]
+
+
+def _add_marks(figure: go.Figure, marks: Sequence[_Mark], low: float, high: float, lanes: int) -> None:
+    top = figure.layout.yaxis.domain[1]
+    height = (1 - top) / lanes
+    for mark, side, lane, joined in _lanes(marks, low, high):
+        line = _line("x", mark.at, mark.colour, "dot", mark.thickness)
+        figure.add_shape(line)
+        bottom = top + lane * height
+        if joined:
+            reach = bottom + (0.05 if side == "center" else 0.85) * height
+            figure.add_shape({**line, "y0": top, "y1": reach, "yref": "paper"})
+        place = {"x": mark.at, "xanchor": side, "xshift": {"left": 2, "center": 0, "right": -2}[side]}
+        figure.add_annotation(
+            _note(mark.text, **place, y=bottom + height / 2, yref="paper", yanchor="middle")
+        )
+
+
+def _degenerate(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs without a similarity."""
+    return pairs[pairs["degenerate"].astype(bool) | pairs["similarity"].isna()]
+
+
+def _measured(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs that have a similarity."""
+    return pairs[~pairs["degenerate"].astype(bool) & pairs["similarity"].notna()]
