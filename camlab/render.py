@@ -49,7 +49,7 @@ def colour_table(name: str) -> Bytes:
 def colourise(values: NDArray[np.floating], name: str) -> Bytes:
     """Colour values in [0, 1], any shape, as uint8 RGB with one more axis."""
     index = np.clip(values * 255, 0, 255).round().astype(np.uint8)
-    return colour_table(name)[index]
+    return np.asarray(colour_table(name)[index])
 
 
 def upsample(values: Floats, size: tuple[int, int]) -> Floats:
@@ -75,7 +75,8 @@ def blend(picture: Bytes, colours: Bytes, opacity: float) -> Bytes:
 def outline(picture: Bytes, labels: Labels) -> Bytes:
     """Draw the segments' borders: light lines with a dark rim, readable on any picture."""
     large = cv2.resize(labels, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_NEAREST)
-    rim, line = (find_boundaries(large, mode=mode) for mode in ("thick", "inner"))  # type: ignore[no-untyped-call]
+    line = find_boundaries(large, mode="thick")  # type: ignore[no-untyped-call]
+    rim = cv2.dilate(line.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     drawn = picture.copy()
     drawn[rim] = (drawn[rim] * 0.35).astype(np.uint8)
     drawn[line] = 255 - ((255 - drawn[line]) * 0.15).astype(np.uint8)
@@ -158,16 +159,20 @@ def draw_difference(
     large = upsample(delta, (size[0] * ENLARGE, size[1] * ENLARGE))
     drawn = colourise((large + 1) / 2, DIVERGING)
     zoomed = cv2.resize(labels, (drawn.shape[1], drawn.shape[0]), interpolation=cv2.INTER_NEAREST)
+    ink = np.zeros(zoomed.shape, np.uint8)
     for segment, number in marked:
         mask = (zoomed == segment).astype(np.uint8)
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, contours, -1, (40, 40, 40), 2)
+        cv2.drawContours(ink, contours, -1, 255, 2)
         # The number stands at the point farthest from the border, so that it is inside whatever the shape.
         distance = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
         y, x = np.unravel_index(int(distance.argmax()), distance.shape)
         place = (int(x) - 7 * len(number), int(y) + 8)
-        cv2.putText(drawn, number, place, cv2.FONT_HERSHEY_SIMPLEX, 0.75, (255, 255, 255), 5, cv2.LINE_AA)
-        cv2.putText(drawn, number, place, cv2.FONT_HERSHEY_SIMPLEX, 0.75, (20, 20, 20), 2, cv2.LINE_AA)
+        cv2.putText(ink, number, place, cv2.FONT_HERSHEY_SIMPLEX, 0.75, 255, 2, cv2.LINE_AA)
+    # Both ends of the colour map are dark: a light rim keeps the dark ink readable there.
+    for colour, share in ((255, cv2.dilate(ink, np.ones((5, 5), np.uint8))), (20, ink)):
+        weight = share[..., None] / 255
+        drawn = (drawn * (1 - weight) + colour * weight).round().astype(np.uint8)
     return drawn
 
 

@@ -198,7 +198,9 @@ def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> t
             state = dataclasses.replace(state, **{name: _PARSERS[name](str(text))})
         except CamLabError as error:
             kept = _text(getattr(state, name)) or "the default"
-            problems.append(f"The setting {name!r} could not be used ({str(error).rstrip('.')}) and stays at {kept}.")
+            problems.append(
+                f"The setting {name!r} could not be used ({str(error).rstrip('.')}) and stays at {kept}."
+            )
     state, more = settle(state)
     return state, problems + more
 

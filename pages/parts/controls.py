@@ -27,32 +27,35 @@ UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
 def sidebar() -> tuple[ExploreState, Classifier]:
     """Draw every control and return the state they show, with its model. Raises MissingWeights."""
     with st.sidebar:
-        st.subheader("Model", anchor=False)
-        classifier = _model()
-        st.subheader("Picture", anchor=False)
+        _heading("Picture")
         _picture()
-        st.subheader("Explanation", anchor=False)
+        _heading("Model and explanation")
+        classifier = _model()
         _method(classifier)
-        st.subheader("Noise", anchor=False)
+        _heading("Noise")
         _noise()
         with st.expander("Advanced", icon=":material/tune:"):
             parameters = _advanced(classifier)
         return session.read_widgets(parameters, classifier.default_layer), classifier
 
 
+def _heading(text: str) -> None:
+    st.html(f'<h2 class="cl-group">{text}</h2>')
+
+
 def _model() -> Classifier:
+    rows = [
+        f"**{row.title}**: {row.parameters / 1e6:.1f} M parameters, {row.input_size[1]} px. {plain(row.summary)}"
+        for row in MODELS.values()
+    ]
     name = st.selectbox(
         "Model",
         list(MODELS),
         format_func=lambda n: MODELS[n].title,
         key=session.key("model"),
         on_change=_model_changed,
-        label_visibility="collapsed",
-        help="The image classifier whose explanations are tested. All listed models run without a network.",
-    )
-    row = MODELS[name]
-    st.caption(
-        f"{row.parameters / 1e6:.1f} M parameters · {row.input_size[1]}×{row.input_size[0]} px · ImageNet-1k"
+        help="The image classifier whose explanations are tested. All run without a network.\n\n"
+        + "\n\n".join(rows),
     )
     return load_classifier(name)
 
@@ -93,9 +96,17 @@ def _picture() -> None:
         key=session.key("image"),
         help="Type to search, or open the gallery to choose by eye.",
     )
-    if st.button("Open the gallery", icon=":material/photo_library:", width="stretch"):
+    left, right = st.columns(2, gap="small")
+    if left.button(
+        "Gallery", icon=":material/photo_library:", width="stretch", help="Choose a picture by eye."
+    ):
         _gallery(image_set)
-    _upload()
+    with right.popover(
+        "Upload", icon=":material/upload:", width="stretch", help="Use a picture of your own."
+    ):
+        _upload()
+    if error := st.session_state.get("upload_error"):
+        st.error(plain(error), icon=":material/error:")
 
 
 @st.dialog("Choose a picture", width="large")
@@ -135,8 +146,6 @@ def _upload() -> None:
         on_change=_take_upload,
         help="JPEG, PNG, WebP, BMP or TIFF, up to 30 MB and 50 megapixels. The picture stays on this computer.",
     )
-    if error := st.session_state.get("upload_error"):
-        st.error(plain(error), icon=":material/error:")
 
 
 def _take_upload() -> None:
@@ -165,9 +174,11 @@ def _method(classifier: Classifier) -> None:
         [m for m in CAMS if m not in hidden],
         format_func=lambda n: " = ".join(CAMS[m].title for m in stands_for.get(n, (n,))),
         key=session.key("method"),
-        help="How the heat map is computed. Methods joined by = give one and the same map on the target layer.",
+        help="How the heat map is computed. Methods joined by = give one and the same map on the target layer.\n\n"
+        + "\n\n".join(
+            f"**{entry.title}**: {plain(entry.summary)} ({plain(entry.source)})" for entry in CAMS.values()
+        ),
     )
-    st.caption(f"{CAMS[name].summary} ({CAMS[name].source})")
     if CAMS[name].cost == "full":
         st.caption(
             ":material/hourglass: One network pass for every channel: expect seconds for each picture."
@@ -183,10 +194,10 @@ def _noise() -> None:
         ),
         format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}",
         key=session.key("noise"),
-        help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.",
+        help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.\n\n"
+        + "\n\n".join(f"**{entry.title}**: {plain(entry.summary)}" for entry in NOISES.values()),
     )
     noise = NOISES[name]
-    st.caption(noise.summary)
     st.slider(
         "Severity",
         0.0,
@@ -198,7 +209,8 @@ def _noise() -> None:
     )
     still = not noise.stochastic
     reason = f"{noise.title} has nothing to draw: the same picture always gives the same result, so there is one draw."
-    st.number_input(
+    left, right = st.columns(2, gap="small")
+    left.number_input(
         "Seed",
         0,
         MAX_SEED,
@@ -207,10 +219,7 @@ def _noise() -> None:
         disabled=still,
         help=reason if still else "Which noise draw is shown.",
     )
-    st.button(
-        "Reshuffle the noise", icon=":material/shuffle:", on_click=_reshuffle, disabled=still, width="stretch"
-    )
-    st.number_input(
+    right.number_input(
         "Noise draws",
         1,
         MAX_DRAWS,
@@ -220,6 +229,14 @@ def _noise() -> None:
         help=reason
         if still
         else "How many draws the scores rest on: the block of consecutive seeds that holds yours.",
+    )
+    st.button(
+        "Reshuffle the noise",
+        icon=":material/shuffle:",
+        on_click=_reshuffle,
+        disabled=still,
+        width="stretch",
+        help=reason if still else "Show another noise draw: a new random seed.",
     )
     if still:
         st.caption(f":material/info: {reason}")

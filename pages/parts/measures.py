@@ -129,7 +129,9 @@ def _details(scene: Scene, scores: Scores, score: Robustness, field: str) -> lis
     if value is not None and interval is None:
         lines.append("No interval: it needs at least 5 draws that count.")
     elif interval is not None:
-        dropped = f"; undefined in {interval.undefined:.0%} of resamples" if interval.undefined else ""
+        dropped = (
+            f"; undefined in {interval.undefined:.0%} of resamples" if interval.undefined >= 0.005 else ""
+        )
         lines.append(
             f"95 % interval {interval.low:.2f}–{interval.high:.2f}, over noise draws of this picture{dropped}."
         )

@@ -67,6 +67,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
                 alt=f"{title}: {VIEWS[state.view].title.lower()} of {CAMS[state.method].title} for {explains} "
                 f"on the picture {picture.title}",
             )
+            st.html(markup.colour_bar(state.colormap, "0 · weak", "map value", "1 · strong"))
             top = [(names[index], probability) for index, probability in explained.top(5)]
             st.html(markup.predictions(top, names[explained.target]))
     with sides[2]:
@@ -77,11 +78,9 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
             output_format="PNG",
             alt="Signed difference of the two maps; orange where the map grew, purple where it shrank",
         )
+        st.html(markup.colour_bar(DIVERGING, "−1 · weaker", "change", "+1 · stronger"))
         st.html(markup.moves(shown.moves, MARKED, len(scene.segment_values(shown.clean))))
-    left, right = st.columns([2, 1], gap="medium")
-    left.html(markup.colour_bar(state.colormap, "0 · weak", "map value", "1 · strong"))
-    right.html(markup.colour_bar(DIVERGING, "−1 · weaker", "change", "+1 · stronger"))
-    left.html(markup.credit(picture.author, picture.source, picture.licence, picture.licence_url))
+    st.html(markup.credit(picture.author, picture.source, picture.licence, picture.licence_url))
 
 
 def coinciding(scene: Scene) -> None:

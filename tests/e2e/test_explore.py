@@ -61,6 +61,7 @@ def changes(page: Page, index: int, act: Callable[[], object]) -> None:
 def drag_severity(page: Page, to: float) -> None:
     """Drag the slider's handle with the mouse and let go."""
     slider = page.locator('[data-testid="stSlider"]', has_text="Severity")
+    slider.scroll_into_view_if_needed()
     track = slider.locator('[role="group"]').bounding_box()
     thumb = slider.locator('[data-testid="stSliderThumbValue"]').locator("..").bounding_box()
     assert track and thumb
@@ -74,6 +75,13 @@ def drag_severity(page: Page, to: float) -> None:
 def severity(page: Page) -> float:
     """The severity that the slider holds."""
     return float(page.get_by_role("slider", name="Severity", exact=True).input_value())
+
+
+def upload(page: Page, name: str, data: bytes) -> None:
+    """Open the upload box and put a file into it."""
+    page.get_by_role("button", name="Upload").first.click()
+    box = page.locator('[data-testid="stPopoverBody"] input[type="file"]')
+    box.set_input_files({"name": name, "mimeType": "image/png", "buffer": data})
 
 
 def test_every_control_moves_what_it_should(server: str, visit: Visit) -> None:
@@ -176,9 +184,7 @@ def test_upload_downloads_and_state_file(server: str, visit: Visit) -> None:
     changes(
         page,
         0,
-        lambda: page.locator('input[type="file"]').first.set_input_files(
-            {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
-        ),
+        lambda: upload(page, name, buffer.getvalue()),
     )
     assert page.locator("img[src=x]").count() == 0
     assert "image=upload" in page.url
@@ -299,9 +305,7 @@ def test_a_bad_upload_gets_a_sentence_and_keeps_the_view(
 ) -> None:
     page = open_app(visit(), f"{server}/?draws=1")
     before = panel(page, 0)
-    page.locator('input[type="file"]').first.set_input_files(
-        {"name": name, "mimeType": "image/png", "buffer": data}
-    )
+    upload(page, name, data)
     expect(page.locator('[data-testid="stSidebar"] [data-testid="stAlert"]')).to_be_visible(timeout=SLOW)
     assert panel(page, 0) == before
     assert "Traceback" not in page.content()

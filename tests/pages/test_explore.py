@@ -58,7 +58,7 @@ def test_first_view_has_panels_predictions_verdict_and_credit() -> None:
     assert "flipped: German shepherd" in page
     assert page.count('<ol class="cl-predictions"') == 2
     assert page.count("<li>") == 10
-    assert page.count('class="cl-colourbar"') == 2
+    assert page.count('class="cl-colourbar"') == 3
     picture = next(p for p in IMAGE_SETS["photos"].pictures if p.id == "photos/german_shepherd")
     assert picture.author in page
     assert picture.licence in page
