@@ -1,0 +1,39 @@
+"""Noise types: the registry, and ``perturb`` which applies them.
+
+Every module beside this one is a family and registers its types when imported. The order below is the order
+in which people see them; a module not named here is still picked up, after the others, so that a new family
+is one new file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from camlab.noise.base import (
+    FAMILIES,
+    NOISES,
+    NoiseFn,
+    NoiseType,
+    noise_type,
+    parameters_at,
+    perturb,
+    stream,
+)
+
+__all__ = [
+    "FAMILIES",
+    "NOISES",
+    "NoiseFn",
+    "NoiseType",
+    "noise_type",
+    "parameters_at",
+    "perturb",
+    "stream",
+]
+
+for _module in (
+    *("sensor", "blur", "weather", "digital", "occlusion"),
+    *sorted(found.name for found in pkgutil.iter_modules(__path__)),
+):
+    importlib.import_module(f"{__name__}.{_module}")

@@ -1,0 +1,49 @@
+"""Occlusion: parts of the picture are hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camlab.noise.base import noise_type
+
+GRID = 8
+GREY = 0.5
+
+
+@noise_type(
+    "occlusion",
+    title="Occlusion",
+    family="Occlusion",
+    summary="Covers part of the picture with grey patches.",
+    parameters=("share covered",),
+    levels=((0.0,), (0.05,), (0.1,), (0.2,), (0.3,), (0.4,)),
+    stochastic=True,
+)
+def occlusion(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generator]) -> Tensor:
+    """Cover the share c with patches of 1/8 of the side, in mid grey (0.5).
+
+    The patches lie on an 8×8 grid; the seed draws their order. The last one is covered row by row from its
+    top, so the covered share is c to the pixel, and what is covered once stays covered.
+    """
+    height, width = x.shape[2:]
+    ranks = torch.from_numpy(np.stack([covering_ranks(height, width, stream) for stream in streams]))
+    pixels = torch.round(parameters[:, 0] * (height * width)).reshape(-1, 1, 1)
+    hidden = (ranks < pixels).unsqueeze(1)
+    return torch.where(hidden, torch.full_like(x, GREY), x)
+
+
+def covering_ranks(height: int, width: int, stream: np.random.Generator) -> NDArray[np.int64]:
+    """Return (height, width): 0 for the pixel covered first, 1 for the next, and so on."""
+    turn = np.argsort(stream.permutation(GRID * GRID)).reshape(GRID, GRID)  # patch -> when its turn comes
+    rows = np.arange(height) * GRID // height
+    columns = np.arange(width) * GRID // width
+    # A stable sort by turn keeps the pixels of one patch in reading order.
+    order = np.argsort(turn[rows[:, None], columns[None, :]].ravel(), kind="stable")
+    ranks = np.empty(height * width, dtype=np.int64)
+    ranks[order] = np.arange(height * width)
+    return ranks.reshape(height, width)
