@@ -1,0 +1,179 @@
+"""One picture explained by several methods, measured as the page does: as data, in words and in files."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camlab.cams import CAMS
+from camlab.errors import UnknownName
+from camlab.export import draw_panel, perturbed_title, prediction, shown_verdict
+from camlab.images import IMAGE_SETS, Picture, find_picture, picture_from_path
+from camlab.listing import table
+from camlab.metrics import SIMILARITIES
+from camlab.models import MODELS
+from camlab.render import encode_png, to_image
+from camlab.scene import REFERENCE_COUNT, Floors, Scene, Shown
+from camlab.words import decimal, duration, json_number
+
+WORTH_A_NOTE = 5.0  # seconds of waiting that are announced
+COLUMNS = 4  # methods side by side in the text
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one method says about the pair."""
+
+    scene: Scene
+    shown: Shown
+    floors: Floors
+
+
+def picture_named(name: str) -> Picture:
+    """A built-in picture by its id, else a file by its path. Raises UnknownName, BadImage."""
+    built_in = [picture.id for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
+    if name in built_in:
+        return find_picture(name)
+    if os.path.lexists(name) and not Path(name).is_dir():
+        return picture_from_path(name)
+    # Somebody who leaves the set out ("bison") means the picture too.
+    known = {part: each for each in built_in for part in (each.partition("/")[2], each)}
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    hint = (
+        f"did you mean {known[near[0]]!r}?"
+        if near
+        else "check the path, or see `python -m camlab list images`."
+    )
+    raise UnknownName(f"There is no picture file and no built-in picture called {name[:200]!r}; {hint}")
+
+
+def find_class(class_names: Sequence[str], text: str) -> int:
+    """Index of a class given by its index, its name ("tabby, tabby cat") or one of its synonyms ("tabby").
+
+    Case does not matter; a whole or first name goes before a later synonym. An index comes back as it is: its
+    range is checked where the class is used. Raises UnknownName where no class or more than one is meant.
+    """
+    if re.fullmatch(r"[+-]?\d{1,9}", text):
+        return int(text)
+    wanted = text.strip().casefold()
+    first: list[int] = []
+    later: list[int] = []
+    known: dict[str, None] = {}
+    for index, name in enumerate(class_names):
+        synonyms = [part.strip().casefold() for part in name.split(",")]
+        known |= dict.fromkeys(synonyms)
+        if wanted in (name.casefold(), synonyms[0]):
+            first.append(index)
+        elif wanted in synonyms:
+            later.append(index)
+    found = first or later
+    if len(found) == 1:
+        return found[0]
+    if found:
+        meant = " or ".join(f"{index} ({class_names[index]})" for index in found)
+        raise UnknownName(f"Several classes are called {text[:60]!r}; give the index: {meant}.")
+    near = difflib.get_close_matches(wanted, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"give a name, or an index up to {len(class_names) - 1}."
+    raise UnknownName(f"There is no class called {text[:60]!r}; {hint}")
+
+
+def measure(scene: Scene, note: Callable[[str], None], other_pictures: bool = True) -> Finding:
+    """The shown pair and its floors; ``note`` is told beforehand what takes long.
+
+    Without ``other_pictures`` their floor, which takes 24 more maps, counts as not observed.
+    """
+    title, state = scene.method.title, scene.state
+    if scene.method.cost == "full":
+        note(f"{title} runs the whole model once a channel, which takes a while")
+    shown = scene.shown(state.severity, state.shown_seed)
+    if not other_pictures:
+        floor = SIMILARITIES[state.similarity].random_floor
+        return Finding(scene, shown, Floors(floor and floor(scene.comparison), None, 0))
+    if not shown.clean.degenerate[state.method]:
+        start = time.perf_counter()
+        # The engine remembers every one of them, so that floors() finds them all there.
+        for done, _ in enumerate(scene.references(), 1):
+            left = (time.perf_counter() - start) / done * (REFERENCE_COUNT - done)
+            if done == 1 and left > WORTH_A_NOTE:
+                note(f"{title} needs about {duration(left)} more, for {REFERENCE_COUNT} other pictures")
+    return Finding(scene, shown, scene.floors())
+
+
+def record(finding: Finding) -> dict[str, Any]:
+    """The finding as plain data; None is "not observed"."""
+    scene, shown, row = finding.scene, finding.shown, finding.shown.row
+    return {
+        **{name: row[name] for name in ("method", "model", "layer", "noise", "severity", "seed")},
+        "clean": prediction(scene, shown.clean),
+        "perturbed": prediction(scene, shown.perturbed),
+        "flipped": row["flipped"],
+        "similarity": {name: json_number(value) for name, value in shown.values.items()},
+        "segments": row["segments"],
+        "chance_rbo": json_number(finding.floors.random),
+        "other_picture_rbo": json_number(finding.floors.other),
+        "degenerate": row["degenerate"],
+    }
+
+
+def text(findings: Sequence[Finding]) -> str:
+    """The findings for people: the prediction once, then the methods side by side."""
+    scene, shown = findings[0].scene, findings[0].shown
+    names, target, row = scene.classifier.class_names, scene.state.target, shown.row
+    sides = (("clean", shown.clean), ("perturbed", shown.perturbed))
+    lines = [
+        f"{scene.picture.title} ({scene.picture.id}): {perturbed_title(row)}",
+        f"{MODELS[row['model']].title}, layer {scene.layer}, on {scene.classifier.device}",
+        "",
+        *table([[side, str(e.index), f"{e.probability:.4f}", names[e.index]] for side, e in sides]),
+        shown_verdict(scene, row),
+    ]
+    if target is not None:
+        lines.append(f"Both maps explain class {target}, {names[target]}.")
+    for begin in range(0, len(findings), COLUMNS):
+        lines += ["", *table(_measures(findings[begin : begin + COLUMNS]))]
+    asked = {finding.scene.state.method for finding in findings}
+    for group in scene.coincidences:
+        if asked.intersection(group.methods):
+            lines += ["", f"One and the same map on this layer: {', '.join(group.methods)}. {group.reason}"]
+    return "\n".join(lines)
+
+
+def _measures(findings: Sequence[Finding]) -> list[list[str]]:
+    """Cells of the table of measures: a heading, then a row a measure; a column a method."""
+    records = [record(finding) for finding in findings]
+    others = [str(finding.floors.others) if finding.floors.others else "–" for finding in findings]
+    return [
+        ["", *(CAMS[r["method"]].title for r in records)],
+        *(
+            [SIMILARITIES[name].title, *(decimal(r["similarity"][name], 3) for r in records)]
+            for name in SIMILARITIES
+        ),
+        ["RBO of random rankings", *(decimal(r["chance_rbo"], 3) for r in records)],
+        ["RBO with other pictures", *(decimal(r["other_picture_rbo"], 3) for r in records)],
+        ["  (how many)", *others],
+        ["Segments", *(str(r["segments"]) for r in records)],
+        ["Degenerate", *("yes" if r["degenerate"] else "no" for r in records)],
+    ]
+
+
+def save(findings: Sequence[Finding], folder: Path) -> None:
+    """Write the model's input pictures, and each method's low-res maps and overlays. Raises OSError."""
+    for finding in findings:
+        scene, shown, method = finding.scene, finding.shown, finding.scene.state.method
+        for side, explained, pixels in (
+            ("clean", shown.clean, shown.clean_input),
+            ("perturbed", shown.perturbed, shown.perturbed_input),
+        ):
+            picture = (to_image(pixels) * 255).round().astype(np.uint8)
+            (folder / f"{side}.png").write_bytes(encode_png(picture))
+            np.save(folder / f"{method}_{side}.npy", explained.maps[method].astype(np.float32, copy=False))
+            overlay = draw_panel(scene, explained, pixels, "overlay")
+            (folder / f"{method}_{side}_overlay.png").write_bytes(encode_png(overlay))
