@@ -49,6 +49,7 @@ def show(state: ExploreState) -> None:
     with session.worker().foreground():
         scene = Scene(engine, picture, state)
         shown: Shown = scene.shown(state.severity, state.shown_seed)
+    st.session_state["clean_index"] = shown.clean.index  # where a fixed class starts from
     panels.headline(scene, shown)
     st.segmented_control(
         "Show", list(VIEWS), format_func=lambda n: VIEWS[n].title, key=session.key("view"), required=True,

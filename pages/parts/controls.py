@@ -267,7 +267,7 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
     )
     if rule == "fixed":
         if st.session_state.get(session.key("target")) is None:
-            st.session_state[session.key("target")] = 0
+            st.session_state[session.key("target")] = st.session_state.get("clean_index", 0)
         st.selectbox(
             "Class",
             range(len(classifier.class_names)),
