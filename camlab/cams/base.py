@@ -1,0 +1,221 @@
+"""What every CAM method is made of: the shared pass, the registry and the scaling to [0, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camlab.registry import Registry
+
+#: Part of every map's cache key: raise it when `scale_maps` changes what it returns.
+SCALE_VERSION = 1
+#: A map whose range is at most this share of its largest absolute value says nothing: it is degenerate.
+DEGENERATE = 1e-6
+
+
+class LayerLike(Protocol):
+    """What the CAM methods need to know of a target layer (`camlab.models.TargetLayer` has it)."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def nonnegative(self) -> bool: ...
+
+
+class Explainable(Protocol):
+    """What the CAM methods need of a classifier (`camlab.models.Classifier` has it).
+
+    Every member is a pure function: no hooks, nothing mutated, so many threads may share one classifier.
+    """
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def input_size(self) -> tuple[int, int]: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    def resolve_layer(self, name: str | None) -> str: ...
+    def layer_info(self, layer: str) -> LayerLike: ...
+    def normalise(self, x: Tensor) -> Tensor: ...
+    def head(self, z: Tensor, layer: str) -> Tensor: ...
+    def tail(self, activations: Tensor, layer: str) -> Tensor: ...
+    def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None: ...
+
+
+def never(*_: object) -> None:
+    """The check of a caller who never cancels."""
+
+
+@dataclass
+class SharedPass:
+    """One pass of a batch through a classifier, split at the target layer: all that a CAM method may read.
+
+    Shapes: inputs (N, 3, H, W), normalised, on the device; activations and gradients (N, K, h, w), the
+    gradients those of the target logits, or None where no method asked for them; logits (N, C); targets
+    (N,) long; keys one content key an input. `check` is called between chunks of extra passes and raises
+    Cancelled; `chunk` is the largest batch of an extra pass.
+    """
+
+    classifier: Explainable
+    layer: str
+    inputs: Tensor
+    activations: Tensor
+    gradients: Tensor | None
+    logits: Tensor
+    targets: Tensor
+    keys: Sequence[str]
+    check: Callable[[], None] = never
+    chunk: int = 16
+
+    @property
+    def grads(self) -> Tensor:
+        """The gradients (N, K, h, w). Raises ValueError where the pass was run without them."""
+        if self.gradients is None:
+            raise ValueError("this pass was run without gradients; register the method with uses_gradients")
+        return self.gradients
+
+    @cached_property
+    def product(self) -> Tensor:
+        """Gradients times activations (N, K, h, w), computed once for the methods that start from it."""
+        return self.grads * self.activations
+
+    @property
+    def scores(self) -> Tensor:
+        """The logit of each input's target class (N,)."""
+        return self.logits.gather(1, self.targets[:, None])[:, 0]
+
+
+CamFn = Callable[[SharedPass], Tensor]
+Cost = Literal["shared", "tail", "full"]
+
+
+@dataclass(frozen=True)
+class CamMethod:
+    """One CAM method: its words for people, what it needs, and the function (SharedPass -> raw (N, h, w)).
+
+    `cost`: "shared" reads the shared pass only; "tail" runs the layers after the target layer once a
+    channel; "full" runs the whole model once a channel. `version` is part of the cache key: raise it when
+    the method's values change. `order` is its place in lists.
+    """
+
+    name: str
+    title: str
+    summary: str
+    source: str
+    uses_gradients: bool
+    class_specific: bool
+    cost: Cost
+    apply: CamFn
+    version: int = 1
+    order: int = 100
+
+
+class _CamRegistry(Registry[CamMethod]):
+    """The registry, iterated by `order` and then by registration, whatever file a method lives in."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(super().__iter__(), key=lambda name: self[name].order))
+
+
+CAMS: Registry[CamMethod] = _CamRegistry("CAM method")
+
+
+def cam_method(
+    name: str,
+    *,
+    title: str,
+    summary: str,
+    source: str,
+    uses_gradients: bool,
+    class_specific: bool = True,
+    cost: Cost = "shared",
+    version: int = 1,
+    order: int = 100,
+) -> Callable[[CamFn], CamFn]:
+    """Register the decorated function as a CAM method. Raises ValueError where the name is taken."""
+
+    def register(apply: CamFn) -> CamFn:
+        entry = CamMethod(
+            name, title, summary, source, uses_gradients, class_specific, cost, apply, version, order
+        )
+        CAMS.add(name, entry)
+        return apply
+
+    return register
+
+
+def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
+    """Channel weights (N, K) times activations (N, K, h, w), summed over the channels: (N, h, w)."""
+    return torch.einsum("nk,nkhw->nhw", weights, activations)
+
+
+def probabilities(logits: Tensor) -> np.ndarray:
+    """Softmax of logits (N, C), taken in float64 on the CPU: float32 (N, C), read-only."""
+    values: np.ndarray = torch.softmax(logits.detach().cpu().double(), dim=1).float().numpy()
+    values.setflags(write=False)
+    return values
+
+
+def shared_pass(
+    classifier: Explainable,
+    layer: str,
+    pictures: Tensor,
+    targets: Sequence[int | None],
+    keys: Sequence[str],
+    *,
+    gradients: bool = True,
+    check: Callable[[], None] = never,
+    chunk: int = 16,
+) -> SharedPass:
+    """Run a batch once: to the layer without a graph, then the tail, with one if gradients are wanted.
+
+    pictures: (N, 3, H, W) in [0, 1]. A target of None is the class that the model predicts on that picture.
+    The gradients are those of the sum of the target logits; as no layer mixes inputs, each input's part is
+    its own. Nothing is hooked and nothing in the classifier changes.
+    """
+    with torch.no_grad():
+        inputs = classifier.normalise(pictures)
+        activations = classifier.head(inputs, layer).detach()
+    with torch.set_grad_enabled(gradients):
+        leaf = activations.detach().requires_grad_(gradients)
+        # The clone keeps the activations as they are should the tail begin with an in-place ReLU.
+        logits = classifier.tail(leaf.clone(), layer)
+        predicted = probabilities(logits).argmax(axis=1)
+        chosen = [
+            int(own) if target is None else target for target, own in zip(targets, predicted, strict=True)
+        ]
+        index = torch.tensor(chosen, dtype=torch.long, device=logits.device)
+        grads: Tensor | None = None
+        if gradients:
+            (grads,) = torch.autograd.grad(logits.gather(1, index[:, None]).sum(), leaf)
+    return SharedPass(
+        classifier, layer, inputs, activations, grads, logits.detach(), index, tuple(keys), check, chunk
+    )
+
+
+def scale_maps(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """ReLU and min-max scale raw CAMs (N, h, w): maps in [0, 1] and a flag for each degenerate one.
+
+    Returns float32 maps and bool flags (N,), both on the CPU, as low-resolution maps are all that leaves the
+    device. Degenerate: max − min of the ReLU'd map is at most 1e-6 of the raw map's largest absolute value
+    (so also where nothing is positive), or a value is not finite; the map is then all zeros. Every other
+    map reaches exactly 0 and exactly 1.
+    """
+    wide = raw.detach().cpu().double().flatten(1)
+    positive = wide.clamp(min=0)
+    low = positive.amin(dim=1, keepdim=True)
+    span = positive.amax(dim=1, keepdim=True) - low
+    # Written as "not greater" so that NaN and infinity count as degenerate.
+    degenerate = ~(span > DEGENERATE * wide.abs().amax(dim=1, keepdim=True))
+    scaled = torch.where(degenerate, 0.0, (positive - low) / span)
+    return scaled.float().reshape(raw.shape), degenerate[:, 0]

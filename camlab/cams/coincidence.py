@@ -1,0 +1,63 @@
+"""Which CAM methods are the same method on a given layer, and why: by algebra, not by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from camlab.cams.base import Explainable
+
+
+@dataclass(frozen=True)
+class Coincidence:
+    """Methods that give the same map on a layer, and the reason in one plain sentence."""
+
+    methods: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A property of a layer, and what follows from it."""
+
+    holds: Callable[[Explainable, str], bool]
+    then: Coincidence
+
+
+def _linear_head(classifier: Explainable, layer: str) -> bool:
+    return classifier.linear_head(layer) is not None
+
+
+def _nonnegative(classifier: Explainable, layer: str) -> bool:
+    return classifier.layer_info(layer).nonnegative
+
+
+# Linear head: G_k is the same number g_k = w_k/hw at every position, so mean(G_k), ΣA·G/ΣA and G itself are
+# all g_k. Non-negative A: ReLU(G·A) = ReLU(G)·A.
+_RULES = (
+    _Rule(
+        _linear_head,
+        Coincidence(
+            ("gradcam", "xgradcam", "hirescam"),
+            "This layer is averaged and then goes through a single linear layer, so a channel's gradient is "
+            "the same at every position and all three ways of using it give the same map.",
+        ),
+    ),
+    _Rule(
+        _nonnegative,
+        Coincidence(
+            ("layercam", "gradcam_elementwise"),
+            "The activations of this layer are never negative, so dropping negative gradients before or "
+            "after the multiplication makes no difference.",
+        ),
+    ),
+)
+
+
+def coinciding(classifier: Explainable, layer: str) -> tuple[Coincidence, ...]:
+    """The groups of methods that are one and the same on this layer; a method with no twin is in none.
+
+    Raises UnknownName where the classifier has no such layer.
+    """
+    layer = classifier.resolve_layer(layer)
+    return tuple(rule.then for rule in _RULES if rule.holds(classifier, layer))

@@ -1,0 +1,37 @@
+"""Random-CAM: the sanity baseline, which knows the activations and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camlab.cams.base import SharedPass, cam_method, weighted_sum
+
+
+@cam_method(
+    "randomcam",
+    title="Random-CAM",
+    summary="Weights the channels at random: what any method must beat before its map means something.",
+    source="sanity baseline, after Adebayo et al. 2018, arXiv 1810.03292",
+    uses_gradients=False,
+    class_specific=False,
+    order=1000,
+)
+def randomcam(shared: SharedPass) -> Tensor:
+    """Σ_k u_k · A_k, u uniform on (−1, 1), drawn from a stream that the input's content key decides.
+
+    Equal inputs get equal maps, other inputs independent ones, whatever else is in the batch.
+    """
+    count = shared.activations.shape[1]
+    weights = np.stack([channel_weights(key, count) for key in shared.keys])
+    return weighted_sum(torch.from_numpy(weights).to(shared.activations), shared.activations)
+
+
+def channel_weights(key: str, count: int) -> np.ndarray:
+    """`count` draws from U(−1, 1), float64, the same on every platform for the same key."""
+    seed = hashlib.blake2b(key.encode(), digest_size=16, person=b"randomcam").digest()
+    stream = np.random.Generator(np.random.Philox(key=int.from_bytes(seed, "little")))
+    return stream.uniform(-1.0, 1.0, count)

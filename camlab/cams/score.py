@@ -1,0 +1,64 @@
+"""Score-CAM: a channel's weight is the class score of the picture seen through that channel alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from camlab.cams.base import SharedPass, cam_method, weighted_sum
+
+
+@cam_method(
+    "scorecam",
+    title="Score-CAM",
+    summary="Masks the picture with each channel in turn and weights it by the class score that is left.",
+    source="Wang et al. 2020, arXiv 1910.01279",
+    uses_gradients=False,
+    cost="full",
+    order=95,
+)
+def scorecam(shared: SharedPass) -> Tensor:
+    """Σ_k softmax_k(logit of the masked input) · A_k.
+
+    A mask is a channel, upsampled to the input (bilinear, align_corners=True), min-max scaled, times the
+    normalised input. The paper subtracts the score of a baseline, which the softmax over channels removes.
+    """
+    with torch.no_grad():
+        weights = masked_scores(shared).softmax(dim=1)
+    return weighted_sum(weights, shared.activations)
+
+
+def masked_scores(shared: SharedPass) -> Tensor:
+    """The target logit of each input under each channel's mask (N, K).
+
+    A channel that is the same everywhere has a mask of zeros; all of them share one pass of a blank input,
+    which is exact. The others go through in chunks, so memory does not grow with the number of channels.
+    Raises what `check` raises, between chunks.
+    """
+    classifier, layer, activations, inputs = (
+        shared.classifier,
+        shared.layer,
+        shared.activations,
+        shared.inputs,
+    )
+    flat = activations.flatten(2)
+    varies = flat.amax(dim=2) > flat.amin(dim=2)
+    scores = torch.zeros_like(varies, dtype=shared.logits.dtype)
+    if not bool(varies.all()):
+        shared.check()
+        blank = classifier.tail(classifier.head(torch.zeros_like(inputs[:1]), layer), layer)
+        scores += blank[0, shared.targets][:, None]
+    live = varies.nonzero()
+    for start in range(0, len(live), shared.chunk):
+        shared.check()
+        pairs = live[start : start + shared.chunk]
+        rows, channels = pairs.unbind(dim=1)
+        masks = F.interpolate(
+            activations[rows, channels][:, None], size=inputs.shape[-2:], mode="bilinear", align_corners=True
+        )
+        low, high = masks.amin(dim=(2, 3), keepdim=True), masks.amax(dim=(2, 3), keepdim=True)
+        masks = (masks - low) / (high - low + 1e-8)
+        logits = classifier.tail(classifier.head(inputs[rows] * masks, layer), layer)
+        scores[rows, channels] = logits.gather(1, shared.targets[rows][:, None])[:, 0]
+    return scores

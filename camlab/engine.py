@@ -1,0 +1,310 @@
+"""The compute core: versions of a picture in, predictions and low-resolution maps out, each computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camlab.cache import MapCache, content_key
+from camlab.cams import CAMS, Explainable, probabilities, scale_maps, shared_pass
+from camlab.cams.base import SCALE_VERSION, CamMethod, SharedPass, never
+from camlab.errors import BadSetting, CamLabError
+from camlab.noise import NOISES, perturb
+
+#: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
+PERTURB_VERSION = 1
+FORWARD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One version of a picture: a noise type (None: the clean picture), a severity in [0, 5] and a seed."""
+
+    noise: str | None = None
+    severity: float = 0.0
+    seed: int = 0
+
+
+CLEAN = Spec(None, 0.0, 0)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What the model says about one version of a picture, and why.
+
+    probabilities: float32 (C,); target: the class that the maps explain; maps: float32 (h, w) in [0, 1] by
+    method, in the order asked for; degenerate: by method, True where the map says nothing (all zeros);
+    cached: nothing was computed for it. The arrays are read-only, as they are shared with the cache.
+    """
+
+    probabilities: np.ndarray
+    target: int
+    maps: Mapping[str, np.ndarray]
+    degenerate: Mapping[str, bool]
+    cached: bool
+
+    @property
+    def index(self) -> int:
+        """The predicted class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def probability(self) -> float:
+        """The probability of the predicted class."""
+        return float(self.probabilities[self.index])
+
+    def top(self, k: int = 5) -> list[tuple[int, float]]:
+        """The k most probable classes and their probabilities, best first; of equals, the lower index."""
+        order = np.argsort(-self.probabilities, kind="stable")[:k]
+        return [(int(i), float(self.probabilities[i])) for i in order]
+
+
+@dataclass
+class _Job:
+    """One thing to explain: a version and a target, with what is known of it so far."""
+
+    spec: Spec
+    content: str
+    target: int | None
+    probabilities: np.ndarray | None = None
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    computed: bool = False
+
+
+class Engine:
+    """Explains versions of pictures with one classifier. Threads may share an engine, and engines a cache."""
+
+    def __init__(self, classifier: Explainable, cache: MapCache | None = None, batch: int = 16) -> None:
+        """`batch`: how many pictures go through the model at once. Raises BadSetting where it is under 1."""
+        if batch < 1:
+            raise BadSetting(f"A batch of {batch} pictures cannot be run; choose 1 or more.")
+        self.classifier = classifier
+        self.cache = MapCache() if cache is None else cache
+        self.batch = batch
+        if classifier.device.type == "cuda":
+            # TF32 keeps 10 bits of each factor: enough for a preview, not for a score that is stored.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
+
+    def inputs(self, clean: Tensor, digest: str, specs: Sequence[Spec]) -> Tensor:
+        """The perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs.
+
+        clean: (3, H, W) in [0, 1] at the model's input size; digest: the picture's, which decides its noise.
+        """
+        pictures = torch.stack([clean] * len(specs)) if specs else clean.new_zeros((0, *clean.shape))
+        for noise in dict.fromkeys(spec.noise for spec in specs):
+            if noise is None:
+                continue
+            rows = [row for row, spec in enumerate(specs) if spec.noise == noise]
+            severities = [specs[row].severity for row in rows]
+            seeds = [specs[row].seed for row in rows]
+            pictures[rows] = perturb(pictures[rows], noise, severities, seeds, [digest] * len(rows))
+        return pictures
+
+    def explain(
+        self,
+        clean: Tensor,
+        digest: str,
+        specs: Sequence[Spec],
+        methods: Sequence[str],
+        layer: str | None = None,
+        targets: int | Sequence[int | None] | None = None,
+        check: Callable[[], None] = never,
+    ) -> list[Explained]:
+        """Explain each version of a picture; what the cache holds is not computed again.
+
+        clean: (3, H, W) float32 in [0, 1] at the model's input size; digest: the picture's own. A target of
+        None is the class predicted on that very version. `check` is called between steps; what it raises
+        (Cancelled) comes through, and what was finished before stays in the cache. Out of memory, the batch
+        is halved and the work goes on. Raises UnknownName for a method, layer or noise type that is not
+        there, BadSetting for a picture of another size or a target that is no class, CamLabError where even
+        one picture does not fit in memory.
+        """
+        layer = self.classifier.resolve_layer(layer)
+        wanted = {name: CAMS[name] for name in dict.fromkeys(methods)}
+        goals = self._targets(targets, len(specs))
+        if tuple(clean.shape) != (3, *self.classifier.input_size):
+            size = " × ".join(map(str, self.classifier.input_size))
+            raise BadSetting(f"This model takes RGB pictures of {size} pixels; preprocess it first.")
+        clean = clean.detach().to("cpu", torch.float32).contiguous()
+        request = _Request(self, clean, digest, layer, wanted, check)
+        asked = [(_canonical(spec), goal) for spec, goal in zip(specs, goals, strict=True)]
+        jobs = {pair: request.look_up(*pair) for pair in dict.fromkeys(asked)}
+        groups: dict[tuple[str, ...], list[_Job]] = {}
+        for job in jobs.values():
+            missing = tuple(name for name in wanted if name not in job.maps)
+            if missing or job.probabilities is None:
+                groups.setdefault(missing, []).append(job)
+        for group in groups.values():
+            request.compute(group)
+        return [_explained(jobs[pair], list(wanted)) for pair in asked]
+
+    def _targets(self, targets: int | Sequence[int | None] | None, count: int) -> list[int | None]:
+        goals = list(targets) if isinstance(targets, Sequence) else [targets] * count
+        classes = len(self.classifier.class_names)
+        if len(goals) != count:
+            raise BadSetting(f"There are {len(goals)} target classes for {count} pictures; give each one.")
+        for goal in goals:
+            if goal is not None and not 0 <= goal < classes:
+                raise BadSetting(f"There is no class {goal}; choose a number from 0 to {classes - 1}.")
+        return [None if goal is None else int(goal) for goal in goals]
+
+
+class _Request:
+    """One call of `Engine.explain`: what all its jobs have in common."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clean: Tensor,
+        digest: str,
+        layer: str,
+        methods: Mapping[str, CamMethod],
+        check: Callable[[], None],
+    ) -> None:
+        self.engine, self.classifier, self.cache = engine, engine.classifier, engine.cache
+        self.clean, self.digest, self.layer, self.methods, self.check = clean, digest, layer, methods, check
+        pixels = clean.numpy()
+        # The digest decides the noise, the pixels the rest: a model may see one picture cropped in two ways.
+        self.picture = (digest, pixels.shape, hashlib.blake2b(pixels.data, digest_size=16).hexdigest())
+        info = self.classifier.layer_info(layer)
+        self.map_shape = (info.height, info.width)
+
+    # keys
+
+    def prediction_key(self, spec: Spec) -> str:
+        return content_key("prediction", FORWARD_VERSION, self.classifier.fingerprint, self._version(spec))
+
+    def map_key(self, spec: Spec, method: str, target: int) -> str:
+        entry = self.methods[method]
+        versions = (FORWARD_VERSION, SCALE_VERSION, entry.version)
+        # A method that ignores the class has one map for all classes.
+        goal = target if entry.class_specific else None
+        where = (self.classifier.fingerprint, self.layer)
+        return content_key("map", versions, where, self._version(spec), method, goal)
+
+    def _version(self, spec: Spec) -> tuple[object, ...]:
+        noise = None if spec == CLEAN else (PERTURB_VERSION, spec.noise, spec.severity, spec.seed)
+        return (self.picture, noise)
+
+    def _content(self, spec: Spec) -> str:
+        # What random maps are drawn from: the same on every machine, so not the pixels' own digest.
+        return content_key(self.digest, tuple(self.clean.shape), spec.noise, spec.severity, spec.seed)
+
+    # cache
+
+    def look_up(self, spec: Spec, target: int | None) -> _Job:
+        """A job with all that the cache knows of it."""
+        job = _Job(spec, self._content(spec), target)
+        classes = len(self.classifier.class_names)
+        job.probabilities = self.cache.get(self.prediction_key(spec), (classes,))
+        if job.target is None and job.probabilities is not None:
+            job.target = int(job.probabilities.argmax())
+        for method in self.methods:
+            # An unknown target matters only to methods that depend on the class.
+            if job.target is None and self.methods[method].class_specific:
+                continue
+            key = self.map_key(spec, method, -1 if job.target is None else job.target)
+            if (found := self.cache.get(key, self.map_shape)) is not None:
+                job.maps[method] = found
+        return job
+
+    # work
+
+    def compute(self, jobs: list[_Job]) -> None:
+        """Compute what these jobs miss (all of them the same) in batches; out of memory, in smaller ones."""
+        size = self.engine.batch
+        # Equal parts: 17 versions at 16 a batch go as 9 and 8, not as 16 and 1.
+        size = -(-len(jobs) // -(-len(jobs) // size))
+        chunk = self.engine.batch
+        while jobs:
+            self.check()
+            part = jobs[:size]
+            try:
+                self._run(part, chunk)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if size == chunk == 1:
+                    raise CamLabError(
+                        "Not even one picture fits in memory; choose a smaller model or run on the CPU."
+                    ) from error
+            else:
+                jobs = jobs[len(part) :]
+                continue
+            # Outside the handler: there the error would still hold on to the tensors of the failed try.
+            size, chunk = max(1, min(size, len(part)) // 2), max(1, chunk // 2)
+
+    def _run(self, jobs: list[_Job], chunk: int) -> None:
+        """One batch: the shared pass, the methods that only read it, then the dear ones; each is kept."""
+        missing = [entry for name, entry in self.methods.items() if any(name not in job.maps for job in jobs)]
+        pictures = self.engine.inputs(self.clean, self.digest, [job.spec for job in jobs])
+        self.check()
+        shared = shared_pass(
+            self.classifier,
+            self.layer,
+            pictures,
+            [job.target for job in jobs],
+            [job.content for job in jobs],
+            gradients=any(entry.uses_gradients for entry in missing),
+            check=self.check,
+            chunk=chunk,
+        )
+        found = probabilities(shared.logits)
+        for row, job in enumerate(jobs):
+            job.computed = True
+            if job.probabilities is None:
+                job.probabilities = self.cache.put(self.prediction_key(job.spec), found[row])
+            if job.target is None:
+                job.target = int(shared.targets[row])
+        cheap = [entry for entry in missing if entry.cost == "shared"]
+        for entries in (cheap, *([entry] for entry in missing if entry.cost != "shared")):
+            self.check()
+            self._maps(jobs, entries, shared)
+
+    def _maps(self, jobs: list[_Job], entries: Sequence[CamMethod], shared: SharedPass) -> None:
+        """Apply methods to a pass and store the maps; they come to the CPU together."""
+        if not entries:
+            return
+        raw = torch.stack([entry.apply(shared).to(shared.activations.dtype) for entry in entries])
+        scaled, _ = scale_maps(raw.flatten(0, 1))
+        maps = scaled.reshape(raw.shape).numpy()
+        for entry, layers in zip(entries, maps, strict=True):
+            for job, map_ in zip(jobs, layers, strict=True):
+                if entry.name not in job.maps:
+                    assert job.target is not None
+                    key = self.map_key(job.spec, entry.name, job.target)
+                    job.maps[entry.name] = self.cache.put(key, map_)
+
+
+def _canonical(spec: Spec) -> Spec:
+    """The one name of a version: severity 0 is the clean picture, and what draws nothing has no seed.
+
+    Raises UnknownName for a noise type that is not there.
+    """
+    noise = None if spec.noise is None else NOISES[spec.noise]
+    if noise is None or spec.severity == 0:
+        return CLEAN
+    seed = operator.index(spec.seed) if noise.stochastic else 0
+    return Spec(noise.name, float(spec.severity), seed)
+
+
+def _explained(job: _Job, methods: list[str]) -> Explained:
+    assert job.probabilities is not None and job.target is not None
+    maps = {name: job.maps[name] for name in methods}
+    # A map that is not degenerate reaches 1, so the flag needs no storing.
+    degenerate = {name: not map_.any() for name, map_ in maps.items()}
+    return Explained(job.probabilities, job.target, maps, degenerate, cached=not job.computed)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """CUDA, MPS and the CPU's allocator each say it in their own words."""
+    text = str(error).lower()
+    words = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or any(w in text for w in words)

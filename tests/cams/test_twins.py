@@ -1,0 +1,338 @@
+"""Each method against its rule written again, slower and simpler: loops in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from camlab.cams import CAMS, SharedPass, scale_maps
+from camlab.cams.eigen import first_component
+from camlab.errors import Cancelled
+from tests.cams.stub import Stub, pooled_stub, random_pictures, run, signed_stub
+
+Twin = Callable[[SharedPass, int], np.ndarray]
+
+
+def _ag(shared: SharedPass, row: int) -> tuple[np.ndarray, np.ndarray]:
+    return shared.activations[row].double().numpy(), shared.grads[row].double().numpy()
+
+
+def twin_gradcam(shared: SharedPass, row: int) -> np.ndarray:
+    a, g = _ag(shared, row)
+    out = np.zeros(a.shape[1:])
+    for k in range(len(a)):
+        out += g[k].mean() * a[k]
+    return out
+
+
+def twin_gradcam_pp(shared: SharedPass, row: int) -> np.ndarray:
+    a, g = _ag(shared, row)
+    out = np.zeros(a.shape[1:])
+    for k in range(len(a)):
+        weight = 0.0
+        for i in range(a.shape[1]):
+            for j in range(a.shape[2]):
+                below = 2 * g[k, i, j] ** 2 + a[k].sum() * g[k, i, j] ** 3
+                alpha = g[k, i, j] ** 2 / below if below != 0 else 0.0
+                weight += alpha * max(g[k, i, j], 0.0)
+        out += weight * a[k]
+    return out
+
+
+def twin_xgradcam(shared: SharedPass, row: int) -> np.ndarray:
+    a, g = _ag(shared, row)
+    out = np.zeros(a.shape[1:])
+    for k in range(len(a)):
+        if a[k].sum() != 0:
+            out += (a[k] / a[k].sum() * g[k]).sum() * a[k]
+    return out
+
+
+def twin_hirescam(shared: SharedPass, row: int) -> np.ndarray:
+    a, g = _ag(shared, row)
+    return sum((g[k] * a[k] for k in range(len(a))), np.zeros(a.shape[1:]))
+
+
+def twin_layercam(shared: SharedPass, row: int) -> np.ndarray:
+    a, g = _ag(shared, row)
+    return sum((np.maximum(g[k], 0) * a[k] for k in range(len(a))), np.zeros(a.shape[1:]))
+
+
+def twin_elementwise(shared: SharedPass, row: int) -> np.ndarray:
+    a, g = _ag(shared, row)
+    return sum((np.maximum(g[k] * a[k], 0) for k in range(len(a))), np.zeros(a.shape[1:]))
+
+
+def svd_component(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Projection on the first right singular vector of the centred positions × channels matrix."""
+    points = values.reshape(len(values), -1).T
+    points = points - points.mean(axis=0)
+    projection = points @ np.linalg.svd(points, full_matrices=True)[2][0]
+    if np.corrcoef(projection, reference.ravel())[0, 1] < 0:
+        projection = -projection
+    return projection.reshape(values.shape[1:])
+
+
+def twin_eigencam(shared: SharedPass, row: int) -> np.ndarray:
+    a, _ = _ag(shared, row)
+    return svd_component(a, a.mean(axis=0))
+
+
+def twin_eigengradcam(shared: SharedPass, row: int) -> np.ndarray:
+    a, g = _ag(shared, row)
+    return svd_component(a * g, a.mean(axis=0))
+
+
+def twin_ablationcam(shared: SharedPass, row: int) -> np.ndarray:
+    a, target = shared.activations[row], int(shared.targets[row])
+    out = np.zeros(a.shape[1:])
+    for k in range(len(a)):
+        without = a.clone()
+        without[k] = 0
+        left = shared.classifier.tail(without[None], shared.layer)[0, target]
+        out += float(shared.logits[row, target] - left) * a[k].double().numpy()
+    return out
+
+
+def twin_scorecam(shared: SharedPass, row: int) -> np.ndarray:
+    a, picture = shared.activations[row], shared.inputs[row]
+    scores = []
+    for channel in a:
+        mask = F.interpolate(
+            channel[None, None], size=tuple(picture.shape[1:]), mode="bilinear", align_corners=True
+        )[0, 0]
+        if channel.min() == channel.max():
+            mask = torch.zeros_like(mask)
+        else:
+            mask = (mask - mask.min()) / (mask.max() - mask.min() + 1e-8)
+        seen = shared.classifier.head((picture * mask)[None], shared.layer)
+        scores.append(float(shared.classifier.tail(seen, shared.layer)[0, shared.targets[row]]))
+    weights = np.exp(np.array(scores) - max(scores))
+    weights /= weights.sum()
+    return np.einsum("k,khw->hw", weights, a.double().numpy())
+
+
+TWINS: dict[str, Twin] = {
+    "gradcam": twin_gradcam,
+    "gradcam++": twin_gradcam_pp,
+    "xgradcam": twin_xgradcam,
+    "ablationcam": twin_ablationcam,
+    "hirescam": twin_hirescam,
+    "eigencam": twin_eigencam,
+    "layercam": twin_layercam,
+    "gradcam_elementwise": twin_elementwise,
+    "eigengradcam": twin_eigengradcam,
+    "scorecam": twin_scorecam,
+}
+
+
+def assert_like(name: str, found: torch.Tensor, shared: SharedPass) -> None:
+    for row in range(len(found)):
+        wanted = TWINS[name](shared, row)
+        assert np.abs(found[row].double().numpy() - wanted).max() <= 2e-5 * np.abs(wanted).max(), (name, row)
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize(
+    "stub", [signed_stub(0), signed_stub(1), pooled_stub(0)], ids=lambda s: s.fingerprint
+)
+def test_equals_its_slow_twin(stub: Stub, name: str) -> None:
+    shared = run(stub, random_pictures(5))
+    assert_like(name, CAMS[name].apply(shared), shared)
+
+
+@pytest.mark.parametrize("name", ["ablationcam", "scorecam"])
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+def test_chunks_change_nothing(name: str, chunk: int) -> None:
+    shared = run(signed_stub(), random_pictures(3), chunk=chunk)
+    assert_like(name, CAMS[name].apply(shared), shared)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_picture_has_one_map_whatever_else_is_in_the_batch(name: str) -> None:
+    stub, pictures = signed_stub(), random_pictures(5)
+    together, _ = scale_maps(CAMS[name].apply(run(stub, pictures)))
+    for row in range(5):
+        alone, _ = scale_maps(CAMS[name].apply(run(stub, pictures[row : row + 1])))
+        assert torch.allclose(alone[0], together[row], atol=1e-5)
+
+
+# the points where a method could go wrong
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-12, 1e-25])
+def test_gradcam_pp_knows_no_smallest_gradient(scale: float) -> None:
+    # The tail times a small number: ΣA·G goes to 0, so α goes to 1/2 and the weights to Σ ReLU(G)/2.
+    shared = run(signed_stub(), random_pictures(2))
+    shared.gradients = shared.grads * scale
+    found = CAMS["gradcam++"].apply(shared) / scale
+    for row in range(2):
+        a, g = _ag(shared, row)
+        g = g / scale
+        weights = [(np.maximum(g[k], 0) / (2 + a[k].sum() * g[k] * scale)).sum() for k in range(len(a))]
+        wanted = np.einsum("k,khw->hw", weights, a)
+        assert np.allclose(found[row], wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_gradcam_pp_is_zero_where_its_denominator_is() -> None:
+    shared = run(signed_stub(), random_pictures(1))
+    # ΣA = −2 and G = 1: 2G² + ΣA·G³ = 0.
+    shared.activations = torch.full((1, 1, 2, 2), -0.5)
+    shared.gradients = torch.ones(1, 1, 2, 2)
+    assert not CAMS["gradcam++"].apply(shared).any()
+    # And no gradient at all: 0/0.
+    shared.gradients = torch.zeros(1, 1, 2, 2)
+    assert not CAMS["gradcam++"].apply(shared).any()
+
+
+def test_xgradcam_leaves_out_channels_that_sum_to_zero() -> None:
+    shared = run(signed_stub(), random_pictures(1))
+    shared.activations = torch.tensor([[[[1.0, -1.0], [2.0, -2.0]], [[1.0, 0.0], [0.0, 1.0]]]])
+    shared.gradients = torch.ones(1, 2, 2, 2)
+    assert CAMS["xgradcam"].apply(shared).tolist() == [[[1, 0], [0, 1]]]
+
+
+def test_ablationcam_keeps_its_orientation_when_the_logit_is_negative() -> None:
+    # Dividing by the logit, as the paper does, would show what speaks against a class with a negative one.
+    stub, picture = pooled_stub(), random_pictures(1)
+    shared = run(stub, picture)
+    worst = int(shared.logits[0].argmin())
+    shared = run(stub, picture, [worst])
+    assert float(shared.scores[0]) < 0
+    up, _ = scale_maps(CAMS["ablationcam"].apply(shared))
+    upside_down, _ = scale_maps(CAMS["ablationcam"].apply(shared) / shared.scores[0])
+    assert not torch.allclose(up, upside_down, atol=0.1)
+    # Adding a number to the logit turns it positive and changes no drop: the map must stay.
+    with torch.no_grad():
+        stub.linear.bias += 100  # type: ignore[union-attr]
+    lifted = run(stub, picture, [worst])
+    assert float(lifted.scores[0]) > 0
+    assert torch.allclose(scale_maps(CAMS["ablationcam"].apply(lifted))[0], up, atol=1e-5)
+
+
+def test_ablationcam_in_closed_form_equals_its_passes() -> None:
+    stub = pooled_stub()
+    shared = run(stub, random_pictures(4))
+    closed = CAMS["ablationcam"].apply(shared)
+    stub.linear = None
+    assert torch.allclose(CAMS["ablationcam"].apply(shared), closed, atol=1e-5)
+
+
+def test_silent_channels_cost_no_pass() -> None:
+    stub = signed_stub()
+    passes = _count(stub)
+    shared = run(stub, random_pictures(3), chunk=4)
+    del passes[:]
+    CAMS["ablationcam"].apply(shared)
+    assert sum(passes) == 3 * 6  # one of the seven channels is zero
+    del passes[:]
+    CAMS["scorecam"].apply(shared)
+    assert sum(passes) == 3 * 5 + 1  # two are constant: one blank input for all of them
+    assert max(passes) <= 4
+
+
+def test_scorecam_of_constant_channels_only() -> None:
+    stub = signed_stub()
+    shared = run(stub, random_pictures(2))
+    shared.activations = torch.ones(2, 7, 6, 5) * torch.arange(7.0)[:, None, None]
+    assert torch.allclose(CAMS["scorecam"].apply(shared), torch.tensor(3.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ablationcam", "scorecam"])
+def test_dear_methods_stop_within_one_chunk(name: str) -> None:
+    stub, calls = signed_stub(), [0]
+    passes = _count(stub)
+
+    def check() -> None:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise Cancelled
+
+    shared = run(stub, random_pictures(4), chunk=2, check=check)
+    del passes[:]
+    with pytest.raises(Cancelled):
+        CAMS[name].apply(shared)
+    assert len(passes) == 2
+
+
+def _count(stub: Stub) -> list[int]:
+    """The size of every batch that goes through the stub's tail from now on."""
+    sizes: list[int] = []
+    tail = stub.tail
+
+    def counted(activations: torch.Tensor, layer: str) -> torch.Tensor:
+        sizes.append(len(activations))
+        return tail(activations, layer)
+
+    stub.tail = counted  # type: ignore[method-assign]
+    return sizes
+
+
+# eigen
+
+
+@pytest.mark.parametrize("shape", [(9, 4, 3), (40, 3, 3), (3, 6, 7), (1, 2, 2), (12, 3, 4)])
+def test_component_equals_the_singular_value_decomposition(shape: tuple[int, int, int]) -> None:
+    values = np.random.default_rng(3).normal(size=(6, *shape))
+    reference = values.mean(axis=1)
+    found = first_component(torch.from_numpy(values), torch.from_numpy(reference))
+    for row in range(6):
+        assert np.allclose(found[row], svd_component(values[row], reference[row]), atol=1e-9)
+
+
+def test_component_points_the_way_of_the_reference() -> None:
+    values = torch.from_numpy(np.random.default_rng(4).normal(size=(50, 8, 4, 4)))
+    reference = values.mean(dim=1)
+    for sign in (1, -1):
+        found = first_component(values, sign * reference).flatten(1)
+        guide = (sign * reference).flatten(1)
+        assert bool(((found * (guide - guide.mean(dim=1, keepdim=True))).sum(dim=1) > 0).all())
+    # With nothing to go by, the larger peak is up, whichever way the values point.
+    ours = first_component(values, torch.ones_like(reference))
+    assert torch.allclose(first_component(-values, torch.ones_like(reference)), ours)
+
+
+def test_component_of_what_does_not_vary_or_is_not_finite_is_zero() -> None:
+    values = torch.rand(4, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    values[0] = values[0, :, :1, :1]
+    values[1, 2, 3, 3] = float("nan")
+    values[2] = 0
+    found = first_component(values, values.nan_to_num().mean(dim=1))
+    assert not found[:3].any() and bool(found[3].any())
+
+
+@pytest.mark.parametrize(("wobble", "seen"), [(1e-9, False), (1e-3, True)])
+def test_component_of_rounding_error_is_zero(wobble: float, seen: bool) -> None:
+    values = 1 + wobble * torch.randn(1, 8, 4, 4, generator=torch.Generator().manual_seed(0)).double()
+    assert bool(first_component(values, values.mean(dim=1)).any()) is seen
+
+
+# random
+
+
+def test_randomcam_depends_on_the_key_alone() -> None:
+    stub, pictures = signed_stub(), random_pictures(3)
+    shared = run(stub, pictures)
+    shared.keys = ("a", "b", "a")
+    first = CAMS["randomcam"].apply(shared)
+    assert torch.equal(first, CAMS["randomcam"].apply(shared))
+    shared.activations = shared.activations[[0, 0, 0]]
+    same = CAMS["randomcam"].apply(shared)
+    assert torch.equal(same[0], same[2]) and not torch.allclose(same[0], same[1])
+
+
+def test_random_weights_are_pinned_uniform_and_independent() -> None:
+    from camlab.cams.random import channel_weights
+
+    pinned = [0.5105127839738735, -0.8718684720836922, 0.11636617139385685]
+    assert channel_weights("a", 3).tolist() == pinned
+    draws = np.stack([channel_weights(f"picture {i}", 1000) for i in range(50)])
+    assert np.abs(draws).max() <= 1 and abs(draws.mean()) < 0.01
+    assert abs(draws.std() - 3**-0.5) < 0.01
+    assert np.abs(np.corrcoef(draws) - np.eye(50)).max() < 0.17
+    # A layer with fewer channels sees the beginning of the same stream.
+    assert np.array_equal(channel_weights("a", 3), channel_weights("a", 5)[:3])
