@@ -97,7 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--target", metavar="CLASS", help="explain this class, by index or name, in both pictures")
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--save", metavar="DIR", type=Path, help="write pictures, maps and overlays into this folder")
-    add("--no-floor", action="store_true", help="spare the maps of 24 other pictures: no other-picture floor")
+    add(
+        "--floor",
+        action=argparse.BooleanOptionalAction,
+        help="measure the floor with 24 other pictures; default: unless the method takes a pass a channel",
+    )
     add("--json", action="store_true", help="print a list with one record a method")
     explain.set_defaults(run=_explain)
 
@@ -137,7 +141,7 @@ def _explain(arguments: argparse.Namespace) -> None:
     state = scenes[0].state
     if state.shown_seed != state.seed:
         _note(f"{state.noise} has nothing to draw, so seed 0 stands for {state.seed}")
-    found = [findings.measure(scene, _note, not arguments.no_floor) for scene in scenes]
+    found = [findings.measure(scene, _note, arguments.floor) for scene in scenes]
     if folder is not None:
         findings.save(found, folder)
     if arguments.json:

@@ -85,18 +85,23 @@ def find_class(class_names: Sequence[str], text: str) -> int:
     raise UnknownName(f"There is no class called {text[:60]!r}; {hint}")
 
 
-def measure(scene: Scene, note: Callable[[str], None], other_pictures: bool = True) -> Finding:
+def measure(scene: Scene, note: Callable[[str], None], other_pictures: bool | None = None) -> Finding:
     """The shown pair and its floors; ``note`` is told beforehand what takes long.
 
-    Without ``other_pictures`` their floor, which takes 24 more maps, counts as not observed.
+    The other-picture floor takes 24 more maps. With ``other_pictures`` False it counts as not observed, with
+    None it does so only where each of those maps takes a pass a channel.
     """
     title, state = scene.method.title, scene.state
     if scene.method.cost == "full":
         note(f"{title} runs the whole model once a channel, which takes a while")
     shown = scene.shown(state.severity, state.shown_seed)
-    if not other_pictures:
-        floor = SIMILARITIES[state.similarity].random_floor
-        return Finding(scene, shown, Floors(floor and floor(scene.comparison), None, 0))
+    if other_pictures is None and scene.method.cost == "full":
+        note(
+            f"the floor with {REFERENCE_COUNT} other pictures is left out, as each takes as long; --floor measures it"
+        )
+        other_pictures = False
+    if other_pictures is False:
+        return Finding(scene, shown, Floors(scene.random_floor, None, 0))
     if not shown.clean.degenerate[state.method]:
         start = time.perf_counter()
         # The engine remembers every one of them, so that floors() finds them all there.

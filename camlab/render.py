@@ -197,11 +197,11 @@ def panels_figure(panels: Sequence[tuple[str, str, Bytes]], colormap: str, capti
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * len(panels), 5.6), dpi=150, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(4.2 * len(panels), 5.6), dpi=120, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes: list[Axes] = list(np.atleast_1d(figure.subplots(1, len(panels))))
     for axis, (title, text, picture) in zip(axes, panels, strict=True):
-        axis.imshow(picture, interpolation="lanczos")
+        axis.imshow(picture)
         # Titles can hold class and file names: parse_math off, so that a $ stays a $.
         axis.set_title(title, fontsize=12, loc="left", parse_math=False)
         axis.set_xlabel(text, fontsize=9, loc="left", parse_math=False)

@@ -322,6 +322,12 @@ class Scene:
             if before[k] != after[k]
         )
 
+    @property
+    def random_floor(self) -> float | None:
+        """The similarity of two unrelated random rankings, where the measure has a formula for it."""
+        formula = SIMILARITIES[self.state.similarity].random_floor
+        return None if formula is None else formula(self.comparison)
+
     def references(self, check: Check = _no_check) -> Iterator[Explained]:
         """The other pictures under the same class rule, one after the other; remembered by the engine."""
         target = self.state.target if self.state.rule == "fixed" else None
@@ -334,8 +340,7 @@ class Scene:
     def floors(self, check: Check = _no_check) -> Floors:
         """The similarity's two floors for this picture's clean map: random ranking and other pictures."""
         name = self.state.similarity
-        formula = SIMILARITIES[name].random_floor
-        random = None if formula is None else formula(self.comparison)
+        random = self.random_floor
         clean = self.clean(check)
         if clean.degenerate[self.state.method]:
             return Floors(random, None, 0)

@@ -304,9 +304,10 @@ def test_another_layer_by_its_place() -> None:
 
 def test_score_cam_warns_that_it_takes_long() -> None:
     # The first block has 16 channels, the pooled layer 1,280.
-    ran = run("explain", PICTURE, "--method", "scorecam", "--layer", "blocks[0]", "--no-floor", "--json")
+    ran = run("explain", PICTURE, "--method", "scorecam", "--layer", "blocks[0]", "--json")
     assert ran.code == 0
     assert ran.err.startswith("note: Score-CAM")
+    assert "--floor measures it" in ran.err
     record = ran.json[0]
     assert 0 < record["similarity"]["rbo"] <= 1
     assert record["chance_rbo"] == pytest.approx(random_ranking_floor(record["segments"]))
