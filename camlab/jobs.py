@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import threading
 import time
@@ -13,6 +14,7 @@ from camlab.errors import CamLabError, Cancelled
 Steps = Iterator[None]
 
 ABANDONED_AFTER = 30.0  # seconds without anyone asking for the job's progress
+STOP_WITHIN = 20.0  # seconds that the end of the program waits for the step under way
 
 
 class Job:
@@ -98,17 +100,35 @@ class Worker:
         self._jobs: list[Job] = []
         self._wake = threading.Condition()
         self._foreground = 0
+        self._stopped = False
         self._thread: threading.Thread | None = None
 
     def submit(self, job: Job) -> Job:
-        """Queue a job and return it at once."""
+        """Queue a job and return it at once; after ``stop`` it comes back cancelled."""
         with self._wake:
+            if self._stopped:
+                job.cancel()
+                return job
             self._jobs.append(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="camlab-worker", daemon=True)
                 self._thread.start()
+                atexit.register(self.stop)
             self._wake.notify_all()
         return job
+
+    def stop(self) -> None:
+        """Cancel all jobs and wait for the step under way; called at the end of the program.
+
+        A thread that is cut off inside native code when the interpreter ends would abort the process.
+        """
+        with self._wake:
+            self._stopped = True
+            for job in self._jobs:
+                job.cancel()
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join(STOP_WITHIN)
 
     @contextmanager
     def foreground(self) -> Iterator[None]:
@@ -125,7 +145,9 @@ class Worker:
     def _run(self) -> None:
         for turn in itertools.count():
             with self._wake:
-                self._wake.wait_for(lambda: self._jobs and not self._foreground)
+                self._wake.wait_for(lambda: self._stopped or (self._jobs and not self._foreground))
+                if self._stopped:
+                    return
                 job = self._jobs[turn % len(self._jobs)]
             job.step()
             if not job.running:

@@ -11,6 +11,8 @@ NOT_OBSERVED = "not observed"
 def percent(share: float) -> str:
     """A share in [0, 1] as a percentage with a thin space, whole except near the ends."""
     value = share * 100
+    if 0 < value < 0.1:
+        return "< 0.1\u202f%"
     digits = 1 if 0 < value < 1 or 99 < value < 100 else 0
     return f"{value:.{digits}f}\u202f%"
 

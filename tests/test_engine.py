@@ -151,6 +151,11 @@ def test_predictions_alone_take_no_gradients(monkeypatch: pytest.MonkeyPatch) ->
     for methods, gradients in ([], False), (["eigencam", "scorecam"], False), (["eigencam", "gradcam"], True):
         explain(Engine(signed_stub()), methods=methods)
         assert asked.pop() is gradients and not asked
+    # A gradient method that is known already asks for nothing.
+    engine = Engine(signed_stub())
+    explain(engine, methods=["gradcam"])
+    explain(engine, methods=["gradcam", "eigencam"])
+    assert asked == [True, False]
 
 
 # mistakes

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -349,3 +352,59 @@ def test_an_abandoned_job_leaves_the_worker_to_others(clock: Clock) -> None:
         watched = worker.submit(Job("watched", lambda job: counting(job, 3)))
     assert eventually(lambda: watched.finished and not forgotten.running)
     assert log == [] and watched.done == 3
+
+
+# the end
+
+
+def test_stopping_cancels_all_jobs_and_waits_for_the_step_under_way() -> None:
+    worker, gate = Worker(), Gate()
+    running = worker.submit(Job("running", gate.work))
+    queued = worker.submit(Job("queued", lambda job: counting(job, 3)))
+    gate.wait_until_a_step_begins()
+    stopper = threading.Thread(target=worker.stop)
+    stopper.start()
+    assert eventually(lambda: not running.running and not queued.running)
+    assert stopper.is_alive(), "the step under way is waited for"
+    gate.let_it_through()
+    stopper.join(PATIENCE)
+    assert not stopper.is_alive()
+    assert running.cancelled and queued.cancelled and gate.started == 1 and queued.done == 0
+    late = worker.submit(Job("late", lambda job: counting(job, 3)))
+    assert late.cancelled and not late.running
+
+
+def test_stopping_is_not_held_back_by_somebody_who_waits() -> None:
+    idle = Worker()
+    idle.stop()  # before the first job there is nothing to wait for
+    worker = Worker()
+    with worker.foreground():
+        job = worker.submit(Job("a", lambda job: counting(job, 3)))
+        worker.stop()
+    assert job.cancelled and job.done == 0
+
+
+PROGRAM = """
+import time
+from camlab.jobs import Job, Worker
+begun = []
+def work(job):
+    while True:
+        begun.append(1)
+        time.sleep(0.3)
+        print("a whole step", flush=True)
+        yield
+Worker().submit(Job("endless", work))
+while not begun:
+    time.sleep(0.001)
+print("the end of the program", flush=True)
+"""
+
+
+def test_a_program_ends_after_the_step_under_way_and_not_inside_it() -> None:
+    root = Path(__file__).parents[1]
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, timeout=60
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.splitlines() == ["the end of the program", "a whole step"]

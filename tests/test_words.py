@@ -16,6 +16,7 @@ from camlab.words import decimal, duration, json_number, percent, plural, verdic
     ("share", "said"),
     [
         (0.0, "0\u202f%"),
+        (0.0004, "< 0.1\u202f%"),
         (0.004, "0.4\u202f%"),
         (0.01, "1\u202f%"),
         (0.071, "7\u202f%"),
