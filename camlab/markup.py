@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from camlab.pairs import SegmentMove
 from camlab.render import colour_table
-from camlab.scene import SegmentMove
 from camlab.words import decimal, percent
 
 

@@ -2,147 +2,46 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from camlab.cache import MapCache
 from camlab.cams import CAMS, Coincidence, coinciding
 from camlab.engine import CLEAN, Engine, Explained, Spec
 from camlab.errors import BadSetting
-from camlab.images import IMAGE_SETS, Picture
+from camlab.images import Picture
 from camlab.metrics import (
     SIMILARITIES,
     Comparison,
     other_picture_floor,
-    segment,
     similarity,
     unit_scale,
 )
-from camlab.models import Classifier, load_classifier, short_name
+from camlab.models import Classifier, short_name
+from camlab.pairs import Decomposition, Floors, SegmentMove, Shown
+from camlab.prepare import REFERENCE_COUNT, engine_for, model_input, picture_segments, reference_pictures
 from camlab.state import ExploreState
 
-Check = Callable[[], None]
+__all__ = [
+    "REFERENCE_COUNT",
+    "Decomposition",
+    "Floors",
+    "Scene",
+    "SegmentMove",
+    "Shown",
+    "engine_for",
+    "model_input",
+]
 
-REFERENCE_SET = "photos"
-REFERENCE_COUNT = 24  # the other-picture floor is a mean over this many pictures (at least 20)
+Check = Callable[[], None]
 
 
 def _no_check() -> None:
     """Default for work that nobody cancels."""
-
-
-@lru_cache(maxsize=1)
-def _shared_cache() -> MapCache:
-    return MapCache()
-
-
-@lru_cache(maxsize=8)
-def engine_for(model: str, device: str = "auto") -> Engine:
-    """The engine of a model; all callers in a process share it and its cache. Raises MissingWeights."""
-    return Engine(load_classifier(model, device), _shared_cache())
-
-
-class _Memo:
-    """A small thread-safe cache of values that are costly to make; two threads never make one twice."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: dict[Any, Any] = {}
-        self._lock = threading.RLock()
-
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            if key in self._values:
-                self._values[key] = self._values.pop(key)  # most recently used last
-            else:
-                self._values[key] = make()
-                while len(self._values) > self._size:
-                    self._values.pop(next(iter(self._values)))
-            return self._values[key]
-
-
-_inputs = _Memo(96)
-_segments = _Memo(96)
-
-
-def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
-    """The clean model-input picture, (3, H, W) in [0, 1], remembered for the last pictures used."""
-    key = (classifier.fingerprint, picture.digest)
-    tensor: torch.Tensor = _inputs.get(key, lambda: classifier.preprocess(picture.load()))
-    return tensor
-
-
-def picture_segments(
-    clean: torch.Tensor, digest: str, fingerprint: str, name: str, parameters: Mapping[str, float]
-) -> NDArray[np.int32]:
-    """Segments of the clean model-input picture, (H, W) labels, remembered for the last pictures used."""
-    key = (fingerprint, digest, name, tuple(sorted(parameters.items())))
-    labels: NDArray[np.int32] = _segments.get(
-        key, lambda: segment(np.ascontiguousarray(clean.numpy().transpose(1, 2, 0)), name, **parameters)
-    )
-    return labels
-
-
-@dataclass(frozen=True)
-class Floors:
-    """What the similarity would be without any relation between the maps (None: not defined for the measure)."""
-
-    random: float | None
-    other: float | None
-    others: int
-
-    @property
-    def threshold(self) -> float | None:
-        """The map counts as broken below this: halfway between 1 and the other-picture floor."""
-        return None if self.other is None else (1 + self.other) / 2
-
-
-@dataclass(frozen=True)
-class SegmentMove:
-    """One segment's rank (1 = strongest) in the clean and in the perturbed map."""
-
-    segment: int
-    clean_rank: float
-    perturbed_rank: float
-    share: float  # of the picture's area, 0..1
-
-
-@dataclass(frozen=True)
-class Decomposition:
-    """Similarity to the clean map, 0..1, when only class, only noise, or both changed (None: degenerate)."""
-
-    class_only: float | None
-    noise_only: float | None
-    both: float | None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The pair on screen and everything said about it."""
-
-    clean: Explained
-    perturbed: Explained
-    clean_input: NDArray[np.float32]  # (3, H, W) in [0, 1]
-    perturbed_input: NDArray[np.float32]
-    row: dict[str, Any]
-    values: dict[str, float | None]
-    decomposition: Decomposition | None
-    moves: tuple[SegmentMove, ...]
-    milliseconds: float
-
-    @property
-    def cached(self) -> bool:
-        """Whether both maps came from the cache."""
-        return self.clean.cached and self.perturbed.cached
 
 
 class Scene:
@@ -350,10 +249,3 @@ class Scene:
             return Floors(random, None, 0)
         floor = other_picture_floor(clean.maps[self.state.method], np.stack(maps), self.comparison, name)
         return Floors(random, floor, len(maps))
-
-
-def reference_pictures(picture: Picture) -> list[Picture]:
-    """The other pictures of the other-picture floor: REFERENCE_COUNT photographs, evenly picked, never itself."""
-    others = [p for p in IMAGE_SETS[REFERENCE_SET].pictures if p.digest != picture.digest]
-    picks = np.linspace(0, len(others) - 1, min(REFERENCE_COUNT, len(others))).round().astype(int)
-    return [others[i] for i in picks]

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+import camlab.prepare
 import camlab.scene
 from camlab.cams import coinciding
 from camlab.classifier import Classifier
@@ -579,7 +580,7 @@ def test_segments_are_cut_once_however_many_ask(monkeypatch: pytest.MonkeyPatch)
         cut.append(name)
         return segment(image, name, **parameters)
 
-    monkeypatch.setattr(camlab.scene, "segment", counting)
+    monkeypatch.setattr(camlab.prepare, "segment", counting)
     pixels = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
     found = many_at_once(
         lambda: picture_segments(pixels, "digest of this test", "model", "cells", {"rows": 4})
@@ -599,7 +600,7 @@ def test_pictures_are_prepared_once_and_forgotten_in_the_end(lite0: Classifier, 
     found = many_at_once(lambda: model_input(lite0, bison))
     assert all(tensor is found[0] for tensor in found)
     assert torch.equal(found[0], lite0.preprocess(bison.load()))
-    memo = camlab.scene._Memo(3)
+    memo = camlab.prepare._Memo(3)
     made: list[int] = []
 
     def make(key: int) -> int:

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import secrets
-from typing import Literal
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from camlab.cams import CAMS, coinciding
-from camlab.errors import CamLabError
-from camlab.images import IMAGE_SETS, Picture, picture_from_bytes
 from camlab.metrics import SEGMENTATIONS, SIMILARITIES
 from camlab.models import MODELS, Classifier, load_classifier, short_name
 from camlab.noise import NOISES
 from camlab.render import COLOUR_MAPS
 from camlab.state import CLASS_RULES, MAX_DRAWS, MAX_SEED, SEVERITY_STEP, ExploreState
 from pages.parts import session
+from pages.parts.pictures import picture_controls
 from pages.parts.text import plain
-
-UPLOAD_SET = "upload"
-UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
 
 
 def sidebar() -> tuple[ExploreState, Classifier]:
     """Draw every control and return the state they show, with its model. Raises MissingWeights."""
     with st.sidebar:
         _heading("Picture")
-        _picture()
+        picture_controls()
         _heading("Model and explanation")
         classifier = _model()
         _method(classifier)
@@ -62,104 +55,6 @@ def _model() -> Classifier:
 
 def _model_changed() -> None:
     session.put(session.with_fields(model=st.session_state[session.key("model")]))
-
-
-def _sets() -> list[str]:
-    return [*IMAGE_SETS, *([UPLOAD_SET] if session.uploads() else [])]
-
-
-def _pictures(image_set: str) -> dict[str, Picture]:
-    if image_set == UPLOAD_SET:
-        return session.uploads()
-    return {p.id: p for p in IMAGE_SETS[image_set].pictures}
-
-
-def _set_changed() -> None:
-    st.session_state[session.key("image")] = next(iter(_pictures(st.session_state[session.key("image_set")])))
-
-
-def _picture() -> None:
-    image_set = st.selectbox(
-        "Image set",
-        _sets(),
-        format_func=lambda n: "Your pictures" if n == UPLOAD_SET else IMAGE_SETS[n].title,
-        key=session.key("image_set"),
-        on_change=_set_changed,
-        help="Built-in sets are openly licensed; author and licence stand under the picture. "
-        "Composites carry exact object masks.",
-    )
-    pictures = _pictures(image_set)
-    st.selectbox(
-        "Picture",
-        list(pictures),
-        format_func=lambda n: pictures[n].title if n in pictures else str(n),
-        key=session.key("image"),
-        help="Type to search, or open the gallery to choose by eye.",
-    )
-    left, right = st.columns(2, gap="small")
-    if left.button(
-        "Gallery", icon=":material/photo_library:", width="stretch", help="Choose a picture by eye."
-    ):
-        _gallery(image_set)
-    with right.popover(
-        "Upload", icon=":material/upload:", width="stretch", help="Use a picture of your own."
-    ):
-        _upload()
-    if error := st.session_state.get("upload_error"):
-        st.error(plain(error), icon=":material/error:")
-
-
-@st.dialog("Choose a picture", width="large")
-def _gallery(image_set: str) -> None:
-    sets = _sets()
-    chosen = st.segmented_control(
-        "Image set",
-        sets,
-        default=image_set,
-        required=True,
-        format_func=lambda n: "Your pictures" if n == UPLOAD_SET else IMAGE_SETS[n].title,
-        label_visibility="collapsed",
-    )
-    if chosen != UPLOAD_SET:
-        st.caption(IMAGE_SETS[chosen or image_set].summary)
-    pictures = list(_pictures(chosen or image_set).values())
-    current = st.session_state[session.key("image")]
-    for start in range(0, len(pictures), 5):
-        for column, picture in zip(st.columns(5), pictures[start : start + 5], strict=False):
-            column.image(_thumbnail(picture), width="stretch", alt=f"Thumbnail of {picture.title}")
-            kind: Literal["primary", "secondary"] = "primary" if picture.id == current else "secondary"
-            if column.button(plain(picture.title), key=f"gallery.{picture.id}", type=kind, width="stretch"):
-                session.ask_for(session.with_fields(image=picture.id))
-                st.rerun()
-
-
-@st.cache_data(max_entries=400, show_spinner=False, hash_funcs={Picture: lambda p: p.id})
-def _thumbnail(picture: Picture) -> NDArray[np.uint8]:
-    return np.asarray(picture.thumbnail(128))
-
-
-def _upload() -> None:
-    st.file_uploader(
-        "Upload your own",
-        type=UPLOAD_TYPES,
-        key="upload_file",
-        on_change=_take_upload,
-        help="JPEG, PNG, WebP, BMP or TIFF, up to 30 MB and 50 megapixels. The picture stays on this computer.",
-    )
-
-
-def _take_upload() -> None:
-    file = st.session_state["upload_file"]
-    st.session_state["upload_error"] = None
-    if file is None:
-        return
-    try:
-        picture = picture_from_bytes(file.getvalue(), file.name)
-    except CamLabError as problem:
-        st.session_state["upload_error"] = str(problem)
-        return
-    session.uploads()[picture.id] = picture
-    session.put(session.with_fields(image=picture.id))
 
 
 def _method(classifier: Classifier) -> None:
