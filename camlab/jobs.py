@@ -13,7 +13,8 @@ from camlab.errors import CamLabError, Cancelled
 
 Steps = Iterator[None]
 
-ABANDONED_AFTER = 30.0  # seconds without anyone asking for the job's progress
+# Seconds without anyone asking for the job's progress. Browsers let a page in the background ask once a minute.
+ABANDONED_AFTER = 180.0
 STOP_WITHIN = 20.0  # seconds that the end of the program waits for the step under way
 
 

@@ -168,13 +168,20 @@ class Scene:
             )
         return rows
 
+    def versions(
+        self, severity: float, seed: int, check: Check = _no_check
+    ) -> tuple[Explained, Explained, NDArray[np.float32]]:
+        """The clean and the perturbed version under the class rule, and the perturbed picture (3, H, W)."""
+        spec = Spec(self.state.noise, severity, seed)
+        clean = self.clean(check)
+        perturbed = self.explain([spec], self._target(clean), check)[0]
+        return clean, perturbed, self.engine.inputs(self.input, self.picture.digest, [spec])[0].numpy()
+
     def shown(self, severity: float, seed: int, check: Check = _no_check) -> Shown:
         """The pair at one severity and seed with everything the panels need."""
         start = time.perf_counter()
         spec = Spec(self.state.noise, severity, seed)
-        clean = self.clean(check)
-        perturbed = self.explain([spec], self._target(clean), check)[0]
-        inputs = self.engine.inputs(self.input, self.picture.digest, [spec])
+        clean, perturbed, pixels = self.versions(severity, seed, check)
         row = self._rows([(severity, seed)], clean, [perturbed])[0]
         values = {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
         decomposition = self._decompose(spec, clean, perturbed, check) if self.state.rule == "own" else None
@@ -182,7 +189,7 @@ class Scene:
             clean,
             perturbed,
             self.input.numpy(),
-            inputs[0].numpy(),
+            pixels,
             row,
             values,
             decomposition,

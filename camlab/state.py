@@ -100,7 +100,9 @@ def _number(low: float, high: float, step: float | None = None) -> Callable[[str
             raise BadSetting(f"{text[:30]!r} is not a number; choose one from {low:g} to {high:g}.") from None
         if not math.isfinite(value) or not low <= value <= high:
             raise BadSetting(f"{text[:30]} is outside {low:g} to {high:g}.")
-        return round(value / step) * step if step else value
+        if step and abs(value / step - round(value / step)) > 1e-9:
+            raise BadSetting(f"{text[:30]} is not a multiple of {step:g}.")
+        return value
 
     return parse
 

@@ -53,12 +53,19 @@ class Scores:
     stratified: Robustness
     breaks_at: float | None
     flips_at: float | None
+    threshold_known: bool
+    complete: bool
 
     @property
     def sentence(self) -> str:
         """Which gives way first, in words."""
-        broken = f"breaks at severity {self.breaks_at:g}" if self.breaks_at is not None else "does not break"
+        so_far = "" if self.complete else " so far"
+        if self.breaks_at is not None:
+            broken = f"breaks at severity {self.breaks_at:g}{so_far}"
+        else:
+            broken = f"does not break{so_far}" if self.threshold_known else "has no known breaking point yet"
         flipped = f"flips at severity {self.flips_at:g}" if self.flips_at is not None else "does not flip"
+        flipped += so_far
         return (
             f"The map {broken}; the prediction {flipped}. “Breaks” means: mean similarity stays below halfway between "
             "1 and the other-picture floor. “Flips” means: most draws flip, and still do at the next step."
@@ -80,6 +87,7 @@ class Sweep:
             None  # seconds that the rest would take, where the user should be asked first
         )
         self._rows: dict[tuple[float, int], dict[str, Any]] = {}
+        self._stopped_at: float | None = None
         self._scores: dict[float, tuple[Any, Scores]] = {}
         self._lock = threading.RLock()
         self.job = Job("Noise draws", self._work)
@@ -94,8 +102,12 @@ class Sweep:
         """The rows that the state's scope speaks of: this severity, or everything above severity 0."""
         if state.scope == "severity":
             return self.frame(state.severity)
+        return self.noisy()
+
+    def noisy(self) -> pd.DataFrame:
+        """The rows on the curve above severity 0; a visit to a severity between its points changes nothing here."""
         frame = self.frame()
-        return frame[frame["severity"] > 0]
+        return frame[frame["severity"].isin(sweep_severities(self.scene.state.noise)[1:])]
 
     def add(self, row: dict[str, Any]) -> None:
         """Take in a row that was measured elsewhere (the shown pair)."""
@@ -120,12 +132,18 @@ class Sweep:
 
     def wants(self, severity: float) -> bool:
         """Whether no work is under way although draws of this severity are missing."""
-        return not self.job.running and not self.job.error and bool(self.missing(severity))
+        idle = not self.job.running and not self.job.error
+        return idle and severity != self._stopped_at and bool(self.missing(severity))
+
+    def stop(self) -> None:
+        """Stop at the user's word: nothing starts again by itself at this severity."""
+        self._stopped_at = self.focus
+        self.job.cancel()
 
     def resume(self, patient: bool = False) -> Job:
         """A new job for what is still missing; with ``patient`` it does not stop to ask, however long it takes."""
         self.patient = self.patient or patient
-        self.waiting = None
+        self.waiting = self._stopped_at = None
         self.job = Job(self.job.title, self._work)
         return self.job
 
@@ -138,8 +156,7 @@ class Sweep:
             return self._scores[severity][1]
 
     def _score(self, severity: float) -> Scores:
-        here, frame = self.frame(severity), self.frame()
-        noisy = frame[frame["severity"] > 0]
+        here, noisy = self.frame(severity), self.noisy()
         means = noisy.groupby("severity")[["similarity", "flipped"]].mean() if len(noisy) else None
         floor = self.floors.other if self.floors else None
         broken = flipped = None
@@ -153,6 +170,8 @@ class Sweep:
             stratified(noisy, unit="row"),
             broken,
             flipped,
+            floor is not None,
+            self.complete,
         )
 
     def _plan(self) -> list[float]:

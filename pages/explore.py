@@ -30,6 +30,7 @@ def sweep_for(scene: Scene) -> Sweep:
         st.session_state.update({"sweep": sweep, "sweep.block": block})
         session.worker().submit(sweep.job)
     elif sweep.wants(state.severity):
+        sweep.focus = state.severity
         session.worker().submit(sweep.resume())
     return sweep
 

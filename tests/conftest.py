@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Tests run in parallel processes: one thread each, in the servers they start too. To be set before torch loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from typing import TYPE_CHECKING
 
 import pytest

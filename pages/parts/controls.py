@@ -162,7 +162,11 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
     )
     if rule == "fixed":
         if st.session_state.get(session.key("target")) is None:
-            st.session_state[session.key("target")] = st.session_state.get("clean_index", 0)
+            kept = session.current().target
+            usable = kept is not None and kept < len(classifier.class_names)
+            st.session_state[session.key("target")] = (
+                kept if usable else st.session_state.get("clean_index", 0)
+            )
         st.selectbox(
             "Class",
             range(len(classifier.class_names)),

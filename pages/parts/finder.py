@@ -8,9 +8,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from camlab.cams import CAMS
 from camlab.cases import KINDS, Case, CaseSearch
 from camlab.export import draw_panel, shown_verdict
 from camlab.images import IMAGE_SETS, Picture
+from camlab.metrics import SIMILARITIES
+from camlab.models import MODELS
 from camlab.noise import NOISES
 from camlab.scene import Scene
 from camlab.words import duration, plural
@@ -32,6 +35,7 @@ def _start(scene: Scene) -> None:
     whole_set = bool(st.session_state.get("finder.whole_set"))
     search = CaseSearch(scene.engine, _pictures(scene, whole_set), scene.state)
     st.session_state["finder"] = search
+    st.session_state["finder.drawn"] = {}
     session.worker().submit(search.job)
     st.session_state["rerun"] = True
 
@@ -93,6 +97,18 @@ def _results(search: CaseSearch, was_running: bool) -> None:
             else ""
         )
         st.caption(f"{ended}: {plural(search.pairs, 'pair')} compared{skipped}.")
+    asked, now = search.state, session.current()
+    settings = (
+        f"{MODELS[asked.model].title}, {CAMS[asked.method].title}, {SIMILARITIES[asked.similarity].title}"
+    )
+    same = all(
+        getattr(asked, f) == getattr(now, f) for f in ("model", "method", "layer", "rule", "similarity")
+    )
+    st.caption(
+        f"Searched with {settings}."
+        if same
+        else f"Searched with {settings}: not the settings on screen now. “Go there” brings them back."
+    )
     for name, kind in KINDS.items():
         cases = search.best(name)
         st.markdown(f"**{kind.title}** · {kind.meaning}")
@@ -125,10 +141,11 @@ def _pair(scene: Scene, case: Case) -> NDArray[np.uint8]:
     """Clean and perturbed overlay side by side, drawn once for each case of the session."""
     drawn: dict[object, NDArray[np.uint8]] = st.session_state.setdefault("finder.drawn", {})
     if case.state not in drawn:
-        shown = scene.shown(case.state.severity, case.state.shown_seed)
+        # Both maps are in the cache from the search: nothing else is computed for a thumbnail.
+        clean, noisy, pixels = scene.versions(case.state.severity, case.state.shown_seed)
         sides = [
-            draw_panel(scene, shown.clean, shown.clean_input, "overlay"),
-            draw_panel(scene, shown.perturbed, shown.perturbed_input, "overlay"),
+            draw_panel(scene, clean, scene.input.numpy(), "overlay"),
+            draw_panel(scene, noisy, pixels, "overlay"),
         ]
         drawn[case.state] = np.concatenate(sides, axis=1)[::2, ::2]
     return drawn[case.state]

@@ -50,7 +50,7 @@ def _progress(sweep: Sweep) -> None:
                 min(job.done / max(job.total, 1), 1.0), text=f"{job.done} of {job.total} draws{time_left}"
             )
             right.button(
-                "Stop", icon=":material/stop_circle:", key="sweep.stop", on_click=job.cancel, width="stretch"
+                "Stop", icon=":material/stop_circle:", key="sweep.stop", on_click=sweep.stop, width="stretch"
             )
         elif waiting or job.cancelled:
             cost = f" (about {duration(waiting)})" if waiting else ""
@@ -72,9 +72,8 @@ def _go_on(sweep: Sweep) -> None:
     st.session_state["rerun"] = True
 
 
-def _ticks(floors: Floors | None, of: str) -> dict[str, float]:
-    if floors is None:
-        return {}
+def _ticks(sweep: Sweep, of: str) -> dict[str, float]:
+    floors = sweep.floors or Floors(sweep.scene.random_floor, None, 0)
     named = {"random ranking": floors.random, "other pictures": floors.other}
     return {
         name: value if of == "similarity" else 1 - value for name, value in named.items() if value is not None
@@ -84,7 +83,6 @@ def _ticks(floors: Floors | None, of: str) -> dict[str, float]:
 def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
     whole = scene.state.scope == "sweep"
     score = scores.stratified if whole else scores.severity
-    floors = sweep.floors
     columns = st.columns(3, gap="large")
     kept, flipped = score.n - score.n_flipped, score.n_flipped
     over = f"of {plural(score.n, 'draw')}" + (" over all severities" if whole else "")
@@ -93,13 +91,13 @@ def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
             "Consistency",
             "C",
             f"{kept} {over} kept the prediction",
-            _ticks(floors, "similarity"),
+            _ticks(sweep, "similarity"),
         ),
         "responsiveness": (
             "Responsiveness",
             "R",
             f"{flipped} {over} flipped it",
-            _ticks(floors, "difference"),
+            _ticks(sweep, "difference"),
         ),
         "rm": (
             "Robustness metric",
@@ -158,16 +156,28 @@ def _details(scene: Scene, scores: Scores, score: Robustness, field: str) -> lis
 def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
     """Why there is nothing to average, and where there is."""
     state = scene.state
-    frame = sweep.frame()
+    frame = sweep.noisy()
     here = f"at severity {state.severity:g}" if state.scope == "severity" else "in the whole sweep"
-    if frame.empty or sweep.scope_frame(state).empty:
+    shown = sweep.scope_frame(state)
+    if shown.empty:
         st.caption("The first draws are being measured.")
+        return
+    if field == "rm" and len(state.seeds) == 1 and state.scope == "severity":
+        st.caption(
+            "RM needs kept and flipped draws together, and one draw a severity is only ever one of them. "
+            "“The whole sweep” shows the pooled value."
+        )
         return
     wanted = {"consistency": [False], "responsiveness": [True], "rm": [True, False]}[field]
     event = {True: "flipped", False: "kept its prediction"}
-    lacking = [w for w in wanted if not (sweep.scope_frame(state)["flipped"] == w).any()]
+    lacking = [w for w in wanted if not (shown["flipped"] == w).any()]
     if not lacking:
-        st.caption("Every pair that would count here is degenerate.")
+        st.caption(
+            "Every pair that would count here is degenerate."
+            if shown["degenerate"].all()
+            else "No single severity has both kept and flipped draws that count, so there is no stratified value; "
+            "the pooled one stands beside it."
+        )
         return
     missing = lacking[0]
     elsewhere = sorted(frame.loc[frame["flipped"] == missing, "severity"].unique())
@@ -180,7 +190,8 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
         return
     target = elsewhere[0] if missing else elsewhere[-1]
     which = "first flip is" if missing else "last kept draw is"
-    st.caption(f"{sentence}; the {which} at severity {target:g}.")
+    so_far = "" if sweep.complete else " measured so far"
+    st.caption(f"{sentence}; the {which} at severity {target:g}{so_far}.")
     st.button(
         f"Go to severity {target:g}",
         key=f"go.{field}",
@@ -217,7 +228,7 @@ def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
         threshold=floors.threshold if floors else None,
         breaks_at=scores.breaks_at,
         flips_at=scores.flips_at,
-        floors=_ticks(floors, "similarity"),
+        floors=_ticks(sweep, "similarity"),
         similarity_title=SIMILARITIES[state.similarity].title,
         connected=NOISES[state.noise].monotone,
     )
@@ -256,7 +267,5 @@ def _distributions(scene: Scene, sweep: Sweep) -> None:
             alt=violin.alt,
         )
     with right:
-        ecdf = charts.similarity_ecdf(
-            frame, similarity_title=title, floors=_ticks(sweep.floors, "similarity")
-        )
+        ecdf = charts.similarity_ecdf(frame, similarity_title=title, floors=_ticks(sweep, "similarity"))
         st.plotly_chart(ecdf.figure, key="ecdf", config=charts.PLOTLY_CONFIG, alt=ecdf.alt)

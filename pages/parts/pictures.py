@@ -29,6 +29,11 @@ def _pictures(image_set: str) -> dict[str, Picture]:
 
 def _set_changed() -> None:
     st.session_state[session.key("image")] = next(iter(_pictures(st.session_state[session.key("image_set")])))
+    _chosen()
+
+
+def _chosen() -> None:
+    st.session_state["upload_error"] = None
 
 
 def picture_controls() -> None:
@@ -47,6 +52,7 @@ def picture_controls() -> None:
         list(pictures),
         format_func=lambda n: pictures[n].title if n in pictures else str(n),
         key=session.key("image"),
+        on_change=_chosen,
         help="Type to search, or open the gallery to choose by eye.",
     )
     left, right = st.columns(2, gap="small")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from camlab.models import MODELS, load_classifier
 from camlab.state import UPLOAD_PREFIXES, ExploreState, parse_query, settle, to_query
 
 PREFIX = "explore."
+SETTLING = 1.5  # seconds that a browser may take to show a link that the page wrote
 WIDGET_FIELDS = tuple(f.name for f in dataclasses.fields(ExploreState) if f.name != "segments")
 
 
@@ -70,7 +72,10 @@ def current() -> ExploreState:
 
 def with_fields(**changes: Any) -> ExploreState:
     """The current state with some fields changed."""
-    return dataclasses.replace(current(), **changes)
+    # What the widgets hold may be newer than the last state: a run that was cut short never read them.
+    live = {field: st.session_state.get(key(field), getattr(current(), field)) for field in WIDGET_FIELDS}
+    live["layer"] = live["layer"] or ""
+    return dataclasses.replace(current(), **{**live, **changes})
 
 
 def put(state: ExploreState, problems: Sequence[str] = ()) -> None:
@@ -78,6 +83,7 @@ def put(state: ExploreState, problems: Sequence[str] = ()) -> None:
     state, more = reachable(state)
     note([*problems, *more])
     st.session_state["state"] = state
+    st.session_state["upload_error"] = st.session_state["state_error"] = None
     for field in WIDGET_FIELDS:
         st.session_state[key(field)] = getattr(state, field)
     st.session_state[key("layer")] = state.layer or None
@@ -136,6 +142,12 @@ def reachable(state: ExploreState) -> tuple[ExploreState, list[str]]:
 def adopt_link() -> None:
     """Take over the state that the address bar asks for, where it is not the one this session wrote there."""
     link = {name: str(value) for name, value in st.query_params.items()}
+    written: dict[frozenset[tuple[str, str]], float] = st.session_state.setdefault("written", {})
+    replaced = written.get(frozenset(link.items()), float("-inf"))
+    if "state" in st.session_state and time.monotonic() - replaced < SETTLING:
+        # The browser still shows a link that this session has just replaced: it is late, nobody went back.
+        st.query_params.from_dict(st.session_state["link"])
+        link = st.session_state["link"]
     if "state" in st.session_state and link == st.session_state.get("link"):
         pending: ExploreState | None = st.session_state.pop("pending", None)
         if pending is not None:
@@ -149,7 +161,7 @@ def adopt_link() -> None:
 
 def restore_lost_widgets() -> None:
     """Set widgets whose value Streamlit dropped (another page was open) back to the current state."""
-    if any(key(field) not in st.session_state for field in ("model", "severity")):
+    if any(key(field) not in st.session_state for field in ("model", "severity", "view", "scope")):
         put(current())
 
 
@@ -182,6 +194,8 @@ def read_widgets(parameters: dict[str, float], default_layer: str) -> ExploreSta
     link = to_query(state)
     if link != st.session_state.get("link"):
         st.query_params.from_dict(link)
+        old = frozenset(st.session_state.get("link", {}).items())
+        st.session_state["written"] = {old: time.monotonic()}
         st.session_state["link"] = link
     st.session_state.pop("rerun", None)
     return state
