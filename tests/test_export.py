@@ -204,7 +204,15 @@ def test_every_draw_is_in_the_results(scene: Scene, shown: Shown, sweep: Sweep) 
 def test_scores_are_those_of_the_shown_severity(scene: Scene, shown: Shown, sweep: Sweep) -> None:
     found = strict(results(scene, shown, sweep))["scores"]
     scores = sweep.scores(5.0)
-    assert set(found) == {"severity", "pooled", "stratified", "breaks_at", "flips_at"}
+    assert set(found) == {
+        "severity",
+        "pooled",
+        "stratified",
+        "breaks_at",
+        "flips_at",
+        "threshold_known",
+        "complete",
+    }
     assert found["severity"]["n"] == 2 and found["pooled"]["n"] == 5
     assert found["pooled"]["n_degenerate"] == 1
     for part in ("severity", "pooled", "stratified"):

@@ -154,9 +154,11 @@ def test_a_link_with_some_fields_leaves_the_others() -> None:
 
 
 def test_severity_falls_on_the_sliders_steps() -> None:
-    assert parse_query({"severity": "2.3"})[0].severity == 2.25
-    assert parse_query({"severity": "4.99"})[0].severity == 5.0
-    assert parse_query({"severity": "0.1"})[0].severity == 0.0
+    assert parse_query({"severity": "2.25"}) == (ExploreState(severity=2.25), [])
+    for text in ("2.3", "4.99", "0.1"):
+        state, problems = parse_query({"severity": text})
+        assert state.severity == ExploreState().severity
+        assert len(problems) == 1 and "not a multiple of 0.25" in problems[0]
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0.0), ("5", 5.0)])

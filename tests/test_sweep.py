@@ -16,7 +16,7 @@ import pytest
 import camlab.sweep
 from camlab.cams import CAMS
 from camlab.errors import BadSetting
-from camlab.images import Picture
+from camlab.images import Picture, find_picture
 from camlab.jobs import Worker
 from camlab.metrics import robustness, stratified
 from camlab.noise import NOISES
@@ -465,3 +465,46 @@ def test_a_real_sweep_on_the_worker(pictures: tuple[Picture, ...], monkeypatch: 
     scores = sweep.scores(5.0)
     assert scores.severity == robustness(pd.DataFrame(scene.rows([(5.0, 0), (5.0, 1)])), unit="row")
     assert scores.severity.n_flipped >= 1
+
+
+def test_stop_is_kept_at_its_severity_and_lifted_by_resume() -> None:
+    sweep = Sweep(
+        Scene(
+            engine_for("efficientnet_lite0"),
+            find_picture("photos/bison"),
+            ExploreState(draws=2, image="photos/bison"),
+        ),
+        3.0,
+    )
+    sweep.stop()
+    sweep.job.step()
+    assert not sweep.job.running
+    assert not sweep.wants(3.0)
+    assert sweep.wants(4.0)
+    sweep.resume()
+    sweep.job.cancel()
+    assert sweep.wants(3.0)
+
+
+def test_nothing_is_claimed_before_it_is_measured() -> None:
+    sweep = Sweep(
+        Scene(
+            engine_for("efficientnet_lite0"),
+            find_picture("photos/bison"),
+            ExploreState(draws=2, image="photos/bison"),
+        ),
+        3.0,
+    )
+    assert "no known breaking point yet" in sweep.scores(3.0).sentence
+    assert "does not flip so far" in sweep.scores(3.0).sentence
+
+
+def test_a_visit_between_the_levels_changes_no_score_of_the_sweep() -> None:
+    state = ExploreState(draws=1, image="photos/bison", noise="saturate")
+    sweep = Sweep(Scene(engine_for("efficientnet_lite0"), find_picture("photos/bison"), state), 2.0)
+    for row in sweep.scene.rows([(1.0, 0), (2.0, 0)]):
+        sweep.add(row)
+    before = sweep.scores(2.0).pooled
+    sweep.add(sweep.scene.rows([(2.25, 0)])[0])
+    assert len(sweep.frame()) == 3
+    assert sweep.scores(2.0).pooled == before

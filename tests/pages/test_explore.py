@@ -394,3 +394,45 @@ def test_link_of_a_state_restores_it() -> None:
     again = open_app(**link)
     assert state(again) == state(at)
     assert [i.value for i in again.image] == [i.value for i in at.image] or html(again) == html(at)
+
+
+def test_stop_stays_stopped_until_asked() -> None:
+    at = open_app(draws="32", layer="blocks.6", method="ablationcam")
+    next(b for b in at.button if b.label == "Stop").click().run()
+    wait_for(at, lambda page: any(b.label.startswith("Compute the whole curve") for b in page.button))
+    measured = len(at.session_state["sweep"].frame())
+    at.run()
+    at.run()
+    assert not at.session_state["sweep"].job.running
+    assert len(at.session_state["sweep"].frame()) == measured
+
+
+def test_rm_without_draws_says_why_instead_of_sending_round_in_circles() -> None:
+    at = complete(open_app(noise="gaussian_blur", severity="1"))
+    assert "one draw a severity is only ever one of them" in said(at)
+    at.button_group(key="explore.scope").set_value("sweep").run()
+    assert "Every pair that would count here is degenerate" not in said(at)
+
+
+def test_an_upload_error_goes_with_the_next_picture() -> None:
+    at = upload(open_app(), "text.png", b"hello")
+    assert len(at.sidebar.error) == 1
+    at.selectbox(key="explore.image").set_value("photos/goldfish").run()
+    assert len(at.sidebar.error) == 0
+
+
+def test_a_fixed_class_is_remembered_while_another_rule_is_tried() -> None:
+    at = open_app(rule="fixed", target="504")
+    at.selectbox(key="explore.rule").set_value("own").run()
+    at.selectbox(key="explore.rule").set_value("fixed").run()
+    assert state(at).target == 504
+
+
+def test_finds_say_what_they_were_searched_with() -> None:
+    at = open_app(draws="1", severity="0")
+    next(b for b in at.button if b.label == "Find cases").click().run()
+    wait_for(at, lambda page: any(b.label == "Go there" for b in page.button))
+    next(b for b in at.button if b.label == "Stop the search").click().run()
+    assert "not the settings on screen now" not in said(at)
+    at.selectbox(key="explore.method").set_value("eigencam").run()
+    assert "not the settings on screen now" in said(at)
