@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
+from camlab import metrics
 from camlab.registry import Registry
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def colourise(values: NDArray[np.floating], name: str) -> Bytes:
 
 def upsample(values: Floats, size: tuple[int, int]) -> Floats:
     """Bilinear interpolation (h, w) -> size, pixel centres aligned (PyTorch's align_corners=False)."""
-    return np.asarray(
-        cv2.resize(values, (size[1], size[0]), interpolation=cv2.INTER_LINEAR), dtype=np.float32
-    )
+    return np.asarray(metrics.upsample(values[None], size)[0], dtype=np.float32)
 
 
 def enlarge(picture: Floats) -> Bytes:

@@ -70,6 +70,7 @@ def picture_controls() -> None:
 
 @st.dialog("Choose a picture", width="large")
 def _gallery(image_set: str) -> None:
+    session.follow_callbacks()  # a picture was chosen: the page follows and the gallery closes
     sets = _sets()
     chosen = st.segmented_control(
         "Image set",
@@ -87,9 +88,19 @@ def _gallery(image_set: str) -> None:
         for column, picture in zip(st.columns(5), pictures[start : start + 5], strict=False):
             column.image(_thumbnail(picture), width="stretch", alt=f"Thumbnail of {picture.title}")
             kind: Literal["primary", "secondary"] = "primary" if picture.id == current else "secondary"
-            if column.button(plain(picture.title), key=f"gallery.{picture.id}", type=kind, width="stretch"):
-                session.ask_for(session.with_fields(image=picture.id))
-                st.rerun()
+            column.button(
+                plain(picture.title),
+                key=f"gallery.{picture.id}",
+                type=kind,
+                width="stretch",
+                on_click=_pick,
+                args=(picture.id,),
+            )
+
+
+def _pick(picture_id: str) -> None:
+    session.put(session.with_fields(image=picture_id))
+    st.session_state["rerun"] = True
 
 
 @st.cache_data(max_entries=400, show_spinner=False, hash_funcs={Picture: lambda p: p.id})

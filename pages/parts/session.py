@@ -149,11 +149,7 @@ def adopt_link() -> None:
         st.query_params.from_dict(st.session_state["link"])
         link = st.session_state["link"]
     if "state" in st.session_state and link == st.session_state.get("link"):
-        pending: ExploreState | None = st.session_state.pop("pending", None)
-        if pending is not None:
-            put(pending)
-        else:
-            restore_lost_widgets()
+        restore_lost_widgets()
         return
     put(*parse_query(link))
     st.session_state["link"] = link
@@ -163,11 +159,6 @@ def restore_lost_widgets() -> None:
     """Set widgets whose value Streamlit dropped (another page was open) back to the current state."""
     if any(key(field) not in st.session_state for field in ("model", "severity", "view", "scope")):
         put(current())
-
-
-def ask_for(state: ExploreState) -> None:
-    """Show another state with the next run of the page."""
-    st.session_state["pending"] = state
 
 
 def set_field(field: str, value: Any) -> None:

@@ -145,6 +145,16 @@ def test_every_control_moves_what_it_should(server: str, visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"target=1(&|$)"), timeout=SLOW)
 
 
+def test_the_gallery_chooses_and_closes(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=1")
+    page.get_by_role("button", name="Gallery").click()
+    gallery = page.get_by_role("dialog")
+    expect(gallery.locator("img").first).to_be_visible(timeout=SLOW)
+    changes(page, 0, lambda: gallery.get_by_role("button", name="goldfish").click())
+    expect(gallery).to_have_count(0, timeout=SLOW)
+    expect(page).to_have_url(re.compile("goldfish"), timeout=SLOW)
+
+
 def test_draws_fill_the_gauges_curve_and_distributions(server: str, visit: Visit) -> None:
     page = open_app(visit(), f"{server}/?draws=4")
     drawn(page)

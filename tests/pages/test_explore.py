@@ -436,3 +436,33 @@ def test_finds_say_what_they_were_searched_with() -> None:
     assert "not the settings on screen now" not in said(at)
     at.selectbox(key="explore.method").set_value("eigencam").run()
     assert "not the settings on screen now" in said(at)
+
+
+def test_the_gallery_shows_every_picture_and_chooses_one() -> None:
+    at = open_app(draws="1")
+    next(b for b in at.button if b.label == "Gallery").click().run()
+    assert not at.exception
+    offered = {b.key.removeprefix("gallery.") for b in at.button if (b.key or "").startswith("gallery.")}
+    assert offered == {picture.id for picture in IMAGE_SETS["photos"].pictures}
+    at.button(key="gallery.photos/goldfish").click().run()
+    assert not at.exception
+    assert state(at).image == "photos/goldfish"
+    assert "goldfish" in html(at)
+
+
+@pytest.mark.parametrize(("field", "value"), [("opacity", 0.25), ("p", 0.8)])
+def test_a_fine_setting_reaches_the_state_and_the_link(field: str, value: float) -> None:
+    at = open_app(draws="1")
+    at.slider(key=f"explore.{field}").set_value(value).run()
+    assert not at.exception
+    assert getattr(state(at), field) == value
+    assert at.query_params[field] == f"{value:g}"
+
+
+def test_a_segmentation_setting_changes_the_segments() -> None:
+    at = open_app(draws="1", segmentation="slic")
+    before = html(at)
+    at.slider(key="explore.segments.slic.n_segments").set_value(20.0).run()
+    assert not at.exception
+    assert dict(state(at).segments) == {"n_segments": 20.0}
+    assert html(at) != before
