@@ -37,10 +37,8 @@ def _measures(scene: Scene, sweep: Sweep, was_running: bool) -> None:
 
 def _progress(sweep: Sweep) -> None:
     job, waiting = sweep.job, sweep.waiting
-    place = st.container(
-        height=44, border=False
-    )  # of one height whatever it says, so that nothing below jumps
-    with place:
+    # The style sheet gives this container one height whatever it says, so that nothing below jumps.
+    with st.container(key="sweep_progress"):
         if job.error:
             st.error(plain(job.error), icon=":material/error:")
         elif job.running:
@@ -183,10 +181,9 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
     elsewhere = sorted(frame.loc[frame["flipped"] == missing, "severity"].unique())
     sentence = f"No draw {event[missing]} {here}"
     if not elsewhere:
-        after = " so far" if sweep.job.running or not sweep.complete else ""
-        st.caption(
-            f"{sentence}; none does at any severity measured{after}. Try another noise type or picture."
-        )
+        advice = " Try another noise type or picture." if sweep.complete else ""
+        so_far = "" if sweep.complete else " so far"
+        st.caption(f"{sentence}; none does at any severity measured{so_far}.{advice}")
         return
     target = elsewhere[0] if missing else elsewhere[-1]
     which = "first flip is" if missing else "last kept draw is"
