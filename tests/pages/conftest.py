@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -48,9 +47,3 @@ def said(at: AppTest) -> str:
 def alerts(at: AppTest) -> str:
     """Every sentence in errors and warnings."""
     return "\n".join(part.value.replace("\\", "") for part in [*at.error, *at.warning])
-
-
-@pytest.fixture(autouse=True)
-def no_leftover_work() -> object:
-    """Let abandoned background work stop between tests."""
-    yield None
