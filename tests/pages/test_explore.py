@@ -393,7 +393,7 @@ def test_link_of_a_state_restores_it() -> None:
     link = dict(at.query_params.items())
     again = open_app(**link)
     assert state(again) == state(at)
-    assert [i.value for i in again.image] == [i.value for i in at.image] or html(again) == html(at)
+    assert [i.value for i in again.image] == [i.value for i in at.image]
 
 
 def test_stop_stays_stopped_until_asked() -> None:
