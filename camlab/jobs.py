@@ -34,6 +34,7 @@ class Job:
         self.cancelled = False
         self.version = 0
         self.elapsed = 0.0
+        self._advancing = 0.0  # the part of `elapsed` that went into counted steps
         self._work = work
         self._steps: Steps | None = None
         self._seen = time.monotonic()
@@ -45,10 +46,10 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left in seconds, from the pace so far; None before the first step."""
+        """Time left in seconds, from the pace of the steps that advanced; None before the first of them."""
         if not self.done or self.total <= self.done:
             return None
-        return self.elapsed / self.done * (self.total - self.done)
+        return self._advancing / self.done * (self.total - self.done)
 
     def touch(self) -> None:
         """Say that somebody is still waiting for this job."""
@@ -72,7 +73,7 @@ class Job:
         """Run one step in the calling thread; errors end the job and are kept as a sentence."""
         if time.monotonic() - self._seen > ABANDONED_AFTER:
             self.cancel()
-        start = time.perf_counter()
+        start, done = time.perf_counter(), self.done
         try:
             self.check()
             if self._steps is None:
@@ -90,7 +91,9 @@ class Job:
             )
             self.finished = True
         finally:
-            self.elapsed += time.perf_counter() - start
+            took = time.perf_counter() - start
+            self.elapsed += took
+            self._advancing += took if self.done > done else 0.0
             self.version += 1
 
 

@@ -26,6 +26,7 @@ NEEDED = (
     "degenerate",
 )  # columns of an empty table
 PATIENCE = 60.0  # seconds of computing that start without asking
+EVIDENCE = 3.0  # seconds of drawing before the pace is believed: one slow step on a busy machine says little
 STEP_IMAGES = {
     "shared": 4,
     "tail": 1,
@@ -186,7 +187,7 @@ class Sweep:
             severity = plan[0]
             if severity not in (self.focus, 0.0) and pairs:
                 left = job.total - job.done + REFERENCE_COUNT * (self.floors is None)
-                if left * spent / pairs > PATIENCE and not self.patient:
+                if spent >= EVIDENCE and left * spent / pairs > PATIENCE and not self.patient:
                     self.waiting = left * spent / pairs
                     return
                 if self.floors is None:

@@ -229,6 +229,23 @@ def test_time_left_goes_by_the_pace_so_far(clock: Clock) -> None:
     assert job.done == job.total and job.seconds_left is None
 
 
+def test_steps_that_count_nothing_say_nothing_about_the_pace(clock: Clock) -> None:
+    def work(job: Job) -> Steps:
+        job.total = 3
+        for counted, seconds in ((1, 2.0), (0, 50.0), (1, 4.0), (1, 0.0)):
+            clock.now += seconds
+            if counted:
+                job.advance()
+            yield
+
+    job = Job("a", work)
+    job.step()
+    job.step()
+    assert job.elapsed == 52.0 and job.seconds_left == 4.0
+    job.step()
+    assert job.seconds_left == 3.0
+
+
 def test_a_job_that_nobody_looks_at_stops(clock: Clock) -> None:
     log: list[str] = []
     job = Job("a", lambda job: counting(job, 9, log))

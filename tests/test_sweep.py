@@ -22,7 +22,7 @@ from camlab.metrics import robustness, stratified
 from camlab.noise import NOISES
 from camlab.scene import REFERENCE_COUNT, Floors, Scene, engine_for
 from camlab.state import ExploreState
-from camlab.sweep import NEEDED, PATIENCE, Sweep, coarse_to_fine, sweep_severities
+from camlab.sweep import EVIDENCE, NEEDED, PATIENCE, Sweep, coarse_to_fine, sweep_severities
 
 QUARTERS = [i / 4 for i in range(21)]
 
@@ -233,6 +233,22 @@ def test_what_is_quick_does_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
         sweep = sweep_of(monkeypatch, FakeScene(seconds=factor))
         run(sweep)
         assert (sweep.waiting is not None) == waits and sweep.complete != waits
+
+
+def test_one_slow_step_is_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = FakeScene(draws=2)
+    sweep = sweep_of(monkeypatch, scene)
+    rows = scene.rows
+
+    def slow_once(pairs: Sequence[tuple[float, int]], check: Callable[[], None]) -> list[dict[str, Any]]:
+        if not any(severity > 0 for asked in scene.asked for severity, _ in asked):
+            scene.now += EVIDENCE - 0.1
+        return rows(pairs, check)
+
+    scene.rows = slow_once  # type: ignore[method-assign]
+    run(sweep)
+    assert 40 * (EVIDENCE - 0.1) / 2 + REFERENCE_COUNT > PATIENCE > EVIDENCE, "that pace kept up would ask"
+    assert sweep.complete and sweep.waiting is None
 
 
 def test_patient_from_the_start_it_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
