@@ -9,7 +9,7 @@ import streamlit as st
 from camlab import markup
 from camlab.errors import CamLabError
 from camlab.render import VIEWS
-from camlab.scene import Scene, Shown, engine_for
+from camlab.scene import Scene, Shown
 from camlab.state import SCOPES, ExploreState
 from camlab.sweep import Sweep
 from pages.parts import controls, finder, measures, panels, session, takeaway
@@ -45,7 +45,7 @@ DECIDING = tuple(
 
 def show(state: ExploreState) -> None:
     """The page for one state."""
-    engine = engine_for(state.model)
+    engine = session.engine(state.model)
     picture = session.picture(state.image)
     with session.worker().foreground():
         scene = Scene(engine, picture, state)

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
+from camlab.engine import Engine
 from camlab.errors import CamLabError
 from camlab.images import Picture, find_picture
 from camlab.jobs import Worker
 from camlab.models import MODELS, load_classifier
+from camlab.scene import engine_for
 from camlab.state import UPLOAD_PREFIXES, ExploreState, parse_query, settle, to_query
 
 PREFIX = "explore."
 SETTLING = 1.5  # seconds that a browser may take to show a link that the page wrote
 WIDGET_FIELDS = tuple(f.name for f in dataclasses.fields(ExploreState) if f.name != "segments")
+# Those whose widget always holds something: all but the layer (empty: the default) and the fixed class.
+FILLED_FIELDS = tuple(f for f in WIDGET_FIELDS if getattr(ExploreState(), f) not in (None, ""))
 
 
 @st.cache_resource
 def worker() -> Worker:
     """The one background worker of this server."""
     return Worker()
+
+
+@st.cache_resource
+def engine(model: str) -> Engine:
+    """The engine of a model, shared by all visitors. Raises MissingWeights."""
+    found = engine_for(model)
+    # Streamlit collects garbage after every run of a script, looking at each of the half a million objects that
+    # the libraries and the network consist of, with every other thread waiting. They stay: take them out of it.
+    gc.collect()
+    gc.freeze()
+    return found
 
 
 def key(field: str) -> str:
@@ -70,10 +86,18 @@ def current() -> ExploreState:
     return state
 
 
+def _held(field: str) -> Any:
+    """What a field's widget holds; the current state's value where it is gone or was never filled in."""
+    known = getattr(current(), field)
+    value = st.session_state.get(key(field), known)
+    # A browser that answers before it has drawn a widget sends it empty.
+    return known if value is None and field in FILLED_FIELDS else value
+
+
 def with_fields(**changes: Any) -> ExploreState:
     """The current state with some fields changed."""
     # What the widgets hold may be newer than the last state: a run that was cut short never read them.
-    live = {field: st.session_state.get(key(field), getattr(current(), field)) for field in WIDGET_FIELDS}
+    live = {field: _held(field) for field in WIDGET_FIELDS}
     live["layer"] = live["layer"] or ""
     return dataclasses.replace(current(), **{**live, **changes})
 
@@ -156,9 +180,9 @@ def adopt_link() -> None:
 
 
 def restore_lost_widgets() -> None:
-    """Set widgets whose value Streamlit dropped (another page was open) back to the current state."""
-    if any(key(field) not in st.session_state for field in ("model", "severity", "view", "scope")):
-        put(current())
+    """Fill widgets whose value Streamlit dropped (another page was open) or that came empty from the browser."""
+    if any(st.session_state.get(key(field)) is None for field in ("model", "severity", "view", "scope")):
+        put(with_fields())
 
 
 def set_field(field: str, value: Any) -> None:
@@ -175,8 +199,7 @@ def follow_callbacks() -> None:
 
 def read_widgets(parameters: dict[str, float], default_layer: str) -> ExploreState:
     """The state that the widgets show, made current and written to the address bar."""
-    before = current()
-    values = {field: st.session_state.get(key(field), getattr(before, field)) for field in WIDGET_FIELDS}
+    values = {field: _held(field) for field in WIDGET_FIELDS}
     # The default layer is said by saying nothing, so that a link without a layer is the same state.
     values["layer"] = "" if values["layer"] in (None, default_layer) else values["layer"]
     state, problems = settle(ExploreState(**values, segments=tuple(sorted(parameters.items()))))

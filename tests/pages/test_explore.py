@@ -428,6 +428,16 @@ def test_a_fixed_class_is_remembered_while_another_rule_is_tried() -> None:
     assert state(at).target == 504
 
 
+def test_a_widget_that_comes_empty_from_the_browser_keeps_its_choice() -> None:
+    at = open_app(view="segments")
+    at.session_state["explore.view"] = None
+    at.session_state["explore.severity"] = 1.5
+    at.run()
+    assert not at.exception and alerts(at) == ""
+    assert (state(at).view, state(at).severity) == ("segments", 1.5)
+    assert key(at, "view") == "segments"
+
+
 def test_finds_say_what_they_were_searched_with() -> None:
     at = open_app(draws="1", severity="0")
     next(b for b in at.button if b.label == "Find cases").click().run()
