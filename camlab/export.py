@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import camlab
 from camlab.engine import Explained
+from camlab.metrics import SIMILARITIES
 from camlab.models import short_name
 from camlab.noise import NOISES
 from camlab.render import VIEWS, Bytes, Panel, draw_difference, panels_figure, to_image
@@ -90,9 +91,10 @@ def panels_png(scene: Scene, shown: Shown) -> bytes:
         return "\n".join(f"{short_name(names[i])}  {p * 100:.1f} %" for i, p in explained.top(3))
 
     state = scene.state
+    measure = SIMILARITIES[state.similarity].scored_title
     score = decimal(None if shown.row["degenerate"] else shown.row["similarity"], 3)
     caption = (
-        f"{shown_verdict(scene, shown.row)} · map similarity ({state.similarity}) {score}\n"
+        f"{shown_verdict(scene, shown.row)} · map similarity {score}, {measure}\n"
         f"{scene.classifier.title}, layer {scene.layer}, {scene.method.title}; picture “{scene.picture.title}” by "
         f"{scene.picture.author} ({scene.picture.licence}) · CAM Lab {camlab.__version__}"
     )

@@ -41,6 +41,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def time_left(seconds: float | None) -> str:
+    """How long something still takes, to be put behind a count; empty where that is not known."""
+    if not seconds:
+        return ""
+    return f" · {'' if seconds < 1 else 'about '}{duration(seconds)} left"
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -53,7 +53,8 @@ def show(state: ExploreState) -> None:
     st.session_state["clean_index"] = shown.clean.index  # where a fixed class starts from
     panels.headline(scene, shown)
     st.segmented_control(
-        "Show", list(VIEWS), format_func=lambda n: VIEWS[n].title, key=session.key("view"), required=True,
+        "Show", list(VIEWS), default=session.start("view"), format_func=lambda n: VIEWS[n].title,
+        key=session.key("view"), required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     panels.panels(scene, shown, picture)
@@ -64,7 +65,8 @@ def show(state: ExploreState) -> None:
     panels.what_moved(scene, shown, sweep.floors)
     st.subheader("How robust is this map?", anchor=False)
     st.segmented_control(
-        "Scope", list(SCOPES), format_func=lambda n: SCOPES[n], key=session.key("scope"), required=True,
+        "Scope", list(SCOPES), default=session.start("scope"), format_func=lambda n: SCOPES[n],
+        key=session.key("scope"), required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     measures.measures(scene, sweep)

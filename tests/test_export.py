@@ -385,12 +385,12 @@ def test_the_figure_shows_what_the_page_shows(
     )
     assert told["colormap"] == STATE.colormap
     assert shown_verdict(scene, shown.row) in told["caption"]
-    assert f"map similarity (rbo) {shown.row['similarity']:.3f}" in told["caption"]
+    assert f"map similarity {shown.row['similarity']:.3f}, Rank-biased overlap (RBO)\n" in told["caption"]
     assert "EfficientNet-Lite0, layer bn2, Grad-CAM" in told["caption"]
     assert f"by {scene.picture.author} ({scene.picture.licence})" in told["caption"]
     lost = dataclasses.replace(shown, row=shown.row | {"degenerate": True, "similarity": math.nan})
     panels_png(scene, lost)
-    assert "map similarity (rbo) not observed" in told["caption"]
+    assert "map similarity not observed" in told["caption"]
 
 
 def test_a_picture_may_be_called_anything(figure: bytes, engine: Engine, scene: Scene, shown: Shown) -> None:

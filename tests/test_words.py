@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from camlab.words import decimal, duration, json_number, percent, plural, verdict
+from camlab.words import decimal, duration, json_number, percent, plural, time_left, verdict
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,17 @@ def test_json_number(value: Any, number: float | None) -> None:
     assert found == number
     assert found is None or type(found) is float
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.0, ""),
+        (0.4, " · under a second left"),
+        (12.2, " · about 12 s left"),
+        (120.0, " · about 2 min left"),
+    ],
+)
+def test_what_is_left_is_said_only_where_it_is_known(seconds: float | None, text: str) -> None:
+    assert time_left(seconds) == text

@@ -91,6 +91,11 @@ class Similarity:
     apply: SimilarityFn
     random_floor: Callable[[Comparison], float] | None = None
 
+    @property
+    def scored_title(self) -> str:
+        """The name of the value that C, R and RM use: where the range is [−1, 1], (1 + v) / 2 of it."""
+        return self.title + (", as (1 + v) / 2" if self.low < 0 else "")
+
 
 SIMILARITIES: Registry[Similarity] = Registry("similarity measure")
 

@@ -44,6 +44,7 @@ def _model() -> Classifier:
     name = st.selectbox(
         "Model",
         list(MODELS),
+        index=session.start_index("model", list(MODELS)),
         format_func=lambda n: MODELS[n].title,
         key=session.key("model"),
         on_change=_model_changed,
@@ -64,9 +65,11 @@ def _method(classifier: Classifier) -> None:
     # Methods that give one map on this layer are one choice; the one in use stands for its group.
     stands_for = {min(g.methods, key=lambda m: m != chosen): g.methods for g in groups}
     hidden = {m for shown, members in stands_for.items() for m in members if m != shown}
+    offered = [m for m in CAMS if m not in hidden]
     name = st.selectbox(
         "CAM method",
-        [m for m in CAMS if m not in hidden],
+        offered,
+        index=session.start_index("method", offered),
         format_func=lambda n: " = ".join(CAMS[m].title for m in stands_for.get(n, (n,))),
         key=session.key("method"),
         help="How the heat map is computed. Methods joined by = give one and the same map on the target layer.\n\n"
@@ -76,17 +79,17 @@ def _method(classifier: Classifier) -> None:
     )
     if CAMS[name].cost == "full":
         st.caption(
-            ":material/hourglass: One network pass for every channel: expect seconds for each picture."
+            ":material/hourglass: One network pass for every channel: expect many seconds for each picture on a CPU."
         )
 
 
 def _noise() -> None:
+    families = list(dict.fromkeys(v.family for v in NOISES.values()))
+    grouped = sorted(NOISES, key=lambda n: families.index(NOISES[n].family))
     name = st.selectbox(
         "Noise type",
-        sorted(
-            NOISES,
-            key=lambda n: list(dict.fromkeys(v.family for v in NOISES.values())).index(NOISES[n].family),
-        ),
+        grouped,
+        index=session.start_index("noise", grouped),
         format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}",
         key=session.key("noise"),
         help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.\n\n"
@@ -97,6 +100,7 @@ def _noise() -> None:
         "Severity",
         0.0,
         5.0,
+        session.start("severity"),
         step=SEVERITY_STEP,
         key=session.key("severity"),
         help="0 is the untouched picture; 1 to 5 are ImageNet-C's levels, with everything between them interpolated. "
@@ -109,6 +113,7 @@ def _noise() -> None:
         "Seed",
         0,
         MAX_SEED,
+        session.start("seed"),
         step=1,
         key=session.key("seed"),
         disabled=still,
@@ -118,6 +123,7 @@ def _noise() -> None:
         "Noise draws",
         1,
         MAX_DRAWS,
+        session.start("draws"),
         step=1,
         key=session.key("draws"),
         disabled=still,
@@ -148,6 +154,7 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
     st.selectbox(
         "Target layer",
         layers[::-1],
+        index=session.start_index("layer", layers[::-1]),
         format_func=lambda n: classifier.layer_info(n).title,
         key=session.key("layer"),
         help="The layer whose activations make the map. The default is the one that is pooled; the block before it "
@@ -156,6 +163,7 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
     rule = st.selectbox(
         "Class rule",
         list(CLASS_RULES),
+        index=session.start_index("rule", list(CLASS_RULES)),
         format_func=lambda n: CLASS_RULES[n],
         key=session.key("rule"),
         help="Which class the two maps explain.",
@@ -170,6 +178,7 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
         st.selectbox(
             "Class",
             range(len(classifier.class_names)),
+            index=session.start_index("target", range(len(classifier.class_names))),
             format_func=lambda i: f"{short_name(classifier.class_names[i])} ({i})",
             key=session.key("target"),
             help="Type to search the model's classes.",
@@ -177,6 +186,7 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
     measure = st.selectbox(
         "Similarity",
         list(SIMILARITIES),
+        index=session.start_index("similarity", list(SIMILARITIES)),
         format_func=lambda n: SIMILARITIES[n].title,
         key=session.key("similarity"),
         help="How the two maps are compared; C, R and RM are built on it.",
@@ -186,6 +196,7 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
         "RBO persistence p",
         0.5,
         0.99,
+        session.start("p"),
         step=0.01,
         key=session.key("p"),
         help="How deep RBO looks: at 0.9 the first ten segments carry 86 % of the weight.",
@@ -193,22 +204,29 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
     segmentation = st.selectbox(
         "Segmentation",
         list(SEGMENTATIONS),
+        index=session.start_index("segmentation", list(SEGMENTATIONS)),
         format_func=lambda n: SEGMENTATIONS[n].title,
         key=session.key("segmentation"),
         help="The superpixels that are ranked by their mean map value.",
     )
     st.caption(SEGMENTATIONS[segmentation].summary)
+    now = session.current()
+    chosen = now.segment_parameters if now.segmentation == segmentation else {}
     parameters = {}
     for p in SEGMENTATIONS[segmentation].parameters:
         widget = session.segment_key(segmentation, p.name)
-        st.session_state.setdefault(widget, p.default)
+        value = float(chosen.get(p.name, p.default))
+        st.session_state.setdefault(widget, value)
         parameters[p.name] = float(
-            st.slider(p.title, float(p.low), float(p.high), step=float(p.step), key=widget, help=p.help)
+            st.slider(
+                p.title, float(p.low), float(p.high), value, step=float(p.step), key=widget, help=p.help
+            )
         )
     st.slider(
         "Overlay opacity",
         0.0,
         1.0,
+        session.start("opacity"),
         step=0.05,
         key=session.key("opacity"),
         help="How strongly the map covers the picture.",
@@ -216,6 +234,7 @@ def _advanced(classifier: Classifier) -> dict[str, float]:
     st.selectbox(
         "Colour map",
         list(COLOUR_MAPS),
+        index=session.start_index("colormap", list(COLOUR_MAPS)),
         format_func=lambda n: COLOUR_MAPS[n],
         key=session.key("colormap"),
         help="All are perceptually even and readable with colour-vision deficiencies.",

@@ -16,7 +16,7 @@ from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
 from camlab.noise import NOISES
 from camlab.scene import Scene
-from camlab.words import duration, plural
+from camlab.words import plural, time_left
 from pages.parts import session
 from pages.parts.text import plain
 
@@ -83,9 +83,9 @@ def _results(search: CaseSearch, was_running: bool) -> None:
     if was_running and not job.running:
         st.rerun()
     if job.running:
-        left = f" · about {duration(job.seconds_left)} left" if job.seconds_left else ""
         st.progress(
-            min(job.done / max(job.total, 1), 1.0), text=f"{plural(search.pairs, 'pair')} compared{left}"
+            min(job.done / max(job.total, 1), 1.0),
+            text=f"{plural(search.pairs, 'pair')} compared{time_left(job.seconds_left)}",
         )
     elif job.error:
         st.error(plain(job.error), icon=":material/error:")
@@ -98,9 +98,7 @@ def _results(search: CaseSearch, was_running: bool) -> None:
         )
         st.caption(f"{ended}: {plural(search.pairs, 'pair')} compared{skipped}.")
     asked, now = search.state, session.current()
-    settings = (
-        f"{MODELS[asked.model].title}, {CAMS[asked.method].title}, {SIMILARITIES[asked.similarity].title}"
-    )
+    settings = f"{MODELS[asked.model].title}, {CAMS[asked.method].title}, {SIMILARITIES[asked.similarity].scored_title}"
     same = all(
         getattr(asked, f) == getattr(now, f) for f in ("model", "method", "layer", "rule", "similarity")
     )
@@ -117,6 +115,8 @@ def _results(search: CaseSearch, was_running: bool) -> None:
                 "Nothing yet."
                 if job.running
                 else "None found here; search the whole image set or another method."
+                if search.pairs
+                else "Nothing was compared yet; press “Find cases” to search again."
             )
             continue
         for column, (place, case) in zip(st.columns(6), enumerate(cases), strict=False):

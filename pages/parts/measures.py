@@ -9,7 +9,7 @@ from camlab.metrics import SIMILARITIES, Robustness
 from camlab.noise import NOISES
 from camlab.scene import Floors, Scene
 from camlab.sweep import Scores, Sweep
-from camlab.words import decimal, duration, plural
+from camlab.words import decimal, duration, plural, time_left
 from pages.parts import session
 from pages.parts.text import plain
 
@@ -43,9 +43,9 @@ def _progress(sweep: Sweep) -> None:
             st.error(plain(job.error), icon=":material/error:")
         elif job.running:
             left, right = st.columns([6, 1], vertical_alignment="center")
-            time_left = f" · about {duration(job.seconds_left)} left" if job.seconds_left else ""
             left.progress(
-                min(job.done / max(job.total, 1), 1.0), text=f"{job.done} of {job.total} draws{time_left}"
+                min(job.done / max(job.total, 1), 1.0),
+                text=f"{job.done} of {job.total} draws{time_left(job.seconds_left)}",
             )
             right.button(
                 "Stop", icon=":material/stop_circle:", key="sweep.stop", on_click=sweep.stop, width="stretch"
@@ -146,6 +146,10 @@ def _details(scene: Scene, scores: Scores, score: Robustness, field: str) -> lis
             else f", AUROC {score.auroc:.2f} (0.5: similarity cannot tell kept from flipped)"
         )
         lines.append(f"Gap C + R − 1 = {score.gap:+.2f}{auroc}.")
+    if field == "rm" and value is not None and scene.state.scope == "sweep":
+        lines.append(
+            "Stratified: the mean of each severity's own C · R. Pooled: C · R of all draws together."
+        )
     if field == "rm" and score.blind is not None:
         lines.append("Blind value: the RM of a map that ignores flips at this mean similarity.")
     return lines
@@ -186,9 +190,9 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
         st.caption(f"{sentence}; none does at any severity measured{so_far}.{advice}")
         return
     target = elsewhere[0] if missing else elsewhere[-1]
-    which = "first flip is" if missing else "last kept draw is"
     so_far = "" if sweep.complete else " measured so far"
-    st.caption(f"{sentence}; the {which} at severity {target:g}{so_far}.")
+    which = f"first flip{so_far} is" if missing else f"last kept draw{so_far} is"
+    st.caption(f"{sentence}; the {which} at severity {target:g}.")
     st.button(
         f"Go to severity {target:g}",
         key=f"go.{field}",
@@ -226,7 +230,7 @@ def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
         breaks_at=scores.breaks_at,
         flips_at=scores.flips_at,
         floors=_ticks(sweep, "similarity"),
-        similarity_title=SIMILARITIES[state.similarity].title,
+        similarity_title=SIMILARITIES[state.similarity].scored_title,
         connected=NOISES[state.noise].monotone,
     )
     st.plotly_chart(
@@ -243,7 +247,7 @@ def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
 def _distributions(scene: Scene, sweep: Sweep) -> None:
     state = scene.state
     frame = sweep.frame(state.severity)
-    title = SIMILARITIES[state.similarity].title
+    title = SIMILARITIES[state.similarity].scored_title
     still = not NOISES[state.noise].stochastic
     st.subheader(f"The draws at severity {state.severity:g}", anchor=False)
     if still:

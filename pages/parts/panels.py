@@ -22,8 +22,7 @@ def headline(scene: Scene, shown: Shown) -> None:
     """The verdict in words and the similarity of the two maps."""
     row = shown.row
     score = decimal(None if row["degenerate"] else row["similarity"])
-    measure = SIMILARITIES[scene.state.similarity]
-    name = measure.title + (", as (1 + v) / 2" if measure.low < 0 else "")
+    name = SIMILARITIES[scene.state.similarity].scored_title
     st.html(
         f'<p class="cl-headline">{markup.badge(shown_verdict(scene, row), row["flipped"])}'
         f'<span class="cl-score">Map similarity <b>{score}</b> · {name}</span></p>'

@@ -14,7 +14,6 @@ from pages.parts import session
 from pages.parts.text import plain
 
 UPLOAD_SET = "upload"
-UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
 
 
 def _sets() -> list[str]:
@@ -37,9 +36,12 @@ def _chosen() -> None:
 
 
 def picture_controls() -> None:
+    sets = _sets()
+    shown = session.picture(session.start("image")).image_set
     image_set = st.selectbox(
         "Image set",
-        _sets(),
+        sets,
+        index=sets.index(shown) if shown in sets else 0,
         format_func=lambda n: "Your pictures" if n == UPLOAD_SET else IMAGE_SETS[n].title,
         key=session.key("image_set"),
         on_change=_set_changed,
@@ -50,6 +52,7 @@ def picture_controls() -> None:
     st.selectbox(
         "Picture",
         list(pictures),
+        index=session.start_index("image", list(pictures)),
         format_func=lambda n: pictures[n].title if n in pictures else str(n),
         key=session.key("image"),
         on_change=_chosen,
@@ -64,8 +67,6 @@ def picture_controls() -> None:
         "Upload", icon=":material/upload:", width="stretch", help="Use a picture of your own."
     ):
         _upload()
-    if error := st.session_state.get("upload_error"):
-        st.error(plain(error), icon=":material/error:")
 
 
 @st.dialog("Choose a picture", width="large")
@@ -111,11 +112,13 @@ def _thumbnail(picture: Picture) -> NDArray[np.uint8]:
 def _upload() -> None:
     st.file_uploader(
         "Upload your own",
-        type=UPLOAD_TYPES,
         key="upload_file",
         on_change=_take_upload,
         help="JPEG, PNG, WebP, BMP or TIFF, up to 30 MB and 50 megapixels. The picture stays on this computer.",
     )
+    # Here and not beside the button, where this box would cover it.
+    if error := st.session_state.get("upload_error"):
+        st.error(plain(error), icon=":material/error:")
 
 
 def _take_upload() -> None:

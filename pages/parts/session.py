@@ -86,6 +86,21 @@ def current() -> ExploreState:
     return state
 
 
+def start(field: str) -> Any:
+    """The value that a field's widget is drawn with.
+
+    Its key decides what it shows; but a browser that mounts a widget late reports what it was drawn with, which
+    for a slider without a value is its minimum, and that would pass for the visitor's choice.
+    """
+    return getattr(current(), field)
+
+
+def start_index(field: str, options: Sequence[Any]) -> int:
+    """The place of a field's value among a select box's options; the first where it is none of them."""
+    value = start(field)
+    return list(options).index(value) if value in options else 0
+
+
 def _held(field: str) -> Any:
     """What a field's widget holds; the current state's value where it is gone or was never filled in."""
     known = getattr(current(), field)

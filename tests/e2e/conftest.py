@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
+SLOW = 120_000  # milliseconds: the first view loads a model on a machine that may be busy
+expect.set_options(timeout=SLOW)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -105,6 +107,7 @@ def visit(browser: Browser) -> Iterator[object]:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
         )
+        context.set_default_timeout(SLOW)
         contexts.append(context)
         visitors.append(Visitor(context))
         return visitors[-1]

@@ -18,7 +18,7 @@ from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
 from camlab.noise import NOISES
 from camlab.render import COLOUR_MAPS
-from camlab.state import ExploreState, to_json
+from camlab.state import ExploreState, to_json, to_query
 from tests.pages.conftest import alerts, html, open_app, said, wait_for
 
 
@@ -256,6 +256,8 @@ def huge() -> bytes:
         ("big.png", b"\x89PNG\r\n\x1a\n" + bytes(31 * 1024 * 1024)),
         ("dot.png", png(np.zeros((1, 1, 3), np.uint8))),
         ("really_a_png.jpg", png(np.zeros((32, 32, 3), np.uint8))),
+        ("moving.gif", b"GIF89a" + bytes(64)),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
@@ -426,6 +428,26 @@ def test_a_fixed_class_is_remembered_while_another_rule_is_tried() -> None:
     at.selectbox(key="explore.rule").set_value("own").run()
     at.selectbox(key="explore.rule").set_value("fixed").run()
     assert state(at).target == 504
+
+
+def test_every_widget_is_drawn_with_the_value_it_shows() -> None:
+    """A browser that mounts a widget late reports what it was drawn with: never another value than the state's."""
+    wanted = ExploreState(
+        image="objects/hammer1", method="layercam", noise="fog", severity=2.5, seed=5, draws=3, layer="blocks.6",
+        rule="fixed", target=7, similarity="ssim", p=0.8, segmentation="slic", segments=(("n_segments", 30.0),),
+        view="segments", opacity=0.3, colormap="viridis", scope="sweep",
+    )  # fmt: skip
+    at = open_app(**to_query(wanted))
+    assert state(at) == wanted
+    for _ in range(2):
+        for widget in [*at.sidebar.slider, *at.sidebar.number_input]:
+            default = widget.proto.default
+            assert (default[0] if widget.type == "slider" else default) == widget.value, widget.label
+        for box in at.sidebar.selectbox:
+            assert box.options[box.proto.default] == box.format_func(box.value), box.label
+        for group in at.button_group:
+            assert len(group.proto.default) == 1 and group.value is not None
+        at.run()
 
 
 def test_a_widget_that_comes_empty_from_the_browser_keeps_its_choice() -> None:
