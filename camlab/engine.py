@@ -19,7 +19,7 @@ from camlab.noise import NOISES, perturb
 
 #: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
 PERTURB_VERSION = 1
-FORWARD_VERSION = 1
+FORWARD_VERSION = 2
 
 
 @dataclass(frozen=True)

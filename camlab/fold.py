@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ def folded(module: nn.Module) -> nn.Module:
 
 def _fold_children(parent: nn.Module) -> None:
     children = list(parent.named_children())
-    for (_, convolution), (name, norm) in zip(children, children[1:], strict=False):
+    for (_, convolution), (name, norm) in pairwise(children):
         if isinstance(convolution, nn.Conv2d) and _is_fixed_norm(norm, convolution.out_channels):
             assert isinstance(norm, nn.BatchNorm2d)
             _absorb(convolution, norm)
@@ -57,12 +58,12 @@ def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert mean is not None and variance is not None
     weight, bias = fuse_conv_bn_weights(
         convolution.weight.detach().double(),
-        wide(convolution.bias),  # type: ignore[arg-type]  # None is handled, only not declared
+        wide(convolution.bias),
         mean,
         variance,
         norm.eps,
-        wide(norm.weight),  # type: ignore[arg-type]
-        wide(norm.bias),  # type: ignore[arg-type]
+        wide(norm.weight),
+        wide(norm.bias),
     )
     kind = convolution.weight.dtype
     convolution.weight = nn.Parameter(weight.to(kind), requires_grad=False)

@@ -19,7 +19,17 @@ from camlab.registry import Registry
 # Activations whose values are never negative, whatever comes in.
 _NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.Threshold)
 # Activations that look at one number at a time and hold no weights.
-_ELEMENTWISE = (*_NONNEGATIVE, nn.SiLU, nn.GELU, nn.ELU, nn.LeakyReLU, nn.Hardswish, nn.Mish, nn.Tanh, nn.Identity)
+_ELEMENTWISE = (
+    *_NONNEGATIVE,
+    nn.SiLU,
+    nn.GELU,
+    nn.ELU,
+    nn.LeakyReLU,
+    nn.Hardswish,
+    nn.Mish,
+    nn.Tanh,
+    nn.Identity,
+)
 _TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
 
