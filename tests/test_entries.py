@@ -52,7 +52,7 @@ def test_an_entry_under_another_key_is_none() -> None:
     assert unpack("another", pack("key", MAP)) is None
 
 
-@pytest.mark.parametrize("data", [None, "text", 3, b"", b"\0" * 100, memoryview(b"")], ids=repr)
+@pytest.mark.parametrize("data", [None, "text", 3, b"", b"\0" * 100, [1]], ids=repr)
 def test_what_was_never_packed_is_none(data: object) -> None:
     assert unpack("key", data) is None
 
