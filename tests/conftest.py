@@ -6,6 +6,8 @@ import os
 
 # Tests run in parallel processes: one thread each, in the servers they start too. To be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nor may a test find, or leave, results in the cache of whoever runs it.
+os.environ["CAMLAB_CACHE_DIR"] = "off"
 
 from typing import TYPE_CHECKING
 
