@@ -76,22 +76,35 @@ def changes(page: Page, index: int, act: Callable[[], object]) -> None:
 
 
 def drag_severity(page: Page, to: float) -> None:
-    """Drag the slider's handle with the mouse and let go."""
-    widget = page.locator('[data-testid="stSlider"]', has_text="Severity")
-    widget.scroll_into_view_if_needed()
-    track = widget.locator('[role="group"]').bounding_box()
-    thumb = widget.locator('[data-testid="stSliderThumbValue"]').locator("..").bounding_box()
-    assert track and thumb
-    y = thumb["y"] + thumb["height"] / 2
-    page.mouse.move(thumb["x"] + thumb["width"] / 2, y)
-    page.mouse.down()
-    page.mouse.move(track["x"] + track["width"] * to / 5, y, steps=8)
+    """Drag the handle with the mouse and let go."""
+    take_handle(page)
+    page.mouse.move(*handle_at(page, to), steps=8)
     page.mouse.up()
 
 
+def take_handle(page: Page) -> None:
+    """Put the mouse on the handle where it stands and press."""
+    slider(page).scroll_into_view_if_needed()
+    page.mouse.move(*handle_at(page, severity(page)))
+    page.mouse.down()
+
+
+def handle_at(page: Page, value: float) -> tuple[float, float]:
+    """Where the middle of the handle is on screen when it stands at a severity."""
+    box = slider(page).bounding_box()
+    assert box
+    half = 0.55 * float(page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)"))
+    return box["x"] + half + (box["width"] - 2 * half) * value / 5, box["y"] + box["height"] / 2
+
+
 def slider(page: Page) -> Locator:
-    """The severity slider's own input."""
-    return page.locator('[data-testid="stSlider"]', has_text="Severity").locator("input")
+    """The severity handle."""
+    return page.get_by_role("slider", name="Severity", exact=True)
+
+
+def number(page: Page) -> Locator:
+    """The severity as a number, beside the handle."""
+    return page.get_by_role("spinbutton", name="Severity", exact=True)
 
 
 def click_point(page: Page, chart: int, point: int) -> None:
@@ -107,7 +120,7 @@ def click_point(page: Page, chart: int, point: int) -> None:
 
 
 def severity(page: Page) -> float:
-    """The severity that the slider holds."""
+    """The severity that the handle stands at."""
     return float(slider(page).input_value())
 
 
