@@ -64,7 +64,7 @@ def show(state: ExploreState) -> None:
         "Scope", list(SCOPES), format_func=lambda n: SCOPES[n], key=session.key("scope"), required=True,
         label_visibility="collapsed",
     )  # fmt: skip
-    measures.measures(scene, sweep)
+    measures.measures(scene, sweep, strip)
     finder.finder(scene)
     takeaway.similarity_table(shown)
     takeaway.downloads(scene, shown, sweep)
@@ -72,7 +72,6 @@ def show(state: ExploreState) -> None:
     device = f"{scene.classifier.device}".upper()
     parts = [device, scene.classifier.title, f"layer {scene.layer}", origin, f"{shown.milliseconds:.0f} ms"]
     st.html(markup.status(parts))
-    scrubber.frames(strip)
 
 
 def main() -> None:

@@ -8,31 +8,34 @@ from camlab import charts, pieces
 from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
 from camlab.scene import Scene
+from camlab.strip import Strip
 from camlab.sweep import Scores, Sweep
 from camlab.words import duration, plural
-from pages.parts import session
+from pages.parts import scrubber, session
 from pages.parts.text import plain
 
 POLL_SECONDS = 0.8
 
 
-def measures(scene: Scene, sweep: Sweep) -> None:
-    """Draw the scores now and, while draws are still coming, again and again."""
-    running = sweep.job.running
-    st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, running)
+def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
+    """Draw the scores now and, while draws or frames are still coming, again and again."""
+    running = scrubber.working(strip) or sweep.job.running
+    st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, strip, running)
 
 
-def _measures(scene: Scene, sweep: Sweep, was_running: bool) -> None:
+def _measures(scene: Scene, sweep: Sweep, strip: Strip, was_running: bool) -> None:
     session.follow_callbacks()
     sweep.job.touch()
-    if was_running and not sweep.job.running:
-        st.rerun()
+    running = scrubber.working(strip) or sweep.job.running
     state = scene.state
     scores = sweep.scores(state.severity)
     _progress(sweep)
     _gauges(scene, sweep, scores)
     _curve(scene, sweep, scores)
     _distributions(scene, sweep)
+    # The page is drawn again only after the browser has said that it holds all frames: they would come once more.
+    if not scrubber.ship(strip) and was_running and not running:
+        st.rerun()
 
 
 def _progress(sweep: Sweep) -> None:

@@ -19,7 +19,6 @@ from camlab.sweep import Sweep
 from pages.parts import session
 
 ASSETS = Path(__file__).parents[2] / "assets"
-POLL_SECONDS = 0.8
 TOP = 5.0
 ABOUT = (
     "0 is the untouched picture; 1 to 5 are ImageNet-C's levels, with everything between them interpolated. "
@@ -122,23 +121,19 @@ def strip_for(scene: Scene, sweep: Sweep) -> Strip:
     return strip
 
 
-def frames(strip: Strip) -> None:
-    """Ship what frames there are and, while more are coming, look again and again."""
-    with st.container(key="frames"):
-        waiting = _working(strip)
-        st.fragment(_ship, run_every=POLL_SECONDS if waiting else None)(strip, waiting)
-
-
-def _working(strip: Strip) -> bool:
+def working(strip: Strip) -> bool:
+    """Whether frames are still being made; work that has become possible is started."""
     if strip.wants:
         session.worker().submit(strip.resume())
-    return strip.job.running or strip.sweep.job.running
+    return strip.job.running
 
 
-def _ship(strip: Strip, was_working: bool) -> None:
+def ship(strip: Strip) -> bool:
+    """Hand the browser what frames there are; whether some of them are new."""
     strip.job.touch()
-    if was_working and not _working(strip):
-        st.rerun()  # nothing more will come: the page stops looking
-    # A parcel never changes: the browser keeps it, and only its name travels when the page is drawn again.
-    for index, parcel in enumerate(strip.pack()):
-        _parcel(key=f"parcel.{index}", data=parcel)
+    known = len(strip.parcels)
+    with st.container(key="frames"):
+        # A parcel never changes: the browser keeps it, and only its name travels when the page is drawn again.
+        for index, parcel in enumerate(strip.pack()):
+            _parcel(key=f"parcel.{index}", data=parcel)
+    return len(strip.parcels) > known
