@@ -448,6 +448,9 @@ class Scrubber {
     }
     this.dots();
     this.settle();
+    // The theme's colours are told to components only; the row that stays in sight needs one to stand on.
+    const background = getComputedStyle(this.range).getPropertyValue("--st-background-color");
+    document.documentElement.style.setProperty("--cl-background", background);
   }
 
   move() {
