@@ -3,7 +3,7 @@
 // What it draws lies over the server's own picture and goes as soon as the server's answer is on screen.
 
 const KEY_PAUSE = 220; // milliseconds after the last key before the server is asked: a held key scrubs
-const PATIENCE = 3000; // milliseconds at rest after which what the server shows is taken as its answer
+const PATIENCE = 10000; // milliseconds at rest after which what the server shows is taken as its answer
 const LEVELS = 65535;
 
 // ---------------------------------------------------------------------------------------- parcels
@@ -410,8 +410,8 @@ class Scrubber {
     const listen = (target, events, act) => {
       for (const event of events) target.addEventListener(event, act, { signal: this.abort.signal });
     };
-    listen(this.range, ["pointerdown"], () => (this.held = true));
-    listen(globalThis, ["pointerup", "pointercancel"], () => this.release());
+    listen(this.range, ["pointerdown"], ({ button }) => (this.held ||= button === 0));
+    listen(globalThis, ["pointerup", "pointercancel", "blur"], () => this.release());
     listen(this.range, ["input"], () => this.move());
     listen(this.range, ["change"], () => this.changed());
     listen(this.range, ["blur"], () => this.key && this.ask());

@@ -1,4 +1,4 @@
-"""The sidebar of the Explore page: every choice, grouped, with help."""
+"""The sidebar of the Explore page: every choice but the severity and the look of the panels, grouped, with help."""
 
 from __future__ import annotations
 
