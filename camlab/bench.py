@@ -164,7 +164,8 @@ def _cold_start(model: str, device: str) -> dict[str, float]:
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # whatever fails there fails here too, with a clear message
-        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+        # Without what earlier processes stored on disk: a first view is to be computed.
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), "CAMLAB_CACHE_DIR": "off"},
         text=True,
     ) as child:
         assert child.stdout is not None

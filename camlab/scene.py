@@ -177,14 +177,19 @@ class Scene:
         perturbed = self.explain([spec], self._target(clean), check)[0]
         return clean, perturbed, self.engine.inputs(self.input, self.picture.digest, [spec])[0].numpy()
 
-    def shown(self, severity: float, seed: int, check: Check = _no_check) -> Shown:
-        """The pair at one severity and seed with everything the panels need."""
+    def shown(self, severity: float, seed: int, check: Check = _no_check, *, brief: bool = False) -> Shown:
+        """The pair at one severity and seed with everything the panels need.
+
+        ``brief`` leaves out the measures that were not chosen and, where it would cost a dear method's time
+        once more, what moved the map.
+        """
         start = time.perf_counter()
         spec = Spec(self.state.noise, severity, seed)
         clean, perturbed, pixels = self.versions(severity, seed, check)
         row = self._rows([(severity, seed)], clean, [perturbed])[0]
-        values = {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
-        decomposition = self._decompose(spec, clean, perturbed, check) if self.state.rule == "own" else None
+        values = {} if brief else {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
+        split = self.state.rule == "own" and not (brief and self.method.cost != "shared")
+        decomposition = self._decompose(spec, clean, perturbed, check) if split else None
         return Shown(
             clean,
             perturbed,

@@ -41,3 +41,10 @@ def inputs(lite0: Classifier, pictures: tuple[Picture, ...]) -> Tensor:
     import torch
 
     return torch.stack([lite0.preprocess(picture.load()) for picture in pictures])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that passing tests have recorded."""
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{name}: {figure}")
