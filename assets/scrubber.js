@@ -69,8 +69,8 @@ class Store {
       const strip = this.strip;
       try {
         const base = this.base;
-        if (!base.labels) await decodeBase(base);
         const frame = this.waiting.shift();
+        if (!base.labels) await decodeBase(base);
         await decodeFrame(frame, base);
         if (strip === this.strip) this.frames.set(frame.severity, frame);
       } catch (error) {
