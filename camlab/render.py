@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -186,6 +187,14 @@ def encode_png(picture: Bytes) -> bytes:
     """A uint8 RGB picture as the bytes of a PNG file."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return data.tobytes()
+
+
+def data_url(picture: Bytes) -> str:
+    """A picture, uint8 RGB (H, W, 3), as a link that holds the PNG file itself.
+
+    A page that is redrawn often outruns files: one that is fetched a moment late is gone already.
+    """
+    return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
 
 
 def to_image(tensor: NDArray[np.float32]) -> Floats:

@@ -9,7 +9,7 @@ from camlab.cams import CAMS
 from camlab.export import draw_change, draw_panel, perturbed_title
 from camlab.images import Picture
 from camlab.models import short_name
-from camlab.render import DIVERGING, VIEWS, encode_png
+from camlab.render import DIVERGING, VIEWS, data_url
 from camlab.scene import Floors, Scene, Shown
 from pages.parts import session
 
@@ -52,7 +52,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
             st.html(pieces.title(title))
             explains = short_name(scene.classifier.class_names[explained.target])
             st.image(
-                encode_png(draw_panel(scene, explained, pixels)),
+                data_url(draw_panel(scene, explained, pixels)),
                 width="stretch",
                 output_format="PNG",
                 alt=f"{title}: {VIEWS[state.view].title.lower()} of {CAMS[state.method].title} for {explains} "
@@ -63,7 +63,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
     with sides[2], st.container(key="difference"):
         st.html(pieces.title("Difference (perturbed − clean)"))
         st.image(
-            encode_png(draw_change(scene, shown)),
+            data_url(draw_change(scene, shown)),
             width="stretch",
             output_format="PNG",
             alt="Signed difference of the two maps; orange where the map grew, purple where it shrank",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.e2e.conftest import SLOW, Visitor
 
@@ -42,7 +43,7 @@ def until(seen: Callable[[float], object], act: Callable[[], object], tries: int
             act()
             seen(4 * SLOW / tries)
             return
-        except (TimeoutError, AssertionError):
+        except (Error, AssertionError):
             if attempt == tries - 1:
                 raise
 
@@ -52,17 +53,18 @@ def press(button: Locator) -> None:
     until(lambda timeout: expect(button).to_have_count(0, timeout=timeout), button.click)
 
 
+def picture_file(source: str | None) -> bytes:
+    """The PNG file that a picture's link holds."""
+    start = "data:image/png;base64,"
+    assert source is not None and source.startswith(start)
+    return base64.b64decode(source.removeprefix(start))
+
+
 def panel(page: Page, index: int) -> bytes:
     """The file behind a panel's picture."""
-    for _ in range(20):
-        expect(page.locator(PANELS)).to_have_count(3)
-        source = page.locator(PANELS).nth(index).get_attribute("src")
-        assert source is not None
-        answer = page.request.get(source)
-        if answer.ok:
-            return answer.body()
-        page.wait_for_timeout(500)  # a run that was cut short forgot the file; the next one brings it back
-    raise AssertionError("the panel has no picture")
+    expect(page.locator(PANELS)).to_have_count(3)
+    source = page.locator(PANELS).nth(index).get_attribute("src")
+    return picture_file(source)
 
 
 def stays(page: Page, index: int, before: bytes) -> None:

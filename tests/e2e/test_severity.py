@@ -13,7 +13,18 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.explorer import SLOW, Visit, drawn, handle_at, number, open_app, severity, slider, take_handle
+from tests.e2e.explorer import (
+    SLOW,
+    Visit,
+    drawn,
+    handle_at,
+    number,
+    open_app,
+    picture_file,
+    severity,
+    slider,
+    take_handle,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -100,7 +111,7 @@ def drawn_by_server(page: Page, panel: str) -> np.ndarray:
     """The picture of a panel as the server sent it, (H, W, 3)."""
     source = page.locator(f'.st-key-{panel} [data-testid="stImage"] img').get_attribute("src")
     assert source
-    return np.asarray(Image.open(io.BytesIO(page.request.get(source).body())).convert("RGB")).astype(int)
+    return np.asarray(Image.open(io.BytesIO(picture_file(source))).convert("RGB")).astype(int)
 
 
 def hold(page: Page, to: float) -> None:
