@@ -48,7 +48,9 @@ def bench(
 ) -> list[dict[str, Any]]:
     """Measure models (default: the page's) and return a record for each.
 
-    ``ratios`` and ``seconds`` hold medians: ``first_view``, a fresh process until the first pair is drawn,
+    ``ratios`` begins with those of `side_by_side`, as do ``pairs_per_second``, ``exponent`` and ``peak_bytes``.
+    The rest of ``ratios`` and ``seconds`` is the page's; both hold medians:
+    ``first_view``, a fresh process until the first pair is drawn,
     with its parts; ``severity_change_<method>``, a draw never seen before, shown and drawn, for each gradient
     method; ``repaint``, a pair from the cache drawn again; ``sweep_pair``, one pair of a sweep; ``forward``,
     the plain pass. A ratio is the median divided by the forward pass's. ``sweep_pairs_per_second``,
@@ -58,6 +60,7 @@ def bench(
     """
     from camlab.export import versions
     from camlab.models import MODELS, load_classifier
+    from camlab.side_by_side import side_by_side
     from camlab.state import ExploreState
 
     names = list(dict.fromkeys(models or [ExploreState().model]))
@@ -79,11 +82,15 @@ def bench(
         seconds = {key: median(start[key] for start in cold) for key in cold[0]}
         seconds |= {key: median(times) for key, times in warm.items()}
         forward = seconds.pop("forward")
+        core = side_by_side(classifier, quick=quick, progress=progress)
         records.append(
             {
                 "model": name,
-                "ratios": {key: value / forward for key, value in seconds.items()},
-                "seconds": {"forward": forward, **seconds},
+                "ratios": core["ratios"] | {key: value / forward for key, value in seconds.items()},
+                "seconds": {"forward": forward, **seconds, **core["seconds"]},
+                "pairs_per_second": core["pairs_per_second"],
+                "exponent": core["exponent"],
+                "peak_bytes": core["peak_bytes"],
                 "sweep_pairs_per_second": 1 / seconds["sweep_pair"],
                 "repeats": {"first_view": cold_starts, "other": len(warm["repaint"])},
                 "machine": machine(str(classifier.device)) | {"load": load},
@@ -109,13 +116,26 @@ def machine(device: str) -> dict[str, Any]:
 def report(record: dict[str, Any]) -> str:
     """A record as text: ratios first, milliseconds beside them, then the machine and the versions."""
     seconds, forward = record["seconds"], record["seconds"]["forward"]
+    page = {name: ratio for name, ratio in record["ratios"].items() if name in seconds}
+    core = {name: ratio for name, ratio in record["ratios"].items() if name not in page}
     rows = [("", "× forward pass", "ms")]
+    rows += [(name, f"{ratio:.1f}", f"{seconds[name] * 1000:.1f}") for name, ratio in page.items()]
     rows += [
-        (name, f"{ratio:.1f}", f"{seconds[name] * 1000:.1f}") for name, ratio in record["ratios"].items()
+        (name, "", f"{value * 1000:.1f}") for name, value in seconds.items() if name not in (*page, "forward")
     ]
     rows += [("forward (one picture)", "1", f"{forward * 1000:.1f}")]
     wide = max(len(name) for name, _, _ in rows)
-    lines = [record["model"], *(f"{name:<{wide}}  {ratio:>14}  {ms:>10}" for name, ratio, ms in rows)]
+    lines = [record["model"]]
+    lines += [
+        f"{name:<{wide}}  {'-' if ratio is None else f'{ratio:.4g}':>14}" for name, ratio in core.items()
+    ]
+    lines += [f"{name:<{wide}}  {ratio:>14}  {ms:>10}" for name, ratio, ms in rows]
+    lines.append(
+        f"paper's six methods: {record['pairs_per_second']:.1f} pairs a second; "
+        f"time grows with the number of pictures to the power {record['exponent']:.2f}"
+    )
+    if record["peak_bytes"]:
+        lines.append(f"peak memory: {record['peak_bytes'] / 2**20:.0f} MiB")
     lines.append(f"sweep: {record['sweep_pairs_per_second']:.1f} pairs a second")
     for name in ("repeats", "machine", "versions"):
         lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in record[name].items()))
@@ -164,7 +184,8 @@ def _cold_start(model: str, device: str) -> dict[str, float]:
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # whatever fails there fails here too, with a clear message
-        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
+        # Without what earlier processes stored on disk: a first view is to be computed.
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), "CAMLAB_CACHE_DIR": "off"},
         text=True,
     ) as child:
         assert child.stdout is not None

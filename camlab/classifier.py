@@ -13,7 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from camlab.errors import BadSetting, UnknownName
-from camlab.split import is_nonnegative, linear_head, pools_globally, split
+from camlab.fold import agree, folded
+from camlab.split import (
+    PointwiseHead,
+    Stage,
+    is_nonnegative,
+    linear_head,
+    pointwise_head,
+    pools_globally,
+    split,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -97,7 +106,8 @@ class Classifier:
 
     Nothing is changed after construction, and no hook is ever set, so threads may share one without a lock.
     Every method is a pure function; gradients flow through ``head``, ``tail`` and ``logits`` wherever the
-    caller's tensor asks for them. ``module`` is there to be read or copied, never to be changed.
+    caller's tensor asks for them. ``module`` is there to be read or copied, never to be changed; what runs is
+    a copy of it with the batch norms folded in, compared with it when the classifier is made.
     """
 
     def __init__(
@@ -128,12 +138,32 @@ class Classifier:
             torch.tensor(v, dtype=torch.float32, device=device).view(1, 3, 1, 1)
             for v in (preprocessing.mean, preprocessing.std)
         )
-        self._stages = split(module)
+        self._layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+        self._stages = self._fastest(module)
         self._cut = {stage.name: i + 1 for i, stage in enumerate(self._stages) if stage.offered}
         self.layers = self._measure()
         self.default_layer = next((x.name for x in reversed(self.layers) if x.pooled), self.layers[-1].name)
         self._by_name = {layer.name: layer for layer in self.layers}
         self._linear = {name: linear_head(self._stages[cut:]) for name, cut in self._cut.items()}
+        self._pointwise = {name: pointwise_head(self._stages[cut:]) for name, cut in self._cut.items()}
+
+    def _fastest(self, module: nn.Module) -> tuple[Stage, ...]:
+        """The stages of a folded copy where it is shown to compute the same, else the module's own."""
+        plain = split(module)
+        # Convolutions on a CPU are about 1.3 times as fast with the channels of a pixel side by side.
+        quick = split(folded(module).to(memory_format=self._layout))
+        if [stage.name for stage in quick] != [stage.name for stage in plain]:
+            return plain
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(2, 3, *self.input_size, generator=generator).to(self.device)
+        with torch.inference_mode():
+            y = x.contiguous(memory_format=self._layout)
+            for ours, theirs in zip(quick, plain, strict=True):
+                x, y = theirs.module(x), ours.module(y)
+                # Between a convolution and its norm the two differ; nothing is ever read off there.
+                if (theirs.offered or theirs is plain[-1]) and not agree(y, x):
+                    return plain
+        return quick
 
     def _measure(self) -> tuple[TargetLayer, ...]:
         layers = []
@@ -186,6 +216,7 @@ class Classifier:
 
     def head(self, z: Tensor, layer: str | None) -> Tensor:
         """Activations (N, K, h, w) of ``layer`` for normalised pictures (N, 3, H, W)."""
+        z = z.contiguous(memory_format=self._layout)
         for stage in self._stages[: self._cut[self.resolve_layer(layer)]]:
             z = stage.module(z)
         return z
@@ -198,7 +229,7 @@ class Classifier:
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (N, C), on the model's device, for pictures (N, 3, H, W) in [0, 1]."""
-        z = self.normalise(x)
+        z = self.normalise(x).contiguous(memory_format=self._layout)
         for stage in self._stages:
             z = stage.module(z)
         return z
@@ -206,6 +237,10 @@ class Classifier:
     def linear_head(self, layer: str | None) -> tuple[Tensor, Tensor] | None:
         """Weights (C, K) and bias (C,) where a global mean and one linear layer are all after ``layer``."""
         return self._linear[self.resolve_layer(layer)]
+
+    def pointwise_head(self, layer: str | None) -> PointwiseHead | None:
+        """The tail where it is a 1 × 1 convolution, an activation, a global mean and one linear layer."""
+        return self._pointwise[self.resolve_layer(layer)]
 
 
 def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> str:

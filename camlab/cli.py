@@ -1,4 +1,4 @@
-"""The command line: ``python -m camlab explain | list | bench``.
+"""The command line: ``python -m camlab explain | list | bench | cache``.
 
 It makes the calls that the Explore page makes. The result goes to stdout, everything else to stderr; what a
 user can put right ends in one line and exit code 2. Nothing slow is imported before a command needs it.
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``argv`` defaults to the process's arguments."""
     try:
         arguments = _parser().parse_args(argv)
-        arguments.run(arguments)
+        code: int | None = arguments.run(arguments)
         sys.stdout.flush()
     except SystemExit as stop:  # --help and --version end here
         return int(stop.code or 0)
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         return _fail(f"{error.strerror or error}{place}")
-    return 0
+    return code or 0
 
 
 def _fail(message: str) -> int:
@@ -117,6 +117,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="fewer repeats")
     add("--json", action="store_true", help="print a list with one record a model")
     bench.set_defaults(run=_bench)
+
+    cache = commands.add_parser(
+        "cache",
+        help="look after the results kept on disk",
+        description="info: where they are and how many; clear: remove them; verify: read them all, remove the "
+        "broken and end with code 1 where there were any.",
+        epilog="CAMLAB_CACHE_DIR names the directory (off: none), CAMLAB_CACHE_BYTES the most it may hold.",
+        allow_abbrev=False,
+    )
+    cache.add_argument("what", metavar="WHAT", help="info, clear or verify")
+    cache.add_argument("--json", action="store_true", help="print the fields as JSON")
+    cache.set_defaults(run=_cache)
     return parser
 
 
@@ -202,3 +214,14 @@ def _bench(arguments: argparse.Namespace) -> None:
         _dump(records)
     else:
         _say("\n\n".join(report(each) for each in records))
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    from camlab.upkeep import upkeep
+
+    outcome = upkeep(arguments.what)
+    if arguments.json:
+        _dump(outcome.record)
+    else:
+        _say("\n".join(outcome.lines))
+    return outcome.code

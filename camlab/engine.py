@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camlab.arithmetic import arithmetic
 from camlab.cache import MapCache, content_key
 from camlab.cams import CAMS, Explainable, probabilities, scale_maps, shared_pass
 from camlab.cams.base import SCALE_VERSION, CamMethod, SharedPass, never
@@ -19,7 +20,7 @@ from camlab.noise import NOISES, perturb
 
 #: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
 PERTURB_VERSION = 1
-FORWARD_VERSION = 1
+FORWARD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -179,15 +180,18 @@ class _Request:
     # keys
 
     def prediction_key(self, spec: Spec) -> str:
-        return content_key("prediction", FORWARD_VERSION, self.classifier.fingerprint, self._version(spec))
+        return content_key("prediction", FORWARD_VERSION, self._model(), self._version(spec))
 
     def map_key(self, spec: Spec, method: str, target: int) -> str:
         entry = self.methods[method]
         versions = (FORWARD_VERSION, SCALE_VERSION, entry.version)
         # A method that ignores the class has one map for all classes.
         goal = target if entry.class_specific else None
-        where = (self.classifier.fingerprint, self.layer)
+        where = (*self._model(), self.layer)
         return content_key("map", versions, where, self._version(spec), method, goal)
+
+    def _model(self) -> tuple[object, ...]:
+        return (self.classifier.fingerprint, arithmetic(self.classifier.device))
 
     def _version(self, spec: Spec) -> tuple[object, ...]:
         noise = None if spec == CLEAN else (PERTURB_VERSION, spec.noise, spec.severity, spec.seed)

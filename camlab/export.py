@@ -72,8 +72,14 @@ def draw_panel(
 def draw_change(scene: Scene, shown: Shown) -> Bytes:
     """The signed difference map, uint8 RGB, with the segments that moved most in rank numbered."""
     delta = shown.perturbed.maps[scene.state.method] - shown.clean.maps[scene.state.method]
-    marked = [(move.segment, str(i + 1)) for i, move in enumerate(shown.moves[:MARKED])]
-    return draw_difference(delta, scene.classifier.input_size, scene.comparison.labels, marked)
+    return draw_difference(
+        delta, scene.classifier.input_size, scene.comparison.labels, marked_segments(shown)
+    )
+
+
+def marked_segments(shown: Shown) -> list[tuple[int, str]]:
+    """The segments that moved most in rank, each with its number on the difference map."""
+    return [(move.segment, str(i + 1)) for i, move in enumerate(shown.moves[:MARKED])]
 
 
 def perturbed_title(row: Mapping[str, Any]) -> str:

@@ -1,22 +1,19 @@
-"""What every scene needs and scenes share: engines, model-input pictures, segments, reference pictures."""
+"""What every scene needs and scenes share: engines, model-input pictures, reference pictures."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from camlab.cache import MapCache
+from camlab.disk import shared_store
 from camlab.engine import Engine
 from camlab.images import IMAGE_SETS, Picture
-from camlab.metrics import (
-    segment,
-)
 from camlab.models import Classifier, load_classifier
 
 REFERENCE_SET = "photos"
@@ -24,14 +21,15 @@ REFERENCE_COUNT = 24  # the other-picture floor is a mean over this many picture
 
 
 @lru_cache(maxsize=1)
-def _shared_cache() -> MapCache:
-    return MapCache()
+def shared_cache() -> MapCache:
+    """The cache of this process's engines, in front of the user's store on disk where that is on."""
+    return MapCache(store=shared_store())
 
 
 @lru_cache(maxsize=8)
 def engine_for(model: str, device: str = "auto") -> Engine:
     """The engine of a model; all callers in a process share it and its cache. Raises MissingWeights."""
-    return Engine(load_classifier(model, device), _shared_cache())
+    return Engine(load_classifier(model, device), shared_cache())
 
 
 class _Memo:
@@ -54,7 +52,6 @@ class _Memo:
 
 
 _inputs = _Memo(96)
-_segments = _Memo(96)
 
 
 def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
@@ -62,17 +59,6 @@ def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
     key = (classifier.fingerprint, picture.digest)
     tensor: torch.Tensor = _inputs.get(key, lambda: classifier.preprocess(picture.load()))
     return tensor
-
-
-def picture_segments(
-    clean: torch.Tensor, digest: str, fingerprint: str, name: str, parameters: Mapping[str, float]
-) -> NDArray[np.int32]:
-    """Segments of the clean model-input picture, (H, W) labels, remembered for the last pictures used."""
-    key = (fingerprint, digest, name, tuple(sorted(parameters.items())))
-    labels: NDArray[np.int32] = _segments.get(
-        key, lambda: segment(np.ascontiguousarray(clean.numpy().transpose(1, 2, 0)), name, **parameters)
-    )
-    return labels
 
 
 def reference_pictures(picture: Picture) -> list[Picture]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ Labels = NDArray[np.int32]
 
 ENLARGE = 2  # panels are drawn at twice the model's input size so that contours and numbers stay crisp
 DIVERGING = "PuOr_r"
+INK = 20  # grey of the lines and numbers on a difference map
 
 # Perceptually uniform and readable with every common colour-vision deficiency; matplotlib's own names.
 COLOUR_MAPS: Registry[str] = Registry("colour map")
@@ -157,7 +159,17 @@ def draw_difference(
     """
     large = upsample(delta, (size[0] * ENLARGE, size[1] * ENLARGE))
     drawn = colourise((large + 1) / 2, DIVERGING)
-    zoomed = cv2.resize(labels, (drawn.shape[1], drawn.shape[0]), interpolation=cv2.INTER_NEAREST)
+    # Both ends of the colour map are dark: a light rim keeps the dark ink readable there.
+    ink = mark(size, labels, marked)
+    for colour, share in ((255, cv2.dilate(ink, np.ones((5, 5), np.uint8))), (INK, ink)):
+        weight = share[..., None] / 255
+        drawn = (drawn * (1 - weight) + colour * weight).round().astype(np.uint8)
+    return drawn
+
+
+def mark(size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]]) -> Bytes:
+    """How much ink the marked segments' borders and numbers put on each pixel, at ENLARGE times ``size``."""
+    zoomed = cv2.resize(labels, (size[1] * ENLARGE, size[0] * ENLARGE), interpolation=cv2.INTER_NEAREST)
     ink = np.zeros(zoomed.shape, np.uint8)
     for segment, number in marked:
         mask = (zoomed == segment).astype(np.uint8)
@@ -168,17 +180,21 @@ def draw_difference(
         y, x = np.unravel_index(int(distance.argmax()), distance.shape)
         place = (int(x) - 7 * len(number), int(y) + 8)
         cv2.putText(ink, number, place, cv2.FONT_HERSHEY_SIMPLEX, 0.75, 255, 2, cv2.LINE_AA)
-    # Both ends of the colour map are dark: a light rim keeps the dark ink readable there.
-    for colour, share in ((255, cv2.dilate(ink, np.ones((5, 5), np.uint8))), (20, ink)):
-        weight = share[..., None] / 255
-        drawn = (drawn * (1 - weight) + colour * weight).round().astype(np.uint8)
-    return drawn
+    return ink
 
 
 def encode_png(picture: Bytes) -> bytes:
     """A uint8 RGB picture as the bytes of a PNG file."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return data.tobytes()
+
+
+def data_url(picture: Bytes) -> str:
+    """A picture, uint8 RGB (H, W, 3), as a link that holds the PNG file itself.
+
+    A page that is redrawn often outruns files: one that is fetched a moment late is gone already.
+    """
+    return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
 
 
 def to_image(tensor: NDArray[np.float32]) -> Floats:

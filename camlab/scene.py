@@ -14,6 +14,7 @@ from camlab.cams import CAMS, Coincidence, coinciding
 from camlab.engine import CLEAN, Engine, Explained, Spec
 from camlab.errors import BadSetting
 from camlab.images import Picture
+from camlab.labels import begin_segments
 from camlab.metrics import (
     SIMILARITIES,
     Comparison,
@@ -23,7 +24,7 @@ from camlab.metrics import (
 )
 from camlab.models import Classifier, short_name
 from camlab.pairs import Decomposition, Floors, SegmentMove, Shown
-from camlab.prepare import REFERENCE_COUNT, engine_for, model_input, picture_segments, reference_pictures
+from camlab.prepare import REFERENCE_COUNT, engine_for, model_input, reference_pictures
 from camlab.state import ExploreState
 
 __all__ = [
@@ -62,19 +63,18 @@ class Scene:
                 f"{self.classifier.title} has no class {state.target}; choose one from 0 to {classes - 1}."
             )
         self.input = model_input(self.classifier, picture)
+        # Cut beside the forward pass where nobody knows them yet.
+        self._labels = begin_segments(self.input, state.segmentation, state.segment_parameters, engine.cache)
         self._comparison: Comparison | None = None
 
     @property
     def comparison(self) -> Comparison:
-        """Segments, size and RBO p: what measures need besides the maps. Made on first use."""
+        """Segments, size and RBO p: what measures need besides the maps. Made on first use.
+
+        Raises BadSetting for segments that the picture has no room for.
+        """
         if self._comparison is None:
-            labels = picture_segments(
-                self.input,
-                self.picture.digest,
-                self.classifier.fingerprint,
-                self.state.segmentation,
-                self.state.segment_parameters,
-            )
+            labels = self._labels.result()
             self._comparison = Comparison(labels, labels.shape, self.state.p)
         return self._comparison
 
@@ -177,14 +177,19 @@ class Scene:
         perturbed = self.explain([spec], self._target(clean), check)[0]
         return clean, perturbed, self.engine.inputs(self.input, self.picture.digest, [spec])[0].numpy()
 
-    def shown(self, severity: float, seed: int, check: Check = _no_check) -> Shown:
-        """The pair at one severity and seed with everything the panels need."""
+    def shown(self, severity: float, seed: int, check: Check = _no_check, *, brief: bool = False) -> Shown:
+        """The pair at one severity and seed with everything the panels need.
+
+        ``brief`` leaves out the measures that were not chosen and, where it would cost a dear method's time
+        once more, what moved the map.
+        """
         start = time.perf_counter()
         spec = Spec(self.state.noise, severity, seed)
         clean, perturbed, pixels = self.versions(severity, seed, check)
         row = self._rows([(severity, seed)], clean, [perturbed])[0]
-        values = {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
-        decomposition = self._decompose(spec, clean, perturbed, check) if self.state.rule == "own" else None
+        values = {} if brief else {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
+        split = self.state.rule == "own" and not (brief and self.method.cost != "shared")
+        decomposition = self._decompose(spec, clean, perturbed, check) if split else None
         return Shown(
             clean,
             perturbed,

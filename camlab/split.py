@@ -18,6 +18,18 @@ from camlab.registry import Registry
 
 # Activations whose values are never negative, whatever comes in.
 _NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.Threshold)
+# Activations that look at one number at a time and hold no weights.
+_ELEMENTWISE = (
+    *_NONNEGATIVE,
+    nn.SiLU,
+    nn.GELU,
+    nn.ELU,
+    nn.LeakyReLU,
+    nn.Hardswish,
+    nn.Mish,
+    nn.Tanh,
+    nn.Identity,
+)
 _TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
 
@@ -80,6 +92,30 @@ def _efficientnet_stages(module: Any) -> list[Stage]:
 SPLITS.add("efficientnet", Split("efficientnet", _is_efficientnet, _efficientnet_stages))
 
 
+def _is_resnet(module: Any) -> bool:
+    wanted = ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3", "layer4", "global_pool", "fc")
+    return tuple(name for name, _ in module.named_children()) == wanted and all(
+        isinstance(getattr(module, f"layer{i}"), nn.Sequential) for i in range(1, 5)
+    )
+
+
+def _resnet_stages(module: Any) -> list[Stage]:
+    blocks = [
+        Stage(f"layer{i}.{j}", block, True, f"stage {i} of 4, block {j + 1}")
+        for i in range(1, 5)
+        for j, block in enumerate(getattr(module, f"layer{i}"))
+    ]
+    return [
+        *(Stage(name, getattr(module, name), False) for name in ("conv1", "bn1", "act1", "maxpool")),
+        *blocks,
+        Stage("global_pool", module.global_pool, False),
+        Stage("fc", module.fc, False),
+    ]
+
+
+SPLITS.add("resnet", Split("resnet", _is_resnet, _resnet_stages))
+
+
 def is_nonnegative(module: nn.Module) -> bool:
     """True where the last thing a stage does is an activation that is never negative.
 
@@ -112,6 +148,48 @@ def linear_head(stages: Sequence[Stage]) -> tuple[Tensor, Tensor] | None:
     linear = kinds[1]
     bias = linear.bias if linear.bias is not None else torch.zeros_like(linear.weight[:, 0])
     return linear.weight.detach(), bias.detach()
+
+
+@dataclass(frozen=True)
+class PointwiseHead:
+    """A tail without any mixing of positions: 1 × 1 convolution, activation, global mean, linear layer.
+
+    ``mix`` (M, K) and ``shift`` (M,) make the pre-activations of the K channels; ``act`` works element by
+    element; ``weights`` (C, M) and ``bias`` (C,) make the logits from the means.
+    """
+
+    mix: Tensor
+    shift: Tensor
+    act: nn.Module
+    weights: Tensor
+    bias: Tensor
+
+
+def pointwise_head(stages: Sequence[Stage]) -> PointwiseHead | None:
+    """The parts of a tail that is a 1 × 1 convolution, an element-wise activation and a linear head; else None."""
+    steps = list(_steps(stage.module for stage in stages))
+    if not steps or not _is_pointwise(steps[0]):
+        return None
+    convolution, act = steps[0], nn.Identity()
+    assert isinstance(convolution, nn.Conv2d)
+    rest = steps[1:]
+    if rest and isinstance(rest[0], _ELEMENTWISE):
+        act, rest = rest[0], rest[1:]  # type: ignore[assignment]
+    head = linear_head([Stage("", step, False) for step in rest])
+    if head is None:
+        return None
+    mix = convolution.weight.detach().flatten(1)
+    shift = torch.zeros_like(mix[:, 0]) if convolution.bias is None else convolution.bias.detach()
+    return PointwiseHead(mix, shift, act, *head)
+
+
+def _is_pointwise(module: nn.Module) -> bool:
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.kernel_size == module.stride == (1, 1)
+        and module.padding in ((0, 0), "same", "valid")
+        and module.groups == 1
+    )
 
 
 def _steps(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:

@@ -126,6 +126,11 @@ class Sweep:
         with self._lock:
             return [seed for seed in self.seeds_at(severity) if (severity, seed) not in self._rows]
 
+    def has(self, severity: float, seed: int) -> bool:
+        """Whether a draw is measured."""
+        with self._lock:
+            return (severity, seed) in self._rows
+
     @property
     def complete(self) -> bool:
         """Whether every severity has all its draws."""

@@ -8,11 +8,10 @@ import streamlit as st
 
 from camlab import markup
 from camlab.errors import CamLabError
-from camlab.render import VIEWS
 from camlab.scene import Scene, Shown
 from camlab.state import SCOPES, ExploreState
 from camlab.sweep import Sweep
-from pages.parts import controls, finder, measures, panels, session, takeaway
+from pages.parts import controls, finder, measures, panels, scrubber, session, takeaway
 from pages.parts.text import plain
 
 
@@ -51,16 +50,13 @@ def show(state: ExploreState) -> None:
         scene = Scene(engine, picture, state)
         shown: Shown = scene.shown(state.severity, state.shown_seed)
     st.session_state["clean_index"] = shown.clean.index  # where a fixed class starts from
-    panels.headline(scene, shown)
-    st.segmented_control(
-        "Show", list(VIEWS), default=session.start("view"), format_func=lambda n: VIEWS[n].title,
-        key=session.key("view"), required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    panels.panels(scene, shown, picture)
     sweep = sweep_for(scene)
     sweep.add(shown.row)
     sweep.focus = state.severity
+    strip = scrubber.strip_for(scene, sweep)
+    panels.headline(scene, shown)
+    scrubber.toolbar(scene, shown, strip)
+    panels.panels(scene, shown, picture)
     panels.coinciding(scene)
     panels.what_moved(scene, shown, sweep.floors)
     st.subheader("How robust is this map?", anchor=False)
@@ -69,7 +65,7 @@ def show(state: ExploreState) -> None:
         key=session.key("scope"), required=True,
         label_visibility="collapsed",
     )  # fmt: skip
-    measures.measures(scene, sweep)
+    measures.measures(scene, sweep, strip)
     finder.finder(scene)
     takeaway.similarity_table(shown)
     takeaway.downloads(scene, shown, sweep)

@@ -6,6 +6,8 @@ import os
 
 # Tests run in parallel processes: one thread each, in the servers they start too. To be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nor may a test find, or leave, results in the cache of whoever runs it.
+os.environ["CAMLAB_CACHE_DIR"] = "off"
 
 from typing import TYPE_CHECKING
 
@@ -39,3 +41,10 @@ def inputs(lite0: Classifier, pictures: tuple[Picture, ...]) -> Tensor:
     import torch
 
     return torch.stack([lite0.preprocess(picture.load()) for picture in pictures])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that passing tests have recorded."""
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{name}: {figure}")

@@ -21,10 +21,21 @@ from camlab.state import ExploreState
 GRADIENT_METHODS = [name for name, method in CAMS.items() if method.uses_gradients]
 
 
+#: What tests/test_side_by_side.py measures, here made up.
+CORE = {
+    "ratios": {"shared_over_forward": 1.5, "speedup_light7": 40.0, "speedup_ablation_before": None},
+    "seconds": {"forward_batch": 0.1, "shared_all": 0.15},
+    "pairs_per_second": 123.45,
+    "exponent": 0.98,
+    "peak_bytes": 3 * 2**20,
+}
+
+
 @pytest.fixture(scope="module")
 def records() -> list[dict[str, Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "QUICK_REPEATS", 2)
+        patch.setattr("camlab.side_by_side.side_by_side", lambda *_, **__: CORE)
         patch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0))
         notes: list[str] = []
         found = bench.bench(None, device="cpu", quick=True, progress=notes.append)
@@ -34,12 +45,17 @@ def records() -> list[dict[str, Any]]:
 
 def test_what_is_measured(records: list[dict[str, Any]]) -> None:
     (record,) = records
-    assert list(record)[:4] == ["model", "ratios", "seconds", "sweep_pairs_per_second"]
+    assert list(record)[:3] == ["model", "ratios", "seconds"]
+    assert list(record["ratios"])[:3] == list(CORE["ratios"])
+    assert {name: record[name] for name in ("pairs_per_second", "exponent", "peak_bytes")} == {
+        name: CORE[name] for name in ("pairs_per_second", "exponent", "peak_bytes")
+    }
     assert record["model"] == ExploreState().model
     parts = ["first_view_import", "first_view_load", "first_view_show"]
     changes = [f"severity_change_{name}" for name in GRADIENT_METHODS]
-    assert set(record["ratios"]) == {"first_view", *parts, *changes, "repaint", "sweep_pair"}
-    assert set(record["seconds"]) == {"forward", *record["ratios"]}
+    page = {"first_view", *parts, *changes, "repaint", "sweep_pair"}
+    assert set(record["ratios"]) == {*CORE["ratios"], *page}
+    assert set(record["seconds"]) == {"forward", *page, *CORE["seconds"]}
     assert record["machine"]["cpus"] == os.cpu_count()
     assert record["machine"]["device"] == "cpu"
     assert record["machine"]["load"] == 99.0
@@ -51,6 +67,8 @@ def test_the_figures_fit_together(records: list[dict[str, Any]]) -> None:
     seconds = record["seconds"]
     assert all(math.isfinite(value) and value > 0 for value in seconds.values())
     for name, ratio in record["ratios"].items():
+        if name in CORE["ratios"]:
+            continue
         assert ratio * seconds["forward"] == pytest.approx(seconds[name])
     assert record["sweep_pairs_per_second"] * seconds["sweep_pair"] == pytest.approx(1)
     parts = [value for name, value in seconds.items() if name.startswith("first_view_")]
@@ -61,7 +79,13 @@ def test_the_figures_fit_together(records: list[dict[str, Any]]) -> None:
 def test_the_report_has_ratios_first(records: list[dict[str, Any]]) -> None:
     lines = bench.report(records[0]).splitlines()
     assert lines[0] == ExploreState().model
-    assert lines[1].split()[-1] == "ms"
+    assert [line.split() for line in lines[1:4]] == [
+        ["shared_over_forward", "1.5"], ["speedup_light7", "40"], ["speedup_ablation_before", "-"],
+    ]  # fmt: skip
+    assert lines[4].split()[-1] == "ms"
+    assert "forward_batch" in "".join(lines) and "shared_all" in "".join(lines)
+    assert any("123.5 pairs a second" in line and "power 0.98" in line for line in lines)
+    assert "peak memory: 3 MiB" in lines
     row = next(line for line in lines if line.startswith("severity_change_gradcam ")).split()
     assert float(row[1]) == pytest.approx(records[0]["ratios"]["severity_change_gradcam"], abs=0.051)
     assert float(row[2]) == pytest.approx(records[0]["seconds"]["severity_change_gradcam"] * 1000, abs=0.051)

@@ -47,6 +47,17 @@ def test_first_come_first_kept() -> None:
     assert cache.put("b", _array(0.5))[0] == 0.5
 
 
+def test_labels_are_kept_beside_maps() -> None:
+    cache = MapCache()
+    labels = np.arange(100, dtype=np.int32)
+    kept = cache.put("a", labels)
+    assert cache.get("a", SHAPE, np.int32) is kept and np.array_equal(kept, labels)
+    assert cache.get("a", SHAPE) is None  # as a map it is broken, so it goes
+    assert cache.get("a", SHAPE, np.int32) is None
+    cache._entries["b"] = -labels
+    assert cache.get("b", SHAPE, np.int32) is None
+
+
 @pytest.mark.parametrize(
     "broken",
     [_array(np.nan), _array(-0.1), _array(1.5), _array(np.inf), _array(1).astype(np.float64), _array(1, 99)],
@@ -130,3 +141,58 @@ def test_many_threads() -> None:
         thread.join()
     stats = cache.stats()
     assert not errors and stats.hits + stats.misses == 16_000 and stats.hits > 0
+
+
+class Shelf:
+    """A store that keeps what it is given, and counts what is asked of it."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, np.ndarray] = {}
+        self.asked: list[str] = []
+
+    def get(self, key: str) -> np.ndarray | None:
+        self.asked.append(key)
+        return self.held.get(key)
+
+    def add(self, key: str, value: np.ndarray) -> None:
+        self.held.setdefault(key, value)
+
+    def discard(self, key: str) -> None:
+        self.held.pop(key, None)
+
+
+def test_what_is_not_in_memory_comes_from_the_store() -> None:
+    shelf = Shelf()
+    kept = MapCache(store=shelf).put("a", _array(0.5))
+    cache = MapCache(store=shelf)
+    found = cache.get("a", SHAPE)
+    assert found is not None and np.array_equal(found, kept) and not found.flags.writeable
+    assert cache.get("a", SHAPE) is found and shelf.asked == ["a"]  # in memory from now on
+    assert cache.get("b", SHAPE) is None
+    stats = cache.stats()
+    assert (stats.hits, stats.from_disk, stats.misses, stats.entries) == (2, 1, 1, 1)
+    cache.clear()
+    assert cache.get("a", SHAPE) is not None and len(shelf.asked) == 3
+
+
+def test_the_store_answers_where_memory_is_too_small_to_hold_anything() -> None:
+    cache = MapCache(limit=1, store=Shelf())
+    cache.put("a", _array(0.5))
+    assert cache.get("a", SHAPE) is not None and cache.stats().entries == 0
+
+
+@pytest.mark.parametrize("broken", [_array(np.nan), _array(2), _array(1).astype(np.float64)])
+def test_what_is_broken_never_reaches_the_store(broken: np.ndarray) -> None:
+    shelf = Shelf()
+    MapCache(store=shelf).put("a", broken)
+    assert not shelf.held
+
+
+def test_what_the_store_holds_in_another_shape_is_forgotten_and_replaced() -> None:
+    shelf = Shelf()
+    cache = MapCache(store=shelf)
+    for other in (_array(0.5, 99), np.zeros(100, dtype=np.int32)):
+        shelf.held["a"] = other
+        assert cache.get("a", SHAPE) is None and not shelf.held
+    cache.put("a", _array(1))
+    assert len(shelf.held["a"]) == 100

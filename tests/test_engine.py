@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from torch import Tensor
 import camlab.engine as engine_module
 from camlab.cache import MapCache
 from camlab.cams import CAMS, scale_maps, shared_pass
+from camlab.database import Database
+from camlab.disk import DiskStore
 from camlab.engine import CLEAN, Engine, Explained, Spec
 from camlab.errors import BadSetting, CamLabError, Cancelled, UnknownName
 from camlab.models import load_classifier
@@ -316,6 +320,46 @@ def test_a_new_version_of_a_method_is_another_entry(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(CAMS._entries, "gradcam", replace(CAMS["gradcam"], version=999))
     assert explain(engine, [CLEAN], ["hirescam"])[0].cached
     assert not explain(engine, [CLEAN], ["gradcam"])[0].cached
+
+
+def test_another_library_or_device_is_another_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(signed_stub())
+    explain(engine, SPECS[1:2], ["gradcam"])
+    arithmetic = engine_module.arithmetic(torch.device("cpu"))
+    monkeypatch.setattr(engine_module, "arithmetic", lambda _: arithmetic)
+    assert explain(engine, SPECS[1:2], ["gradcam"])[0].cached
+    for place in range(len(arithmetic)):
+        changed = (*arithmetic[:place], "another", *arithmetic[place + 1 :])
+        monkeypatch.setattr(engine_module, "arithmetic", lambda _, changed=changed: changed)
+        assert not explain(engine, SPECS[1:2], ["gradcam"])[0].cached
+
+
+def test_a_later_process_finds_on_disk_the_very_bits_that_were_computed(tmp_path: Path) -> None:
+    def engine(stub: Stub) -> tuple[Engine, DiskStore]:
+        store = DiskStore(Database(tmp_path))
+        return Engine(stub, MapCache(store=store)), store
+
+    first, store = engine(signed_stub())
+    computed = explain(first)
+    assert store.flush() and not any(x.cached for x in computed)
+    stub = Counting.of(signed_stub())
+    later, _ = engine(stub)
+    found = explain(later)
+    assert all(same(a, b) and b.cached for a, b in zip(computed, found, strict=True)) and not stub.heads
+    twin = explain(Engine(signed_stub()))  # which has no cache to find anything in
+    assert all(same(a, b) for a, b in zip(twin, found, strict=True))
+    # Part of it missing or broken: that part is computed again, and the rest is found.
+    with sqlite3.connect(tmp_path / "cache.db") as connection:
+        connection.execute("UPDATE Cache SET value = x'00' WHERE rowid % 2")
+        connection.execute("DELETE FROM Cache WHERE rowid % 3 = 0")
+    for _ in range(2):  # what was not looked for the first time, its target being unknown, is the second
+        again, store = engine(stub)
+        assert all(same(a, b, close=1e-5) for a, b in zip(twin, explain(again), strict=True)) and stub.heads
+        assert again.cache.stats().from_disk > 0 and store.flush()
+    assert store.database.verify().broken == 0
+    # Another model finds nothing of it.
+    other, _ = engine(signed_stub(1))
+    assert not any(x.cached for x in explain(other)) and other.cache.stats().from_disk == 0
 
 
 @pytest.mark.parametrize(

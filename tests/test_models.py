@@ -263,9 +263,11 @@ def test_head_then_tail_is_the_whole_net(lite0: Classifier, inputs: torch.Tensor
         whole = MODELS[lite0.name].build()(z)  # timm's own forward of an untouched net
         activations = lite0.head(z, layer)
         kept = activations.clone()
-        assert torch.equal(lite0.tail(activations, layer), whole)
+        ours = lite0.tail(activations, layer)
         assert torch.equal(activations, kept)
-        assert torch.equal(lite0.logits(inputs), whole)
+        assert torch.equal(lite0.logits(inputs), ours)
+        # What runs has its batch norms folded in, so it rounds elsewhere.
+        assert float((ours - whole).abs().max()) <= 1e-5 * float(whole.abs().max())
 
 
 def test_the_other_models_split_the_same(classifier: Classifier) -> None:
@@ -273,7 +275,9 @@ def test_the_other_models_split_the_same(classifier: Classifier) -> None:
     with torch.inference_mode():
         z = classifier.normalise(x)
         for layer in ("blocks.3", "blocks.6", "bn2"):
-            assert torch.equal(classifier.tail(classifier.head(z, layer), layer), classifier.module(z))
+            ours, whole = classifier.tail(classifier.head(z, layer), layer), classifier.module(z)
+            assert torch.equal(ours, classifier.logits(x))
+            assert float((ours - whole).abs().max()) <= 1e-5 * float(whole.abs().max())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from itertools import product
 
@@ -22,6 +23,7 @@ from camlab.render import (
     blend,
     colour_table,
     colourise,
+    data_url,
     draw_difference,
     encode_png,
     enlarge,
@@ -386,3 +388,10 @@ def test_titles_are_drawn_as_they_stand_and_the_bar_has_the_colours_in_use(figur
         assert len(colours & bar_colours(used)) >= 14
         assert len(colours & bar_colours(unused)) <= 5
         assert len(colours & bar_colours(DIVERGING)) >= 14
+
+
+def test_a_data_url_holds_the_png_file() -> None:
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    start, _, file = data_url(picture).partition(",")
+    assert start == "data:image/png;base64"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(file)))), picture)

@@ -33,7 +33,6 @@ from camlab.scene import (
     SegmentMove,
     engine_for,
     model_input,
-    picture_segments,
     reference_pictures,
 )
 from camlab.state import ExploreState
@@ -571,29 +570,6 @@ def many_at_once(make: Callable[[], Any], threads: int = 6) -> list[Any]:
 
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(run, range(threads)))
-
-
-def test_segments_are_cut_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    cut: list[str] = []
-
-    def counting(image: np.ndarray, name: str, **parameters: float) -> np.ndarray:
-        cut.append(name)
-        return segment(image, name, **parameters)
-
-    monkeypatch.setattr(camlab.prepare, "segment", counting)
-    pixels = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
-    found = many_at_once(
-        lambda: picture_segments(pixels, "digest of this test", "model", "cells", {"rows": 4})
-    )
-    assert cut == ["cells"] and all(labels is found[0] for labels in found)
-    assert found[0].shape == (32, 32)
-    # Whatever decides the segments is part of what is remembered.
-    picture_segments(pixels, "digest of this test", "model", "cells", {"rows": 5})
-    picture_segments(pixels, "digest of this test", "another model", "cells", {"rows": 4})
-    picture_segments(pixels, "another digest of this test", "model", "cells", {"rows": 4})
-    picture_segments(pixels, "digest of this test", "model", "slic", {"n_segments": 9})
-    picture_segments(pixels, "digest of this test", "model", "cells", {"rows": 4})
-    assert len(cut) == 5
 
 
 def test_pictures_are_prepared_once_and_forgotten_in_the_end(lite0: Classifier, bison: Picture) -> None:

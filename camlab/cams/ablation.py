@@ -6,6 +6,10 @@ import torch
 from torch import Tensor
 
 from camlab.cams.base import SharedPass, cam_method, weighted_sum
+from camlab.split import PointwiseHead
+
+#: Channels taken out at once on a CPU: what they need has to stay in a core's own cache.
+UPDATES_AT_ONCE = 4
 
 
 @cam_method(
@@ -24,14 +28,42 @@ def ablationcam(shared: SharedPass) -> Tensor:
     the map upside down, so that the channels which support the class go dark. The drop itself is used, and
     the map keeps its orientation for every logit.
 
-    Where the layer feeds average pooling and one linear layer, the drop is exactly w_k · mean(A_k).
+    Where the layer feeds average pooling and one linear layer, the drop is exactly w_k · mean(A_k). Where a
+    1 × 1 convolution and an activation stand between, leaving out a channel takes one outer product from the
+    pre-activations; nothing has to be convolved again.
     """
-    head = shared.classifier.linear_head(shared.layer)
-    if head is None:
-        return weighted_sum(drops_by_passes(shared), shared.activations)
-    weights, _ = head
-    drops = weights[shared.targets] * shared.activations.mean(dim=(2, 3))
+    classifier, layer = shared.classifier, shared.layer
+    if (head := classifier.linear_head(layer)) is not None:
+        drops = head[0][shared.targets] * shared.activations.mean(dim=(2, 3))
+    elif (pointwise := classifier.pointwise_head(layer)) is not None:
+        drops = drops_by_updates(shared, pointwise)
+    else:
+        drops = drops_by_passes(shared)
     return weighted_sum(drops, shared.activations)
+
+
+def drops_by_updates(shared: SharedPass, head: PointwiseHead) -> Tensor:
+    """What each target logit loses without each channel (N, K), where no position of the tail sees another.
+
+    With pre-activations z = W·A + b, those without channel k are z − W_k ⊗ A_k, a rank-1 update. Raises what
+    `check` raises, between pictures.
+    """
+    activations = shared.activations.flatten(2).contiguous()
+    columns = head.mix.T.contiguous()[..., None]  # (K, M, 1)
+    drops = torch.zeros(activations.shape[:2], dtype=activations.dtype, device=activations.device)
+    size = UPDATES_AT_ONCE if activations.device.type == "cpu" else shared.chunk
+    with torch.no_grad():
+        for row, values in enumerate(activations):
+            shared.check()
+            before = torch.addmm(head.shift[:, None], head.mix, values)
+            # A mean over positions and a weight for each channel, as one product with the flattened maps.
+            weights = head.weights[shared.targets[row]] / values.shape[1]
+            score = head.act(before.clone()).sum(dim=1) @ weights
+            # A channel that is zero already has nothing to lose.
+            for part in values.any(dim=1).nonzero()[:, 0].split(size):
+                left = torch.baddbmm(before, columns[part], values[part][:, None], alpha=-1)
+                drops[row, part] = score - head.act(left).sum(dim=2) @ weights
+    return drops
 
 
 def drops_by_passes(shared: SharedPass) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from camlab.registry import Registry
+from camlab.split import PointwiseHead
 
 #: Part of every map's cache key: raise it when `scale_maps` changes what it returns.
 SCALE_VERSION = 1
@@ -50,6 +51,7 @@ class Explainable(Protocol):
     def head(self, z: Tensor, layer: str) -> Tensor: ...
     def tail(self, activations: Tensor, layer: str) -> Tensor: ...
     def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None: ...
+    def pointwise_head(self, layer: str) -> PointwiseHead | None: ...
 
 
 def never(*_: object) -> None:

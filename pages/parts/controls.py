@@ -1,4 +1,4 @@
-"""The sidebar of the Explore page: every choice, grouped, with help."""
+"""The sidebar of the Explore page: every choice but the severity and the look of the panels, grouped, with help."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from camlab.metrics import SEGMENTATIONS, SIMILARITIES
 from camlab.models import MODELS, Classifier, load_classifier, short_name
 from camlab.noise import NOISES
 from camlab.render import COLOUR_MAPS
-from camlab.state import CLASS_RULES, MAX_DRAWS, MAX_SEED, SEVERITY_STEP, ExploreState
+from camlab.state import CLASS_RULES, MAX_DRAWS, MAX_SEED, ExploreState
 from pages.parts import session
 from pages.parts.pictures import picture_controls
 from pages.parts.text import plain
@@ -96,16 +96,6 @@ def _noise() -> None:
         + "\n\n".join(f"**{entry.title}**: {plain(entry.summary)}" for entry in NOISES.values()),
     )
     noise = NOISES[name]
-    st.slider(
-        "Severity",
-        0.0,
-        5.0,
-        session.start("severity"),
-        step=SEVERITY_STEP,
-        key=session.key("severity"),
-        help="0 is the untouched picture; 1 to 5 are ImageNet-C's levels, with everything between them interpolated. "
-        "The same seed keeps the same noise field while the severity moves.",
-    )
     still = not noise.stochastic
     reason = f"{noise.title} has nothing to draw: the same picture always gives the same result, so there is one draw."
     left, right = st.columns(2, gap="small")

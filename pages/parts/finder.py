@@ -15,6 +15,7 @@ from camlab.images import IMAGE_SETS, Picture
 from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
 from camlab.noise import NOISES
+from camlab.render import data_url
 from camlab.scene import Scene
 from camlab.words import plural, time_left
 from pages.parts import session
@@ -128,7 +129,9 @@ def _card(search: CaseSearch, kind: str, place: int, case: Case) -> None:
     noise = NOISES[case.state.noise].title
     scene = Scene(search.engine, session.picture(case.state.image), case.state)
     sentence = shown_verdict(scene, case.row)
-    st.image(_pair(scene, case), width="stretch", alt=f"Clean and perturbed overlay, {noise}: {sentence}")
+    st.image(
+        data_url(_pair(scene, case)), width="stretch", alt=f"Clean and perturbed overlay, {noise}: {sentence}"
+    )
     st.caption(
         plain(
             f"{scene.picture.title} · {noise} {case.state.severity:g} · similarity {case.similarity:.2f} · {sentence}"

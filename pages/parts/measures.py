@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import streamlit as st
 
-from camlab import charts, markup
-from camlab.metrics import SIMILARITIES, Robustness
+from camlab import charts, pieces
+from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
-from camlab.scene import Floors, Scene
+from camlab.scene import Scene
+from camlab.strip import Strip
 from camlab.sweep import Scores, Sweep
-from camlab.words import decimal, duration, plural, time_left
-from pages.parts import session
+from camlab.words import duration, plural, time_left
+from pages.parts import scrubber, session
 from pages.parts.text import plain
 
 POLL_SECONDS = 0.8
 
 
-def measures(scene: Scene, sweep: Sweep) -> None:
-    """Draw the scores now and, while draws are still coming, again and again."""
-    running = sweep.job.running
-    st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, running)
+def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
+    """Draw the scores now and, while draws or frames are still coming, again and again."""
+    running = scrubber.working(strip) or sweep.job.running
+    st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, strip, running)
 
 
-def _measures(scene: Scene, sweep: Sweep, was_running: bool) -> None:
+def _measures(scene: Scene, sweep: Sweep, strip: Strip, was_running: bool) -> None:
     session.follow_callbacks()
     sweep.job.touch()
-    if was_running and not sweep.job.running:
-        st.rerun()
+    running = scrubber.working(strip) or sweep.job.running
     state = scene.state
     scores = sweep.scores(state.severity)
     _progress(sweep)
     _gauges(scene, sweep, scores)
     _curve(scene, sweep, scores)
     _distributions(scene, sweep)
+    # The page is drawn again only after the browser has said that it holds all frames: they would come once more.
+    if not scrubber.ship(strip) and was_running and not running:
+        st.rerun()
 
 
 def _progress(sweep: Sweep) -> None:
@@ -70,89 +73,15 @@ def _go_on(sweep: Sweep) -> None:
     st.session_state["rerun"] = True
 
 
-def _ticks(sweep: Sweep, of: str) -> dict[str, float]:
-    floors = sweep.floors or Floors(sweep.scene.random_floor, None, 0)
-    named = {"random ranking": floors.random, "other pictures": floors.other}
-    return {
-        name: value if of == "similarity" else 1 - value for name, value in named.items() if value is not None
-    }
-
-
 def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
-    whole = scene.state.scope == "sweep"
-    score = scores.stratified if whole else scores.severity
-    columns = st.columns(3, gap="large")
-    kept, flipped = score.n - score.n_flipped, score.n_flipped
-    over = f"of {plural(score.n, 'draw')}" + (" over all severities" if whole else "")
-    said = {
-        "consistency": (
-            "Consistency",
-            "C",
-            f"{kept} {over} kept the prediction",
-            _ticks(sweep, "similarity"),
-        ),
-        "responsiveness": (
-            "Responsiveness",
-            "R",
-            f"{flipped} {over} flipped it",
-            _ticks(sweep, "difference"),
-        ),
-        "rm": (
-            "Robustness metric",
-            "RM = C · R",
-            f"{kept} kept and {flipped} flipped {over}",
-            {} if score.blind is None else {"blind value": score.blind},
-        ),
-    }
-    for column, (field, (title, symbol, line, ticks)) in zip(columns, said.items(), strict=True):
-        with column:
-            value: float | None = getattr(score, field)
-            lines = [text for text in (line, *_details(scene, scores, score, field)) if text]
-            pooled = getattr(scores.pooled, field)
-            beside = f"pooled {decimal(pooled)}" if whole and pooled is not None else ""
-            interval = score.intervals.get(field)
-            bounds = (interval.low, interval.high) if interval else None
-            st.html(
-                markup.gauge(title, symbol, value, interval=bounds, ticks=ticks, lines=lines, beside=beside)
-            )
-            if value is None:
-                _way_on(scene, sweep, field)
-
-
-def _details(scene: Scene, scores: Scores, score: Robustness, field: str) -> list[str]:
-    lines = []
-    value, interval = getattr(score, field), score.intervals.get(field)
-    if value is not None and interval is None:
-        lines.append("No interval: it needs at least 5 draws that count.")
-    elif interval is not None:
-        dropped = (
-            f"; undefined in {interval.undefined:.0%} of resamples" if interval.undefined >= 0.005 else ""
-        )
-        lines.append(
-            f"95 % interval {interval.low:.2f}–{interval.high:.2f}, over noise draws of this picture{dropped}."
-        )
-    if field == "responsiveness" and value is not None:
-        near, far = decimal(score.responsiveness_near), decimal(score.responsiveness_far)
-        lines.append(f"Near flips ({score.n_near}, within the clean top 5): {near}; far flips: {far}.")
-    if field == "consistency" and score.n_degenerate:
-        low, high = score.consistency_bounds or (None, None)
-        lines.append(
-            f"{plural(score.n_degenerate, 'degenerate pair')} left out; C could be {decimal(low)} to {decimal(high)}."
-        )
-    if field == "rm" and score.gap is not None:
-        auroc = (
-            ""
-            if score.auroc is None
-            else f", AUROC {score.auroc:.2f} (0.5: similarity cannot tell kept from flipped)"
-        )
-        lines.append(f"Gap C + R − 1 = {score.gap:+.2f}{auroc}.")
-    if field == "rm" and value is not None and scene.state.scope == "sweep":
-        lines.append(
-            "Stratified: the mean of each severity's own C · R. Pooled: C · R of all draws together."
-        )
-    if field == "rm" and score.blind is not None:
-        lines.append("Blind value: the RM of a map that ignores flips at this mean similarity.")
-    return lines
+    score = scores.stratified if scene.state.scope == "sweep" else scores.severity
+    drawn = pieces.gauges(sweep, scores, scene.state.scope)
+    with st.container(key="gauges"):
+        for column, (field, gauge) in zip(st.columns(3, gap="large"), drawn.items(), strict=True):
+            with column:
+                st.html(gauge)
+                if getattr(score, field) is None:
+                    _way_on(scene, sweep, field)
 
 
 def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
@@ -229,7 +158,7 @@ def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
         threshold=floors.threshold if floors else None,
         breaks_at=scores.breaks_at,
         flips_at=scores.flips_at,
-        floors=_ticks(sweep, "similarity"),
+        floors=pieces.ticks(sweep, "similarity"),
         similarity_title=SIMILARITIES[state.similarity].scored_title,
         connected=NOISES[state.noise].monotone,
     )
@@ -268,5 +197,5 @@ def _distributions(scene: Scene, sweep: Sweep) -> None:
             alt=violin.alt,
         )
     with right:
-        ecdf = charts.similarity_ecdf(frame, similarity_title=title, floors=_ticks(sweep, "similarity"))
+        ecdf = charts.similarity_ecdf(frame, similarity_title=title, floors=pieces.ticks(sweep, "similarity"))
         st.plotly_chart(ecdf.figure, key="ecdf", config=charts.PLOTLY_CONFIG, alt=ecdf.alt)

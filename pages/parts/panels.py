@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
-from camlab import markup
+from camlab import markup, pieces
 from camlab.cams import CAMS
-from camlab.export import MARKED, draw_change, draw_panel, perturbed_title, shown_verdict
+from camlab.export import draw_change, draw_panel, perturbed_title
 from camlab.images import Picture
-from camlab.metrics import SIMILARITIES
 from camlab.models import short_name
-from camlab.render import DIVERGING, VIEWS, encode_png
+from camlab.render import DIVERGING, VIEWS, data_url
 from camlab.scene import Floors, Scene, Shown
-from camlab.words import decimal
 from pages.parts import session
+
+SIDES = ("clean", "perturbed")  # keys of the first two panels: style sheet and scripts find them by these
 
 
 def headline(scene: Scene, shown: Shown) -> None:
     """The verdict in words and the similarity of the two maps."""
-    row = shown.row
-    score = decimal(None if row["degenerate"] else row["similarity"])
-    name = SIMILARITIES[scene.state.similarity].scored_title
-    st.html(
-        f'<p class="cl-headline">{markup.badge(shown_verdict(scene, row), row["flipped"])}'
-        f'<span class="cl-score">Map similarity <b>{score}</b> · {name}</span></p>'
-    )
+    st.html(pieces.headline(scene, shown.row))
     method = scene.state.method
     if scene.flat:
         st.warning(
@@ -48,37 +40,36 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
     state = scene.state
     sides = st.columns(3, gap="medium")
     titles = ("Original", perturbed_title(shown.row))
-    for column, title, explained, pixels in zip(
+    for side, column, title, explained, pixels in zip(
+        SIDES,
         sides[:2],
         titles,
         (shown.clean, shown.perturbed),
         (shown.clean_input, shown.perturbed_input),
         strict=True,
     ):
-        with column:
-            st.html(f'<h2 class="cl-title">{escape(title)}</h2>')
-            names = scene.classifier.class_names
-            explains = short_name(names[explained.target])
+        with column, st.container(key=side):
+            st.html(pieces.title(title))
+            explains = short_name(scene.classifier.class_names[explained.target])
             st.image(
-                encode_png(draw_panel(scene, explained, pixels)),
+                data_url(draw_panel(scene, explained, pixels)),
                 width="stretch",
                 output_format="PNG",
                 alt=f"{title}: {VIEWS[state.view].title.lower()} of {CAMS[state.method].title} for {explains} "
                 f"on the picture {picture.title}",
             )
             st.html(markup.colour_bar(state.colormap, "0 · weak", "map value", "1 · strong"))
-            top = [(names[index], probability) for index, probability in explained.top(5)]
-            st.html(markup.predictions(top, names[explained.target]))
-    with sides[2]:
-        st.html('<h2 class="cl-title">Difference (perturbed − clean)</h2>')
+            st.html(pieces.predictions(scene, explained))
+    with sides[2], st.container(key="difference"):
+        st.html(pieces.title("Difference (perturbed − clean)"))
         st.image(
-            encode_png(draw_change(scene, shown)),
+            data_url(draw_change(scene, shown)),
             width="stretch",
             output_format="PNG",
             alt="Signed difference of the two maps; orange where the map grew, purple where it shrank",
         )
         st.html(markup.colour_bar(DIVERGING, "−1 · weaker", "change", "+1 · stronger"))
-        st.html(markup.moves(shown.moves, MARKED, len(scene.segment_values(shown.clean))))
+        st.html(pieces.moves(scene, shown))
     st.html(markup.credit(picture.author, picture.source, picture.licence, picture.licence_url))
 
 
@@ -118,14 +109,4 @@ def what_moved(scene: Scene, shown: Shown, floors: Floors | None) -> None:
             "Choose “Each picture's own prediction” to split class from noise."
         )
         return
-    same = not shown.row["flipped"]
-    items = [
-        (
-            "Class only",
-            "same class, nothing to change" if same else "clean picture, new class",
-            parts.class_only,
-        ),
-        ("Noise only", "noisy picture, old class", parts.noise_only),
-        ("Both", "noisy picture, its own class", parts.both),
-    ]
-    st.html(markup.strip(items, floors.other if floors else None))
+    st.html(pieces.moved_by(parts, shown.row["flipped"], floors))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from camlab.errors import CamLabError
 from camlab.images import IMAGE_SETS, Picture, picture_from_bytes
+from camlab.render import data_url
 from pages.parts import session
 from pages.parts.text import plain
 
@@ -87,7 +88,7 @@ def _gallery(image_set: str) -> None:
     current = st.session_state[session.key("image")]
     for start in range(0, len(pictures), 5):
         for column, picture in zip(st.columns(5), pictures[start : start + 5], strict=False):
-            column.image(_thumbnail(picture), width="stretch", alt=f"Thumbnail of {picture.title}")
+            column.image(data_url(_thumbnail(picture)), width="stretch", alt=f"Thumbnail of {picture.title}")
             kind: Literal["primary", "secondary"] = "primary" if picture.id == current else "secondary"
             column.button(
                 plain(picture.title),

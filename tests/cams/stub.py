@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from camlab.cams import SharedPass, shared_pass
 from camlab.errors import UnknownName
+from camlab.split import PointwiseHead, Stage, pointwise_head
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Stub:
         size: tuple[int, int],
         *,
         linear: nn.Linear | None = None,
+        pointwise: PointwiseHead | None = None,
         nonnegative: bool = False,
         plain: bool = False,
         name: str = "stub",
@@ -39,6 +41,7 @@ class Stub:
         self.plain = plain
         self.split = nn.ModuleList([head, tail]).eval().requires_grad_(False)
         self.linear = linear
+        self.pointwise = pointwise
         with torch.no_grad():
             cut = self.split[0](torch.zeros(1, channels, *size))
             classes = self.split[1](cut.clone()).shape[1]
@@ -67,6 +70,9 @@ class Stub:
 
     def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None:
         return None if self.linear is None else (self.linear.weight.detach(), self.linear.bias.detach())
+
+    def pointwise_head(self, layer: str) -> PointwiseHead | None:
+        return self.pointwise
 
 
 def constant_channel(conv: nn.Conv2d, channel: int, value: float) -> None:
@@ -97,6 +103,19 @@ def pooled_stub(seed: int = 0) -> Stub:
     linear = nn.Linear(6, 5)
     tail = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
     return Stub(head, tail, (12, 10), linear=linear, nonnegative=True, name=f"pooled {seed}")
+
+
+def pointwise_stub(seed: int = 0) -> Stub:
+    """Seven signed channels at 6×5, then a tail in which no position sees another: 1×1, ReLU6, mean, linear."""
+    stub = signed_stub(seed)
+    torch.manual_seed(seed)
+    mix, linear = nn.Conv2d(7, 9, 1), nn.Linear(9, 5)
+    with torch.no_grad():
+        mix.weight *= 8  # far enough that both bends of the activation are met
+    tail = nn.Sequential(mix, nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+    found = pointwise_head([Stage("tail", tail, False)])
+    assert found is not None
+    return Stub(stub.split[0], tail, (12, 10), pointwise=found, name=f"pointwise {seed}")
 
 
 def hand_stub(classes: int = 4) -> Stub:

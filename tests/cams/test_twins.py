@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from camlab.cams import CAMS, SharedPass, scale_maps
 from camlab.cams.eigen import first_component
 from camlab.errors import Cancelled
-from tests.cams.stub import Stub, pooled_stub, random_pictures, run, signed_stub
+from tests.cams.stub import Stub, pointwise_stub, pooled_stub, random_pictures, run, signed_stub
 
 Twin = Callable[[SharedPass, int], np.ndarray]
 
@@ -138,7 +138,7 @@ def assert_like(name: str, found: torch.Tensor, shared: SharedPass) -> None:
 
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.parametrize(
-    "stub", [signed_stub(0), signed_stub(1), pooled_stub(0)], ids=lambda s: s.fingerprint
+    "stub", [signed_stub(0), signed_stub(1), pooled_stub(0), pointwise_stub(0)], ids=lambda s: s.fingerprint
 )
 def test_equals_its_slow_twin(stub: Stub, name: str) -> None:
     shared = run(stub, random_pictures(5))
@@ -220,6 +220,18 @@ def test_ablationcam_in_closed_form_equals_its_passes() -> None:
     closed = CAMS["ablationcam"].apply(shared)
     stub.linear = None
     assert torch.allclose(CAMS["ablationcam"].apply(shared), closed, atol=1e-5)
+
+
+def test_ablationcam_by_updates_equals_its_passes_and_takes_none() -> None:
+    stub = pointwise_stub()
+    shared = run(stub, random_pictures(4))
+    passes = _count(stub)
+    by_updates = CAMS["ablationcam"].apply(shared)
+    assert not passes
+    stub.pointwise = None
+    by_passes = CAMS["ablationcam"].apply(shared)
+    assert passes
+    assert torch.allclose(by_passes, by_updates, atol=1e-5 * float(by_passes.abs().max()))
 
 
 def test_silent_channels_cost_no_pass() -> None:

@@ -37,7 +37,7 @@ def chromium_path() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a fresh Streamlit server; only the process started here is ended."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -45,7 +45,9 @@ def server() -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
     command += ["--server.address=127.0.0.1", f"--server.port={port}"]
     log = subprocess.DEVNULL
-    with subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=log) as process:
+    # As a visitor finds it, with a cache on disk, but one that is empty and its own.
+    env = {**os.environ, "CAMLAB_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
+    with subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=log, env=env) as process:
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + START_SECONDS
         while True:

@@ -6,166 +6,33 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Error, expect
 
-from tests.e2e.conftest import SLOW, Visitor
+from tests.e2e.explorer import (
+    PANELS,
+    SLOW,
+    Visit,
+    changes,
+    choose,
+    click_point,
+    download,
+    drag_severity,
+    drawn,
+    open_app,
+    panel,
+    settled,
+    severity,
+    slider,
+    stays,
+    until,
+    upload,
+)
 
 pytestmark = pytest.mark.e2e
-
-Visit = Callable[..., Visitor]
-PANELS = '[data-testid="stImage"] img'
-
-
-def open_app(visitor: Visitor, address: str) -> Page:
-    """Load a link and wait for the first verdict and all three panels."""
-    page = visitor.page
-    page.goto(address)
-    expect(page.locator(".cl-badge")).to_be_visible(timeout=SLOW)
-    expect(page.locator(PANELS)).to_have_count(3)
-    return page
-
-
-def drawn(page: Page) -> None:
-    """Wait until all draws are measured; where the page asks before a long computation, let it go on."""
-    done = page.get_by_text(re.compile(r"All \d+ draws? measured"))
-    ask = page.get_by_role("button", name="Compute the whole curve")
-    expect(done.or_(ask)).to_be_visible(timeout=2 * SLOW)
-    if ask.is_visible():  # this machine is busy or slow: then the page asks, and a person presses
-        press(ask)
-    expect(done).to_be_visible(timeout=4 * SLOW)
-
-
-def until(seen: Callable[[float], object], act: Callable[[], object], tries: int = 4) -> None:
-    """Act until the effect is seen: what meets the page being redrawn is lost, and a person does it again."""
-    for attempt in range(tries):
-        try:
-            act()
-            seen(4 * SLOW / tries)
-            return
-        except (TimeoutError, AssertionError):
-            if attempt == tries - 1:
-                raise
-
-
-def press(button: Locator) -> None:
-    """Press a button that then goes."""
-    until(lambda timeout: expect(button).to_have_count(0, timeout=timeout), button.click)
-
-
-def panel(page: Page, index: int) -> bytes:
-    """The file behind a panel's picture."""
-    for _ in range(20):
-        expect(page.locator(PANELS)).to_have_count(3)
-        source = page.locator(PANELS).nth(index).get_attribute("src")
-        assert source is not None
-        answer = page.request.get(source)
-        if answer.ok:
-            return answer.body()
-        page.wait_for_timeout(500)  # a run that was cut short forgot the file; the next one brings it back
-    raise AssertionError("the panel has no picture")
-
-
-def stays(page: Page, index: int, before: bytes) -> None:
-    """The panel comes to rest at the picture that it had; while a page is redrawn, panels come and go."""
-    for _ in range(20):
-        if panel(page, index) == before:
-            return
-        page.wait_for_timeout(500)
-    raise AssertionError("the panel shows another picture")
-
-
-def choose(page: Page, label: str, text: str) -> None:
-    """Pick an option of a select box by typing it."""
-    box = page.get_by_role("combobox", name=label, exact=True)
-    options = page.get_by_role("option")
-
-    def pick() -> None:
-        box.click()
-        box.fill(text)
-        options.first.click(timeout=SLOW / 4)
-
-    until(lambda timeout: expect(options).to_have_count(0, timeout=timeout), pick)
-
-
-def changes(page: Page, index: int, act: Callable[[], object], tries: int = 4) -> None:
-    """Do something and wait until a panel shows another picture."""
-    locator = page.locator(PANELS).nth(index)
-    before = locator.get_attribute("src") or ""
-    until(lambda timeout: expect(locator).not_to_have_attribute("src", before, timeout=timeout), act, tries)
-
-
-def drag_severity(page: Page, to: float) -> None:
-    """Drag the slider's handle with the mouse and let go."""
-    widget = page.locator('[data-testid="stSlider"]', has_text="Severity")
-    widget.scroll_into_view_if_needed()
-    track = widget.locator('[role="group"]').bounding_box()
-    thumb = widget.locator('[data-testid="stSliderThumbValue"]').locator("..").bounding_box()
-    assert track and thumb
-    y = thumb["y"] + thumb["height"] / 2
-    page.mouse.move(thumb["x"] + thumb["width"] / 2, y)
-    page.mouse.down()
-    page.mouse.move(track["x"] + track["width"] * to / 5, y, steps=8)
-    page.mouse.up()
-
-
-def slider(page: Page) -> Locator:
-    """The severity slider's own input."""
-    return page.locator('[data-testid="stSlider"]', has_text="Severity").locator("input")
-
-
-def click_point(page: Page, chart: int, point: int) -> None:
-    """Click one drawn point of a chart where it is on screen."""
-    mark = page.locator(".js-plotly-plot").nth(chart).locator("path.point").nth(point)
-    expect(mark).to_be_visible(timeout=SLOW)
-    mark.scroll_into_view_if_needed()
-    box = mark.bounding_box()
-    assert box
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(300)  # the chart finds the point under the pointer first
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-
-
-def severity(page: Page) -> float:
-    """The severity that the slider holds."""
-    return float(slider(page).input_value())
-
-
-def upload(page: Page, name: str, data: bytes) -> None:
-    """Open the upload box and put a file into it."""
-    page.get_by_role("button", name="Upload").first.click()
-    box = page.locator('[data-testid="stPopoverBody"] input[type="file"]')
-    box.set_input_files({"name": name, "mimeType": "image/png", "buffer": data})
-
-
-def download(page: Page, label: str) -> bytes:
-    """Press a download button and read the file."""
-    files: list[bytes] = []
-
-    def take() -> None:
-        with page.expect_download(timeout=SLOW / 3) as waiting:
-            page.get_by_role("button", name=label).click()
-        files.append(waiting.value.path().read_bytes())
-
-    until(lambda _: files, take)
-    return files[0]
-
-
-def settled(page: Page, index: int) -> np.ndarray:
-    """The pixels of a panel on screen, once two looks at it agree: while a page works, it fades what is old."""
-    last: np.ndarray | None = None
-    for _ in range(20):
-        shot = page.locator(PANELS).nth(index).screenshot(animations="disabled")
-        pixels = np.asarray(Image.open(io.BytesIO(shot)))
-        if last is not None and np.array_equal(last, pixels):
-            return pixels
-        last = pixels
-        page.wait_for_timeout(500)
-    raise AssertionError("the panel does not come to rest")
 
 
 def test_every_control_moves_what_it_should(server: str, visit: Visit) -> None:
@@ -253,7 +120,7 @@ def test_draws_fill_the_gauges_curve_and_distributions(server: str, visit: Visit
         lambda timeout: expect(responsiveness.locator(".cl-value")).to_have_text(number, timeout=timeout),
         page.get_by_role("button", name=re.compile("Go to severity")).first.click,
     )
-    assert severity(page) > 0
+    expect(slider(page)).not_to_have_value("0")
 
 
 def test_a_point_of_the_distribution_loads_its_seed(server: str, visit: Visit) -> None:
@@ -262,11 +129,9 @@ def test_a_point_of_the_distribution_loads_its_seed(server: str, visit: Visit) -
     seed = page.get_by_role("spinbutton", name="Seed", exact=True)
     assert seed.input_value() == "0"
     points = range(page.locator(".js-plotly-plot").nth(1).locator("path.point").count())
-    for index in [
-        *points,
-        *points,
-    ]:  # one of them is the draw on screen, and a click may meet a redrawing page
-        with contextlib.suppress(AssertionError, TimeoutError):
+    # One of them is the draw on screen, and a click may meet a redrawing page.
+    for index in [*points, *points]:
+        with contextlib.suppress(AssertionError, Error):
             click_point(page, 1, index)
             expect(seed).not_to_have_value("0", timeout=SLOW / 8)
             break

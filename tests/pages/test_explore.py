@@ -13,12 +13,14 @@ from streamlit.testing.v1 import AppTest
 import camlab.models
 from camlab.cams import CAMS
 from camlab.errors import MissingWeights
+from camlab.frames import SEVERITIES
 from camlab.images import IMAGE_SETS
 from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
 from camlab.noise import NOISES
 from camlab.render import COLOUR_MAPS
 from camlab.state import ExploreState, to_json, to_query
+from pages.parts.scrubber import on_step
 from tests.pages.conftest import alerts, html, open_app, said, wait_for
 
 
@@ -117,7 +119,7 @@ def test_a_choice_reaches_the_state_the_link_and_the_page(field: str, value: str
 
 def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
     at = open_app()
-    at.slider(key="explore.severity").set_value(1.25).run()
+    at.number_input(key="explore.severity").set_value(1.25).run()
     assert "severity 1.25, seed 0" in html(at)
     at.number_input(key="explore.seed").set_value(5).run()
     assert "severity 1.25, seed 5" in html(at)
@@ -127,6 +129,56 @@ def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
     shown = state(at)
     assert (shown.severity, shown.seed, shown.view, shown.scope) == (1.25, 5, "heat", "sweep")
     assert at.query_params["severity"] == "1.25"
+
+
+@pytest.mark.parametrize(("typed", "kept"), [(1.3, 1.25), (4.99, 5.0), (0.1, 0.0)])
+def test_a_typed_severity_goes_to_the_nearest_step(typed: float, kept: float) -> None:
+    at = open_app(draws="1")
+    at.number_input(key="explore.severity").set_value(typed).run()
+    assert not at.exception
+    assert key(at, "severity") == state(at).severity == kept
+    assert at.query_params["severity"] == f"{kept:g}"
+
+
+def test_an_emptied_severity_keeps_the_last_one() -> None:
+    at = open_app(draws="1", severity="2")
+    at.number_input(key="explore.severity").set_value(None).run()
+    assert not at.exception
+    assert key(at, "severity") == state(at).severity == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        (2, 2.0),
+        (1.26, 1.25),
+        (5.0, 5.0),
+        (5.1, None),
+        (-0.25, None),
+        (float("nan"), None),
+        (float("inf"), None),
+    ]
+    + [(value, None) for value in (None, "3", [3], {}, True)],
+)
+def test_what_a_browser_sends_as_severity_is_checked(sent: object, taken: float | None) -> None:
+    assert on_step(sent) == taken
+
+
+def test_frames_of_every_severity_are_made_for_the_shown_seed_and_made_anew_for_another() -> None:
+    at = open_app(draws="1")
+    wait_for(at, lambda page: page.session_state["strip"].complete)
+    strip = at.session_state["strip"]
+    at.run()
+    assert {s for s in SEVERITIES if strip.frame(s)} == set(SEVERITIES)
+    assert len(strip.pack()) >= 2
+    at.number_input(key="explore.severity").set_value(1.0).run()
+    at.button_group(key="explore.view").set_value("heat").run()
+    assert (
+        at.session_state["strip"] is strip
+    )  # neither the severity nor the look of the panels changes a frame
+    at.number_input(key="explore.seed").set_value(5).run()
+    assert at.session_state["strip"] is not strip
+    assert at.session_state["strip"].seed == 5
 
 
 def test_reshuffle_draws_another_seed() -> None:
@@ -210,7 +262,7 @@ def test_class_rules() -> None:
 
 def test_degenerate_picture_is_not_observed_and_says_so() -> None:
     at = upload(open_app(method="eigencam"), "grey.png", png(np.full((64, 64, 3), 128, np.uint8)))
-    at.slider(key="explore.severity").set_value(0.0).run()
+    at.number_input(key="explore.severity").set_value(0.0).run()
     assert not at.exception
     assert "one single colour" in alerts(at)
 
@@ -332,7 +384,7 @@ def test_bad_link_gets_one_sentence_and_the_rest_holds(link: dict[str, str]) -> 
     # The sentence stays while the page refreshes by itself, and goes with the next choice.
     at.run()
     assert len(at.warning) == 1
-    at.slider(key="explore.severity").set_value(1.0).run()
+    at.number_input(key="explore.severity").set_value(1.0).run()
     assert len(at.warning) == 0
 
 

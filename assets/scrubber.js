@@ -1,0 +1,578 @@
+// The severity handle. While it is dragged, the browser draws the perturbed picture, its map, the difference and the
+// words itself, from frames that the server has shipped; nothing is asked of the server before the handle is let go.
+// What it draws lies over the server's own picture and goes as soon as the server's answer is on screen.
+
+const KEY_PAUSE = 220; // milliseconds after the last key before the server is asked: a held key scrubs
+const PATIENCE = 10000; // milliseconds at rest after which what the server shows is taken as its answer
+const LEVELS = 65535;
+
+// ---------------------------------------------------------------------------------------- parcels
+
+/** Frames and scores of the strip on screen; everything here has come from `camlab.frames`. */
+class Store {
+  constructor() {
+    this.strip = "";
+    this.clear();
+  }
+
+  clear() {
+    this.seen = new Set();
+    this.frames = new Map(); // severity -> frame, as soon as its picture is decoded
+    this.scores = new Map(); // severity -> HTML by place
+    this.waiting = [];
+    this.base = null;
+  }
+
+  /** Take in what has arrived for this strip; parcels of another one are dropped. */
+  open(strip) {
+    if (strip !== this.strip) {
+      this.strip = strip;
+      this.clear();
+    }
+    const parcels = (globalThis.camlabParcels ??= []);
+    // Parcels can arrive before the handle hears of their strip: the newest ones are kept for it.
+    const kept = [];
+    for (const data of parcels.splice(0)) {
+      const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+      const name = String.fromCharCode(...data.subarray(4, 16));
+      const parcel = view.getUint16(16, true);
+      if (name !== strip) kept.push(data);
+      else if (!this.seen.has(parcel)) {
+        this.seen.add(parcel);
+        this.unpack(data, view.getUint32(20, true));
+      }
+    }
+    parcels.push(...kept.slice(-32));
+  }
+
+  unpack(data, length) {
+    const header = JSON.parse(new TextDecoder().decode(data.subarray(24, 24 + length)));
+    let at = 24 + length;
+    const blobs = header.blobs.map((size) => data.slice(at, (at += size)));
+    for (const { severity, html } of header.scores ?? []) this.scores.set(severity, html);
+    if (header.size) {
+      this.base = { size: header.size, map: header.map, enlarge: header.enlarge };
+      this.base.blobs = blobs.splice(0, 2);
+    }
+    for (const frame of header.frames ?? []) {
+      const [picture, map, segments, ink] = blobs.splice(0, 4);
+      this.waiting.push({ ...frame, picture, map: values(map), segments: values(segments), ink });
+    }
+    this.decode();
+  }
+
+  /** Decode one frame after the other, leaving the page time in between. */
+  async decode() {
+    if (this.decoding) return;
+    this.decoding = true;
+    while (this.base && this.waiting.length) {
+      const strip = this.strip;
+      try {
+        const base = this.base;
+        const frame = this.waiting.shift();
+        if (!base.labels) await decodeBase(base);
+        await decodeFrame(frame, base);
+        if (strip === this.strip) this.frames.set(frame.severity, frame);
+      } catch (error) {
+        // A picture that cannot be read is not followed: the server answers there, as it does without frames.
+      }
+      globalThis.dispatchEvent(new Event("camlab-frame"));
+      await new Promise((done) => setTimeout(done, 4));
+    }
+    this.decoding = false;
+  }
+}
+
+function values(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Float32Array.from({ length: bytes.byteLength / 2 }, (_, i) => view.getUint16(2 * i, true) / LEVELS);
+}
+
+async function pixels(bytes, type) {
+  const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
+  const bitmap = await createImageBitmap(new Blob([bytes], { type }), options);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+async function decodeBase(base) {
+  const [height, width] = base.size;
+  const [labels, clean] = base.blobs;
+  const { data } = await pixels(labels, "image/png");
+  base.clean = values(clean);
+  base.height = height * base.enlarge;
+  base.width = width * base.enlarge;
+  base.labels = new Uint16Array(base.height * base.width);
+  for (let y = 0, at = 0; y < base.height; y++) {
+    for (let x = 0; x < base.width; x++, at++) {
+      const from = 4 * (Math.floor(y / base.enlarge) * width + Math.floor(x / base.enlarge));
+      base.labels[at] = data[from] | (data[from + 1] << 8);
+    }
+  }
+  base.across = steps(base.width, base.map[1]);
+  base.down = steps(base.height, base.map[0]);
+}
+
+async function decodeFrame(frame, base) {
+  const [picture, ink] = await Promise.all([pixels(frame.picture, "image/jpeg"), pixels(frame.ink, "image/png")]);
+  frame.large = cubic(picture, base.enlarge);
+  frame.ink = Uint8Array.from({ length: base.width * base.height }, (_, i) => ink.data[4 * i]);
+  frame.rim = dilate(frame.ink, base.width, base.height, 2);
+  frame.marked = Uint32Array.from(frame.rim.keys()).filter((at) => frame.rim[at]);
+  delete frame.picture;
+}
+
+// -------------------------------------------------------------------------------------- pixel maths
+// Each function does what its namesake in camlab/render.py does.
+
+/** Bilinear interpolation along one axis, pixel centres aligned (align_corners=False). */
+function steps(sizeOut, sizeIn) {
+  const low = new Uint16Array(sizeOut);
+  const high = new Uint16Array(sizeOut);
+  const share = new Float32Array(sizeOut);
+  for (let i = 0; i < sizeOut; i++) {
+    const source = Math.max(((i + 0.5) * sizeIn) / sizeOut - 0.5, 0);
+    low[i] = Math.min(Math.floor(source), sizeIn - 1);
+    high[i] = Math.min(low[i] + 1, sizeIn - 1);
+    share[i] = source - low[i];
+  }
+  return { low, high, share };
+}
+
+/** A map (h, w) at full size, turned into places in a colour table of 256: round(255 · (value · scale + shift)). */
+function places(map, base, scale, shift) {
+  const { across, down, width, height } = base;
+  const columns = base.map[1];
+  const rows = new Float32Array(base.map[0] * width);
+  for (let y = 0; y < base.map[0]; y++) {
+    for (let x = 0; x < width; x++) {
+      const a = map[y * columns + across.low[x]];
+      rows[y * width + x] = a + (map[y * columns + across.high[x]] - a) * across.share[x];
+    }
+  }
+  const out = new Uint8ClampedArray(width * height); // rounds and keeps within 0..255 by itself
+  for (let y = 0, at = 0; y < height; y++) {
+    const top = down.low[y] * width;
+    const bottom = down.high[y] * width;
+    const share = down.share[y];
+    for (let x = 0; x < width; x++, at++) {
+      const a = rows[top + x];
+      out[at] = 255 * ((a + (rows[bottom + x] - a) * share) * scale + shift);
+    }
+  }
+  return out;
+}
+
+/** A picture at `times` its size by cubic convolution (OpenCV's, a = −0.75, edges repeated), RGBA. */
+function cubic({ data, width, height }, times) {
+  const taps = (size) =>
+    Array.from({ length: size * times }, (_, i) => {
+      const source = (i + 0.5) / times - 0.5;
+      const first = Math.floor(source);
+      const t = source - first;
+      const far = (d) => ((-0.75 * d + 3.75) * d - 6) * d + 3;
+      const near = (d) => (1.25 * d - 2.25) * d * d + 1;
+      const weights = [far(t + 1), near(t), near(1 - t)];
+      weights.push(1 - weights[0] - weights[1] - weights[2]);
+      return { weights, at: [-1, 0, 1, 2].map((d) => Math.min(Math.max(first + d, 0), size - 1)) };
+    });
+  const wide = width * times;
+  const rows = new Float32Array(height * wide * 3);
+  taps(width).forEach(({ weights: [a, b, c, d], at: [p, q, r, s] }, x) => {
+    for (let y = 0; y < height; y++) {
+      const from = y * width;
+      for (let k = 0; k < 3; k++) {
+        rows[3 * (y * wide + x) + k] =
+          a * data[4 * (from + p) + k] + b * data[4 * (from + q) + k] +
+          c * data[4 * (from + r) + k] + d * data[4 * (from + s) + k];
+      }
+    }
+  });
+  const out = new Uint8ClampedArray(height * times * wide * 4);
+  taps(height).forEach(({ weights: [a, b, c, d], at }, y) => {
+    const [p, q, r, s] = at.map((row) => 3 * row * wide);
+    for (let x = 0; x < wide; x++) {
+      const to = 4 * (y * wide + x);
+      for (let k = 0; k < 3; k++) {
+        const i = 3 * x + k;
+        out[to + k] = a * rows[p + i] + b * rows[q + i] + c * rows[r + i] + d * rows[s + i];
+      }
+      out[to + 3] = 255;
+    }
+  });
+  return out;
+}
+
+/** The largest value within `reach` pixels, in a square. */
+function dilate(source, width, height, reach) {
+  const along = (from, size, other, stride, across) => {
+    const to = new Uint8Array(from.length);
+    for (let j = 0; j < other; j++) {
+      for (let i = 0; i < size; i++) {
+        let most = 0;
+        for (let n = Math.max(i - reach, 0); n <= Math.min(i + reach, size - 1); n++) {
+          most = Math.max(most, from[j * across + n * stride]);
+        }
+        to[j * across + i * stride] = most;
+      }
+    }
+    return to;
+  };
+  return along(along(source, width, height, 1, width), height, width, width, 1);
+}
+
+/** Where one segment meets another (the line), and one pixel around it (the rim). */
+function borders(base) {
+  const { labels, width, height } = base;
+  const line = new Uint8Array(width * height);
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      const own = labels[at];
+      const differs =
+        (x > 0 && labels[at - 1] !== own) || (x < width - 1 && labels[at + 1] !== own) ||
+        (y > 0 && labels[at - width] !== own) || (y < height - 1 && labels[at + width] !== own);
+      if (differs) line[at] = 1;
+    }
+  }
+  return { line, rim: dilate(line, width, height, 1) };
+}
+
+function over(out, picture, index, table, opacity) {
+  for (let at = 0, to = 0; at < index.length; at++, to += 4) {
+    const colour = 3 * index[at];
+    out[to] = table[colour] * opacity + picture[to] * (1 - opacity);
+    out[to + 1] = table[colour + 1] * opacity + picture[to + 1] * (1 - opacity);
+    out[to + 2] = table[colour + 2] * opacity + picture[to + 2] * (1 - opacity);
+  }
+}
+
+/** The colours of a table, opaque; four bytes of a pixel at once. */
+function colour(out, index, table) {
+  const pixel = Uint32Array.from({ length: 256 }, (_, i) => {
+    const bytes = Uint8Array.of(table[3 * i], table[3 * i + 1], table[3 * i + 2], 255);
+    return new Uint32Array(bytes.buffer)[0];
+  });
+  const pixels = new Uint32Array(out.buffer);
+  for (let at = 0; at < index.length; at++) pixels[at] = pixel[index[at]];
+}
+
+/** One function a view, by its name on the server: fill `out` (RGBA, opaque). */
+const VIEWS = {
+  overlay: (out, frame, base, look) =>
+    over(out, frame.large, places(frame.map, base, 1, 0), look.table, look.opacity),
+  heat: (out, frame, base, look) => colour(out, places(frame.map, base, 1, 0), look.table),
+  image: (out, frame) => out.set(frame.large),
+  segments: (out, frame, base, look) => {
+    const colours = Uint8ClampedArray.from(frame.segments, (value) => 255 * value);
+    const index = Uint8Array.from(base.labels, (label) => colours[label]);
+    over(out, frame.large, index, look.table, look.opacity);
+    base.borders ??= borders(base);
+    const { line, rim } = base.borders;
+    for (let at = 0; at < rim.length; at++) {
+      if (!rim[at]) continue;
+      for (let k = 4 * at; k < 4 * at + 3; k++) {
+        out[k] = line[at] ? 255 - Math.floor((255 - Math.floor(out[k] * 0.35)) * 0.15) : Math.floor(out[k] * 0.35);
+      }
+    }
+  },
+};
+
+function difference(out, frame, base, look) {
+  const delta = frame.map.map((value, i) => value - base.clean[i]);
+  colour(out, places(delta, base, 0.5, 0.5), look.diverging);
+  for (const at of frame.marked) {
+    const rim = frame.rim[at] / 255;
+    const ink = frame.ink[at] / 255;
+    for (let k = 4 * at; k < 4 * at + 3; k++) {
+      out[k] = Math.round(out[k] * (1 - rim) + 255 * rim) * (1 - ink) + look.ink * ink;
+    }
+  }
+}
+
+// ----------------------------------------------------------------------------- what lies over the page
+
+/** A canvas over the picture of one panel. */
+class Cover {
+  constructor(panel) {
+    this.panel = `.st-key-${panel} [data-testid="stImage"] img`;
+    this.canvas = document.createElement("canvas");
+    this.canvas.className = "cl-frame";
+    this.canvas.setAttribute("aria-hidden", "true");
+  }
+
+  get picture() {
+    return document.querySelector(this.panel);
+  }
+
+  show(base, paint) {
+    const picture = this.picture;
+    if (!picture) return;
+    if (this.image?.width !== base.width || this.image?.height !== base.height) {
+      [this.canvas.width, this.canvas.height] = [base.width, base.height];
+      this.image = new ImageData(base.width, base.height);
+      this.image.data.fill(255);
+    }
+    paint(this.image.data);
+    this.canvas.getContext("2d").putImageData(this.image, 0, 0);
+    if (this.canvas.previousSibling === picture) return;
+    this.canvas.style.borderRadius = getComputedStyle(picture).borderRadius;
+    picture.after(this.canvas);
+  }
+
+  clear() {
+    this.canvas.remove();
+  }
+}
+
+/** A piece of the server's HTML with another one in its place. The server's comes back, or has come anew, at rest. */
+class Words {
+  constructor(selector, nth = 0) {
+    this.selector = selector;
+    this.nth = nth;
+  }
+
+  show(html) {
+    const found = document.querySelectorAll(this.selector)[this.nth]?.closest(".stHtml");
+    if (!found) return;
+    if (this.place !== found || found.firstElementChild !== this.mine) {
+      [this.place, this.kept] = [found, found.innerHTML];
+      // Nothing below moves up and down while the handle is dragged.
+      found.style.minHeight = `${found.getBoundingClientRect().height}px`;
+    }
+    if (this.html !== html || found.firstElementChild !== this.mine) found.innerHTML = this.html = html;
+    this.mine = found.firstElementChild;
+  }
+
+  clear() {
+    if (!this.place) return;
+    this.place.style.minHeight = "";
+    if (this.place.firstElementChild === this.mine) this.place.innerHTML = this.kept;
+    this.place = this.mine = null;
+  }
+}
+
+const store = (globalThis.camlabFrames ??= new Store());
+
+/** Everything on the page that follows the handle. */
+class Stage {
+  constructor() {
+    this.covers = { perturbed: new Cover("perturbed"), difference: new Cover("difference") };
+    this.words = {
+      headline: new Words(".cl-headline"),
+      title: new Words(".st-key-perturbed .cl-title"),
+      predictions: new Words(".st-key-perturbed .cl-predictions"),
+      moves: new Words(".st-key-difference .cl-moves"),
+      moved_by: new Words(".cl-strip"),
+      consistency: new Words(".st-key-gauges .cl-gauge", 0),
+      responsiveness: new Words(".st-key-gauges .cl-gauge", 1),
+      rm: new Words(".st-key-gauges .cl-gauge", 2),
+    };
+    this.shown = null;
+  }
+
+  /** Draw the frame of a severity, if there is one; otherwise what is drawn stays. */
+  show(severity, look) {
+    const frame = store.frames.get(severity);
+    if (!frame || !VIEWS[look.view]) return;
+    const { base } = store;
+    this.covers.perturbed.show(base, (out) => VIEWS[look.view](out, frame, base, look));
+    this.covers.difference.show(base, (out) => difference(out, frame, base, look));
+    const { moved_by: moved, ...gauges } = store.scores.get(severity) ?? {};
+    const follows = look.scope === "severity";
+    const said = { ...frame.html, ...(moved && { moved_by: moved }), ...(follows && gauges) };
+    for (const [place, html] of Object.entries(said)) this.words[place]?.show(html);
+    this.shown = severity;
+    // What stays behind speaks of another severity: the style sheet fades or hides it.
+    const behind = [follows && "beside", follows && !gauges.rm && "gauges", !moved && "moved"];
+    document.documentElement.dataset.camlabBehind = behind.filter(Boolean).join(" ");
+  }
+
+  get loading() {
+    return Object.values(this.covers).some(({ picture }) => picture && !picture.complete);
+  }
+
+  clear() {
+    for (const part of [...Object.values(this.covers), ...Object.values(this.words)]) part.clear();
+    this.shown = null;
+    delete document.documentElement.dataset.camlabBehind;
+  }
+}
+
+// -------------------------------------------------------------------------------------------- the handle
+
+const app = () => document.querySelector('[data-testid="stApp"]');
+const busy = () => app()?.dataset.testScriptState !== "notRunning";
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+
+class Scrubber {
+  constructor(root) {
+    this.root = root;
+    this.range = root.querySelector("input");
+    this.stage = new Stage();
+    this.asked = null; // the severity that the server was asked for and has not answered yet
+    this.held = false; // whether a pointer holds the handle
+    this.abort = new AbortController();
+    const listen = (target, events, act) => {
+      for (const event of events) target.addEventListener(event, act, { signal: this.abort.signal });
+    };
+    listen(this.range, ["pointerdown"], ({ button }) => (this.held ||= button === 0));
+    listen(globalThis, ["pointerup", "pointercancel", "blur"], () => this.release());
+    listen(this.range, ["input"], () => this.move());
+    listen(this.range, ["change"], () => this.changed());
+    listen(this.range, ["blur"], () => this.key && this.ask());
+    listen(globalThis, ["camlab-parcel"], () => this.data && store.open(this.data.strip));
+    listen(globalThis, ["camlab-frame"], () => {
+      this.dots();
+      if (this.moving) this.draw();
+    });
+    this.watch = new MutationObserver(() => this.settle());
+    if (app()) this.watch.observe(app(), { attributes: true, attributeFilter: ["data-test-script-state"] });
+  }
+
+  get value() {
+    return Number(this.range.value);
+  }
+
+  /** Whether the handle stands somewhere else than the server's rendering. */
+  get moving() {
+    return this.held || this.key || this.asked !== null;
+  }
+
+  update(data, send) {
+    this.data = data;
+    this.send = send;
+    const { min, max, step } = data;
+    Object.assign(this.range, { min, max, step });
+    this.root.querySelector("#about").textContent = data.about;
+    this.look = { ...data, table: bytes(data.table), diverging: bytes(data.diverging) };
+    store.open(data.strip);
+    if (this.asked === data.severity) this.asked = null;
+    if (!this.moving) {
+      this.range.value = data.severity;
+      this.label();
+    }
+    this.dots();
+    this.settle();
+    // The theme's colours are told to components only; the row that stays in sight needs one to stand on.
+    const background = getComputedStyle(this.range).getPropertyValue("--st-background-color");
+    document.documentElement.style.setProperty("--cl-background", background);
+  }
+
+  move() {
+    clearTimeout(this.key);
+    this.key = null;
+    this.label();
+    // The number beside the handle goes with it; what it holds is set by the server's answer.
+    this.number(this.value);
+    this.draw();
+  }
+
+  draw() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.stage.show(this.value, this.look);
+      this.label();
+    });
+  }
+
+  changed() {
+    if (this.held) return; // a pointer asks when it lets go
+    clearTimeout(this.key);
+    this.key = setTimeout(() => this.ask(), KEY_PAUSE);
+  }
+
+  release() {
+    if (!this.held) return;
+    this.held = false;
+    this.ask();
+  }
+
+  ask() {
+    clearTimeout(this.key);
+    this.key = null;
+    const wanted = this.asked ?? this.data.severity;
+    if (this.value === wanted) return this.settle();
+    this.asked = this.value;
+    this.send("severity", this.value);
+  }
+
+  /** Once the server's answer is on screen, leave the page to it. */
+  settle() {
+    clearTimeout(this.later);
+    if (this.held || this.key) return;
+    if (busy()) {
+      this.until = null;
+      return; // the observer calls again
+    }
+    if (this.asked !== null || this.stage.loading) {
+      // The answer is on its way; if none comes while the page rests, what it shows is the answer.
+      const until = (this.until ??= performance.now() + PATIENCE);
+      if (performance.now() < until) {
+        this.later = setTimeout(() => this.settle(), 60);
+        return;
+      }
+      this.asked = null;
+      this.range.value = this.data.severity;
+    }
+    this.until = null;
+    if (this.stage.shown === null && !this.wrote) return;
+    this.number(this.data.severity);
+    this.wrote = false;
+    this.stage.clear();
+    this.label();
+  }
+
+  number(value) {
+    const box = document.querySelector(`.st-key-${this.data.number} input`);
+    if (!box || box === document.activeElement) return;
+    box.value = String(value);
+    this.wrote = true;
+  }
+
+  label() {
+    const { value, range } = this;
+    range.style.setProperty("--share", (value - range.min) / (range.max - range.min));
+    const output = this.root.querySelector("output");
+    output.style.setProperty("--share", (value - range.min) / (range.max - range.min));
+    output.textContent = String(value);
+    const known = value === this.data.severity ? this.data.spoken : store.frames.get(value)?.spoken;
+    range.setAttribute("aria-valuetext", known ?? `severity ${value}`);
+  }
+
+  dots() {
+    const { min, max, step } = this.data;
+    const ready = this.root.querySelector(".ready");
+    const count = Math.round((max - min) / step) + 1;
+    while (ready.childElementCount < count) ready.append(document.createElement("i"));
+    [...ready.children].forEach((dot, i) => dot.classList.toggle("there", store.frames.has(min + i * step)));
+  }
+
+  end() {
+    this.abort.abort();
+    this.watch.disconnect();
+    clearTimeout(this.key);
+    clearTimeout(this.later);
+    cancelAnimationFrame(this.frame);
+    this.stage.clear();
+  }
+}
+
+const handles = (globalThis.camlabHandles ??= new WeakMap());
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  // Called anew with every change of the data: the handle itself stays.
+  const range = parentElement.querySelector("input");
+  if (!handles.has(range)) handles.set(range, new Scrubber(parentElement));
+  const scrubber = handles.get(range);
+  scrubber.update(data, setTriggerValue);
+  const turn = (scrubber.turn = (scrubber.turn ?? 0) + 1);
+  return () => {
+    if (scrubber.turn !== turn) return; // a later call has taken over
+    handles.delete(range);
+    scrubber.end();
+  };
+}

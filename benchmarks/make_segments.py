@@ -1,0 +1,66 @@
+"""Cut the built-in pictures into segments once and for all: writes assets/segments.npz.
+
+    python -m benchmarks.make_segments            # all pictures at every bundled model's input size; minutes
+    python -m benchmarks.make_segments --jobs 4
+
+Quickshift takes half a second a picture, longer than everything else that the first view of one needs. The
+archive holds the segments of the default segmentation, each under a digest of the very pixels and parameters
+that they belong to (`camlab.labels.shipped_key`): where either changes, what is in the archive is not found any
+more, and this script has to be run again. The same segments give the same file, byte by byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+
+from camlab.images import IMAGE_SETS, Picture, find_picture
+from camlab.labels import ARCHIVE, shipped_key
+from camlab.metrics import segment
+from camlab.models import MODELS, load_classifier
+from camlab.state import ExploreState
+
+
+def every_picture() -> list[Picture]:
+    """The built-in pictures, set by set."""
+    return [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
+
+
+def cut(model: str, picture_id: str) -> tuple[str, np.ndarray]:
+    """Key and labels (uint8, H, W) of one picture as one model sees it."""
+    torch.set_num_threads(1)
+    state = ExploreState()
+    clean = load_classifier(model, "cpu").preprocess(find_picture(picture_id).load())
+    image = np.ascontiguousarray(clean.numpy().transpose(1, 2, 0))
+    labels = segment(image, state.segmentation, **state.segment_parameters)
+    if labels.max() > np.iinfo(np.uint8).max:
+        raise SystemExit(f"{picture_id} has {labels.max() + 1} segments for {model}: too many for a byte.")
+    return shipped_key(clean, state.segmentation, state.segment_parameters), labels.astype(np.uint8)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Cut, write, and say how large the file has become."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="processes at once; default: one a CPU"
+    )
+    jobs = parser.parse_args(argv).jobs
+    work = [(model, picture.id) for model in MODELS for picture in every_picture()]
+    found: dict[str, np.ndarray] = {}
+    # Fresh processes: a forked one inherits torch's threads in whatever state they are.
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for done, (key, labels) in enumerate(pool.map(cut, *zip(*work, strict=True)), 1):
+            found[key] = labels
+            print(f"\r{done} of {len(work)}", end="", flush=True)
+    np.savez_compressed(ARCHIVE, **dict(sorted(found.items())))  # type: ignore[arg-type]
+    print(f"\r{ARCHIVE.name}: {len(found)} pictures, {ARCHIVE.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

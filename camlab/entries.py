@@ -1,0 +1,84 @@
+"""What results can be kept: arrays of a few kinds, and their bytes on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One type of numbers that is kept: what they can be, its mark on disk, and whether they are deflated."""
+
+    dtype: np.dtype[Any]
+    holds: Callable[[np.ndarray], bool]
+    code: bytes
+    deflated: bool
+
+
+KINDS: dict[np.dtype[Any], Kind] = {
+    kind.dtype: kind
+    for kind in (
+        # Maps and probabilities; NaN fails both comparisons. Deflating would gain nothing.
+        Kind(np.dtype(np.float32), lambda a: bool(((a >= 0) & (a <= 1)).all()), b"f", False),
+        # Labels of segments: long runs of equal numbers, which shrink a hundredfold.
+        Kind(np.dtype(np.int32), lambda a: bool((a >= 0).all()), b"i", True),
+    )
+}
+
+
+def sound(value: np.ndarray) -> bool:
+    """Whether an array can be kept: float32 in [0, 1] or int32 from 0 on, of any shape."""
+    kind = KINDS.get(value.dtype)
+    return kind is not None and kind.holds(value)
+
+
+_MAGIC = b"CLa1"
+_DIGEST = 16
+_BY_CODE = {kind.code: kind for kind in KINDS.values()}
+
+
+def pack(key: str, value: np.ndarray) -> bytes:
+    """The bytes of a sound array: digest of the key and the rest, magic, kind, shape, little-endian numbers."""
+    kind = KINDS[value.dtype]
+    head = _MAGIC + kind.code + struct.pack(f"<B{value.ndim}I", value.ndim, *value.shape)
+    body = value.astype(value.dtype.newbyteorder("<")).tobytes()
+    rest = head + (zlib.compress(body, 1) if kind.deflated else body)
+    return _digest(key, rest) + rest
+
+
+def unpack(key: str, data: object) -> np.ndarray | None:
+    """The read-only array that `pack` was given under this key; None for any other bytes."""
+    if not isinstance(data, bytes) or len(data) < _DIGEST + len(_MAGIC) + 2:
+        return None
+    rest = data[_DIGEST:]
+    if data[:_DIGEST] != _digest(key, rest) or not rest.startswith(_MAGIC):
+        return None
+    # From here on the bytes are those that `pack` made, perhaps another version of it.
+    try:
+        kind, dimensions = _BY_CODE[rest[4:5]], rest[5]
+        start = 6 + 4 * dimensions
+        shape = struct.unpack(f"<{dimensions}I", rest[6:start])
+        size = math.prod(shape) * kind.dtype.itemsize
+        body = rest[start:]
+        if kind.deflated:
+            body = zlib.decompressobj().decompress(body, size + 1)
+        if len(body) != size:
+            return None
+        array = np.frombuffer(body, kind.dtype.newbyteorder("<")).reshape(shape).astype(kind.dtype)
+    except (KeyError, struct.error, zlib.error, ValueError, OverflowError):
+        return None
+    array.setflags(write=False)
+    return array if sound(array) else None
+
+
+def _digest(key: str, rest: bytes) -> bytes:
+    # The key is part of it: an entry that came under another key is as wrong as one with a flipped bit.
+    return hashlib.blake2b(key.encode() + b"\0" + rest, digest_size=_DIGEST).digest()

@@ -1,0 +1,140 @@
+"""The severity handle above the panels, its number, and the frames that let the browser follow it by itself."""
+
+from __future__ import annotations
+
+import base64
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from camlab.frames import spoken
+from camlab.render import DIVERGING, INK, VIEWS, colour_table
+from camlab.scene import Scene, Shown
+from camlab.state import SEVERITY_STEP
+from camlab.strip import Strip
+from camlab.sweep import Sweep
+from pages.parts import session
+
+ASSETS = Path(__file__).parents[2] / "assets"
+TOP = 5.0
+ABOUT = (
+    "0 is the untouched picture; 1 to 5 are ImageNet-C's levels, with everything between them interpolated. "
+    "The same seed keeps the same noise field while the severity moves."
+)
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+_handle = st.components.v2.component(
+    "camlab_severity", html=_asset("scrubber.html"), css=_asset("scrubber.css"), js=_asset("scrubber.js")
+)
+_parcel = st.components.v2.component("camlab_parcel", js=_asset("frames.js"))
+
+
+def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
+    """How the panels are drawn, and the severity: a handle to drag and the same as a number."""
+    with st.container(key="severity_row", horizontal=True, vertical_alignment="center", gap="medium"):
+        st.segmented_control(
+            "Show", list(VIEWS), default=session.start("view"), format_func=lambda n: VIEWS[n].title,
+            key=session.key("view"), required=True,
+            label_visibility="collapsed", width="content",
+        )  # fmt: skip
+        _handle(key="severity", data=_data(scene, shown, strip), on_severity_change=_dragged)
+        st.number_input(
+            "Severity",
+            0.0,
+            TOP,
+            None,  # emptied, it keeps the last severity instead of falling to 0
+            step=SEVERITY_STEP,
+            format="%g",
+            key=session.key("severity"),
+            on_change=_typed,
+            help=ABOUT,
+            label_visibility="collapsed",
+            width=130,
+        )
+
+
+def _data(scene: Scene, shown: Shown, strip: Strip) -> dict[str, Any]:
+    """What the handle has to know; it is sent with every change, so all that is large comes in parcels instead."""
+    state = scene.state
+    return {
+        "min": 0,
+        "max": TOP,
+        "step": SEVERITY_STEP,
+        "severity": state.severity,
+        "spoken": spoken(scene, shown.row),
+        "about": ABOUT,
+        "number": session.key("severity").replace(".", "-"),  # as it stands in the class of the widget
+        "strip": strip.name,
+        "view": state.view,
+        "opacity": state.opacity,
+        "scope": state.scope,
+        "table": _table(state.colormap),
+        "diverging": _table(DIVERGING),
+        "ink": INK,
+    }
+
+
+@cache
+def _table(name: str) -> str:
+    return base64.b64encode(colour_table(name).tobytes()).decode()
+
+
+def on_step(value: Any) -> float | None:
+    """The severity step nearest to what a browser sent; None where that is no severity at all."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not 0 <= value <= TOP
+    ):
+        return None
+    return round(value / SEVERITY_STEP) * SEVERITY_STEP
+
+
+def _dragged() -> None:
+    severity = on_step(st.session_state["severity"].get("severity"))
+    if severity is not None:
+        session.set_field("severity", severity)
+
+
+def _typed() -> None:
+    severity = on_step(st.session_state[session.key("severity")])
+    session.set_field("severity", session.current().severity if severity is None else severity)
+
+
+def strip_for(scene: Scene, sweep: Sweep) -> Strip:
+    """The frames that belong to the sweep and the seed on screen: those being made, or new ones."""
+    strip: Strip | None = st.session_state.get("strip")
+    if strip is None or strip.sweep is not sweep or strip.seed != scene.state.shown_seed:
+        if strip is not None:
+            strip.job.cancel()
+        strip = Strip(scene, sweep, scene.state.severity)
+        st.session_state["strip"] = strip
+        session.worker().submit(strip.job)
+    strip.focus = scene.state.severity
+    return strip
+
+
+def working(strip: Strip) -> bool:
+    """Whether frames are still being made; work that has become possible is started."""
+    if strip.wants:
+        session.worker().submit(strip.resume())
+    return strip.job.running
+
+
+def ship(strip: Strip) -> bool:
+    """Hand the browser what frames there are; whether some of them are new."""
+    strip.job.touch()
+    known = len(strip.parcels)
+    with st.container(key="frames"):
+        # A parcel never changes: the browser keeps it, and only its name travels when the page is drawn again.
+        for index, parcel in enumerate(strip.pack()):
+            _parcel(key=f"parcel.{index}", data=parcel)
+    return len(strip.parcels) > known

@@ -1,0 +1,64 @@
+"""What is said about a pair: labels of any kind stay text, and each piece says what it should."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from camlab import pieces
+from camlab.pairs import Decomposition, Floors
+from camlab.state import ExploreState
+
+NASTY = ("<img src=x onerror=alert(1)>", '" onmouseover="alert(1)', "</p><script>alert(1)</script>", "a & b")
+
+
+def scene(label: str, **changes: object) -> SimpleNamespace:
+    """As much of a scene as the pieces read, with one class of that name."""
+    return SimpleNamespace(state=ExploreState(**changes), classifier=SimpleNamespace(class_names=[label]))
+
+
+def row(**changes: object) -> dict[str, object]:
+    pair = {
+        "clean_index": 0,
+        "perturbed_index": 0,
+        "clean_prob": 0.9,
+        "perturbed_prob": 0.5,
+        "similarity": 0.25,
+    }
+    return pair | {"flipped": False, "near": False, "degenerate": False} | changes
+
+
+@pytest.mark.parametrize("label", NASTY)
+def test_no_label_becomes_more_than_text(label: str) -> None:
+    explained = SimpleNamespace(top=lambda k: [(0, 0.5)], target=0)
+    for html in (
+        pieces.title(label),
+        pieces.headline(scene(label), row()),
+        pieces.predictions(scene(label), explained),
+    ):
+        assert "<img" not in html and "<script" not in html and '" onmouseover' not in html
+        assert "&" in html
+
+
+def test_the_headline_says_verdict_similarity_and_measure() -> None:
+    html = pieces.headline(scene("cat", similarity="spearman"), row())
+    assert "kept: cat" in html and "<b>0.25</b>" in html and "as (1 + v) / 2" in html
+    assert "<b>not observed</b>" in pieces.headline(scene("cat"), row(degenerate=True))
+    assert "(1 + v)" not in pieces.headline(scene("cat"), row())
+
+
+def test_what_moved_the_map_says_that_one_class_changes_nothing() -> None:
+    parts = Decomposition(1.0, 0.4, None)
+    assert "same class, nothing to change" in pieces.moved_by(parts, False, None)
+    flipped = pieces.moved_by(parts, True, Floors(None, 0.3, 24))
+    assert "clean picture, new class" in flipped and "not observed" in flipped and "left:30.00%" in flipped
+    assert "cl-tick" not in pieces.moved_by(parts, True, Floors(0.2, None, 0))
+
+
+@pytest.mark.parametrize(("of", "expected"), [("similarity", [0.2, 0.3]), ("difference", [0.8, 0.7])])
+def test_floors_are_ticks_on_either_scale(of: str, expected: list[float]) -> None:
+    sweep = SimpleNamespace(floors=Floors(0.2, 0.3, 24), scene=SimpleNamespace(random_floor=0.1))
+    assert list(pieces.ticks(sweep, of).values()) == pytest.approx(expected)
+    sweep.floors = None
+    assert list(pieces.ticks(sweep, "similarity").items()) == [("random ranking", 0.1)]
