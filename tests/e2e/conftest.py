@@ -36,18 +36,46 @@ def chromium_path() -> str | None:
     return os.environ.get("CAMLAB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
+class ServerLog:
+    """What the server has printed; an uncaught exception there is a failure, whatever the page looks like."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read = 0
+
+    def new_tracebacks(self) -> str:
+        """The text since the last call where an exception is in it; empty where none is."""
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        news, self._read = text[self._read :], len(text)
+        return news if "Traceback" in news else ""
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_log(tmp_path_factory: pytest.TempPathFactory) -> ServerLog:
+    """The file that the server prints to."""
+    path = tmp_path_factory.mktemp("server") / "log.txt"
+    path.touch()
+    return ServerLog(path)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, server_log: ServerLog) -> Iterator[str]:
     """The address of a fresh Streamlit server; only the process started here is ended."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
     command += ["--server.address=127.0.0.1", f"--server.port={port}"]
-    log = subprocess.DEVNULL
     # As a visitor finds it, with a cache on disk, but one that is empty and its own.
     env = {**os.environ, "CAMLAB_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
-    with subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=log, env=env) as process:
+    # Plain tracebacks, which can be found by their first line.
+    env["STREAMLIT_LOGGER_ENABLE_RICH"] = "false"
+    with (
+        server_log.path.open("wb") as log,
+        subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env
+        ) as process,
+    ):
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -100,8 +128,11 @@ class Visitor:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[object]:
-    """Open a new window of its own session: visit(width, height, scheme). Fails on any console error."""
+def visit(browser: Browser, server_log: ServerLog) -> Iterator[object]:
+    """Open a new window of its own session: visit(width, height, scheme).
+
+    Fails on any console error and on any exception that the server had to print.
+    """
     contexts: list[BrowserContext] = []
     visitors: list[Visitor] = []
 
@@ -117,4 +148,5 @@ def visit(browser: Browser) -> Iterator[object]:
     yield open_window
     for context in contexts:
         context.close()
+    assert server_log.new_tracebacks() == ""
     assert [c for v in visitors for c in v.complaints] == []
