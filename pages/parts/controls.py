@@ -55,7 +55,7 @@ def _model() -> Classifier:
 
 
 def _model_changed() -> None:
-    session.put(session.with_fields(model=st.session_state[session.key("model")]))
+    session.put(session.with_fields())
 
 
 def _method(classifier: Classifier) -> None:

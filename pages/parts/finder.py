@@ -42,7 +42,8 @@ def _start(scene: Scene) -> None:
 
 
 def _stop() -> None:
-    st.session_state["finder"].job.cancel()
+    if search := session.reported("finder"):
+        search.job.cancel()
     st.session_state["rerun"] = True
 
 

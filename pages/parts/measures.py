@@ -133,7 +133,8 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
 
 def _selected(chart: str, field: str) -> None:
     """A click on a point: set the field to what the point stands for."""
-    points = st.session_state[chart].selection.points
+    event = session.reported(chart)
+    points = event.selection.points if event else []
     values = [point["customdata"] for point in points if point.get("customdata") is not None]
     if not values:
         # A second click on the same point clears the selection; it still means that point.

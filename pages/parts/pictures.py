@@ -28,7 +28,9 @@ def _pictures(image_set: str) -> dict[str, Picture]:
 
 
 def _set_changed() -> None:
-    st.session_state[session.key("image")] = next(iter(_pictures(st.session_state[session.key("image_set")])))
+    image_set = session.reported(session.key("image_set"))
+    if image_set in _sets():
+        st.session_state[session.key("image")] = next(iter(_pictures(image_set)))
     _chosen()
 
 
@@ -85,7 +87,7 @@ def _gallery(image_set: str) -> None:
     if chosen != UPLOAD_SET:
         st.caption(IMAGE_SETS[chosen or image_set].summary)
     pictures = list(_pictures(chosen or image_set).values())
-    current = st.session_state[session.key("image")]
+    current = session.start("image")
     for start in range(0, len(pictures), 5):
         for column, picture in zip(st.columns(5), pictures[start : start + 5], strict=False):
             column.image(data_url(_thumbnail(picture)), width="stretch", alt=f"Thumbnail of {picture.title}")
@@ -123,7 +125,7 @@ def _upload() -> None:
 
 
 def _take_upload() -> None:
-    file = st.session_state["upload_file"]
+    file = session.reported("upload_file")
     st.session_state["upload_error"] = None
     if file is None:
         return

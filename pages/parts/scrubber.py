@@ -99,13 +99,13 @@ def on_step(value: Any) -> float | None:
 
 
 def _dragged() -> None:
-    severity = on_step(st.session_state["severity"].get("severity"))
+    severity = on_step((session.reported("severity") or {}).get("severity"))
     if severity is not None:
         session.set_field("severity", severity)
 
 
 def _typed() -> None:
-    severity = on_step(st.session_state[session.key("severity")])
+    severity = on_step(session.reported(session.key("severity")))
     session.set_field("severity", session.current().severity if severity is None else severity)
 
 

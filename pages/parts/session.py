@@ -109,6 +109,11 @@ def _held(field: str) -> Any:
     return known if value is None and field in FILLED_FIELDS else value
 
 
+def reported(widget: str) -> Any:
+    """What a widget holds; None where it is gone: a callback can arrive when its widget is no longer there."""
+    return st.session_state.get(widget)
+
+
 def with_fields(**changes: Any) -> ExploreState:
     """The current state with some fields changed."""
     # What the widgets hold may be newer than the last state: a run that was cut short never read them.

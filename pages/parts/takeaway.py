@@ -81,7 +81,7 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
 
 
 def _load() -> None:
-    file = st.session_state["state_file"]
+    file = session.reported("state_file")
     st.session_state["state_error"] = None
     if file is None:
         return

@@ -1,11 +1,16 @@
-"""What all visitors of one server share."""
+"""What all visitors of one server share, and what a session makes of what its browser reports."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+
+import pytest
+import streamlit as st
 
 from camlab.scene import engine_for
-from pages.parts import session
+from camlab.state import ExploreState
+from pages.parts import controls, finder, measures, pictures, scrubber, session, takeaway
 
 
 def test_a_loaded_model_is_shared_and_kept_out_of_the_garbage_collector() -> None:
@@ -15,3 +20,47 @@ def test_a_loaded_model_is_shared_and_kept_out_of_the_garbage_collector() -> Non
     assert gc.get_freeze_count() > 100_000
     network = {id(module) for module in engine.classifier.module.modules()}  # type: ignore[attr-defined]
     assert not network & {id(each) for each in gc.get_objects()}
+
+
+class Chart:
+    """A chart's event as Streamlit hands it over."""
+
+    def __init__(self, *points: dict[str, object]) -> None:
+        self.selection = self
+        self.points = list(points)
+
+
+CALLBACKS = [
+    scrubber._dragged,
+    scrubber._typed,
+    controls._model_changed,
+    pictures._set_changed,
+    pictures._take_upload,
+    takeaway._load,
+    finder._stop,
+    lambda: measures._selected("curve", "severity"),
+]
+
+
+@pytest.mark.parametrize("held", ["gone", "empty"])
+@pytest.mark.parametrize("callback", CALLBACKS)
+def test_a_callback_whose_widget_is_gone_or_empty_changes_nothing(
+    callback: Callable[[], None], held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ExploreState(image="photos/bison", severity=1.25, noise="shot_noise")
+    names = ["severity", "curve", "finder", "upload_file", "state_file"]
+    names += [session.key(f) for f in ("severity", "model", "image_set")]
+    content = {} if held == "gone" else dict.fromkeys(names)
+    monkeypatch.setattr(st, "session_state", {"state": before, **content})
+    callback()
+    assert session.with_fields() == before
+
+
+def test_a_click_on_a_point_sets_the_field_also_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "session_state", {"curve": Chart({"customdata": [2.5]})})
+    measures._selected("curve", "severity")
+    assert session.with_fields().severity == 2.5
+    session.set_field("severity", 1.0)
+    st.session_state["curve"] = Chart()
+    measures._selected("curve", "severity")
+    assert session.with_fields().severity == 2.5
