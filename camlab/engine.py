@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from camlab.arithmetic import arithmetic
 from camlab.cache import MapCache, content_key
-from camlab.cams import CAMS, Explainable, probabilities, scale_maps, shared_pass
+from camlab.cams import CAMS, Explainable, probabilities, scale_maps
 from camlab.cams.base import SCALE_VERSION, CamMethod, SharedPass, never
 from camlab.errors import BadSetting, CamLabError
 from camlab.noise import NOISES, perturb
+from camlab.queue import DeviceQueue, PassRequest, device_queue
 
 #: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
 PERTURB_VERSION = 1
@@ -81,13 +83,23 @@ class _Job:
 class Engine:
     """Explains versions of pictures with one classifier. Threads may share an engine, and engines a cache."""
 
-    def __init__(self, classifier: Explainable, cache: MapCache | None = None, batch: int = 16) -> None:
-        """`batch`: how many pictures go through the model at once. Raises BadSetting where it is under 1."""
+    def __init__(
+        self,
+        classifier: Explainable,
+        cache: MapCache | None = None,
+        batch: int = 16,
+        queue: DeviceQueue | None = None,
+    ) -> None:
+        """`batch`: how many pictures go through the model at once; `queue`: default, the one of the device.
+
+        Raises BadSetting where the batch is under 1.
+        """
         if batch < 1:
             raise BadSetting(f"A batch of {batch} pictures cannot be run; choose 1 or more.")
         self.classifier = classifier
         self.cache = MapCache() if cache is None else cache
         self.batch = batch
+        self.queue = queue or device_queue(str(classifier.device))
         if classifier.device.type == "cuda":
             # TF32 keeps 10 bits of each factor: enough for a preview, not for a score that is stored.
             torch.backends.cudnn.allow_tf32 = False
@@ -250,15 +262,17 @@ class _Request:
         missing = [entry for name, entry in self.methods.items() if any(name not in job.maps for job in jobs)]
         pictures = self.engine.inputs(self.clean, self.digest, [job.spec for job in jobs])
         self.check()
-        shared = shared_pass(
-            self.classifier,
-            self.layer,
-            pictures,
-            [job.target for job in jobs],
-            [job.content for job in jobs],
-            gradients=any(entry.uses_gradients for entry in missing),
-            check=self.check,
-            chunk=chunk,
+        shared = self.engine.queue.run(
+            PassRequest(
+                self.classifier,
+                self.layer,
+                pictures,
+                [job.target for job in jobs],
+                [job.content for job in jobs],
+                any(entry.uses_gradients for entry in missing),
+                self.check,
+                chunk,
+            )
         )
         found = probabilities(shared.logits)
         for row, job in enumerate(jobs):
@@ -267,10 +281,12 @@ class _Request:
                 job.probabilities = self.cache.put(self.prediction_key(job.spec), found[row])
             if job.target is None:
                 job.target = int(shared.targets[row])
-        cheap = [entry for entry in missing if entry.cost == "shared"]
-        for entries in (cheap, *([entry] for entry in missing if entry.cost != "shared")):
-            self.check()
-            self._maps(jobs, entries, shared)
+        self.check()
+        self._maps(jobs, [entry for entry in missing if entry.cost == "shared"], shared)
+        for entry in missing:
+            if entry.cost != "shared":
+                with self.engine.queue.turn(self.check) as step_aside:
+                    self._maps(jobs, [entry], dataclasses.replace(shared, check=step_aside))
 
     def _maps(self, jobs: list[_Job], entries: Sequence[CamMethod], shared: SharedPass) -> None:
         """Apply methods to a pass and store the maps; they come to the CPU together."""

@@ -8,10 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from camlab.errors import CamLabError, Cancelled
 
 Steps = Iterator[None]
+
+#: Whether the work of this thread may wait until nobody else needs the device.
+in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 
 # Seconds without anyone asking for the job's progress. Browsers let a page in the background ask once a minute.
 ABANDONED_AFTER = 180.0
@@ -147,6 +151,7 @@ class Worker:
                 self._wake.notify_all()
 
     def _run(self) -> None:
+        in_background.set(True)
         for turn in itertools.count():
             with self._wake:
                 self._wake.wait_for(lambda: self._stopped or (self._jobs and not self._foreground))

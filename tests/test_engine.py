@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 import camlab.engine as engine_module
+import camlab.queue as queue_module
 from camlab.cache import MapCache
 from camlab.cams import CAMS, scale_maps, shared_pass
 from camlab.database import Database
@@ -145,13 +146,13 @@ def test_nothing_asked_nothing_done() -> None:
 
 def test_predictions_alone_take_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    original = engine_module.shared_pass
+    original = queue_module.shared_pass
 
     def watched(*args: Any, **options: Any) -> Any:
         asked.append(options["gradients"])
         return original(*args, **options)
 
-    monkeypatch.setattr(engine_module, "shared_pass", watched)
+    monkeypatch.setattr(queue_module, "shared_pass", watched)
     for methods, gradients in ([], False), (["eigencam", "scorecam"], False), (["eigencam", "gradcam"], True):
         explain(Engine(signed_stub()), methods=methods)
         assert asked.pop() is gradients and not asked
@@ -444,7 +445,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(room: int) -> None:
     [torch.cuda.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError("MPS: Out of memory")],
 )
 def test_every_way_of_running_out_of_memory(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, tries = engine_module.shared_pass, list[int]()
+    original, tries = queue_module.shared_pass, list[int]()
 
     def failing(classifier: Any, layer: Any, pictures: Tensor, *args: Any, **options: Any) -> Any:
         tries.append(len(pictures))
@@ -452,7 +453,7 @@ def test_every_way_of_running_out_of_memory(error: Exception, monkeypatch: pytes
             raise error
         return original(classifier, layer, pictures, *args, **options)
 
-    monkeypatch.setattr(engine_module, "shared_pass", failing)
+    monkeypatch.setattr(queue_module, "shared_pass", failing)
     explain(Engine(signed_stub()), methods=["gradcam"])
     assert tries[:2] == [7, 3] and max(tries[2:]) == 1 and sum(tries[2:]) == 7
 
