@@ -75,7 +75,6 @@ def side_by_side(
 
     light: dict[str, Work] = {
         "forward_batch": lambda: _forward(classifier, pictures),
-        "forward_backward_batch": lambda: theirs.forward_backward(pictures),
         "shared_all": lambda: ours(classifier, pooled, pictures, everything),
         "ours_light7": lambda: ours(classifier, pooled, pictures, LIGHT),
         "ours_ablation_pooled": lambda: ours(classifier, pooled, pictures, ["ablationcam"]),
@@ -84,6 +83,7 @@ def side_by_side(
         light["ours_ablation_before"] = lambda: ours(classifier, before, pictures, ["ablationcam"])
     count = QUICK_PICTURES if quick else BATCH
     dear: dict[str, Work] = {
+        "forward_backward_batch": lambda: theirs.forward_backward(pictures),
         "theirs_light7": lambda: theirs.light(pictures[:count], pooled),
         "ours_scorecam": lambda: ours(classifier, pooled, pictures[:1], ["scorecam"]),
     }
@@ -187,10 +187,10 @@ def _interactive(
     def job() -> None:
         labels = picture_segments(clean, name, parameters, engine.cache)
         comparison = Comparison(labels, labels.shape, ExploreState().p)
-        found = engine.explain(clean, digest, specs, PAPER, layer)
-        for method in PAPER:
-            maps = np.stack([each.maps[method] for each in found])
-            similarity("rbo", np.repeat(maps[:1], len(maps) - 1, axis=0), maps[1:], comparison)
+        first, *others = engine.explain(clean, digest, specs, PAPER, layer)
+        before = np.stack([first.maps[method] for method in PAPER for _ in others])
+        after = np.stack([other.maps[method] for method in PAPER for other in others])
+        similarity("rbo", before, after, comparison)
 
     return _timed(job), _timed(job)
 

@@ -21,7 +21,7 @@ from skimage import data
 from torch import nn
 
 from camlab import bundled, models
-from camlab.classifier import Classifier, Preprocessing, fingerprint
+from camlab.classifier import AT_ONCE, Classifier, Preprocessing, fingerprint
 from camlab.errors import BadSetting, MissingWeights, UnknownName
 from camlab.images import IMAGE_SETS, Picture
 from camlab.models import MODELS, load_classifier, pick_device, short_name
@@ -268,6 +268,19 @@ def test_head_then_tail_is_the_whole_net(lite0: Classifier, inputs: torch.Tensor
         assert torch.equal(lite0.logits(inputs), ours)
         # What runs has its batch norms folded in, so it rounds elsewhere.
         assert float((ours - whole).abs().max()) <= 1e-5 * float(whole.abs().max())
+
+
+@pytest.mark.parametrize("count", [0, 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE + 1])
+def test_however_many_pictures_there_are_each_gets_its_own_values(
+    lite0: Classifier, inputs: torch.Tensor, count: int
+) -> None:
+    batch = inputs[torch.arange(count) % len(inputs)]
+    with torch.no_grad():
+        z = lite0.normalise(batch)
+        whole, parts = lite0.module(z), lite0.head(z, "bn2")
+        assert parts.shape[0] == count
+        torch.testing.assert_close(lite0.logits(batch), whole, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(lite0.tail(parts, "bn2"), whole, rtol=1e-4, atol=1e-4)
 
 
 def test_the_other_models_split_the_same(classifier: Classifier) -> None:

@@ -1,0 +1,261 @@
+"""Many visitors on one engine: is every answer right, is the wait fair, and does memory stay flat?
+
+    python -m benchmarks.visitors                       # 10 visitors who drag, then 1,000 interactions
+    python -m benchmarks.visitors --visitors 20 --drags 30 --interactions 5000
+
+A visitor has a picture, a method and a noise of their own, drags the severity, and has a sweep of it drawn in
+the background, as on the Explore page. Every answer is then computed again by one thread with nobody else
+there, and compared. Exits with 1 where an answer is wrong or something is left behind in the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gc
+import itertools
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from camlab.cache import MapCache
+from camlab.cams import CAMS
+from camlab.classifier import Classifier
+from camlab.engine import Engine
+from camlab.images import IMAGE_SETS, Picture
+from camlab.jobs import Worker
+from camlab.models import load_classifier
+from camlab.noise import NOISES
+from camlab.queue import DeviceQueue
+from camlab.scene import Scene, Shown
+from camlab.state import ExploreState
+from camlab.sweep import Sweep
+
+#: How far a map value or a probability may be from the single-threaded run: another batch rounds otherwise.
+CLOSE = 1e-4
+SMALL_CACHE = 4 * 2**20  # bytes: full after a few hundred interactions, as a server's is after some hours
+LIGHT = [name for name, method in CAMS.items() if method.cost == "shared"]
+#: One of the dear methods is among the visitors' too: they are who hold the device for long.
+METHODS = [*LIGHT, "ablationcam"]
+
+
+@dataclasses.dataclass
+class Visitor:
+    """Who drags: a scene, and for each severity what was shown and how many seconds it took."""
+
+    scene: Scene
+    severities: list[float]
+    answers: list[Shown] = dataclasses.field(default_factory=list)
+    waits: list[float] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Crowd:
+    """What came of it: answers given and wrong ones, each visitor's mean wait (seconds), passes and requests."""
+
+    answers: int
+    wrong: list[str]
+    left_behind: list[str]
+    mean_waits: list[float]
+    batches: int
+    requests: int
+    swept: int
+
+    @property
+    def unfairness(self) -> float:
+        """The mean wait of whoever waited longest over the mean of all."""
+        return max(self.mean_waits) / float(np.mean(self.mean_waits))
+
+
+def every_picture() -> list[Picture]:
+    return [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
+
+
+def visitors(
+    engine: Engine,
+    count: int,
+    drags: int,
+    methods: Sequence[str],
+    seed: int = 0,
+    pictures: Sequence[Picture] | None = None,
+) -> list[Visitor]:
+    """Visitors with choices of their own, drawn at random; pictures: all that are built in, if not given."""
+    chance = random.Random(seed)
+    pictures = pictures or every_picture()
+    made = []
+    for i in range(count):
+        state = dataclasses.replace(
+            ExploreState(),
+            method=methods[i % len(methods)],
+            noise=chance.choice(list(NOISES)),
+            seed=chance.randrange(1000),
+            draws=4,
+        )
+        steps = [chance.randint(1, 20) / 4 for _ in range(drags)]
+        made.append(Visitor(Scene(engine, chance.choice(pictures), state), steps))
+    return made
+
+
+def crowd(classifier: Classifier, count: int, drags: int, methods: Sequence[str] = METHODS) -> Crowd:
+    """Let visitors drag all at once, then compare every answer with a run of one thread alone."""
+    before = {key: value.clone() for key, value in classifier.module.state_dict().items()}
+    engine = Engine(classifier, MapCache(SMALL_CACHE), queue=DeviceQueue())
+    people = visitors(engine, count, drags, methods)
+    start, worker = threading.Barrier(count), Worker()
+
+    def drag(visitor: Visitor) -> int:
+        start.wait()
+        sweep = Sweep(visitor.scene, visitor.severities[0])
+        worker.submit(sweep.job)
+        for severity in visitor.severities:
+            sweep.focus = severity
+            began = time.perf_counter()
+            with worker.foreground():
+                visitor.answers.append(visitor.scene.shown(severity, visitor.scene.state.seed))
+            visitor.waits.append(time.perf_counter() - began)
+        sweep.job.cancel()
+        return len(sweep.frame())
+
+    with ThreadPoolExecutor(count) as pool:
+        swept = sum(pool.map(drag, people))
+    worker.stop()
+    alone = Engine(classifier, MapCache(), queue=DeviceQueue())
+    return Crowd(
+        sum(len(v.answers) for v in people),
+        [problem for v in people for problem in mistakes(v, alone)],
+        left_behind(classifier, before),
+        [float(np.mean(v.waits)) for v in people],
+        engine.queue.batches,
+        engine.queue.requests,
+        swept,
+    )
+
+
+def mistakes(visitor: Visitor, alone: Engine) -> list[str]:
+    """A sentence for each answer that one thread alone does not give."""
+    scene = Scene(alone, visitor.scene.picture, visitor.scene.state)
+    found = []
+    for severity, answer in zip(visitor.severities, visitor.answers, strict=True):
+        expected = scene.shown(severity, scene.state.seed)
+        for ours, right in ((answer.clean, expected.clean), (answer.perturbed, expected.perturbed)):
+            map_gap = float(np.abs(ours.maps[scene.method.name] - right.maps[scene.method.name]).max())
+            gap = max(map_gap, float(np.abs(ours.probabilities - right.probabilities).max()))
+            if gap > CLOSE or ours.target != right.target:
+                found.append(f"{scene.picture.id} {scene.method.name} {severity:g}: off by {gap:.2g}")
+        if not np.array_equal(answer.perturbed_input, expected.perturbed_input):
+            found.append(f"{scene.picture.id} {severity:g}: another picture")
+    return found
+
+
+def left_behind(classifier: Classifier, before: dict[str, torch.Tensor]) -> list[str]:
+    """What a run may not leave in the shared network: hooks, gradients, another mode, other numbers."""
+    found = []
+    for name, module in classifier.module.named_modules():
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+            found.append(f"{name or 'network'} has hooks")
+        if module.training:
+            found.append(f"{name or 'network'} is in training mode")
+    for name, parameter in classifier.module.named_parameters():
+        if parameter.grad is not None or parameter.requires_grad:
+            found.append(f"{name} takes gradients")
+    for name, value in classifier.module.state_dict().items():
+        if not torch.equal(before[name], value):
+            found.append(f"{name} has changed")
+    return found
+
+
+def soak(
+    classifier: Classifier,
+    interactions: int,
+    mark: int,
+    methods: Sequence[str] = LIGHT,
+    threads: int = 4,
+    pictures: Sequence[Picture] | None = None,
+    tell: Callable[[int, int, int], None] = lambda *_: None,
+) -> list[dict[str, int]]:
+    """Interactions of a few visitors, with new choices in each; memory after every `mark` of them.
+
+    Each record: interactions so far, resident bytes, bytes of live tensors, bytes in the cache.
+    """
+    engine = Engine(classifier, MapCache(SMALL_CACHE), queue=DeviceQueue())
+    counter, records = itertools.count(), []
+
+    def interact(_: int) -> None:
+        turn = next(counter)
+        (visitor,) = visitors(engine, 1, 1, [methods[turn % len(methods)]], turn, pictures)
+        visitor.scene.shown(visitor.severities[0], visitor.scene.state.seed)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in range(mark, interactions + 1, mark):
+            list(pool.map(interact, range(mark)))
+            gc.collect()
+            record = {
+                "interactions": done,
+                "resident": resident(),
+                "tensors": live_tensor_bytes(),
+                "cache": engine.cache.stats().bytes,
+            }
+            records.append(record)
+            tell(done, record["resident"], record["tensors"])
+    return records
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+def live_tensor_bytes() -> int:
+    """Bytes of all tensors that are still referred to."""
+    storages = {}
+    for each in gc.get_objects():
+        # By its type alone: isinstance would wake lazy objects that stand in for others.
+        if issubclass(type(each), torch.Tensor):
+            storage = each.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default=ExploreState().model)
+    parser.add_argument("--visitors", type=int, default=10)
+    parser.add_argument("--drags", type=int, default=20, help="severities that each visitor goes to")
+    parser.add_argument("--interactions", type=int, default=1000)
+    options = parser.parse_args(arguments)
+    classifier = load_classifier(options.model)
+    crowd(classifier, 2, 2)  # warm up
+    found = crowd(classifier, options.visitors, options.drags)
+    print(
+        f"{options.visitors} visitors at once, {found.answers} answers: {len(found.wrong)} wrong; "
+        f"mean wait {np.mean(found.mean_waits) * 1000:.0f} ms, the slowest visitor {found.unfairness:.2f} × that; "
+        f"{found.requests} requests in {found.batches} batches; {found.swept} draws in the background"
+    )
+    records = soak(classifier, options.interactions, max(1, options.interactions // 10), tell=_tell)
+    # The first mark has filled the cache and every allocator's pools.
+    growth = records[-1]["resident"] - records[0]["resident"]
+    print(
+        f"resident memory from interaction {records[0]['interactions']} to {records[-1]['interactions']}: "
+        f"{growth / 2**20:+.0f} MiB"
+    )
+    for problem in [*found.wrong, *found.left_behind]:
+        print(problem, file=sys.stderr)
+    return 1 if found.wrong or found.left_behind else 0
+
+
+def _tell(done: int, in_memory: int, tensors: int) -> None:
+    print(
+        f"{done:6} interactions: {in_memory / 2**20:7.0f} MiB resident, {tensors / 2**20:6.0f} MiB of tensors"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
