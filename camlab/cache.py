@@ -25,6 +25,14 @@ def content_key(*parts: object) -> str:
     return hashlib.blake2b(repr(parts).encode(), digest_size=20).hexdigest()
 
 
+def pixel_digest(pixels: np.ndarray) -> str:
+    """A digest (hex) of the numbers of a contiguous array; its shape and type are the caller's to add.
+
+    SHA-256, for which processors have instructions: on a whole picture it takes half of BLAKE2's time.
+    """
+    return hashlib.sha256(pixels.data).hexdigest()
+
+
 @dataclass(frozen=True)
 class CacheStats:
     """How the cache did so far, and how full its memory is (bytes of `limit`); `from_disk` of the `hits`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from camlab.arithmetic import arithmetic
-from camlab.cache import MapCache, content_key
+from camlab.cache import MapCache, content_key, pixel_digest
 from camlab.cams import CAMS, Explainable, probabilities, scale_maps
 from camlab.cams.base import SCALE_VERSION, CamMethod, SharedPass, never
 from camlab.errors import BadSetting, CamLabError
@@ -185,7 +184,7 @@ class _Request:
         self.clean, self.digest, self.layer, self.methods, self.check = clean, digest, layer, methods, check
         pixels = clean.numpy()
         # The digest decides the noise, the pixels the rest: a model may see one picture cropped in two ways.
-        self.picture = (digest, pixels.shape, hashlib.blake2b(pixels.data, digest_size=16).hexdigest())
+        self.picture = (digest, pixels.shape, pixel_digest(pixels))
         info = self.classifier.layer_info(layer)
         self.map_shape = (info.height, info.width)
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 #: How far a folded copy may be from the original, as a share of the largest value: float32 rounding through
@@ -17,6 +18,8 @@ TOLERANCE = 1e-4
 def folded(module: nn.Module) -> nn.Module:
     """A copy of an eval-mode network in which each batch norm right behind a convolution is part of it.
 
+    Convolutions that pad a copy of their input are made to pad as they go (`SamePadded`).
+
     In eval mode a batch norm is a fixed scale and shift of each channel, which the convolution's own weights
     can carry (Jacob et al. 2018, arXiv 1712.05877, eq. 14; the product is taken in float64). An activation
     that the norm layer brings along (timm's BatchNormAct2d) stays in the norm's place, under its name.
@@ -26,6 +29,7 @@ def folded(module: nn.Module) -> nn.Module:
     """
     copied = copy.deepcopy(module)
     _fold_children(copied)
+    _pad_inside(copied)
     return copied
 
 
@@ -39,6 +43,51 @@ def _fold_children(parent: nn.Module) -> None:
             setattr(parent, name, activation if isinstance(activation, nn.Module) else nn.Identity())
     for _, child in children:
         _fold_children(child)
+
+
+class SamePadded(nn.Module):
+    """A convolution with stride 2 and TensorFlow's "same" padding that does not copy its input to pad it.
+
+    For an even size that padding is one row and column more at the end than at the start, which no convolution
+    takes; timm pads a copy. A kernel with a row and column of zeros at its start makes both sides equal: the
+    same products, summed in the same order. Other sizes go the old way.
+    """
+
+    def __init__(self, original: nn.Conv2d) -> None:
+        super().__init__()
+        self.original = original
+        self.padding = (original.kernel_size[0] - 1) // 2
+        self.weight = nn.Parameter(functional.pad(original.weight, (1, 0, 1, 0)), requires_grad=False)
+
+    @staticmethod
+    def suits(module: nn.Module) -> bool:
+        """Whether this is such a convolution: timm's class, stride 2, an odd square kernel that is not dilated."""
+        return (
+            type(module).__name__ == "Conv2dSame"
+            and isinstance(module, nn.Conv2d)
+            and module.stride == (2, 2)
+            and module.dilation == (1, 1)
+            and module.kernel_size[0] == module.kernel_size[1]
+            and module.kernel_size[0] % 2 == 1
+            and module.kernel_size[0] > 1
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Like the original: (N, C, H, W) to (N, K, ⌈H/2⌉, ⌈W/2⌉)."""
+        if x.shape[2] % 2 or x.shape[3] % 2:
+            out: Tensor = self.original(x)
+            return out
+        bias, groups = self.original.bias, self.original.groups
+        return functional.conv2d(x, self.weight, bias, 2, self.padding, groups=groups)
+
+
+def _pad_inside(parent: nn.Module) -> None:
+    for name, child in list(parent.named_children()):
+        if SamePadded.suits(child):
+            assert isinstance(child, nn.Conv2d)
+            setattr(parent, name, SamePadded(child))
+        else:
+            _pad_inside(child)
 
 
 def _is_fixed_norm(module: nn.Module, channels: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import zipfile
 import zlib
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from camlab.cache import MapCache, content_key
+from camlab.cache import MapCache, content_key, pixel_digest
 from camlab.metrics.segments import SEGMENTATIONS, Labels, segment
 
 #: Part of the keys: raise it when `segment` gives other labels for the same picture and parameters.
@@ -69,9 +68,10 @@ def shipped_key(clean: torch.Tensor, name: str, parameters: Mapping[str, float])
     that their scores stay what they are when scikit-image changes.
     """
     pixels = np.ascontiguousarray(clean.numpy())
-    digest = hashlib.blake2b(pixels.data, digest_size=16).hexdigest()
     settings = _settings(name, parameters)
-    return content_key(SEGMENT_VERSION, pixels.shape, digest, name, tuple(sorted(settings.items())))
+    return content_key(
+        SEGMENT_VERSION, pixels.shape, pixel_digest(pixels), name, tuple(sorted(settings.items()))
+    )
 
 
 @lru_cache(maxsize=96)

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import timm
 import torch
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from camlab.classifier import Classifier, Preprocessing
-from camlab.fold import TOLERANCE, agree, folded
+from camlab.fold import TOLERANCE, SamePadded, agree, folded
 from camlab.models import MODELS, load_classifier
 
 
@@ -141,3 +142,45 @@ def test_what_counts_as_the_same() -> None:
     assert agree(a, a) and agree(a * (1 + TOLERANCE / 2), a)
     assert not agree(a * (1 + 2 * TOLERANCE), a)
     assert not agree(a[:2], a) and not agree(a / 0, a)
+
+
+# padding
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("size", [(8, 8), (8, 12), (9, 8), (8, 9), (7, 9), (2, 2)])
+def test_padding_as_it_goes_equals_padding_a_copy(size: tuple[int, int], kernel: int, groups: int) -> None:
+    torch.manual_seed(kernel)
+    theirs = Conv2dSame(4, 8, kernel, stride=2, padding="same", groups=groups).requires_grad_(False)
+    assert SamePadded.suits(theirs)
+    ours = folded(nn.Sequential(theirs))
+    assert isinstance(ours[0], SamePadded)
+    x = torch.randn(3, 4, *size)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(4, 8, 3, stride=2, padding=1),
+        Conv2dSame(4, 8, 3, stride=1),
+        Conv2dSame(4, 8, 3, stride=2, dilation=2),
+        Conv2dSame(4, 8, 4, stride=2),
+        Conv2dSame(4, 8, 1, stride=2),
+        Conv2dSame(4, 8, (3, 5), stride=2),
+    ],
+)
+def test_other_convolutions_pad_as_they_did(convolution: nn.Conv2d) -> None:
+    assert not SamePadded.suits(convolution)
+    ours = folded(nn.Sequential(convolution.requires_grad_(False)))
+    assert type(ours[0]) is type(convolution)
+    x = torch.randn(2, 4, 10, 8)
+    assert torch.equal(ours(x), convolution(x))
+
+
+def test_the_bundled_models_pad_no_copies(lite0: Classifier) -> None:
+    parts = [part for stage in lite0._stages for part in stage.module.modules()]
+    padded = [part for part in parts if isinstance(part, SamePadded)]
+    assert len(padded) == 5
+    assert sum(SamePadded.suits(part) for part in parts) == len(padded)  # each one's own original
