@@ -45,8 +45,12 @@ def bench(
     device: str = "auto",
     quick: bool = False,
     progress: Progress = lambda _: None,
+    warn: Progress = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Measure models (default: the page's) and return a record for each.
+
+    Networks of `side_by_side.UNTRAINED` are timed too, without what only the page has. `progress` is called
+    `steps` times, `warn` with what makes the figures doubtful.
 
     ``ratios`` begins with those of `side_by_side`, as do ``pairs_per_second``, ``exponent`` and ``peak_bytes``.
     The rest of ``ratios`` and ``seconds`` is the page's; both hold medians:
@@ -60,21 +64,28 @@ def bench(
     """
     from camlab.export import versions
     from camlab.models import MODELS, load_classifier
-    from camlab.side_by_side import side_by_side
-    from camlab.state import ExploreState
+    from camlab.side_by_side import UNTRAINED, side_by_side, untrained
 
-    names = list(dict.fromkeys(models or [ExploreState().model]))
+    names = _names(models)
     for name in names:
-        MODELS[name]
+        if name not in UNTRAINED:
+            MODELS[name]
     # Whatever is not there ends the run here, before it has begun.
-    classifiers = [load_classifier(name, device) for name in names]
+    classifiers = [(untrained if name in UNTRAINED else load_classifier)(name, device) for name in names]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     if load is not None and load >= (os.cpu_count() or 1):
-        progress(
+        warn(
             f"this machine is busy (load {load:.1f} on {os.cpu_count()} CPUs): the milliseconds are too high"
         )
     records = []
     for name, classifier in zip(names, classifiers, strict=True):
+        about = {"machine": machine(str(classifier.device)) | {"load": load}, "versions": versions()}
+        if name in UNTRAINED:
+            times = _alone(classifier, QUICK_REPEATS)
+            core = side_by_side(classifier, quick=quick, progress=progress)
+            core["seconds"] = {"forward": median(times), **core["seconds"]}
+            records.append({"model": name, **core, "repeats": {"forward": len(times)}, **about})
+            continue
         cold_starts = QUICK_COLD_STARTS if quick else COLD_STARTS
         progress(f"{name}: first view, {cold_starts} × in a fresh process")
         cold = [_cold_start(name, device) for _ in range(cold_starts)]
@@ -93,11 +104,41 @@ def bench(
                 "peak_bytes": core["peak_bytes"],
                 "sweep_pairs_per_second": 1 / seconds["sweep_pair"],
                 "repeats": {"first_view": cold_starts, "other": len(warm["repaint"])},
-                "machine": machine(str(classifier.device)) | {"load": load},
-                "versions": versions(),
+                **about,
             }
         )
     return records
+
+
+def steps(models: Sequence[str] | None, quick: bool = False) -> int:
+    """How often `bench` reports progress for these models, warnings apart."""
+    from camlab import side_by_side
+
+    page = 3 + len(_gradient_methods())
+    names = _names(models)
+    return sum(side_by_side.steps(quick) + page * (name not in side_by_side.UNTRAINED) for name in names)
+
+
+def _names(models: Sequence[str] | None) -> list[str]:
+    from camlab.state import ExploreState
+
+    return list(dict.fromkeys(models or [ExploreState().model]))
+
+
+def _gradient_methods() -> list[str]:
+    from camlab.cams import CAMS
+
+    return [name for name, method in CAMS.items() if method.uses_gradients]
+
+
+def _alone(classifier: Classifier, repeats: int) -> list[float]:
+    """Seconds of the plain pass of one picture."""
+    from camlab.images import find_picture
+    from camlab.state import ExploreState
+
+    forward = _forward(classifier, find_picture(ExploreState().image))
+    forward()
+    return [_timed(forward) for _ in range(repeats)]
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -136,7 +177,8 @@ def report(record: dict[str, Any]) -> str:
     )
     if record["peak_bytes"]:
         lines.append(f"peak memory: {record['peak_bytes'] / 2**20:.0f} MiB")
-    lines.append(f"sweep: {record['sweep_pairs_per_second']:.1f} pairs a second")
+    if "sweep_pairs_per_second" in record:
+        lines.append(f"sweep: {record['sweep_pairs_per_second']:.1f} pairs a second")
     for name in ("repeats", "machine", "versions"):
         lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in record[name].items()))
     return "\n".join(lines)
@@ -214,7 +256,7 @@ def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[s
     engine = Engine(classifier, MapCache())
     base = dataclasses.replace(ExploreState(), model=classifier.name)
     picture = find_picture(base.image)
-    methods = [name for name, method in CAMS.items() if method.uses_gradients]
+    methods = _gradient_methods()
     scenes = {name: Scene(engine, picture, dataclasses.replace(base, method=name)) for name in methods}
     times: dict[str, list[float]] = {"forward": []}
     forward = _forward(classifier, picture)

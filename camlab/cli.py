@@ -112,7 +112,12 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="time the page's work on this machine", allow_abbrev=False)
     add = bench.add_argument
-    add("--model", metavar="M", action="append", help="may be given more than once; default: the page's")
+    add(
+        "--model",
+        metavar="M",
+        action="append",
+        help="may be given more than once; default: the page's; also resnet50, for timing only",
+    )
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--quick", action="store_true", help="fewer repeats")
     add("--json", action="store_true", help="print a list with one record a model")
@@ -207,9 +212,14 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _bench(arguments: argparse.Namespace) -> None:
-    from camlab.bench import bench, report
+    from camlab.bar import Bar
+    from camlab.bench import bench, report, steps
 
-    records = bench(arguments.model, device=arguments.device, quick=arguments.quick, progress=_note)
+    bar = Bar(steps(arguments.model, arguments.quick), sys.stderr)
+    records = bench(
+        arguments.model, device=arguments.device, quick=arguments.quick, progress=bar.step, warn=_note
+    )
+    bar.end()
     if arguments.json:
         _dump(records)
     else:

@@ -22,6 +22,7 @@ from camlab.engine import CLEAN, Engine, Spec
 from camlab.images import find_picture
 from camlab.labels import picture_segments
 from camlab.metrics import SEGMENTATIONS, Comparison, similarity
+from camlab.registry import Registry
 from camlab.state import ExploreState
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ WARM = 5
 #: quick run its light classes on this many pictures. It goes through both one after the other.
 SHARE, QUICK_SHARE = 1 / 8, 1 / 16
 QUICK_PICTURES = 3
+
+#: Networks without trained weights, for timing: what peers report their figures on.
+UNTRAINED: Registry[str] = Registry("network to time")
+UNTRAINED.add("resnet50", "ResNet-50, random weights")
+UNTRAINED.add("resnet18", "ResNet-18, random weights")
 
 Work = Callable[[], object]
 
@@ -92,21 +98,22 @@ def side_by_side(
     dear |= {f"inputs_{many}": partial(_many, classifier, pooled, pictures, many) for many in COUNTS}
 
     times: dict[str, list[float]] = {}
-    for name, work in light.items():  # warm up
-        progress(f"{classifier.name}: warming up, {name}")
+    progress(f"{classifier.name}: side by side, warming up")
+    for work in light.values():
         work()
-    for turn in range(1 if quick else 2):
+    for turn in range(rounds(quick)):
         progress(f"{classifier.name}: side by side, round {turn + 1}")
         for work_name, work in dear.items():
             for name, each in light.items():
                 times.setdefault(name, []).append(_timed(each))
             times.setdefault(work_name, []).append(_timed(work))
     layers_timed = {"pooled": pooled} | ({"before": before} if before else {})
+    progress(f"{classifier.name}: pytorch-grad-cam's Ablation-CAM, {share:.0%} of the channels")
     for place, layer in layers_timed.items():
-        progress(f"{classifier.name}: pytorch-grad-cam's Ablation-CAM, {share:.0%} of the channels")
         times[f"theirs_ablation_{place}"] = [theirs.dear("AblationCAM", pictures[:1], layer, share)]
     progress(f"{classifier.name}: pytorch-grad-cam's Score-CAM, {share:.0%} of the channels")
     times["theirs_scorecam"] = [theirs.dear("ScoreCAM", pictures[:1], pooled, share)]
+    progress(f"{classifier.name}: the interactive job, computed and from the cache")
     for _ in range(2 if quick else 5):
         cold, *warm = _interactive(classifier, picture.digest, clean, specs, pooled)
         times.setdefault("interactive_cold", []).append(cold)
@@ -136,6 +143,41 @@ def side_by_side(
         "exponent": float(np.polyfit(np.log(COUNTS), counted, 1)[0]),
         "peak_bytes": peak_bytes(classifier.device),
     }
+
+
+def rounds(quick: bool) -> int:
+    """How often everything is timed beside everything else."""
+    return 1 if quick else 2
+
+
+def steps(quick: bool) -> int:
+    """How often `side_by_side` reports progress."""
+    return 4 + rounds(quick)
+
+
+def untrained(name: str, device: str = "auto") -> Classifier:
+    """One of UNTRAINED: a network to be timed and nothing else, as its random weights explain nothing.
+
+    Raises UnknownName, and BadSetting for a device that is not there.
+    """
+    import timm
+
+    from camlab.classifier import Classifier, Preprocessing
+    from camlab.models import pick_device
+
+    title = UNTRAINED[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = timm.create_model(name, pretrained=False)
+    config: Any = module.pretrained_cfg
+    return Classifier(
+        module,
+        name=name,
+        title=title,
+        preprocessing=Preprocessing.from_timm(config),
+        class_names=[f"class {i}" for i in range(config["num_classes"])],
+        device=pick_device(device),
+    )
 
 
 def peak_bytes(device: torch.device) -> int | None:

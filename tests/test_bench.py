@@ -37,9 +37,12 @@ def records() -> list[dict[str, Any]]:
         patch.setattr(bench, "QUICK_REPEATS", 2)
         patch.setattr("camlab.side_by_side.side_by_side", lambda *_, **__: CORE)
         patch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0))
+        patch.setattr("camlab.side_by_side.steps", lambda _: 0)  # those of the stand-in
         notes: list[str] = []
-        found = bench.bench(None, device="cpu", quick=True, progress=notes.append)
-    assert notes[0].startswith("this machine is busy (load 99.0")
+        warnings: list[str] = []
+        found = bench.bench(None, device="cpu", quick=True, progress=notes.append, warn=warnings.append)
+        assert len(notes) == bench.steps(None, quick=True)
+    assert len(warnings) == 1 and warnings[0].startswith("this machine is busy (load 99.0")
     return found
 
 
@@ -101,13 +104,15 @@ def test_the_command_prints_only_the_result(
     def stand_in(models: list[str] | None, **options: Any) -> list[dict[str, Any]]:
         asked.append((models, options["device"], options["quick"]))
         options["progress"]("at work")
+        options["warn"]("this machine is busy")
         return records
 
     monkeypatch.setattr(bench, "bench", stand_in)
     assert main(["bench", "--model", "efficientnet_lite2", "--quick", "--json"]) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out) == records
-    assert printed.err == "note: at work\n"
+    total = bench.steps(["efficientnet_lite2"], quick=True)
+    assert printed.err == f"note: 1 of {total}: at work\nnote: this machine is busy\n"
     assert main(["bench", "--device", "cpu"]) == 0
     assert capsys.readouterr().out == bench.report(records[0]) + "\n"
     assert asked == [(["efficientnet_lite2"], "auto", True), (None, "cpu", False)]
@@ -142,3 +147,18 @@ def test_a_fresh_process_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(bench, "_COLD_START", "raise SystemExit(3)")
     with pytest.raises(CamLabError, match="efficientnet_lite0"):
         bench._cold_start("efficientnet_lite0", "cpu")
+
+
+def test_a_network_without_trained_weights_is_timed_without_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "camlab.side_by_side.side_by_side", lambda *_, **__: {**CORE, "seconds": dict(CORE["seconds"])}
+    )
+    monkeypatch.setattr("camlab.side_by_side.steps", lambda _: 0)
+    notes: list[str] = []
+    (record,) = bench.bench(["resnet18"], device="cpu", quick=True, progress=notes.append)
+    assert len(notes) == bench.steps(["resnet18"], quick=True) == 0
+    assert record["model"] == "resnet18" and record["ratios"] == CORE["ratios"]
+    assert set(record["seconds"]) == {"forward", *CORE["seconds"]} and record["seconds"]["forward"] > 0
+    lines = bench.report(record).splitlines()
+    assert lines[0] == "resnet18" and lines[-1].startswith("versions: ")
+    assert not any(line.startswith("sweep") for line in lines)

@@ -15,7 +15,18 @@ import camlab.side_by_side
 from camlab.cams import CAMS
 from camlab.classifier import Classifier, Preprocessing
 from camlab.engine import CLEAN, Engine
-from camlab.side_by_side import LIGHT, PAPER, _Theirs, ours, peak_bytes, side_by_side
+from camlab.errors import UnknownName
+from camlab.side_by_side import (
+    LIGHT,
+    PAPER,
+    UNTRAINED,
+    _Theirs,
+    ours,
+    peak_bytes,
+    side_by_side,
+    steps,
+    untrained,
+)
 
 SMALL = (1, 2, 4)
 
@@ -57,7 +68,7 @@ def measured(classifier: Classifier) -> dict[str, Any]:
     before = {key: value.clone() for key, value in classifier.module.state_dict().items()}
     notes: list[str] = []
     result = side_by_side(classifier, quick=True, progress=notes.append)
-    assert any("Score-CAM" in note for note in notes)
+    assert len(notes) == steps(quick=True) and any("Score-CAM" in note for note in notes)
     after = classifier.module.state_dict()
     assert list(before) == list(after) and all(torch.equal(before[key], after[key]) for key in before)
     assert not any(module._forward_hooks or module.training for module in classifier.module.modules())
@@ -115,3 +126,17 @@ def test_their_time_is_scaled_from_the_channels_that_were_run(
 def test_peak_memory_is_a_number_of_bytes() -> None:
     peak = peak_bytes(torch.device("cpu"))
     assert peak is not None and 2**26 < peak < 2**40
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_networks_without_trained_weights_are_whole_and_always_the_same(name: str) -> None:
+    state = torch.random.get_rng_state()
+    one, other = untrained(name, "cpu"), untrained(name, "cpu")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert one.fingerprint == other.fingerprint
+    assert len(one.class_names) == 1000 and one.default_layer.startswith("layer4.")
+
+
+def test_an_unknown_network_is_named() -> None:
+    with pytest.raises(UnknownName, match="resnet50"):
+        untrained("resnet5", "cpu")

@@ -109,6 +109,10 @@ def tie_groups(scores: NDArray[np.floating]) -> Ranks:
     position = np.arange(n)
     starts = np.ones((count, n), dtype=bool)
     starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    if starts.all():  # nothing is tied: an item's place is how many are above it
+        above = np.empty((count, n), dtype=np.int64)
+        np.put_along_axis(above, order, np.broadcast_to(position, (count, n)), axis=1)
+        return above, np.ones((count, n), dtype=np.int64)
     first = np.maximum.accumulate(np.where(starts, position, 0), axis=1)
     ends = np.ones((count, n), dtype=bool)
     ends[:, :-1] = starts[:, 1:]
@@ -166,6 +170,9 @@ def _sum_of_shares(x: Ranks, y: Ranks, weights: Floats) -> Floats:
     long_size = np.where(x_is_longer, size_x, size_y)
 
     def at(sums: Floats, depth: Whole) -> Floats:
+        if len(sums) == 1:  # the same weights for every pair: one table to look up in
+            looked_up: Floats = sums[0].take(depth)
+            return looked_up
         return np.take_along_axis(np.broadcast_to(sums, (len(depth), sums.shape[1])), depth, axis=1)
 
     at_start, at_inner, beyond = at(s0, start), at(s0, inner), at(s0, outer + 1)
