@@ -184,29 +184,31 @@ class _Request:
         self.clean, self.digest, self.layer, self.methods, self.check = clean, digest, layer, methods, check
         pixels = clean.numpy()
         # The digest decides the noise, the pixels the rest: a model may see one picture cropped in two ways.
-        self.picture = (digest, pixels.shape, pixel_digest(pixels))
+        picture = (digest, pixels.shape, pixel_digest(pixels))
+        network = (self.classifier.fingerprint, arithmetic(self.classifier.device))
+        # Digests of what many keys have in common: a key is then short, and quickly made.
+        self._common = content_key(FORWARD_VERSION, network, picture)
+        self._versions: dict[Spec, str] = {}
         info = self.classifier.layer_info(layer)
         self.map_shape = (info.height, info.width)
 
     # keys
 
     def prediction_key(self, spec: Spec) -> str:
-        return content_key("prediction", FORWARD_VERSION, self._model(), self._version(spec))
+        return content_key("prediction", self._version(spec))
 
     def map_key(self, spec: Spec, method: str, target: int) -> str:
         entry = self.methods[method]
-        versions = (FORWARD_VERSION, SCALE_VERSION, entry.version)
         # A method that ignores the class has one map for all classes.
         goal = target if entry.class_specific else None
-        where = (*self._model(), self.layer)
-        return content_key("map", versions, where, self._version(spec), method, goal)
+        code = (SCALE_VERSION, entry.version)
+        return content_key("map", self._version(spec), self.layer, code, method, goal)
 
-    def _model(self) -> tuple[object, ...]:
-        return (self.classifier.fingerprint, arithmetic(self.classifier.device))
-
-    def _version(self, spec: Spec) -> tuple[object, ...]:
-        noise = None if spec == CLEAN else (PERTURB_VERSION, spec.noise, spec.severity, spec.seed)
-        return (self.picture, noise)
+    def _version(self, spec: Spec) -> str:
+        if spec not in self._versions:
+            noise = None if spec == CLEAN else (PERTURB_VERSION, spec.noise, spec.severity, spec.seed)
+            self._versions[spec] = content_key(self._common, noise)
+        return self._versions[spec]
 
     def _content(self, spec: Spec) -> str:
         # What random maps are drawn from: the same on every machine, so not the pixels' own digest.

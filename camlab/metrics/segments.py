@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from camlab.errors import BadSetting
@@ -14,6 +17,8 @@ from camlab.metrics.pixels import DECIMALS, Floats, bilinear_weights
 from camlab.registry import Registry
 
 Labels = NDArray[np.int32]
+#: Pooling matrices that are remembered; one is n × h·w numbers, 20 kB on a 7 × 7 map.
+MATRICES = 16
 SegmentFn = Callable[[Floats, Mapping[str, float]], NDArray[np.integer]]
 
 
@@ -162,6 +167,26 @@ def segment(image: NDArray[np.floating], name: str = "quickshift", **parameters:
     # Libraries may skip numbers; every consumer relies on 0..n-1 without holes.
     _, contiguous = np.unique(labels, return_inverse=True)
     return contiguous.reshape(labels.shape).astype(np.int32)
+
+
+_matrices: LRUCache[tuple[int, int, int], tuple[weakref.ref[Labels], Floats]] = LRUCache(MATRICES)
+_matrices_lock = threading.Lock()
+
+
+def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
+    """`pooling_matrix`, remembered for read-only labels as long as they are somewhere in use."""
+    if labels.flags.writeable:
+        return pooling_matrix(labels, h, w)
+    key = (id(labels), h, w)
+    with _matrices_lock:
+        owner, matrix = _matrices.get(key, (None, None))
+    # An id is given anew once its owner is gone.
+    if owner is None or matrix is None or owner() is not labels:
+        matrix = pooling_matrix(labels, h, w)
+        matrix.setflags(write=False)
+        with _matrices_lock:
+            _matrices[key] = (weakref.ref(labels), matrix)
+    return matrix
 
 
 def pooling_matrix(labels: Labels, h: int, w: int) -> Floats:

@@ -23,7 +23,7 @@ from camlab.metrics.pixels import (
     upsample,
 )
 from camlab.metrics.ranking import TIE_VARIANTS, average_ranks, random_ranking_floor, rbo
-from camlab.metrics.segments import Labels, pool, pooling_matrix
+from camlab.metrics.segments import Labels, kept_matrix, pool
 from camlab.registry import Registry
 
 TOP_PART = 5  # the hottest fifth
@@ -65,7 +65,7 @@ class Comparison:
         """Return the segment means (N, n), rounded to 1e-6, of maps (N, h, w); the pooling matrix is kept."""
         shape = (maps.shape[1], maps.shape[2])
         if shape not in self._matrices:
-            self._matrices[shape] = pooling_matrix(self.labels, *shape)
+            self._matrices[shape] = kept_matrix(self.labels, *shape)
         return pool(maps, self._matrices[shape])
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from camlab.errors import BadSetting, UnknownName
 from camlab.metrics.pixels import bilinear_weights, is_constant, upsample
-from camlab.metrics.segments import SEGMENTATIONS, pooling_matrix, segment, segment_means
+from camlab.metrics.segments import SEGMENTATIONS, kept_matrix, pooling_matrix, segment, segment_means
 from tests.metrics import twins
 
 sides = st.integers(1, 9)
@@ -142,3 +142,26 @@ def test_bilinear_weights_cannot_be_spoiled() -> None:
 def test_is_constant() -> None:
     maps = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0 - 5e-7], [1.0, 1.0 - 5e-6], [0.0, 1e-9]])
     assert is_constant(maps).tolist() == [True, True, True, False, False]
+
+
+def test_a_matrix_is_kept_for_labels_that_cannot_change_and_for_no_others() -> None:
+    free = np.arange(16, dtype=np.int32).reshape(4, 4)
+    first = kept_matrix(free, 2, 2)
+    assert kept_matrix(free, 2, 2) is not first
+    free[...] = free[::-1].copy()
+    assert np.array_equal(kept_matrix(free, 2, 2), pooling_matrix(free, 2, 2))
+    fixed = free.copy()
+    fixed.setflags(write=False)
+    kept = kept_matrix(fixed, 2, 2)
+    assert kept_matrix(fixed, 2, 2) is kept and not kept.flags.writeable
+    assert np.array_equal(kept, pooling_matrix(fixed, 2, 2))
+    assert kept_matrix(fixed, 2, 1).shape == (16, 2)
+
+
+def test_labels_in_the_place_of_others_that_are_gone_get_their_own_matrix() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):  # freed at once, so that memory, and with it the identity, is used again
+        labels = rng.permutation(16).astype(np.int32).reshape(4, 4)
+        labels.setflags(write=False)
+        assert np.array_equal(kept_matrix(labels, 2, 2), pooling_matrix(labels, 2, 2))
+        del labels
