@@ -87,7 +87,9 @@ def side_by_side(
         "ours_light7": lambda: ours(classifier, pooled, pictures, LIGHT),
         "ours_ablation_pooled": lambda: ours(classifier, pooled, pictures, ["ablationcam"]),
     }
-    if before:
+    # Without a short way each channel is a pass of the tail: then one picture is enough, and once a round.
+    quick_before = before is not None and classifier.pointwise_head(before) is not None
+    if before and quick_before:
         light["ours_ablation_before"] = lambda: ours(classifier, before, pictures, ["ablationcam"])
     count = QUICK_PICTURES if quick else BATCH
     dear: dict[str, Work] = {
@@ -95,6 +97,8 @@ def side_by_side(
         "theirs_light7": lambda: theirs.light(pictures[:count], pooled),
         "ours_scorecam": lambda: ours(classifier, pooled, pictures[:1], ["scorecam"]),
     }
+    if before and not quick_before:
+        dear["ours_ablation_before"] = lambda: ours(classifier, before, pictures[:1], ["ablationcam"])
     dear |= {f"inputs_{many}": partial(_many, classifier, pooled, pictures, many) for many in COUNTS}
 
     times: dict[str, list[float]] = {}
@@ -122,7 +126,7 @@ def side_by_side(
     seconds = {name: median(values) for name, values in times.items()}
     seconds["theirs_light7"] *= BATCH / count
     for name in ("ours_ablation_pooled", "ours_ablation_before"):
-        if name in seconds:
+        if name in light:
             seconds[name] /= BATCH  # a picture, as theirs
 
     def speedup(what: str) -> float | None:

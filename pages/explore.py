@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 
 import streamlit as st
 
@@ -86,6 +87,12 @@ def main() -> None:
         show(state)
     except CamLabError as error:
         st.error(plain(str(error)), icon=":material/error:")
+    except Exception as error:  # a bug: a sentence for the visitor, the rest for who runs the server
+        logging.getLogger("camlab").exception("The Explore page stopped unexpectedly.")
+        st.error(
+            f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry.",
+            icon=":material/error:",
+        )
 
 
 main()

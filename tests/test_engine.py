@@ -17,14 +17,17 @@ from torch import Tensor
 
 import camlab.engine as engine_module
 import camlab.queue as queue_module
+from benchmarks.visitors import left_behind
 from camlab.cache import MapCache
 from camlab.cams import CAMS, scale_maps, shared_pass
+from camlab.classifier import Classifier
 from camlab.database import Database
 from camlab.disk import DiskStore
 from camlab.engine import CLEAN, Engine, Explained, Spec
 from camlab.errors import BadSetting, CamLabError, Cancelled, UnknownName
 from camlab.models import load_classifier
 from camlab.noise import perturb
+from camlab.queue import DeviceQueue
 from tests.cams.conftest import spread_pictures
 from tests.cams.stub import Stub, pooled_stub, random_pictures, signed_stub
 
@@ -603,3 +606,32 @@ def test_random_maps_are_decided_by_the_version_alone() -> None:
     maps = [x.maps["randomcam"] for x in (*found, other)]
     for i, a in enumerate(maps):
         assert all(np.abs(a - b).max() > 0.05 for b in maps[:i])
+
+
+# failing
+
+
+@pytest.mark.parametrize("fails", ["head", "tail", "method", "dear method"])
+def test_a_failure_leaves_the_shared_model_and_the_queue_as_they_were(
+    fails: str, lite0: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {key: value.clone() for key, value in lite0.module.state_dict().items()}
+
+    def broken(*_: Any) -> Tensor:
+        raise RuntimeError("broken")
+
+    method = "scorecam" if fails == "dear method" else "gradcam"
+    if "method" in fails:
+        monkeypatch.setitem(CAMS._entries, method, replace(CAMS[method], apply=broken))
+    else:
+        monkeypatch.setattr(lite0, fails, broken)
+    queue = DeviceQueue()
+    engine = Engine(lite0, MapCache(), queue=queue)
+    picture = random_pictures(1, (224, 224))[0]
+    with pytest.raises(RuntimeError, match="broken"):
+        engine.explain(picture, "digest", [CLEAN], [method])
+    assert left_behind(lite0, before) == []
+    assert queue.waiting == 0 and not queue._busy
+    monkeypatch.undo()
+    (found,) = engine.explain(picture, "digest", [CLEAN], ["gradcam"])
+    assert found.maps["gradcam"].any()

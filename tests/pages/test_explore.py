@@ -550,3 +550,21 @@ def test_a_segmentation_setting_changes_the_segments() -> None:
     assert not at.exception
     assert dict(state(at).segments) == {"n_segments": 20.0}
     assert html(at) != before
+
+
+def test_a_bug_in_a_computation_gets_one_sentence_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = open_app(severity="2", draws="1")
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes /home/somebody do not fit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("camlab.engine.Engine.explain", broken)
+        at.selectbox(key="explore.noise").set_value("fog").run()
+        assert not at.exception
+        assert "stopped unexpectedly (RuntimeError); change a setting" in alerts(at)
+        assert "somebody" not in alerts(at) and "somebody" in caplog.text
+    at.selectbox(key="explore.noise").set_value("speckle_noise").run()  # the controls are still there
+    assert alerts(at) == "" and state(at).noise == "speckle_noise" and state(at).severity == 2
