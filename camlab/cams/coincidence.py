@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from camlab.cams.base import Explainable
+from camlab.cams.score import TOP_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ def _nonnegative(classifier: Explainable, layer: str) -> bool:
     return classifier.layer_info(layer).nonnegative
 
 
+def _few_channels(classifier: Explainable, layer: str) -> bool:
+    return classifier.layer_info(layer).channels <= TOP_CHANNELS
+
+
 # Linear head: G_k is the same number g_k = w_k/hw at every position, so mean(G_k), ΣA·G/ΣA and G itself are
 # all g_k. Non-negative A: ReLU(G·A) = ReLU(G)·A.
 _RULES = (
@@ -49,6 +54,14 @@ _RULES = (
             ("layercam", "gradcam_elementwise"),
             "The activations of this layer are never negative, so dropping negative gradients before or "
             "after the multiplication makes no difference.",
+        ),
+    ),
+    _Rule(
+        _few_channels,
+        Coincidence(
+            ("scorecam", "scorecam_top"),
+            f"This layer has no more than the {TOP_CHANNELS} channels that the approximation tries, so nothing is "
+            "left out.",
         ),
     ),
 )

@@ -79,7 +79,7 @@ def _method(classifier: Classifier) -> None:
     )
     if CAMS[name].cost == "full":
         st.caption(
-            ":material/hourglass: One network pass for every channel: expect many seconds for each picture on a CPU."
+            ":material/hourglass: One network pass for every channel tried: expect seconds for each picture on a CPU."
         )
 
 

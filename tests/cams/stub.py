@@ -14,6 +14,7 @@ from camlab.split import PointwiseHead, Stage, pointwise_head
 
 @dataclass(frozen=True)
 class StubLayer:
+    channels: int
     height: int
     width: int
     nonnegative: bool
@@ -45,7 +46,7 @@ class Stub:
         with torch.no_grad():
             cut = self.split[0](torch.zeros(1, channels, *size))
             classes = self.split[1](cut.clone()).shape[1]
-        self.info = StubLayer(*cut.shape[2:], nonnegative)
+        self.info = StubLayer(*cut.shape[1:], nonnegative)
         self.class_names = tuple(f"class {i}" for i in range(classes))
 
     def resolve_layer(self, name: str | None) -> str:

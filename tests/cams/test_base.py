@@ -25,6 +25,7 @@ ORDER = [
     "gradcam_elementwise",
     "eigengradcam",
     "scorecam",
+    "scorecam_top",
     "randomcam",
 ]
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from camlab.cams import CAMS, SharedPass, scale_maps
+from camlab.cams import CAMS, SharedPass, scale_maps, score, shared_pass
 from camlab.cams.eigen import first_component
 from camlab.errors import Cancelled
+from camlab.models import load_classifier
 from tests.cams.stub import Stub, pointwise_stub, pooled_stub, random_pictures, run, signed_stub
 
 Twin = Callable[[SharedPass, int], np.ndarray]
@@ -98,8 +99,10 @@ def twin_ablationcam(shared: SharedPass, row: int) -> np.ndarray:
     return out
 
 
-def twin_scorecam(shared: SharedPass, row: int) -> np.ndarray:
+def twin_scorecam(shared: SharedPass, row: int, best: int = 99) -> np.ndarray:
     a, picture = shared.activations[row], shared.inputs[row]
+    widest = sorted(range(len(a)), key=lambda k: float(a[k].min() - a[k].max()))[:best]
+    a = a[widest]
     scores = []
     for channel in a:
         mask = F.interpolate(
@@ -127,6 +130,7 @@ TWINS: dict[str, Twin] = {
     "gradcam_elementwise": twin_elementwise,
     "eigengradcam": twin_eigengradcam,
     "scorecam": twin_scorecam,
+    "scorecam_top": twin_scorecam,  # the stubs have fewer channels than it tries: it is exact
 }
 
 
@@ -145,7 +149,7 @@ def test_equals_its_slow_twin(stub: Stub, name: str) -> None:
     assert_like(name, CAMS[name].apply(shared), shared)
 
 
-@pytest.mark.parametrize("name", ["ablationcam", "scorecam"])
+@pytest.mark.parametrize("name", ["ablationcam", "scorecam", "scorecam_top"])
 @pytest.mark.parametrize("chunk", [1, 3, 1000])
 def test_chunks_change_nothing(name: str, chunk: int) -> None:
     shared = run(signed_stub(), random_pictures(3), chunk=chunk)
@@ -245,6 +249,37 @@ def test_silent_channels_cost_no_pass() -> None:
     CAMS["scorecam"].apply(shared)
     assert sum(passes) == 3 * 5 + 1  # two are constant: one blank input for all of them
     assert max(passes) <= 4
+
+
+@pytest.mark.parametrize("best", [1, 3, 5, 7])
+def test_the_approximation_is_the_sum_over_the_widest_channels(
+    best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "TOP_CHANNELS", best)
+    stub = signed_stub()
+    passes = _count(stub)
+    shared = run(stub, random_pictures(3), chunk=4)
+    del passes[:]
+    found = CAMS["scorecam_top"].apply(shared)
+    # Five channels vary; a blank input stands for those that do not, where they are tried at all.
+    assert sum(passes) == 3 * min(best, 5) + (best > 5)
+    for row in range(3):
+        wanted = twin_scorecam(shared, row, best)
+        assert np.abs(found[row].double().numpy() - wanted).max() <= 2e-5 * np.abs(wanted).max()
+
+
+def test_the_approximation_is_as_close_as_it_says(batch: Callable[[str, int], torch.Tensor]) -> None:
+    classifier = load_classifier("efficientnet_lite0", "cpu")
+    shared = shared_pass(
+        classifier, "bn2", batch("efficientnet_lite0", 16)[[2, 11]], [None] * 2, ["a", "b"], gradients=False
+    )
+    exact, close = (
+        scale_maps(CAMS[name].apply(shared))[0].flatten(1) for name in ("scorecam", "scorecam_top")
+    )
+    assert "0.95 at worst" in CAMS["scorecam_top"].summary
+    for a, b in zip(exact, close, strict=True):
+        assert not torch.equal(a, b)
+        assert float(torch.corrcoef(torch.stack([a, b]))[0, 1]) >= 0.95
 
 
 def test_scorecam_of_constant_channels_only() -> None:
