@@ -20,16 +20,11 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from camlab.images import IMAGE_SETS, Picture, find_picture
+from camlab.images import built_in_pictures, find_picture
 from camlab.labels import ARCHIVE, shipped_key
 from camlab.metrics import segment
 from camlab.models import MODELS, load_classifier
 from camlab.state import ExploreState
-
-
-def every_picture() -> list[Picture]:
-    """The built-in pictures, set by set."""
-    return [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
 
 
 def cut(model: str, picture_id: str) -> tuple[str, np.ndarray]:
@@ -51,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--jobs", type=int, default=os.cpu_count(), help="processes at once; default: one a CPU"
     )
     jobs = parser.parse_args(argv).jobs
-    work = [(model, picture.id) for model in MODELS for picture in every_picture()]
+    work = [(model, picture.id) for model in MODELS for picture in built_in_pictures()]
     found: dict[str, np.ndarray] = {}
     # Fresh processes: a forked one inherits torch's threads in whatever state they are.
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:

@@ -29,7 +29,7 @@ from camlab.cache import MapCache
 from camlab.cams import CAMS
 from camlab.classifier import Classifier
 from camlab.engine import Engine
-from camlab.images import IMAGE_SETS, Picture
+from camlab.images import Picture, built_in_pictures
 from camlab.jobs import Worker
 from camlab.models import load_classifier
 from camlab.noise import NOISES
@@ -74,10 +74,6 @@ class Crowd:
         return max(self.mean_waits) / float(np.mean(self.mean_waits))
 
 
-def every_picture() -> list[Picture]:
-    return [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
-
-
 def visitors(
     engine: Engine,
     count: int,
@@ -88,7 +84,7 @@ def visitors(
 ) -> list[Visitor]:
     """Visitors with choices of their own, drawn at random; pictures: all that are built in, if not given."""
     chance = random.Random(seed)
-    pictures = pictures or every_picture()
+    pictures = pictures or built_in_pictures()
     made = []
     for i in range(count):
         state = dataclasses.replace(

@@ -16,7 +16,7 @@ import numpy as np
 from camlab.cams import CAMS
 from camlab.errors import UnknownName
 from camlab.export import draw_panel, perturbed_title, prediction, shown_verdict
-from camlab.images import IMAGE_SETS, Picture, find_picture, picture_from_path
+from camlab.images import Picture, built_in_pictures, find_picture, picture_from_path
 from camlab.listing import table
 from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
@@ -39,7 +39,7 @@ class Finding:
 
 def picture_named(name: str) -> Picture:
     """A built-in picture by its id, else a file by its path. Raises UnknownName, BadImage."""
-    built_in = [picture.id for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
+    built_in = [picture.id for picture in built_in_pictures()]
     if name in built_in:
         return find_picture(name)
     if os.path.lexists(name) and not Path(name).is_dir():

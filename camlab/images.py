@@ -107,6 +107,11 @@ def picture_from_path(path: str | Path) -> Picture:
     return _own("file", digest, path.name, partial(_read_unchanged, path, digest))
 
 
+def built_in_pictures() -> list[Picture]:
+    """Every built-in picture, set by set."""
+    return list(_BY_ID.values())
+
+
 def find_picture(picture_id: str) -> Picture:
     """The built-in picture with this id. Raises UnknownName, also for the user's own, which are not kept."""
     found = _BY_ID.get(picture_id)

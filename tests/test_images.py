@@ -21,7 +21,7 @@ from PIL import Image
 from camlab import decode, images
 from camlab.decode import clean_name, decode_image, title_from
 from camlab.errors import BadImage, UnknownName
-from camlab.images import IMAGE_SETS, find_picture, picture_from_bytes, picture_from_path
+from camlab.images import IMAGE_SETS, built_in_pictures, find_picture, picture_from_bytes, picture_from_path
 
 ALL = [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
 RNG = np.random.default_rng(0)
@@ -622,3 +622,7 @@ def test_flipped_bits_anywhere(source: int, flips: list[tuple[float, int]], in_t
     for place, bit in flips:
         data[int(place * (min(200, len(data)) if in_the_header else len(data)))] ^= 1 << bit
     pixels_or_refusal(bytes(data), "cat")
+
+
+def test_the_built_in_pictures_are_those_of_all_sets() -> None:
+    assert built_in_pictures() == ALL

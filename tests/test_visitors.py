@@ -11,7 +11,6 @@ from benchmarks.visitors import (
     Crowd,
     Visitor,
     crowd,
-    every_picture,
     left_behind,
     mistakes,
     soak,
@@ -20,6 +19,7 @@ from benchmarks.visitors import (
 from camlab.cache import MapCache
 from camlab.classifier import Classifier
 from camlab.engine import Engine
+from camlab.images import built_in_pictures
 from camlab.models import load_classifier
 from camlab.queue import DeviceQueue
 
@@ -63,7 +63,7 @@ def test_unfairness_is_the_longest_wait_over_the_mean() -> None:
 
 def test_memory_stays_flat_once_the_cache_is_full(own: Classifier) -> None:
     # As many pictures as the inputs that are remembered soon hold.
-    records = soak(own, 60, 20, LIGHT, threads=3, pictures=every_picture()[:4])
+    records = soak(own, 60, 20, LIGHT, threads=3, pictures=built_in_pictures()[:4])
     assert [record["interactions"] for record in records] == [20, 40, 60]
     assert all(record["cache"] <= SMALL_CACHE for record in records)
     # A picture's activations are 250 kB, its input 600 kB: left behind forty times, either would show.

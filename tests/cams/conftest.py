@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from camlab.images import IMAGE_SETS, Picture
+from camlab.images import Picture, built_in_pictures
 from camlab.models import load_classifier
 
 
 def spread_pictures(count: int) -> list[Picture]:
     """`count` built-in pictures, evenly over all sets."""
-    every = [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
+    every = built_in_pictures()
     return [every[i * len(every) // count] for i in range(count)]
 
 
