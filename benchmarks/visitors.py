@@ -18,7 +18,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def visitors(
 
 def crowd(classifier: Classifier, count: int, drags: int, methods: Sequence[str] = METHODS) -> Crowd:
     """Let visitors drag all at once, then compare every answer with a run of one thread alone."""
-    before = {key: value.clone() for key, value in classifier.module.state_dict().items()}
+    before = numbers(classifier)
     engine = Engine(classifier, MapCache(SMALL_CACHE), queue=DeviceQueue())
     people = visitors(engine, count, drags, methods)
     start, worker = threading.Barrier(count), Worker()
@@ -119,9 +119,11 @@ def crowd(classifier: Classifier, count: int, drags: int, methods: Sequence[str]
         sweep.job.cancel()
         return len(sweep.frame())
 
-    with ThreadPoolExecutor(count) as pool:
-        swept = sum(pool.map(drag, people))
-    worker.stop()
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            swept = sum(pool.map(drag, people))
+    finally:
+        worker.stop()
     alone = Engine(classifier, MapCache(), queue=DeviceQueue())
     return Crowd(
         sum(len(v.answers) for v in people),
@@ -153,18 +155,32 @@ def mistakes(visitor: Visitor, alone: Engine) -> list[str]:
 def left_behind(classifier: Classifier, before: dict[str, torch.Tensor]) -> list[str]:
     """What a run may not leave in the shared network: hooks, gradients, another mode, other numbers."""
     found = []
-    for name, module in classifier.module.named_modules():
+    for name, module in modules(classifier):
         if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
             found.append(f"{name or 'network'} has hooks")
         if module.training:
             found.append(f"{name or 'network'} is in training mode")
-    for name, parameter in classifier.module.named_parameters():
-        if parameter.grad is not None or parameter.requires_grad:
-            found.append(f"{name} takes gradients")
-    for name, value in classifier.module.state_dict().items():
-        if not torch.equal(before[name], value):
-            found.append(f"{name} has changed")
+        if any(p.grad is not None or p.requires_grad for p in module.parameters(recurse=False)):
+            found.append(f"{name or 'network'} takes gradients")
+    after = numbers(classifier)
+    found += [f"{name} has changed" for name, value in before.items() if not torch.equal(after[name], value)]
     return found
+
+
+def modules(classifier: Classifier) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Every part of the network as it was given and of the copy that runs, with names."""
+    yield from classifier.module.named_modules()
+    for stage in classifier._stages:
+        yield from stage.module.named_modules(prefix=f"running {stage.name}")
+
+
+def numbers(classifier: Classifier) -> dict[str, torch.Tensor]:
+    """A copy of every tensor in them, by name."""
+    return {
+        f"{name}.{key}": value.clone()
+        for name, module in modules(classifier)
+        for key, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    }
 
 
 def soak(
@@ -235,13 +251,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"mean wait {np.mean(found.mean_waits) * 1000:.0f} ms, the slowest visitor {found.unfairness:.2f} × that; "
         f"{found.requests} requests in {found.batches} batches; {found.swept} draws in the background"
     )
-    records = soak(classifier, options.interactions, max(1, options.interactions // 10), tell=_tell)
-    # The first mark has filled the cache and every allocator's pools.
-    growth = records[-1]["resident"] - records[0]["resident"]
-    print(
-        f"resident memory from interaction {records[0]['interactions']} to {records[-1]['interactions']}: "
-        f"{growth / 2**20:+.0f} MiB"
+    records = (
+        []
+        if not options.interactions
+        else soak(classifier, options.interactions, max(1, options.interactions // 10), tell=_tell)
     )
+    # The first mark has filled the cache and every allocator's pools.
+    if records:
+        growth = records[-1]["resident"] - records[0]["resident"]
+        print(
+            f"resident memory from interaction {records[0]['interactions']} to {records[-1]['interactions']}: "
+            f"{growth / 2**20:+.0f} MiB"
+        )
     for problem in [*found.wrong, *found.left_behind]:
         print(problem, file=sys.stderr)
     return 1 if found.wrong or found.left_behind else 0

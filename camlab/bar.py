@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+import shutil
+from typing import Self, TextIO
 
 WIDTH = 24
 
 
 class Bar:
-    """How far work of a known number of steps is; each step is told when it begins."""
+    """How far work of a known number of steps is; each step is told when it begins. Goes when its block ends."""
 
     def __init__(self, total: int, out: TextIO) -> None:
         self.total = total
@@ -22,13 +23,17 @@ class Bar:
         if self._lively:
             filled = WIDTH * min(done, self.total) // max(1, self.total)
             line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {done} of {self.total}  {what}"
-            self._out.write(f"\r\x1b[2K{line[:100]}")  # back to the start of the line, which is cleared
+            # Back to the start of the line, which is cleared; one that wraps could not be.
+            room = shutil.get_terminal_size().columns - 1
+            self._out.write(f"\r\x1b[2K{line[:room]}")
         else:
             self._out.write(f"note: {self.begun} of {self.total}: {what}\n")
         self._out.flush()
 
-    def end(self) -> None:
-        """Take the bar away."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._lively:
             self._out.write("\r\x1b[2K")
             self._out.flush()

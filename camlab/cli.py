@@ -213,13 +213,13 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _bench(arguments: argparse.Namespace) -> None:
     from camlab.bar import Bar
-    from camlab.bench import bench, report, steps
+    from camlab.bench import bench, steps
+    from camlab.bench_report import report
 
-    bar = Bar(steps(arguments.model, arguments.quick), sys.stderr)
-    records = bench(
-        arguments.model, device=arguments.device, quick=arguments.quick, progress=bar.step, warn=_note
-    )
-    bar.end()
+    with Bar(steps(arguments.model, arguments.quick), sys.stderr) as bar:
+        records = bench(
+            arguments.model, device=arguments.device, quick=arguments.quick, progress=bar.step, warn=_note
+        )
     if arguments.json:
         _dump(records)
     else:

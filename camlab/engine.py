@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,55 +15,15 @@ from camlab.cache import MapCache, content_key, pixel_digest
 from camlab.cams import CAMS, Explainable, probabilities, scale_maps
 from camlab.cams.base import SCALE_VERSION, CamMethod, SharedPass, never
 from camlab.errors import BadSetting, CamLabError
-from camlab.noise import NOISES, perturb
+from camlab.noise import perturb
 from camlab.queue import DeviceQueue, PassRequest, device_queue
+from camlab.versions import CLEAN, Explained, Spec, canonical
+
+__all__ = ["CLEAN", "FORWARD_VERSION", "PERTURB_VERSION", "Engine", "Explained", "Spec"]
 
 #: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
 PERTURB_VERSION = 1
 FORWARD_VERSION = 2
-
-
-@dataclass(frozen=True)
-class Spec:
-    """One version of a picture: a noise type (None: the clean picture), a severity in [0, 5] and a seed."""
-
-    noise: str | None = None
-    severity: float = 0.0
-    seed: int = 0
-
-
-CLEAN = Spec(None, 0.0, 0)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """What the model says about one version of a picture, and why.
-
-    probabilities: float32 (C,); target: the class that the maps explain; maps: float32 (h, w) in [0, 1] by
-    method, in the order asked for; degenerate: by method, True where the map says nothing (all zeros);
-    cached: nothing was computed for it. The arrays are read-only, as they are shared with the cache.
-    """
-
-    probabilities: np.ndarray
-    target: int
-    maps: Mapping[str, np.ndarray]
-    degenerate: Mapping[str, bool]
-    cached: bool
-
-    @property
-    def index(self) -> int:
-        """The predicted class."""
-        return int(self.probabilities.argmax())
-
-    @property
-    def probability(self) -> float:
-        """The probability of the predicted class."""
-        return float(self.probabilities[self.index])
-
-    def top(self, k: int = 5) -> list[tuple[int, float]]:
-        """The k most probable classes and their probabilities, best first; of equals, the lower index."""
-        order = np.argsort(-self.probabilities, kind="stable")[:k]
-        return [(int(i), float(self.probabilities[i])) for i in order]
 
 
 @dataclass
@@ -146,7 +105,7 @@ class Engine:
             raise BadSetting(f"This model takes RGB pictures of {size} pixels; preprocess it first.")
         clean = clean.detach().to("cpu", torch.float32).contiguous()
         request = _Request(self, clean, digest, layer, wanted, check)
-        asked = [(_canonical(spec), goal) for spec, goal in zip(specs, goals, strict=True)]
+        asked = [(canonical(spec), goal) for spec, goal in zip(specs, goals, strict=True)]
         jobs = {pair: request.look_up(*pair) for pair in dict.fromkeys(asked)}
         groups: dict[tuple[str, ...], list[_Job]] = {}
         for job in jobs.values():
@@ -302,18 +261,6 @@ class _Request:
                     assert job.target is not None
                     key = self.map_key(job.spec, entry.name, job.target)
                     job.maps[entry.name] = self.cache.put(key, map_)
-
-
-def _canonical(spec: Spec) -> Spec:
-    """The one name of a version: severity 0 is the clean picture, and what draws nothing has no seed.
-
-    Raises UnknownName for a noise type that is not there.
-    """
-    noise = None if spec.noise is None else NOISES[spec.noise]
-    if noise is None or spec.severity == 0:
-        return CLEAN
-    seed = operator.index(spec.seed) if noise.stochastic else 0
-    return Spec(noise.name, float(spec.severity), seed)
 
 
 def _explained(job: _Job, methods: list[str]) -> Explained:

@@ -58,6 +58,7 @@ class SamePadded(nn.Module):
         self.original = original
         self.padding = (original.kernel_size[0] - 1) // 2
         self.weight = nn.Parameter(functional.pad(original.weight, (1, 0, 1, 0)), requires_grad=False)
+        self.train(original.training)
 
     @staticmethod
     def suits(module: nn.Module) -> bool:

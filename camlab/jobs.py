@@ -22,6 +22,11 @@ ABANDONED_AFTER = 180.0
 STOP_WITHIN = 20.0  # seconds that the end of the program waits for the step under way
 
 
+def _nothing(_: Job) -> Steps:
+    """What is left to do for a job that has ended."""
+    return iter(())
+
+
 class Job:
     """One piece of long work: a generator whose every step is short, and what became of it.
 
@@ -99,6 +104,9 @@ class Job:
             self.elapsed += took
             self._advancing += took if self.done > done else 0.0
             self.version += 1
+            if not self.running:
+                # Work is bound to what it fills, which holds the job: let go, so that all of it is freed at once.
+                self._work, self._steps = _nothing, None
 
 
 class Worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -171,7 +172,7 @@ class DeviceQueue:
             self._release()
 
     def _companions(self, ticket: _Ticket) -> list[_Ticket]:
-        """Waiting requests that go along: the more urgent ones first, as many as the limit has room for."""
+        """Waiting requests that go along, as many as the limit has room for; none that is less urgent."""
         assert ticket.request is not None
         room = self.limit - len(ticket.request.pictures)
         chosen = []
@@ -179,6 +180,8 @@ class DeviceQueue:
             for other in sorted(self._waiting, key=lambda t: not t.urgent):
                 if other.request is None or not ticket.request.fits(other.request):
                     continue
+                if ticket.urgent and not other.urgent:
+                    continue  # every picture more makes the one who is waited for wait longer
                 if len(other.request.pictures) <= room:
                     room -= len(other.request.pictures)
                     chosen.append(other)
@@ -208,6 +211,8 @@ def _serve(group: Sequence[_Ticket]) -> None:
         try:
             ticket.result = _together([_request(ticket)])[0]
         except Exception as error:  # goes to the thread that asked
+            # What the failed pass held must be free for the next one.
+            traceback.clear_frames(error.__traceback__)
             ticket.error = error
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 
 import streamlit as st
 
 from camlab import markup
-from camlab.errors import CamLabError
 from camlab.scene import Scene, Shown
 from camlab.state import SCOPES, ExploreState
 from camlab.sweep import Sweep
 from pages.parts import controls, finder, measures, panels, scrubber, session, takeaway
 from pages.parts.text import plain
+from pages.parts.trouble import told
 
 
 def sweep_for(scene: Scene) -> Sweep:
@@ -76,23 +75,15 @@ def show(state: ExploreState) -> None:
     st.html(markup.status(parts))
 
 
+@told()
 def main() -> None:
     """Take over the link, draw the controls, show what they say; errors leave the last good state in place."""
     st.html('<h1 class="cl-page">Does the explanation survive the noise?</h1>')
-    try:
-        session.adopt_link()
-        state, _ = controls.sidebar()
-        for notice in session.notices():
-            st.warning(plain(notice), icon=":material/info:")
-        show(state)
-    except CamLabError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-    except Exception as error:  # a bug: a sentence for the visitor, the rest for who runs the server
-        logging.getLogger("camlab").exception("The Explore page stopped unexpectedly.")
-        st.error(
-            f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry.",
-            icon=":material/error:",
-        )
+    session.adopt_link()
+    state, _ = controls.sidebar()
+    for notice in session.notices():
+        st.warning(plain(notice), icon=":material/info:")
+    show(state)
 
 
 main()

@@ -14,10 +14,9 @@ class Terminal(io.StringIO):
 
 def test_on_a_terminal_one_line_fills_up_and_goes() -> None:
     out = Terminal()
-    bar = Bar(4, out)
-    for step in range(4):
-        bar.step(f"step {step}")
-    bar.end()
+    with Bar(4, out) as bar:
+        for step in range(4):
+            bar.step(f"step {step}")
     shown = out.getvalue().split("\r\x1b[2K")
     assert "\n" not in out.getvalue() and shown[0] == shown[-1] == ""
     assert [line.count("#") for line in shown[1:-1]] == [0, WIDTH // 4, WIDTH // 2, WIDTH * 3 // 4]
@@ -26,10 +25,9 @@ def test_on_a_terminal_one_line_fills_up_and_goes() -> None:
 
 def test_elsewhere_each_step_is_a_line() -> None:
     out = io.StringIO()
-    bar = Bar(2, out)
-    bar.step("warming up")
-    bar.step("at work")
-    bar.end()
+    with Bar(2, out) as bar:
+        bar.step("warming up")
+        bar.step("at work")
     assert out.getvalue() == "note: 1 of 2: warming up\nnote: 2 of 2: at work\n"
 
 

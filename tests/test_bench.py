@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from camlab import bench
+from camlab.bench_report import report
 from camlab.cams import CAMS
 from camlab.cli import main
 from camlab.errors import CamLabError
@@ -80,7 +81,7 @@ def test_the_figures_fit_together(records: list[dict[str, Any]]) -> None:
 
 
 def test_the_report_has_ratios_first(records: list[dict[str, Any]]) -> None:
-    lines = bench.report(records[0]).splitlines()
+    lines = report(records[0]).splitlines()
     assert lines[0] == ExploreState().model
     assert [line.split() for line in lines[1:4]] == [
         ["shared_over_forward", "1.5"], ["speedup_light7", "40"], ["speedup_ablation_before", "-"],
@@ -88,7 +89,7 @@ def test_the_report_has_ratios_first(records: list[dict[str, Any]]) -> None:
     assert lines[4].split()[-1] == "ms"
     assert "forward_batch" in "".join(lines) and "shared_all" in "".join(lines)
     assert any("123.5 pairs a second" in line and "power 0.98" in line for line in lines)
-    assert "peak memory: 3 MiB" in lines
+    assert "peak memory of the run, pytorch-grad-cam included: 3 MiB" in lines
     row = next(line for line in lines if line.startswith("severity_change_gradcam ")).split()
     assert float(row[1]) == pytest.approx(records[0]["ratios"]["severity_change_gradcam"], abs=0.051)
     assert float(row[2]) == pytest.approx(records[0]["seconds"]["severity_change_gradcam"] * 1000, abs=0.051)
@@ -114,7 +115,7 @@ def test_the_command_prints_only_the_result(
     total = bench.steps(["efficientnet_lite2"], quick=True)
     assert printed.err == f"note: 1 of {total}: at work\nnote: this machine is busy\n"
     assert main(["bench", "--device", "cpu"]) == 0
-    assert capsys.readouterr().out == bench.report(records[0]) + "\n"
+    assert capsys.readouterr().out == report(records[0]) + "\n"
     assert asked == [(["efficientnet_lite2"], "auto", True), (None, "cpu", False)]
 
 
@@ -159,6 +160,6 @@ def test_a_network_without_trained_weights_is_timed_without_the_page(monkeypatch
     assert len(notes) == bench.steps(["resnet18"], quick=True) == 0
     assert record["model"] == "resnet18" and record["ratios"] == CORE["ratios"]
     assert set(record["seconds"]) == {"forward", *CORE["seconds"]} and record["seconds"]["forward"] > 0
-    lines = bench.report(record).splitlines()
+    lines = report(record).splitlines()
     assert lines[0] == "resnet18" and lines[-1].startswith("versions: ")
     assert not any(line.startswith("sweep") for line in lines)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import camlab.engine as engine_module
 import camlab.queue as queue_module
-from benchmarks.visitors import left_behind
+from benchmarks.visitors import left_behind, numbers
 from camlab.cache import MapCache
 from camlab.cams import CAMS, scale_maps, shared_pass
 from camlab.classifier import Classifier
@@ -615,7 +615,7 @@ def test_random_maps_are_decided_by_the_version_alone() -> None:
 def test_a_failure_leaves_the_shared_model_and_the_queue_as_they_were(
     fails: str, lite0: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {key: value.clone() for key, value in lite0.module.state_dict().items()}
+    before = numbers(lite0)
 
     def broken(*_: Any) -> Tensor:
         raise RuntimeError("broken")

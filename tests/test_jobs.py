@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -403,6 +405,7 @@ def test_stopping_is_not_held_back_by_somebody_who_waits() -> None:
 
 PROGRAM = """
 import time
+import weakref
 from camlab.jobs import Job, Worker
 begun = []
 def work(job):
@@ -425,3 +428,31 @@ def test_a_program_ends_after_the_step_under_way_and_not_inside_it() -> None:
     )
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.splitlines() == ["the end of the program", "a whole step"]
+
+
+@pytest.mark.parametrize("end", ["finished", "cancelled", "failed"])
+def test_a_job_that_has_ended_holds_on_to_nothing(end: str) -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.job = Job("owned", self.work)
+
+        def work(self, job: Job) -> Steps:
+            yield
+            if end == "failed":
+                raise ValueError
+
+    owner = Owner()
+    job, kept = owner.job, weakref.ref(owner)
+    job.step()
+    if end == "cancelled":
+        job.cancel()
+    job.step()
+    assert not job.running
+    gc.disable()
+    try:
+        del owner
+        assert kept() is None
+    finally:
+        gc.enable()
+    job.step()  # nothing is left to do
+    assert not job.running

@@ -17,7 +17,7 @@ from torch import Tensor
 from camlab.cams import SharedPass, shared_pass
 from camlab.errors import Cancelled
 from camlab.jobs import Job, Worker, in_background
-from camlab.queue import DeviceQueue, PassRequest, device_queue
+from camlab.queue import DeviceQueue, PassRequest, _Ticket, device_queue
 from tests.cams.stub import Stub, random_pictures, signed_stub
 
 POISON = 0.123456  # a picture whose first pixel is this makes the stub's head fail
@@ -192,6 +192,29 @@ def test_the_worker_works_in_the_background_and_pages_do_not() -> None:
     _until(lambda: not job.running)
     worker.stop()
     assert seen == [True] and not in_background.get()
+
+
+def test_nobody_urgent_takes_the_background_along() -> None:
+    stub = Watched.of(signed_stub())
+    with desk() as here:
+        calls = [(4, True), (1, False), (1, False)]
+        answers = [
+            here.ask(lambda n=n: here.queue.run(request(stub, n)), background) for n, background in calls
+        ]
+        here.open()
+        for answer in answers:
+            answer.result(20)
+    assert stub.batches == [2, 4]
+
+
+def test_the_background_takes_along_who_is_waited_for() -> None:
+    stub, queue = Watched.of(signed_stub()), DeviceQueue()
+    leader, urgent = _Ticket(False, request(stub, 4)), _Ticket(True, request(stub, 1, seed=2))
+    queue._waiting, queue._busy = [urgent], True
+    queue._lead(leader)
+    assert stub.batches == [5] and not queue._busy and queue.waiting == 0
+    assert leader.result is not None and urgent.result is not None
+    assert_same(urgent.result, alone(request(signed_stub(), 1, seed=2)))
 
 
 def test_cancelled_while_waiting_the_others_are_served() -> None:

@@ -63,7 +63,7 @@ def imported(path: Path) -> set[str]:
 
 
 def third_party(path: Path) -> set[str]:
-    return imported(path) - sys.stdlib_module_names - {"app", "camlab", "pages", "tests"}
+    return imported(path) - sys.stdlib_module_names - {"app", "benchmarks", "camlab", "pages", "tests"}
 
 
 def requirements(file: str) -> list[Requirement]:

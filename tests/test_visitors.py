@@ -13,6 +13,7 @@ from benchmarks.visitors import (
     crowd,
     left_behind,
     mistakes,
+    numbers,
     soak,
     visitors,
 )
@@ -48,13 +49,20 @@ def test_a_wrong_answer_and_a_changed_network_would_be_noticed(own: Classifier) 
     assert visitor.severities[0] != visitor.severities[1]
     assert len(mistakes(mixed, engine)) >= 2
 
-    before = {key: value.clone() for key, value in own.module.state_dict().items()}
+    before = numbers(own)
     assert left_behind(own, before) == []
     key = next(iter(before))
     assert left_behind(own, before | {key: before[key] + 1}) == [f"{key} has changed"]
-    handle = own.module.register_forward_hook(lambda *_: None)
-    assert left_behind(own, before) == ["network has hooks"]
-    handle.remove()
+    running = own._stages[3]
+    for module, name in ((own.module, "network"), (running.module, f"running {running.name}")):
+        handle = module.register_forward_hook(lambda *_: None)
+        assert left_behind(own, before) == [f"{name} has hooks"]
+        handle.remove()
+    weight = next(running.module.parameters())
+    weight.requires_grad_(True)
+    assert len(left_behind(own, before)) == 1
+    weight.requires_grad_(False)
+    assert left_behind(own, before) == []
 
 
 def test_unfairness_is_the_longest_wait_over_the_mean() -> None:

@@ -17,8 +17,8 @@ from camlab.metrics.pixels import DECIMALS, Floats, bilinear_weights
 from camlab.registry import Registry
 
 Labels = NDArray[np.int32]
-#: Pooling matrices that are remembered; one is n × h·w numbers, 20 kB on a 7 × 7 map.
-MATRICES = 16
+#: Bytes of pooling matrices that are remembered. One is n × h·w numbers: 20 kB on a 7 × 7 map, megabytes early on.
+MATRICES = 32 * 2**20
 SegmentFn = Callable[[Floats, Mapping[str, float]], NDArray[np.integer]]
 
 
@@ -169,12 +169,14 @@ def segment(image: NDArray[np.floating], name: str = "quickshift", **parameters:
     return contiguous.reshape(labels.shape).astype(np.int32)
 
 
-_matrices: LRUCache[tuple[int, int, int], tuple[weakref.ref[Labels], Floats]] = LRUCache(MATRICES)
+_matrices: LRUCache[tuple[int, int, int], tuple[weakref.ref[Labels], Floats]] = LRUCache(
+    MATRICES, getsizeof=lambda kept: kept[1].nbytes
+)
 _matrices_lock = threading.Lock()
 
 
 def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
-    """`pooling_matrix`, remembered for read-only labels as long as they are somewhere in use."""
+    """`pooling_matrix`, read-only and remembered where the labels are read-only too and it is not too large."""
     if labels.flags.writeable:
         return pooling_matrix(labels, h, w)
     key = (id(labels), h, w)
@@ -185,6 +187,8 @@ def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
         matrix = pooling_matrix(labels, h, w)
         matrix.setflags(write=False)
         with _matrices_lock:
+            if matrix.nbytes > MATRICES:
+                return matrix
             _matrices[key] = (weakref.ref(labels), matrix)
     return matrix
 

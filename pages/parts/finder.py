@@ -20,6 +20,7 @@ from camlab.scene import Scene
 from camlab.words import plural, time_left
 from pages.parts import session
 from pages.parts.text import plain
+from pages.parts.trouble import told
 
 POLL_SECONDS = 1.0
 
@@ -78,6 +79,7 @@ def finder(scene: Scene) -> None:
         st.fragment(_results, run_every=POLL_SECONDS if running else None)(search, running)
 
 
+@told()
 def _results(search: CaseSearch, was_running: bool) -> None:
     session.follow_callbacks()
     job = search.job

@@ -13,6 +13,7 @@ from camlab.sweep import Scores, Sweep
 from camlab.words import duration, plural, time_left
 from pages.parts import scrubber, session
 from pages.parts.text import plain
+from pages.parts.trouble import told
 
 POLL_SECONDS = 0.8
 
@@ -23,6 +24,7 @@ def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
     st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, strip, running)
 
 
+@told()
 def _measures(scene: Scene, sweep: Sweep, strip: Strip, was_running: bool) -> None:
     session.follow_callbacks()
     sweep.job.touch()

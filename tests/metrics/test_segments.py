@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camlab.errors import BadSetting, UnknownName
+from camlab.metrics import segments
 from camlab.metrics.pixels import bilinear_weights, is_constant, upsample
 from camlab.metrics.segments import SEGMENTATIONS, kept_matrix, pooling_matrix, segment, segment_means
 from tests.metrics import twins
@@ -156,6 +157,15 @@ def test_a_matrix_is_kept_for_labels_that_cannot_change_and_for_no_others() -> N
     assert kept_matrix(fixed, 2, 2) is kept and not kept.flags.writeable
     assert np.array_equal(kept, pooling_matrix(fixed, 2, 2))
     assert kept_matrix(fixed, 2, 1).shape == (16, 2)
+
+
+def test_matrices_that_are_too_large_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MATRICES", 100)
+    labels = np.arange(16, dtype=np.int32).reshape(4, 4)
+    labels.setflags(write=False)
+    first = kept_matrix(labels, 2, 2)  # 16 × 4 numbers
+    assert kept_matrix(labels, 2, 2) is not first and np.array_equal(kept_matrix(labels, 2, 2), first)
+    assert segments._matrices.maxsize == 32 * 2**20 and segments._matrices.currsize <= 32 * 2**20
 
 
 def test_labels_in_the_place_of_others_that_are_gone_get_their_own_matrix() -> None:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import camlab.models
 from camlab.cams import CAMS
-from camlab.errors import MissingWeights
+from camlab.errors import BadSetting, MissingWeights
 from camlab.frames import SEVERITIES
 from camlab.images import IMAGE_SETS
 from camlab.metrics import SIMILARITIES
@@ -568,3 +568,21 @@ def test_a_bug_in_a_computation_gets_one_sentence_and_loses_nothing(
         assert "somebody" not in alerts(at) and "somebody" in caplog.text
     at.selectbox(key="explore.noise").set_value("speckle_noise").run()  # the controls are still there
     assert alerts(at) == "" and state(at).noise == "speckle_noise" and state(at).severity == 2
+
+
+@pytest.mark.parametrize("error", [BadSetting("Choose fewer segments."), RuntimeError("innards")])
+def test_an_error_in_the_part_that_fills_by_itself_is_one_sentence_too(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pages.parts.measures._gauges", broken)
+        at = open_app(draws="1")
+        assert not at.exception and len(at.error) == 1
+        wanted = "Choose fewer segments." if isinstance(error, BadSetting) else "unexpectedly (RuntimeError)"
+        assert wanted in alerts(at) and "innards" not in alerts(at)
+        assert "Find me a case" in [each.value for each in at.subheader]  # the page goes on below
+    at.run()
+    assert alerts(at) == ""
