@@ -497,7 +497,8 @@ class Scrubber {
     const wanted = this.asked ?? this.data.severity;
     if (this.value === wanted) return this.settle();
     this.asked = this.value;
-    this.send("severity", this.value);
+    // With the time, so that the same severity asked for again is news, too.
+    this.send("severity", { value: this.value, at: Date.now() });
   }
 
   /** Once the server's answer is on screen, leave the page to it. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,10 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
             key=session.key("view"), required=True,
             label_visibility="collapsed", width="content",
         )  # fmt: skip
-        _handle(key="severity", data=_data(scene, shown, strip), on_severity_change=_dragged)
+        held = _handle(key="severity", data=_data(scene, shown, strip), on_severity_change=_dragged)
+        # A callback can be passed over where the run before was cut short; what the handle reports is there still.
+        if _take(held):
+            session.follow_callbacks()
         st.number_input(
             "Severity",
             0.0,
@@ -99,9 +103,20 @@ def on_step(value: Any) -> float | None:
 
 
 def _dragged() -> None:
-    severity = on_step((session.reported("severity") or {}).get("severity"))
-    if severity is not None:
-        session.set_field("severity", severity)
+    _take(session.reported("severity"))
+
+
+def _take(held: Any) -> bool:
+    """Set the severity to what the handle reports, once for each time it was let go; whether there was news."""
+    event = held.get("severity") if isinstance(held, Mapping) else None
+    if not isinstance(event, Mapping) or dict(event) == st.session_state.get("severity.taken"):
+        return False
+    st.session_state["severity.taken"] = dict(event)
+    severity = on_step(event.get("value"))
+    if severity is None:
+        return False
+    session.set_field("severity", severity)
+    return True
 
 
 def _typed() -> None:
