@@ -6,7 +6,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -50,7 +50,7 @@ class _Ticket:
     request: PassRequest | None = None
     taken: bool = False
     result: SharedPass | None = None
-    error: BaseException | None = field(default=None)
+    error: BaseException | None = None
 
     @property
     def served(self) -> bool:
