@@ -1,0 +1,118 @@
+"""List timm's classifiers: writes assets/architectures.csv.
+
+    nice python -m benchmarks.make_architectures          # minutes; prints what was left out, and why
+
+One row a pretrained name. Every architecture is built once for each number of classes on the meta device, so that
+no weights are made or fetched. The columns ``signature`` and ``sketch`` are digests of its tensors without the
+classifier (`camlab.signature`), by which a checkpoint finds its architecture. The table is to be made anew when
+timm is upgraded. timm's package ships no accuracies, so there are none in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import timm
+import torch
+from timm.data.imagenet_info import infer_imagenet_subset
+from timm.models import get_pretrained_cfg, model_entrypoint
+
+from camlab.catalogue import TABLE, CatalogueRow
+from camlab.signature import shapes_of, signature, sketch, without
+
+#: Label sets that timm has no names for; every other number of outputs is an image embedding (CLIP and others).
+OTHER_LABEL_SETS = {19168: "ImageNet-21K, winter 2021", 115217: "Bamboo"}
+
+
+def reason_against(config: Any) -> str | None:
+    """Why a pretrained configuration is not in the table; None where it is."""
+    if not config.num_classes:
+        return "has no classifier"
+    if infer_imagenet_subset(config.to_dict()) is None and config.num_classes not in OTHER_LABEL_SETS:
+        return f"its {config.num_classes} outputs are an embedding, not classes"
+    if not config.hf_hub_id:
+        return "its weights are not on the Hugging Face hub"
+    if not config.classifier:
+        return "does not say which layer is its classifier"
+    return None
+
+
+def row_of(name: str) -> CatalogueRow:
+    """The table's row for one pretrained name; whatever timm raises where it cannot be built."""
+    config: Any = get_pretrained_cfg(name)
+    classifier = (config.classifier,) if isinstance(config.classifier, str) else tuple(config.classifier)
+    fixed = config.input_size if config.fixed_input_size else None
+    parameters, digest, minhash = _built(config.architecture, name, config.num_classes, fixed, classifier)
+    _, height, width = config.input_size
+    return CatalogueRow(
+        name=name,
+        family=model_entrypoint(config.architecture).__module__.rpartition(".")[2],
+        parameters=parameters,
+        input_size=(height, width),
+        classes=config.num_classes,
+        licence=config.license or "not stated",
+        hub_id=config.hf_hub_id,
+        crop_mode=config.crop_mode,
+        classifier=classifier,
+        signature=digest,
+        sketch=minhash,
+    )
+
+
+_names: dict[tuple[object, ...], str] = {}
+
+
+def _built(architecture: str, name: str, *rest: Any) -> tuple[int, str, str]:
+    # Tags of one architecture that differ in nothing that decides a shape share one build.
+    return _build(_names.setdefault((architecture, *rest), name), rest[-1])
+
+
+@cache
+def _build(name: str, classifier: tuple[str, ...]) -> tuple[int, str, str]:
+    with torch.device("meta"):
+        model = timm.create_model(name, pretrained=False)
+    modules = dict(model.named_modules())
+    if lost := [layer for layer in classifier if layer not in modules]:
+        raise LookupError(f"there is no layer {', '.join(lost)}")
+    shapes = without(shapes_of(model.state_dict()), classifier)
+    return sum(p.numel() for p in model.parameters()), signature(shapes), sketch(shapes)
+
+
+def rows(names: Sequence[str]) -> list[CatalogueRow]:
+    """The rows of all names that belong into the table; says on stderr why others do not."""
+    found = []
+    for number, name in enumerate(names, 1):
+        reason = reason_against(get_pretrained_cfg(name))
+        try:
+            if reason is None:
+                found.append(row_of(name))
+        except Exception as error:  # whatever a network's code raises: the table goes on without it
+            reason = f"cannot be built ({type(error).__name__}: {error})"
+        if reason is not None:
+            print(f"{number} of {len(names)}: {name}: left out, {reason}", file=sys.stderr)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Build, write, and say how large the file has become."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(argv)
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    names = timm.list_models(pretrained=True)
+    found = rows(names)
+    with TABLE.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(f"# timm {timm.__version__}\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(CatalogueRow.columns())
+        writer.writerows(row.cells() for row in found)
+    print(f"{TABLE.name}: {len(found)} of {len(names)} names, {TABLE.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
