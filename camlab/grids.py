@@ -1,0 +1,126 @@
+"""Where the places of the picture are in a layer's output: maps, channels-last maps, or tokens in a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's output holds maps of ``channels`` channels on a grid of ``height`` × ``width`` places.
+
+    ``kind``: "maps" (N, K, h, w), "channels_last" (N, h, w, K) or "tokens" (N, prefix + h·w, K), row by row.
+    """
+
+    kind: str
+    channels: int
+    height: int
+    width: int
+    prefix: int = 0
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The dimensions of the output over which a mean is one over all places of the picture, and no more."""
+        return {"maps": (2, 3), "channels_last": (1, 2), "tokens": () if self.prefix else (1,)}[self.kind]
+
+    def to_maps(self, native: Tensor) -> Tensor:
+        """The maps (N, K, h, w) in an output of the layer: a view, and of gradients just the same."""
+        if self.kind == "maps":
+            return native
+        if self.kind == "channels_last":
+            return native.permute(0, 3, 1, 2)
+        tokens = native[:, self.prefix :]
+        return tokens.reshape(len(tokens), self.height, self.width, -1).permute(0, 3, 1, 2)
+
+    def with_maps(self, native: Tensor, maps: Tensor) -> Tensor:
+        """An output of the layer with other maps (N, K, h, w) in it; what is no place of the picture stays."""
+        if self.kind == "maps":
+            return maps
+        placed = maps.permute(0, 2, 3, 1)
+        if self.kind == "channels_last":
+            return placed.contiguous()
+        changed = native.clone()
+        changed[:, self.prefix :] = placed.flatten(1, 2)
+        return changed
+
+
+def find_layout(shape: tuple[int, ...], size: tuple[int, int], prefix: int | None = None) -> Layout | None:
+    """The layout of an output of this shape for pictures of ``size`` (height, width); None where it has no maps.
+
+    A grid has the picture's proportions to within one place, and at least two places each way. ``prefix``: how
+    many tokens the network says that it puts before those of the picture; not every layer has them, and a
+    network that does not say may have one or two (class and distillation).
+    """
+    if len(shape) == 4:
+        _, a, b, c = shape
+        if _fits(b, c, size):
+            return Layout("maps", a, b, c)
+        if _fits(a, b, size):
+            return Layout("channels_last", c, a, b)
+    if len(shape) == 3:
+        _, length, channels = shape
+        for before in dict.fromkeys([prefix or 0, 0, 1, 2]):
+            if (grid := _grid(length - before, size)) is not None:
+                return Layout("tokens", channels, *grid, before)
+    return None
+
+
+def _fits(height: int, width: int, size: tuple[int, int]) -> bool:
+    if min(height, width) < 2 or height > size[0] or width > size[1]:
+        return False
+    return abs(height * size[1] / size[0] - width) <= 1 and abs(width * size[0] / size[1] - height) <= 1
+
+
+def _grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
+    """The grid of ``count`` places with the picture's proportions; of several the nearest."""
+    wanted = size[0] / size[1]
+    fitting = [
+        (height, count // height)
+        for height in range(2, count // 2 + 1)
+        if count % height == 0 and _fits(height, count // height, size)
+    ]
+    return min(fitting, key=lambda grid: abs(grid[0] / grid[1] - wanted), default=None)
+
+
+#: Up to this ratio of the change in one quarter to that in another, places count as mixed.
+MIXED = 2.0
+QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+
+
+def quarters_changed(picture: Tensor) -> Tensor:
+    """A picture (1, 3, H, W) and behind it four with the sign of one quarter turned, row by row: (5, 3, H, W)."""
+    x = picture.repeat(5, 1, 1, 1)
+    height, width = (side // 2 for side in x.shape[2:])
+    for row, (down, across) in enumerate(QUARTERS, 1):
+        rows = slice(height * down, height * (down + 1) if down == 0 else None)
+        columns = slice(width * across, width * (across + 1) if across == 0 else None)
+        x[row, :, rows, columns] *= -1
+    return x
+
+
+def follows_places(layout: Layout, outputs: Tensor) -> bool | None:
+    """Whether each changed quarter of the picture changes a layer's output most in that quarter of its grid.
+
+    outputs: the layer's for `quarters_changed`. False: the tokens lie in another order than row by row. None: every
+    place has taken in about as much from every other, so that this says nothing.
+    """
+    maps = layout.to_maps(outputs)
+    change = (maps[1:] - maps[:1]).square().sum(dim=1)
+    # Fields that the middle runs through belong to no quarter.
+    rows = (slice(0, layout.height // 2), slice(-(-layout.height // 2), None))
+    columns = (slice(0, layout.width // 2), slice(-(-layout.width // 2), None))
+    parts = [change[:, rows[down], columns[across]].flatten(1) for down, across in QUARTERS]
+    # Place by place first: in an order that deals the quarters out evenly, their means would be alike.
+    own = torch.cat([torch.full_like(part[0], i) for i, part in enumerate(parts)])
+    each = torch.cat(parts, dim=1)
+    each = each / each.mean(dim=1, keepdim=True)  # one quarter may move all places more than another does
+    told = each.amax(dim=0) > MIXED * each.amin(dim=0)
+    if float(told.float().mean()) > 0.5:
+        return float((each.argmax(dim=0) == own)[told].float().mean()) > 0.5
+    means = torch.stack([part.mean(dim=1) for part in parts])
+    if bool((means.argmax(dim=0) == torch.arange(4, device=means.device)).all()):
+        return True
+    return None if float((means.amax(dim=0) / means.amin(dim=0)).amax()) < MIXED else False
