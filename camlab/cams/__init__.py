@@ -1,8 +1,9 @@
 """Class activation maps: a registry, one small file a family, and one shared pass that serves them all."""
 
-from camlab.cams import ablation, eigen, gradient, random, score
+from camlab.cams import ablation, cluster, eigen, gradient, random, score
 from camlab.cams.base import (
     CAMS,
+    PACES,
     CamFn,
     CamMethod,
     Explainable,
@@ -12,14 +13,19 @@ from camlab.cams.base import (
     probabilities,
     scale_maps,
     shared_pass,
+    unserved,
 )
 from camlab.cams.coincidence import Coincidence, coinciding
+
+# Last: it leaves out what the others have registered.
+from camlab.cams import library  # isort: skip
 
 #: The six methods of arXiv 2508.18154, in its order.
 PAPER_SIX: tuple[str, ...] = ("gradcam", "gradcam++", "xgradcam", "ablationcam", "hirescam", "eigencam")
 
 __all__ = [
     "CAMS",
+    "PACES",
     "PAPER_SIX",
     "CamFn",
     "CamMethod",
@@ -29,12 +35,15 @@ __all__ = [
     "SharedPass",
     "ablation",
     "cam_method",
+    "cluster",
     "coinciding",
     "eigen",
     "gradient",
+    "library",
     "probabilities",
     "random",
     "scale_maps",
     "score",
     "shared_pass",
+    "unserved",
 ]

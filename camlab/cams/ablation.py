@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camlab.cams.base import SharedPass, cam_method, weighted_sum
+from camlab.cams.base import SharedPass, cam_method
 from camlab.split import PointwiseHead
 
 #: Channels taken out at once on a CPU: enough to share the cost of a call, few enough to stay in its cache.
@@ -20,9 +20,11 @@ UPDATES_AT_ONCE = 32
     uses_gradients=False,
     cost="tail",
     order=40,
+    price="a pass of the layers behind the target layer for each channel, or none where a formula gives the answer",
+    gives="weights",
 )
 def ablationcam(shared: SharedPass) -> Tensor:
-    """Σ_k (y − y_k) · A_k, y_k the target logit with channel k set to zero.
+    """The weights y − y_k of Σ_k (y − y_k) · A_k, y_k the target logit with channel k set to zero.
 
     The paper divides by y. For y > 0 that is a scale, which min-max scaling removes; for y < 0 it would turn
     the map upside down, so that the channels which support the class go dark. The drop itself is used, and
@@ -34,12 +36,10 @@ def ablationcam(shared: SharedPass) -> Tensor:
     """
     classifier, layer = shared.classifier, shared.layer
     if (head := classifier.linear_head(layer)) is not None:
-        drops = head[0][shared.targets] * shared.activations.mean(dim=(2, 3))
-    elif (pointwise := classifier.pointwise_head(layer)) is not None:
-        drops = drops_by_updates(shared, pointwise)
-    else:
-        drops = drops_by_passes(shared)
-    return weighted_sum(drops, shared.activations)
+        return head[0][shared.targets] * shared.activations.mean(dim=(2, 3))
+    if (pointwise := classifier.pointwise_head(layer)) is not None:
+        return drops_by_updates(shared, pointwise)
+    return drops_by_passes(shared)
 
 
 def drops_by_updates(shared: SharedPass, head: PointwiseHead) -> Tensor:
@@ -81,7 +81,7 @@ def drops_by_passes(shared: SharedPass) -> Tensor:
             inputs, channels = pairs.unbind(dim=1)
             ablated = activations[inputs]
             ablated[torch.arange(len(pairs), device=ablated.device), channels] = 0
-            logits = shared.classifier.tail(ablated, shared.layer)
+            logits = shared.tail(ablated, inputs)
             left = logits.gather(1, shared.targets[inputs][:, None])[:, 0]
             drops[inputs, channels] = scores[inputs] - left
     return drops

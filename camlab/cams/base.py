@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from camlab.registry import Registry
-from camlab.split import PointwiseHead
+from camlab.split import PLUS, PointwiseHead
 
 #: Part of every map's cache key: raise it when `scale_maps` changes what it returns.
 SCALE_VERSION = 1
@@ -52,6 +52,9 @@ class Explainable(Protocol):
     def normalise(self, x: Tensor) -> Tensor: ...
     def head(self, z: Tensor, layer: str) -> Tensor: ...
     def tail(self, activations: Tensor, layer: str) -> Tensor: ...
+    def logits(self, x: Tensor) -> Tensor: ...
+    def to_maps(self, activations: Tensor, layer: str) -> Tensor: ...
+    def with_maps(self, activations: Tensor, maps: Tensor, layer: str) -> Tensor: ...
     def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None: ...
     def pointwise_head(self, layer: str) -> PointwiseHead | None: ...
 
@@ -65,7 +68,8 @@ class SharedPass:
     """One pass of a batch through a classifier, split at the target layer: all that a CAM method may read.
 
     Shapes: inputs (N, 3, H, W), normalised, on the device; activations and gradients (N, K, h, w), the
-    gradients those of the target logits, or None where no method asked for them; logits (N, C); targets
+    gradients those of the target logits, or None where no method asked for them; native: the activations as
+    the network lays them out (tokens with what is no place of the picture, say); logits (N, C); targets
     (N,) long; keys one content key an input. `check` is called between chunks of extra passes and raises
     Cancelled; `chunk` is the largest batch of an extra pass.
     """
@@ -75,6 +79,7 @@ class SharedPass:
     inputs: Tensor
     activations: Tensor
     gradients: Tensor | None
+    native: Tensor
     logits: Tensor
     targets: Tensor
     keys: Sequence[str]
@@ -98,18 +103,52 @@ class SharedPass:
         """The logit of each input's target class (N,)."""
         return self.logits.gather(1, self.targets[:, None])[:, 0]
 
+    def rows(self, part: slice, check: Callable[[], None], chunk: int) -> SharedPass:
+        """The pass of some of its inputs, with a caller's own ``check`` and ``chunk``."""
+        return SharedPass(
+            self.classifier,
+            self.layer,
+            self.inputs[part],
+            self.activations[part],
+            None if self.gradients is None else self.gradients[part],
+            self.native[part],
+            self.logits[part],
+            self.targets[part],
+            self.keys[part],
+            check,
+            chunk,
+        )
+
+    def tail(self, maps: Tensor, rows: Tensor) -> Tensor:
+        """Logits (M, C) for other activations (M, K, h, w) of the inputs numbered ``rows`` (M,).
+
+        What the layer holds beside the maps (class tokens) stays as it is in those inputs.
+        """
+        placed = self.classifier.with_maps(self.native[rows], maps, self.layer)
+        return self.classifier.tail(placed, self.layer)
+
 
 CamFn = Callable[[SharedPass], Tensor]
 Cost = Literal["shared", "tail", "full"]
+Gives = Literal["map", "weights", "terms"]
+Serves = Callable[[Explainable, str], str | None]
+"""Why a method cannot serve a classifier at a layer, in one sentence that says what to do; None: it can."""
+
+
+def anywhere(classifier: Explainable, layer: str) -> None:
+    """Of a method that can serve every network at every layer."""
 
 
 @dataclass(frozen=True)
 class CamMethod:
     """One CAM method: its words for people, what it needs, and the function (SharedPass -> raw (N, h, w)).
 
-    `cost`: "shared" reads the shared pass only; "tail" runs the layers after the target layer once a
-    channel; "full" runs the whole model once a channel. `version` is part of the cache key: raise it when
-    the method's values change. `order` is its place in lists.
+    `uses_gradients`: it reads the gradients of the pass. `cost`: "shared" reads the pass only; "tail" runs the
+    layers after the target layer again, "full" the whole model, once a channel or as `price` says: what it
+    costs beyond the shared pass, in words, said before it is chosen. `version` is part of the cache key: raise
+    it when the method's values change. `order` is its place in lists. `serves` says why the method cannot be
+    used at a layer. `terms`: where the map is a sum over the channels, what is summed (SharedPass -> raw
+    (N, K, h, w)); None elsewhere.
     """
 
     name: str
@@ -122,6 +161,9 @@ class CamMethod:
     apply: CamFn
     version: int = 1
     order: int = 100
+    serves: Serves = anywhere
+    price: str = ""
+    terms: CamFn | None = None
 
 
 class _CamRegistry(Registry[CamMethod]):
@@ -132,6 +174,20 @@ class _CamRegistry(Registry[CamMethod]):
 
 
 CAMS: Registry[CamMethod] = _CamRegistry("CAM method")
+
+
+#: What a cost means for who waits, in a word or two; nothing where no more than the shared pass is run.
+PACES: dict[Cost, str] = {"shared": "", "tail": "extra passes", "full": "slow"}
+
+
+def unserved(classifier: Explainable, layer: str) -> dict[str, str]:
+    """Why methods cannot be used at a layer (of several, "a+b": at any of them), by name; see `CamMethod.serves`."""
+    found = {}
+    for name, entry in CAMS.items():
+        reasons = (entry.serves(classifier, one) for one in layer.split(PLUS))
+        if reason := next(filter(None, reasons), None):
+            found[name] = reason
+    return found
 
 
 def cam_method(
@@ -145,15 +201,21 @@ def cam_method(
     cost: Cost = "shared",
     version: int = 1,
     order: int = 100,
+    serves: Serves = anywhere,
+    price: str = "",
+    gives: Gives = "map",
 ) -> Callable[[CamFn], CamFn]:
-    """Register the decorated function as a CAM method. Raises ValueError where the name is taken."""
+    """Register the decorated function as a CAM method. Raises ValueError where the name is taken.
 
-    def register(apply: CamFn) -> CamFn:
-        entry = CamMethod(
-            name, title, summary, source, uses_gradients, class_specific, cost, apply, version, order
-        )
-        CAMS.add(name, entry)
-        return apply
+    `gives`: what the function returns: the "map" (N, h, w), the channels' "weights" (N, K), or the "terms"
+    (N, K, h, w) that are summed over the channels.
+    """
+
+    def register(compute: CamFn) -> CamFn:
+        apply, terms = _FORMS[gives](compute)
+        words = (name, title, summary, source, uses_gradients, class_specific, cost)
+        CAMS.add(name, CamMethod(*words, apply, version, order, serves, price, terms))
+        return compute
 
     return register
 
@@ -161,6 +223,21 @@ def cam_method(
 def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
     """Channel weights (N, K) times activations (N, K, h, w), summed over the channels: (N, h, w)."""
     return torch.einsum("nk,nkhw->nhw", weights, activations)
+
+
+def _from_weights(compute: CamFn) -> tuple[CamFn, CamFn]:
+    return (
+        lambda shared: weighted_sum(compute(shared), shared.activations),
+        lambda shared: compute(shared)[..., None, None] * shared.activations,
+    )
+
+
+# How a map, and the terms that it is the sum of, follow from what a method's function returns.
+_FORMS: dict[Gives, Callable[[CamFn], tuple[CamFn, CamFn | None]]] = {
+    "map": lambda compute: (compute, None),
+    "weights": _from_weights,
+    "terms": lambda compute: (lambda shared: compute(shared).sum(dim=1), compute),
+}
 
 
 def probabilities(logits: Tensor) -> np.ndarray:
@@ -189,9 +266,9 @@ def shared_pass(
     """
     with torch.no_grad():
         inputs = classifier.normalise(pictures)
-        activations = classifier.head(inputs, layer).detach()
+        native = classifier.head(inputs, layer).detach()
     with torch.set_grad_enabled(gradients):
-        leaf = activations.detach().requires_grad_(gradients)
+        leaf = native.detach().requires_grad_(gradients)
         # The clone keeps the activations as they are should the tail begin with an in-place ReLU.
         logits = classifier.tail(leaf.clone(), layer)
         predicted = probabilities(logits).argmax(axis=1)
@@ -202,8 +279,19 @@ def shared_pass(
         grads: Tensor | None = None
         if gradients:
             (grads,) = torch.autograd.grad(logits.gather(1, index[:, None]).sum(), leaf)
+            grads = classifier.to_maps(grads, layer)
     return SharedPass(
-        classifier, layer, inputs, activations, grads, logits.detach(), index, tuple(keys), check, chunk
+        classifier,
+        layer,
+        inputs,
+        classifier.to_maps(native, layer),
+        grads,
+        native,
+        logits.detach(),
+        index,
+        tuple(keys),
+        check,
+        chunk,
     )
 
 

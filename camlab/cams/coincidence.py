@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import nn
+
 from camlab.cams.base import Explainable
 from camlab.cams.score import TOP_CHANNELS
 
@@ -33,19 +35,25 @@ def _nonnegative(classifier: Explainable, layer: str) -> bool:
     return classifier.layer_info(layer).nonnegative
 
 
+def _straight_pieces(classifier: Explainable, layer: str) -> bool:
+    head = classifier.pointwise_head(layer)
+    return head is not None and isinstance(head.act, (nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU))
+
+
 def _few_channels(classifier: Explainable, layer: str) -> bool:
     return classifier.layer_info(layer).channels <= TOP_CHANNELS
 
 
 # Linear head: G_k is the same number g_k = w_k/hw at every position, so mean(G_k), ΣA·G/ΣA and G itself are
-# all g_k. Non-negative A: ReLU(G·A) = ReLU(G)·A.
+# all g_k; no gradient changes with an activation, so ShapleyCAM has nothing to correct.
+# Non-negative A: ReLU(G·A) = ReLU(G)·A.
 _RULES = (
     _Rule(
         _linear_head,
         Coincidence(
-            ("gradcam", "xgradcam", "hirescam"),
+            ("gradcam", "xgradcam", "hirescam", "shapleycam"),
             "This layer is averaged and then goes through a single linear layer, so a channel's gradient is "
-            "the same at every position and all three ways of using it give the same map.",
+            "the same at every position and for every picture, and all these ways of using it give the same map.",
         ),
     ),
     _Rule(
@@ -54,6 +62,14 @@ _RULES = (
             ("layercam", "gradcam_elementwise"),
             "The activations of this layer are never negative, so dropping negative gradients before or "
             "after the multiplication makes no difference.",
+        ),
+    ),
+    _Rule(
+        _straight_pieces,
+        Coincidence(
+            ("gradcam", "shapleycam"),
+            "Everything after this layer is made of straight pieces, on which a channel's gradient does not change "
+            "with the channels, so there is nothing to correct.",
         ),
     ),
     _Rule(

@@ -11,6 +11,8 @@ from camlab.cams.base import SharedPass, cam_method
 
 #: A component this small beside the uncentred values is rounding error: the map is set to zero.
 _NOTHING = 1e-6
+#: Components whose strengths differ by less than this share of the first count as equally strong.
+_EQUAL = 1e-12
 
 
 def first_component(values: Tensor, reference: Tensor) -> Tensor:
@@ -50,7 +52,39 @@ def first_component(values: Tensor, reference: Tensor) -> Tensor:
     square = gram.diagonal(dim1=1, dim2=2).sum(dim=1) + centred.shape[2] * means.square().sum(dim=(1, 2))
     size = square.sqrt()
     projection = torch.where((projection.norm(dim=1) > _NOTHING * size)[:, None], projection, 0.0)
+    if torch.is_grad_enabled() and values.requires_grad:
+        projection = _followed(projection, values.to(device).double().flatten(2), gram)
     return projection.reshape(count, height, width)
+
+
+def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
+    """The same projections (N, m), through which gradients flow to the values (N, K, m).
+
+    First-order perturbation of the leading eigenpair (λ, u) of M: dλ = uᵀ dM u and du = R dM u, where R has
+    the eigenvalues 1/(λ − λ_i), and 0 for u itself (Magnus 1985, Econometric Theory 1, theorem 1). For
+    p = √λ·u that is dp = (R + uuᵀ/2λ) dM p. Where M is XXᵀ the projection is p = Xᵀu, with u found alike.
+    Components as strong as the leading one have no derivative; they count as not moving, and so do zeros.
+    """
+    centred = values - values.mean(dim=2, keepdim=True)
+    spread, vectors = torch.linalg.eigh(gram)
+    largest = spread[:, -1:].clamp(min=torch.finfo(spread.dtype).tiny)
+    gap = spread[:, -1:] - spread
+    inverse = torch.where(gap > _EQUAL * largest, 1 / gap.where(gap > 0, 1.0), 0.0)
+    kept = projection.detach()
+
+    def solve(moved: Tensor, weights: Tensor) -> Tensor:
+        solved: Tensor = vectors @ (weights[..., None] * (vectors.mT @ moved))
+        return solved
+
+    if centred.shape[1] >= centred.shape[2]:
+        weights = torch.cat([inverse[:, :-1], 1 / (2 * largest)], dim=1)
+        followed = solve(centred.mT @ (centred @ kept[..., None]), weights)[..., 0]
+    else:
+        # The unit vector over the channels whose projection this is, sign included: Xp = λu up to its length.
+        fixed = torch.nn.functional.normalize(centred.detach() @ kept[..., None], dim=1)
+        turned = solve(centred @ (centred.mT @ fixed), inverse)
+        followed = (centred.mT @ (fixed + turned - turned.detach()))[..., 0]
+    return kept + torch.where(kept.any(dim=1)[:, None], followed - followed.detach(), 0.0)
 
 
 def _leading(symmetric: Tensor) -> tuple[Tensor, Tensor]:

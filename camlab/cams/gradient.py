@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camlab.cams.base import SharedPass, cam_method, weighted_sum
+from camlab.cams.base import SharedPass, cam_method
 
 
 @cam_method(
@@ -15,10 +15,11 @@ from camlab.cams.base import SharedPass, cam_method, weighted_sum
     source="Selvaraju et al. 2017, arXiv 1610.02391, eq. 1–2",
     uses_gradients=True,
     order=10,
+    gives="weights",
 )
 def gradcam(shared: SharedPass) -> Tensor:
-    """Σ_k mean(G_k) · A_k."""
-    return weighted_sum(shared.grads.mean(dim=(2, 3)), shared.activations)
+    """Weights of Σ_k mean(G_k) · A_k."""
+    return shared.grads.mean(dim=(2, 3))
 
 
 @cam_method(
@@ -28,9 +29,10 @@ def gradcam(shared: SharedPass) -> Tensor:
     source="Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19",
     uses_gradients=True,
     order=20,
+    gives="weights",
 )
 def gradcam_plus_plus(shared: SharedPass) -> Tensor:
-    """Σ_k w_k · A_k with w_k = Σ_ij α_ij · ReLU(G_ij) and α = G² / (2G² + ΣA_k · G³), 0 where that is 0/0.
+    """The w_k of Σ_k w_k · A_k: w_k = Σ_ij α_ij · ReLU(G_ij) and α = G² / (2G² + ΣA_k · G³), 0 where that is 0/0.
 
     G² cancels: α = 1 / (2 + ΣA_k · G). In this form nothing underflows (gradients near 1e-3 have squares
     near 1e-6), and no ε is needed that would be as large as what it guards. Where G is 0 the product with
@@ -38,8 +40,9 @@ def gradcam_plus_plus(shared: SharedPass) -> Tensor:
     """
     grads = shared.grads
     denominator = 2 + shared.activations.sum(dim=(2, 3), keepdim=True) * grads
-    shares = torch.where(denominator == 0, 0.0, grads.clamp(min=0) / denominator)
-    return weighted_sum(shares.sum(dim=(2, 3)), shared.activations)
+    # Divided by 1 where it would be by 0: a quotient that is not used must not spoil the derivative.
+    shares = torch.where(denominator == 0, 0.0, grads.clamp(min=0) / denominator.where(denominator != 0, 1.0))
+    return shares.sum(dim=(2, 3))
 
 
 @cam_method(
@@ -49,12 +52,12 @@ def gradcam_plus_plus(shared: SharedPass) -> Tensor:
     source="Fu et al. 2020, arXiv 2008.02312",
     uses_gradients=True,
     order=30,
+    gives="weights",
 )
 def xgradcam(shared: SharedPass) -> Tensor:
-    """Σ_k w_k · A_k with w_k = Σ_ij A_ij · G_ij / ΣA_k, 0 where the channel sums to 0."""
+    """The w_k of Σ_k w_k · A_k: w_k = Σ_ij A_ij · G_ij / ΣA_k, 0 where the channel sums to 0."""
     total = shared.activations.sum(dim=(2, 3))
-    weights = torch.where(total == 0, 0.0, shared.product.sum(dim=(2, 3)) / total)
-    return weighted_sum(weights, shared.activations)
+    return torch.where(total == 0, 0.0, shared.product.sum(dim=(2, 3)) / total.where(total != 0, 1.0))
 
 
 @cam_method(
@@ -64,10 +67,11 @@ def xgradcam(shared: SharedPass) -> Tensor:
     source="Draelos & Carin 2020, arXiv 2011.08891",
     uses_gradients=True,
     order=50,
+    gives="terms",
 )
 def hirescam(shared: SharedPass) -> Tensor:
-    """Σ_k G_k · A_k, position by position."""
-    return shared.product.sum(dim=1)
+    """Terms of Σ_k G_k · A_k, position by position."""
+    return shared.product
 
 
 @cam_method(
@@ -77,10 +81,11 @@ def hirescam(shared: SharedPass) -> Tensor:
     source="Jiang et al. 2021, IEEE TIP 30, doi 10.1109/TIP.2021.3089943",
     uses_gradients=True,
     order=70,
+    gives="terms",
 )
 def layercam(shared: SharedPass) -> Tensor:
-    """Σ_k ReLU(G_k) · A_k, position by position."""
-    return (shared.grads.clamp(min=0) * shared.activations).sum(dim=1)
+    """Terms of Σ_k ReLU(G_k) · A_k, position by position."""
+    return shared.grads.clamp(min=0) * shared.activations
 
 
 @cam_method(
@@ -90,7 +95,8 @@ def layercam(shared: SharedPass) -> Tensor:
     source="pytorch-grad-cam (Gildenblat et al. 2021), GradCAMElementWise",
     uses_gradients=True,
     order=80,
+    gives="terms",
 )
 def gradcam_elementwise(shared: SharedPass) -> Tensor:
-    """Σ_k ReLU(G_k · A_k), position by position."""
-    return shared.product.clamp(min=0).sum(dim=1)
+    """Terms of Σ_k ReLU(G_k · A_k), position by position."""
+    return shared.product.clamp(min=0)

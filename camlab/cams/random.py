@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camlab.cams.base import SharedPass, cam_method, weighted_sum
+from camlab.cams.base import SharedPass, cam_method
 
 
 @cam_method(
@@ -19,15 +19,16 @@ from camlab.cams.base import SharedPass, cam_method, weighted_sum
     uses_gradients=False,
     class_specific=False,
     order=1000,
+    gives="weights",
 )
 def randomcam(shared: SharedPass) -> Tensor:
-    """Σ_k u_k · A_k, u uniform on (−1, 1), drawn from a stream that the input's content key decides.
+    """The u_k of Σ_k u_k · A_k, u uniform on (−1, 1), drawn from a stream that the input's content key decides.
 
     Equal inputs get equal maps, other inputs independent ones, whatever else is in the batch.
     """
     count = shared.activations.shape[1]
     weights = np.stack([channel_weights(key, count) for key in shared.keys])
-    return weighted_sum(torch.from_numpy(weights).to(shared.activations), shared.activations)
+    return torch.from_numpy(weights).to(shared.activations)
 
 
 def channel_weights(key: str, count: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from camlab.cams.base import SharedPass, cam_method, weighted_sum
+from camlab.cams.base import SharedPass, cam_method
 
 #: Channels that the approximation tries.
 TOP_CHANNELS = 128
@@ -20,16 +20,17 @@ TOP_CHANNELS = 128
     uses_gradients=False,
     cost="full",
     order=95,
+    price="a pass of the whole network for each channel that is not constant",
+    gives="weights",
 )
 def scorecam(shared: SharedPass) -> Tensor:
-    """Σ_k softmax_k(logit of the masked input) · A_k.
+    """The weights of Σ_k softmax_k(logit of the masked input) · A_k.
 
     A mask is a channel, upsampled to the input (bilinear, align_corners=True), min-max scaled, times the
     normalised input. The paper subtracts the score of a baseline, which the softmax over channels removes.
     """
     with torch.no_grad():
-        weights = masked_scores(shared).softmax(dim=1)
-    return weighted_sum(weights, shared.activations)
+        return masked_scores(shared).softmax(dim=1)
 
 
 @cam_method(
@@ -42,9 +43,11 @@ def scorecam(shared: SharedPass) -> Tensor:
     uses_gradients=False,
     cost="full",
     order=96,
+    price=f"up to {TOP_CHANNELS} passes of the whole network for each picture",
+    gives="weights",
 )
 def scorecam_top(shared: SharedPass) -> Tensor:
-    """Score-CAM's sum over the TOP_CHANNELS channels whose max − min is largest; exact where there are no more.
+    """Score-CAM's weights, over the TOP_CHANNELS channels whose max − min is largest; exact where there are no more.
 
     The softmax is taken over these channels alone, so the weights of the others are zero.
     """
@@ -54,8 +57,7 @@ def scorecam_top(shared: SharedPass) -> Tensor:
     chosen = torch.zeros_like(spread, dtype=torch.bool).scatter(1, best, True)
     with torch.no_grad():
         scores = masked_scores(shared, chosen)
-        weights = torch.where(chosen, scores, float("-inf")).softmax(dim=1)
-    return weighted_sum(weights, shared.activations)
+        return torch.where(chosen, scores, float("-inf")).softmax(dim=1)
 
 
 def masked_scores(shared: SharedPass, chosen: Tensor | None = None) -> Tensor:

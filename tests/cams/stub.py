@@ -69,6 +69,15 @@ class Stub:
         out: Tensor = self.split[1](activations)
         return out
 
+    def logits(self, x: Tensor) -> Tensor:
+        return self.tail(self.head(self.normalise(x), "cut"), "cut")
+
+    def to_maps(self, activations: Tensor, layer: str) -> Tensor:
+        return activations
+
+    def with_maps(self, activations: Tensor, maps: Tensor, layer: str) -> Tensor:
+        return maps
+
     def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None:
         return None if self.linear is None else (self.linear.weight.detach(), self.linear.bias.detach())
 

@@ -20,7 +20,8 @@ from tests.cams.stub import Stub, pooled_stub, random_pictures, run, signed_stub
 
 Batch = Callable[[str, int], Tensor]
 PICTURES = 6
-LINEAR, NONNEGATIVE = {"gradcam", "xgradcam", "hirescam"}, {"layercam", "gradcam_elementwise"}
+LINEAR = {"gradcam", "xgradcam", "hirescam", "shapleycam"}
+NONNEGATIVE = {"layercam", "gradcam_elementwise"}
 
 
 def _pass(classifier: Classifier, layer: str, pictures: Tensor) -> SharedPass:
@@ -30,9 +31,11 @@ def _pass(classifier: Classifier, layer: str, pictures: Tensor) -> SharedPass:
 
 
 def _maps(shared: SharedPass) -> dict[str, Tensor]:
-    """All maps but Score-CAM's, which is too dear here and coincides with nothing."""
+    """All maps that can be had here, but those of methods too dear, which coincide with nothing."""
     return {
-        name: scale_maps(method.apply(shared))[0] for name, method in CAMS.items() if method.cost != "full"
+        name: scale_maps(method.apply(shared))[0]
+        for name, method in CAMS.items()
+        if method.cost != "full" and method.serves(shared.classifier, shared.layer) is None
     }
 
 
@@ -71,17 +74,21 @@ def test_ablating_a_pooled_channel_lowers_the_logit_by_weight_times_mean(
 ) -> None:
     head = lite0.linear_head("bn2")
     assert head is not None
-    one = _pass(
-        lite0, "bn2", torch.zeros(0, 3, 224, 224)
-    )  # an empty pass, filled with the first two pictures
-    one.activations, one.logits, one.targets = pooled.activations[:2], pooled.logits[:2], pooled.targets[:2]
+    one = pooled.rows(slice(0, 2), pooled.check, pooled.chunk)
     wanted = head[0][one.targets] * one.activations.mean(dim=(2, 3))
     assert torch.allclose(drops_by_passes(one), wanted, atol=2e-5)
     assert float(wanted.abs().max()) > 0.1
 
 
+#: With gradients that are the same at every position, these differ by the sign of channels, which moves a principal
+#: component at most as a whole: for some pictures they are one, for others one is the other upside down.
+UP_TO_SIGN = {"eigengradcam", "segeigencam"}
+
+
 def _assert_coinciding(maps: dict[str, Tensor], groups: list[set[str]]) -> None:
     for one, other in combinations(maps, 2):
+        if {one, other} == UP_TO_SIGN and LINEAR in groups:
+            continue
         apart = float((maps[one] - maps[other]).abs().max())
         if any({one, other} <= group for group in groups):
             assert apart <= 1e-5, (one, other, apart)
@@ -95,9 +102,11 @@ def test_groups_at_the_pooled_layer_are_what_is_measured(pooled: SharedPass, lit
     _assert_coinciding(_maps(pooled), groups)
 
 
-def test_at_the_block_before_all_methods_differ(block: SharedPass, lite0: Classifier) -> None:
-    assert coinciding(lite0, "blocks[-1]") == ()
-    _assert_coinciding(_maps(block), [])
+def test_at_the_block_before_all_but_one_differ(block: SharedPass, lite0: Classifier) -> None:
+    # Behind it are a 1 × 1 convolution, a ReLU6, the mean and a linear layer.
+    groups = [set(found.methods) for found in coinciding(lite0, "blocks[-1]")]
+    assert groups == [{"gradcam", "shapleycam"}]
+    _assert_coinciding(_maps(block), groups)
 
 
 @pytest.mark.parametrize("linear", [True, False])
@@ -110,7 +119,11 @@ def test_groups_follow_from_the_layer_and_not_from_its_name(linear: bool, nonneg
         *[NONNEGATIVE] * nonnegative,
         {"scorecam", "scorecam_top"},  # a layer of six channels
     ]
-    maps = {name: scale_maps(method.apply(run(stub, random_pictures(4))))[0] for name, method in CAMS.items()}
+    maps = {
+        name: scale_maps(method.apply(run(stub, random_pictures(4))))[0]
+        for name, method in CAMS.items()
+        if method.serves(stub, "cut") is None
+    }
     _assert_coinciding(maps, [set(x.methods) for x in found])
 
 

@@ -1,0 +1,252 @@
+"""Every further CAM of the installed pytorch-grad-cam through one adapter; the maps are the library's own.
+
+What the library ships is read from its source (`shipped`), as importing it takes seconds. Whatever a release
+adds is there under its class's name in small letters; what is registered already (`gradcam`, …) is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from camlab.cams.base import CAMS, Cost, Explainable, SharedPass, anywhere, cam_method
+from camlab.cams.borrowed import Maps, enhanced, everywhere, from_input, from_maps, plain_network
+from camlab.cams.shipped import shipped_cams
+from camlab.errors import BadSetting
+
+#: The most places of a layer's map of which a method may make a matrix of places × places (64 MB).
+PLACES = 4096
+
+# The library runs in one thread at a time. Nothing is called back from inside, so nobody waits for another.
+_LOCK = threading.Lock()
+
+
+class _Numpy:
+    """NumPy as the library's modules see it while they run: the same, but for a random stream of its own."""
+
+    def __init__(self) -> None:
+        self.random = np.random.RandomState(0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """What the library draws is the same each time, and NumPy's global stream is nobody's business here.
+
+    Other threads may be drawing from that. So the names `np` and `KernelPCA` (which starts its solver from a draw)
+    are replaced in the library's own modules, in which one thread runs at a time. Called under the lock.
+    """
+    from sklearn.decomposition import KernelPCA
+
+    swaps = {id(np): _Numpy(), id(KernelPCA): partial(KernelPCA, random_state=0)}
+    before = [
+        (vars(module), name, value)
+        for path, module in list(sys.modules.items())
+        if path.startswith("pytorch_grad_cam")
+        for name, value in list(vars(module).items())
+        if id(value) in swaps
+    ]
+    try:
+        for names, name, value in before:
+            names[name] = swaps[id(value)]
+        yield
+    finally:
+        for names, name, value in before:
+            names[name] = value
+
+
+def _has_biases(classifier: Explainable, layer: str) -> str | None:
+    """FullGrad: whether the network has layers whose biases the library finds."""
+    try:
+        parts = list(plain_network(classifier).modules())
+    except BadSetting as error:
+        return str(error)
+    if any(type(m) in (nn.Conv2d, nn.BatchNorm2d) and m.bias is not None for m in parts):
+        return None
+    return (
+        "FullGrad adds up the gradients of all biases, and pytorch-grad-cam knows none of this network's layers with "
+        "one; choose a ResNet or another method."
+    )
+
+
+def _few_places(classifier: Explainable, layer: str) -> str | None:
+    """Methods with a matrix of places × places: whether it stays small."""
+    info = classifier.layer_info(layer)
+    if (places := info.height * info.width) <= PLACES:
+        return None
+    return (
+        f"This layer's maps have {places} places, and pytorch-grad-cam would compare each with each other, in memory "
+        "for gigabytes; choose a layer further back."
+    )
+
+
+def _square(classifier: Explainable, layer: str) -> str | None:
+    """SESS: whether its crops are as large as the network's pictures."""
+    height, width = classifier.input_size
+    if height == width:
+        return None
+    return "SESS cuts square crops, and this model's pictures are not square; choose another method."
+
+
+def _one_layer(classifier: Explainable, layer: str) -> str | None:
+    """Refine-CAM: why it serves nowhere."""
+    return (
+        "RefineCAM multiplies the maps of several layers, and one layer is explained here, where it is Grad-CAM++; "
+        "choose gradcam++."
+    )
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What is known of a method of the library: words for people, and how it is served."""
+
+    title: str
+    summary: str
+    source: str
+    price: str = "a pass of the layers behind the target layer and back for each picture"
+    class_specific: bool = True
+    cost: Cost = "tail"
+    compute: Callable[[Any, SharedPass], Maps] = from_maps
+    serves: Callable[[Explainable, str], str | None] = anywhere
+
+
+_KNOWN = {
+    "fem": _Words(
+        "FEM",
+        "Weights each channel by the share of places where it is unusually strong, whatever class is asked about.",
+        "Fuad et al. 2020, IPTA, doi 10.1109/IPTA50016.2020.9286629",
+        class_specific=False,
+    ),
+    "finercam": _Words(
+        "Finer-CAM",
+        "Shows what speaks for the class and against the three classes that score most like it.",
+        "Zhang et al. 2025, arXiv 2501.11309",
+    ),
+    "fullgrad": _Words(
+        "FullGrad",
+        "Adds up what the picture and every bias of the network contribute; the target layer only sets the resolution.",
+        "Srinivas & Fleuret 2019, arXiv 1905.00780",
+        "a pass of the whole network and back, and a picture-sized map for each channel of every layer",
+        cost="full",
+        compute=everywhere,
+        serves=_has_biases,
+    ),
+    "kpcacam": _Words(
+        "KPCA-CAM",
+        "Shows the strongest common pattern of the channels as a kernel sees it, whatever class is asked about.",
+        "Karmani et al. 2024, arXiv 2410.00267",
+        "a kernel decomposition whose size is the number of places of the layer's map, for each picture",
+        class_specific=False,
+        serves=_few_places,
+    ),
+    "refinecam": _Words(
+        "Refine-CAM",
+        "Multiplies the maps of several layers, so that only what all of them show remains.",
+        "arXiv 2605.14641, after pytorch-grad-cam",
+        serves=_one_layer,
+    ),
+    "segeigencam": _Words(
+        "Seg-Eigen-CAM",
+        "Shows the strongest common pattern of absolute gradient times activation; its larger peak is made positive.",
+        "Chung & Ying 2025, doi 10.3390/app15137562",
+        serves=_few_places,
+    ),
+    "sess": _Words(
+        "SESS (Grad-CAM)",
+        "Puts together the Grad-CAM maps of many crops at twelve scales, each as bright as its crop scores.",
+        "Tursun et al. 2022, arXiv 2207.01769",
+        "about 120 passes of the whole network and back for each picture",
+        cost="full",
+        compute=enhanced,
+        serves=_square,
+    ),
+    "shapleycam": _Words(
+        "ShapleyCAM",
+        "Like Grad-CAM, but corrects each channel's weight by how its gradient changes with the channels: by nothing "
+        "where only ReLUs and linear layers follow.",
+        "Cai 2025, arXiv 2501.06261",
+        "a pass of the layers behind the target layer and twice back for each picture",
+    ),
+}
+
+
+def _unknown(kind: str) -> _Words:
+    return _Words(
+        kind,
+        f"The method {kind} of the installed pytorch-grad-cam, of which no more is known here.",
+        f"pytorch-grad-cam, {kind}",
+        "passes of the whole network, at least one and back for each picture",
+        cost="full",
+        compute=from_input,
+    )
+
+
+def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
+    """Raw maps (N, h, w) of a class of pytorch-grad-cam, picture by picture, by its own code.
+
+    It works on a module made for this call: nothing of the shared network is hooked or changed. Raises BadSetting
+    where the method cannot serve the classifier at the layer, and what `check` raises, between pictures.
+    """
+    if (reason := words.serves(shared.classifier, shared.layer)) is not None:
+        raise BadSetting(reason)
+    import pytorch_grad_cam
+
+    maps = shared.activations.new_zeros((len(shared.inputs), *shared.activations.shape[-2:]))
+    for row in range(len(maps)):
+        shared.check()
+        alone = shared.rows(slice(row, row + 1), shared.check, shared.chunk)
+        # Not while `check` may wait for its turn on the device: two threads could then wait for each other.
+        with _LOCK, _same_draws(), _derivatives():
+            maps[row] = torch.from_numpy(words.compute(getattr(pytorch_grad_cam, kind), alone))
+    return maps
+
+
+@contextmanager
+def _derivatives() -> Iterator[None]:
+    """Says what to do where torch has no second derivative (of fused attention, say)."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "derivative for" in str(error) and "not implemented" in str(error):
+            raise BadSetting(
+                "This method takes second derivatives, and torch has none for the attention behind this layer; choose "
+                "a layer further back or another method."
+            ) from error
+        raise
+
+
+def _register() -> None:
+    ours = {name.replace("_", "") for name in CAMS}
+    found = {name: kind for kind in shipped_cams() if (name := _name(kind)) not in ours}
+    for place, (name, kind) in enumerate(sorted(found.items())):
+        words = _KNOWN.get(name) or _unknown(kind)
+        cam_method(
+            name,
+            title=words.title,
+            summary=words.summary,
+            source=words.source,
+            uses_gradients=False,  # none of the pass's: the library takes its own
+            class_specific=words.class_specific,
+            cost=words.cost,
+            order=110 + place,
+            serves=words.serves,
+            price=words.price,
+        )(partial(library_maps, kind, words))
+
+
+def _name(kind: str) -> str:
+    return kind.lower().replace("_", "").replace("plusplus", "++")
+
+
+_register()

@@ -1,0 +1,171 @@
+"""Options that smooth a method's map: a principal component instead of a sum, or a mean over changed pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camlab.cams.base import CamMethod, Explainable, SharedPass, never, scale_maps, shared_pass
+from camlab.cams.eigen import first_component
+from camlab.errors import BadSetting
+from camlab.normalisation import mean_colour
+
+#: What test-time augmentation multiplies the normalised picture by, once as it is and once mirrored.
+INTENSITIES = (0.9, 1.0, 1.1)
+#: Part of the cache keys: raise it when `smoothed` gives other maps.
+SMOOTHING_VERSION = 1
+#: The most noisy copies: beyond them the mean hardly moves any more.
+MOST_COPIES = 200
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How a map is smoothed. Raises BadSetting for copies or a sigma out of range.
+
+    eigen: the first principal component of the terms that the map is the sum of, in place of that sum;
+    augment: the mean map over the picture, mirrored or not, at intensities of 0.9, 1 and 1.1 (pytorch-grad-cam's
+    aug_smooth); noisy: the mean map over so many copies with Gaussian noise of standard deviation ``sigma``, in
+    units of the pictures' range from 0 to 1 (after SmoothGrad, Smilkov et al. 2017, arXiv 1706.03825); 0: none.
+    """
+
+    eigen: bool = False
+    augment: bool = False
+    noisy: int = 0
+    sigma: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noisy <= MOST_COPIES:
+            raise BadSetting(f"{self.noisy} noisy copies cannot be averaged; choose 0 to {MOST_COPIES}.")
+        if self.noisy and not 0 < self.sigma <= 1:
+            raise BadSetting(
+                f"The copies' noise cannot have a sigma of {self.sigma:g}; choose more than 0, up to 1."
+            )
+
+    @property
+    def words(self) -> str:
+        """What is done to a map, to stand behind "Maps are"; "as the method gives them" where nothing is."""
+        said = [
+            "smoothed by their first principal component" if self.eigen else "",
+            "averaged over mirrored, darker and brighter versions" if self.augment else "",
+            f"averaged over {self.noisy} noisy copies (sigma {self.sigma:g})" if self.noisy else "",
+        ]
+        return " and ".join(filter(None, said)) or "as the method gives them"
+
+    @property
+    def passes(self) -> int:
+        """How many times as much a map costs: 6 for augmentation times the number of noisy copies."""
+        return (2 * len(INTENSITIES) if self.augment else 1) * max(1, self.noisy)
+
+
+#: The map as the method gives it.
+PLAIN = Smoothing()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Pictures (N, 3, H, W) of which the maps are averaged, and whether these have to be mirrored first."""
+
+    pictures: Tensor
+    mirrored: bool
+
+
+def variants(
+    classifier: Explainable, pictures: Tensor, keys: Sequence[str], smoothing: Smoothing
+) -> Iterator[Variant]:
+    """The pictures whose maps make one smoothed map, ``smoothing.passes`` of them; values may leave [0, 1].
+
+    A picture's noise is drawn from its key and the number of the copy alone: it is the same whatever else is in
+    the batch. Mean colour keeps its place when the intensity changes, as it is the normalised picture that is
+    multiplied.
+    """
+    mean = mean_colour(classifier, pictures) if smoothing.augment else None
+    for copy in range(max(1, smoothing.noisy)):
+        changed = pictures
+        if smoothing.noisy:
+            changed = pictures + smoothing.sigma * _noise(keys, copy, pictures)
+        if mean is None:
+            yield Variant(changed, False)
+            continue
+        for mirrored in (False, True):
+            turned = changed.flip(-1) if mirrored else changed
+            for factor in INTENSITIES:
+                yield Variant(mean + factor * (turned - mean), mirrored)
+
+
+def smoothed(
+    classifier: Explainable,
+    layer: str,
+    pictures: Tensor,
+    targets: Sequence[int | None],
+    keys: Sequence[str],
+    method: CamMethod,
+    smoothing: Smoothing,
+    check: Callable[[], None] = never,
+    chunk: int = 16,
+) -> Tensor:
+    """Raw maps (N, h, w) of a method under a smoothing; `scale_maps` brings them to [0, 1].
+
+    pictures: (N, 3, H, W) in [0, 1]. A target of None is the class predicted on the picture itself, and is then
+    explained in all its variants. Averaged are scaled maps; a degenerate one counts as zeros. Costs
+    ``smoothing.passes`` times what the method costs, and one pass where a target is None. Raises BadSetting where
+    the method's map is no sum of terms and eigen smoothing is asked for, and what `check` raises, between passes.
+    """
+    explain = eigen_smoothed(method) if smoothing.eigen else method.apply
+
+    def run(these: Tensor, goals: Sequence[int | None]) -> SharedPass:
+        return shared_pass(
+            classifier, layer, these, goals, keys, gradients=method.uses_gradients, check=check, chunk=chunk
+        )
+
+    if smoothing.passes == 1 and not smoothing.noisy:
+        return explain(run(pictures, targets))
+    goals = list(targets)
+    if None in goals:
+        check()
+        with torch.no_grad():
+            own = shared_pass(classifier, layer, pictures, targets, keys, gradients=False).targets.tolist()
+        goals = [mine if goal is None else goal for goal, mine in zip(goals, own, strict=True)]
+    total: Tensor | None = None
+    for variant in variants(classifier, pictures, keys, smoothing):
+        check()
+        maps, _ = scale_maps(explain(run(variant.pictures, goals)))
+        wide = (maps.flip(-1) if variant.mirrored else maps).double()
+        total = wide if total is None else total + wide
+    assert total is not None  # there is at least one variant
+    return total / smoothing.passes
+
+
+def eigen_smoothed(method: CamMethod) -> Callable[[SharedPass], Tensor]:
+    """The method with the first principal component of its terms in place of their sum, raw (N, h, w).
+
+    pytorch-grad-cam's eigen_smooth, with the sign fixed: positive where the plain map is high. Raises BadSetting
+    where the method's map is no sum of terms.
+    """
+    terms = method.terms
+    if terms is None:
+        raise BadSetting(
+            f"{method.title} adds up no terms of channels that could be smoothed; choose another method, such as "
+            "Grad-CAM, or switch eigen smoothing off."
+        )
+
+    def apply(shared: SharedPass) -> Tensor:
+        parts = terms(shared)
+        return first_component(parts, parts.sum(dim=1))
+
+    return apply
+
+
+def _noise(keys: Sequence[str], copy: int, like: Tensor) -> Tensor:
+    """Standard normal noise in the shape of pictures (N, 3, H, W), each picture's drawn from its own key."""
+    draws = []
+    for key in keys:
+        name = f"{copy} {key}".encode()
+        seed = hashlib.blake2b(name, digest_size=16, person=b"smoothing").digest()
+        stream = np.random.Generator(np.random.Philox(key=int.from_bytes(seed, "little")))
+        draws.append(torch.from_numpy(stream.standard_normal(tuple(like.shape[1:]), dtype=np.float32)))
+    return torch.stack(draws).to(like) if draws else torch.zeros_like(like)
