@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +34,26 @@ def resample(units: int, replicates: int, seed: int, block: int | None = None) -
     """Yield how often each unit is drawn, (replicates, units), in blocks of at most ``block`` replicates.
 
     Each replicate draws ``units`` units with replacement from ``default_rng(seed)``; the draws do not
-    depend on the block.
+    depend on the block. Not to be written to.
     """
-    generator = np.random.default_rng(seed)
     block = block or replicates
+    if units * replicates <= CELLS_AT_ONCE:
+        whole = _few(units, replicates, seed)
+        yield from (whole[begin : begin + block] for begin in range(0, replicates, block))
+    else:
+        yield from _blocks(units, replicates, seed, block)
+
+
+@lru_cache(maxsize=8)
+def _few(units: int, replicates: int, seed: int) -> Floats:
+    """All draws at once, kept: groups with as many pictures, of which a study has thousands, share them."""
+    (whole,) = _blocks(units, replicates, seed, replicates)
+    whole.flags.writeable = False
+    return whole
+
+
+def _blocks(units: int, replicates: int, seed: int, block: int) -> Iterator[Floats]:
+    generator = np.random.default_rng(seed)
     for begin in range(0, replicates, block):
         count = min(block, replicates - begin)
         drawn = generator.integers(0, units, size=(count, units))
@@ -56,13 +73,27 @@ def bootstrap(
     """
     block = max(1, CELLS_AT_ONCE // max(units, width))
     parts = [values(weights) for weights in resample(units, replicates, seed, block)]
-    return {name: percentile_interval(np.concatenate([part[name] for part in parts])) for name in parts[0]}
+    table = np.stack([np.concatenate([part[name] for part in parts]) for name in parts[0]])
+    return dict(zip(parts[0], percentile_intervals(table), strict=True))
 
 
-def percentile_interval(replicates: Floats) -> Interval | None:
-    """Return the central 95 % of the defined replicates (linear between order statistics), or None."""
-    defined = replicates[~np.isnan(replicates)]
-    if not len(defined):
-        return None
-    low, high = np.percentile(defined, [TAIL, 100 - TAIL])
-    return Interval(float(low), float(high), 1 - len(defined) / len(replicates))
+def percentile_intervals(replicates: Floats) -> list[Interval | None]:
+    """Return the central 95 % of the defined replicates of each row of (values, r), or None.
+
+    Linear between order statistics, as numpy.percentile does.
+    """
+    ordered = np.sort(replicates, axis=1)  # nan goes last
+    defined = replicates.shape[1] - np.isnan(replicates).sum(axis=1)
+    found: list[Interval | None] = []
+    for row, count in zip(ordered, defined.tolist(), strict=True):
+        if not count:
+            found.append(None)
+            continue
+        ends = []
+        for share in (TAIL / 100, 1 - TAIL / 100):
+            below, between = divmod(share * (count - 1), 1.0)
+            left = row[int(below)]
+            right = row[min(int(below) + 1, count - 1)]
+            ends.append(float(left + (right - left) * between))
+        found.append(Interval(ends[0], ends[1], 1 - count / replicates.shape[1]))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +16,8 @@ DECIMALS = 6
 
 SSIM_SIGMA = 1.5
 SSIM_RADIUS = 5  # int(3.5 σ + 0.5): an 11-pixel window
+
+SAMPLE_STEP, SAMPLE_SLACK = 37, 40  # every so many pixels; so many of these to either side
 
 
 @lru_cache(maxsize=64)
@@ -67,18 +70,71 @@ def mean_weights(size: tuple[int, int], shape: tuple[int, ...]) -> Floats:
     return weights
 
 
+@dataclass(frozen=True)
+class TopPart:
+    """The hottest part of N maps: pixels above the boundary value, those at it, and the share of these that is in."""
+
+    above: NDArray[np.bool_]
+    tied: NDArray[np.bool_]
+    share: Floats
+
+    def shared(self, other: TopPart) -> Floats:
+        """What two parts have in common, in pixels (N,): the sum of the smaller of both memberships."""
+
+        def both(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.intp]:
+            counts: NDArray[np.intp] = np.count_nonzero(a & b, axis=1)
+            return counts
+
+        result: Floats = (
+            both(self.above, other.above)
+            + other.share * both(self.above, other.tied)
+            + self.share * both(self.tied, other.above)
+            + np.minimum(self.share, other.share) * both(self.tied, other.tied)
+        )
+        return result
+
+
+def top_places(size: tuple[int, int], part: int) -> int:
+    """How many pixels the hottest ``1/part`` has: ⌈H·W/part⌉."""
+    return -(-size[0] * size[1] // part)  # rounded up, in whole numbers
+
+
+def top_part(maps: Floats, size: tuple[int, int], part: int) -> TopPart:
+    """The hottest ``1/part`` of maps (N, h, w) in [0, 1], values compared after rounding to 1e-6."""
+    # Whole millionths take half the memory of floats, and selecting among them half the time.
+    values = np.rint(upsample(maps, size).reshape(len(maps), -1) * 10**DECIMALS).astype(np.int32)
+    places = top_places(size, part)
+    cut = values.shape[1] - places
+    boundary = np.array([[selected(row, cut)] for row in values], dtype=np.int32).reshape(-1, 1)
+    above, tied = values > boundary, values == boundary
+    share = (places - np.count_nonzero(above, axis=1)) / np.count_nonzero(tied, axis=1)
+    return TopPart(above, tied, share)
+
+
+def selected(values: NDArray[np.int32], place: int) -> int:
+    """The value at a place of the ascending order of (P,), as ``np.partition`` finds it, in a fifth of its time.
+
+    A sample says between which two values it most likely lies; only those in between are put in order.
+    """
+    sample = np.sort(values[::SAMPLE_STEP])
+    near = place * len(sample) // len(values)
+    low, high = sample[max(near - SAMPLE_SLACK, 0)], sample[min(near + SAMPLE_SLACK, len(sample) - 1)]
+    below = int(np.count_nonzero(values < low))
+    between = values[(values >= low) & (values <= high)]
+    if not below <= place < below + len(between):  # the sample was not like the rest
+        below, between = 0, values
+    elif low == high:
+        return int(low)
+    return int(np.partition(between, place - below)[place - below])
+
+
 def top_membership(maps: Floats, size: tuple[int, int], part: int) -> Floats:
     """How far each pixel belongs to the hottest ``1/part``: (N, H·W) in [0, 1], summing to ⌈H·W/part⌉.
 
     Pixels above the boundary value belong wholly; those at it (after rounding to 1e-6) share the places left.
     """
-    values = np.round(upsample(maps, size).reshape(len(maps), -1), DECIMALS)
-    places = -(-values.shape[1] // part)  # rounded up, in whole numbers
-    cut = values.shape[1] - places
-    boundary = np.partition(values, cut, axis=1)[:, cut, None]
-    above, tied = values > boundary, values == boundary
-    share = (places - above.sum(axis=1, keepdims=True)) / tied.sum(axis=1, keepdims=True)
-    membership: Floats = above + tied * share
+    found = top_part(maps, size, part)
+    membership: Floats = found.above + found.tied * found.share[:, None]
     return membership
 
 

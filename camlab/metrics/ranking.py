@@ -136,7 +136,7 @@ def _check_p(p: float) -> None:
         raise BadSetting(f"RBO's persistence p must lie strictly between 0 and 1, not {p:g}.")
 
 
-def _depth_weights(n: int, p: float) -> Floats:
+def depth_weights(n: int, p: float) -> Floats:
     """Weights of the agreement at depths 1..n, summing to 1: (1−p)·p^(d−1), and p^n more at the last."""
     weights = (1.0 - p) * p ** np.arange(n, dtype=np.float64)
     weights[-1] += p**n
@@ -187,7 +187,7 @@ def _sum_of_shares(x: Ranks, y: Ranks, weights: Floats) -> Floats:
 def _overlap(x: Ranks, y: Ranks, common: tuple[Whole, Whole] | None, p: float, ties: str) -> Floats:
     """RBO of N pairs; common: the columns in x and in y of the items both hold (None: the same columns)."""
     variant = TIE_VARIANTS[ties]
-    weights = _depth_weights(x[0].shape[1], p) / variant.size_at(x, y)
+    weights = depth_weights(x[0].shape[1], p) / variant.size_at(x, y)
     if common is not None:
         x, y = (x[0][:, common[0]], x[1][:, common[0]]), (y[0][:, common[1]], y[1][:, common[1]])
     if variant.whole:
@@ -283,7 +283,7 @@ def random_ranking_floor(n: int, p: float = 0.9) -> float:
     _check_p(p)
     if n < 1:
         raise BadSetting(f"A ranking has at least one item, not {n}.")
-    return float(math.fsum(_depth_weights(n, p) * np.arange(1, n + 1) / n))
+    return float(math.fsum(depth_weights(n, p) * np.arange(1, n + 1) / n))
 
 
 @overload

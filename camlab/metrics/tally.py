@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camlab.errors import BadSetting
+from camlab.metrics.wins import JoinedWins, Wins, stratum_wins
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
-
-ROWS_A_UNIT = 4
-TABLE_CELLS = 1 << 22
-"""Wins come from a table of units where units hold this many rows and rows × units is no larger."""
 
 COLUMNS = ("image", "severity", "flipped", "near", "degenerate", "similarity")
 VALUES = (
@@ -36,6 +34,10 @@ VALUES = (
     "mean_similarity",
     "blind",
 )
+MEANS = ("consistency", "responsiveness", "responsiveness_near", "responsiveness_far", "mean_similarity")
+"""Those that are means of a group of pairs (or 1 minus one)."""
+_KEPT, _LOST = (2 * MEANS.index(name) + 1 for name in ("consistency", "responsiveness"))
+"""Where their numbers of pairs are among the sums: a sum and a number each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,30 +55,31 @@ class Rows:
     def __len__(self) -> int:
         return len(self.flipped)
 
-    def take(self, chosen: Flags) -> Rows:
-        """Return the chosen rows; units keep their numbers."""
+    def take(self, chosen: Flags | Index | slice) -> Rows:
+        """Return the chosen rows, by flag, position or slice; units keep their numbers."""
         return Rows(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
-    @property
+    @cached_property
+    def ladder(self) -> Index:
+        """Positions that put the rows in the order of their similarities."""
+        return np.argsort(self.similarity)
+
+    @cached_property
     def kept(self) -> Flags:
         """Pairs that count for C: same prediction, and a similarity."""
         return self.usable & ~self.flipped
 
-    @property
+    @cached_property
     def lost(self) -> Flags:
         """Pairs that count for R: another prediction, and a similarity."""
         return self.usable & self.flipped
 
-    @property
+    @cached_property
     def groups(self) -> dict[str, Flags]:
         """The pairs behind each mean."""
-        return {
-            "consistency": self.kept,
-            "responsiveness": self.lost,
-            "responsiveness_near": self.lost & self.near,
-            "responsiveness_far": self.lost & ~self.near,
-            "mean_similarity": self.usable,
-        }
+        lost = self.lost
+        flags = (self.kept, lost, lost & self.near, lost & ~self.near, self.usable)
+        return dict(zip(MEANS, flags, strict=True))
 
 
 def read_pairs(pairs: pd.DataFrame, unit: str = "image") -> tuple[Rows, Sequence[Any], int]:
@@ -89,7 +92,7 @@ def read_pairs(pairs: pd.DataFrame, unit: str = "image") -> tuple[Rows, Sequence
         raise BadSetting(f"The table of pairs lacks the column {missing[0]!r}; give every pair one.")
     if unit not in ("image", "row"):
         raise BadSetting(f"Intervals draw by 'image' or by 'row', not by {str(unit)[:40]!r}.")
-    codes, names = pd.factorize(pairs["image"], sort=True)
+    codes, names = _pictures(pairs["image"])
     if np.any(codes < 0):
         raise BadSetting("Every pair needs the name of its picture in the column 'image'.")
     similarity = pairs["similarity"].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -108,32 +111,86 @@ def read_pairs(pairs: pd.DataFrame, unit: str = "image") -> tuple[Rows, Sequence
         similarity=similarity,
         unit=units,
     )
-    return rows, list(names), len(names) if unit == "image" else len(pairs)
+    return rows, names, len(names) if unit == "image" else len(pairs)
+
+
+def _pictures(column: pd.Series) -> tuple[Index, Sequence[Any]]:
+    """Numbers of the pictures and their names, in the order of the names whatever that of categories is."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        codes, names = pd.factorize(column, sort=True)
+        return codes, list(names)
+    numbers = column.cat.codes.to_numpy().astype(np.intp)
+    there = np.bincount(numbers[numbers >= 0], minlength=len(column.cat.categories)) > 0
+    order = np.argsort(column.cat.categories.to_numpy(dtype=object), kind="stable")
+    order = order[there[order]]
+    number = np.full(len(there) + 1, -1, np.intp)  # the last one is that of a missing name, −1
+    number[order] = np.arange(len(order))
+    return number[numbers], list(column.cat.categories[order])
 
 
 def _flags(pairs: pd.DataFrame, column: str) -> Flags:
     """A column of booleans; a missing value counts as False (``near`` says nothing without a flip)."""
     values = pairs[column]
+    if values.dtype == bool:
+        return np.asarray(values.to_numpy())
     return np.asarray(values.where(values.notna(), False).astype(bool).to_numpy())
 
 
-def weighted_values(rows: Rows, weights: Floats) -> dict[str, Floats]:
-    """Return every value of VALUES for each weighting of the units, (r,), nan where it is not observed.
+class Tally:
+    """The values of one table of pairs for any number of weightings of its units, 0 … units − 1.
 
-    weights: (r, units).
+    stratum: (n,) in 0 … strata − 1, whose values are told apart.
     """
-    units = weights.shape[1]
-    groups = rows.groups
-    totals = []
-    for group in groups.values():
-        totals.append(np.bincount(rows.unit[group], rows.similarity[group], minlength=units))
-        totals.append(np.bincount(rows.unit[group], minlength=units).astype(np.float64))
-    sums = weights @ np.stack(totals, axis=1)
-    means = {name: divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(groups)}
+
+    def __init__(self, rows: Rows, units: int, stratum: Index, strata: int = 1) -> None:
+        self._strata = strata
+        self._totals = stratum_sums(rows, rows.unit * strata + stratum, units * strata).reshape(units, -1)
+        self._wins = JoinedWins(
+            Wins(
+                rows.similarity[kept], rows.unit[kept], rows.similarity[lost], rows.unit[lost], units
+            )
+            for kept, lost in (
+                (rows.kept & (stratum == s), rows.lost & (stratum == s)) for s in range(strata)
+            )
+        )  # fmt: skip
+
+    def values(self, weights: Floats) -> tuple[list[dict[str, Floats]], Floats]:
+        """Return every value of VALUES but the AUROC of each stratum, and the AUROC within strata.
+
+        weights: (r, units); all values are (r,), nan where not observed.
+        """
+        sums = (weights @ self._totals).reshape(len(weights), self._strata, -1)
+        contests = (sums[:, :, _KEPT] * sums[:, :, _LOST]).sum(axis=1)
+        auroc = divide(self._wins(weights), contests)
+        return [means_from(sums[:, s]) for s in range(self._strata)], auroc
+
+
+def stratum_counts(rows: Rows, stratum: Index, count: int) -> tuple[Floats, Floats, Floats]:
+    """Return what ``values_from`` takes, for each stratum; stratum: (n,) in 0 … count − 1."""
+    wins = stratum_wins(rows.similarity, rows.ladder, rows.kept, rows.lost, stratum, count)
+    return stratum_sums(rows, stratum, count), *wins
+
+
+def stratum_sums(rows: Rows, stratum: Index, count: int) -> Floats:
+    """Return the sum and the number of similarities in every group of pairs, (count, 2 · groups)."""
+    columns = []
+    for group in rows.groups.values():
+        columns.append(np.bincount(stratum[group], rows.similarity[group], minlength=count))
+        columns.append(np.bincount(stratum[group], minlength=count).astype(np.float64))
+    return np.stack(columns, axis=1)
+
+
+def values_from(sums: Floats, wins: Floats, contests: Floats) -> dict[str, Floats]:
+    """Return every value of VALUES, (r,), from sums (r, 2 · groups) and the AUROC's counts (r,)."""
+    return means_from(sums) | {"auroc": divide(wins, contests)}
+
+
+def means_from(sums: Floats) -> dict[str, Floats]:
+    """The same without the AUROC."""
+    means = {name: divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(MEANS)}
     consistency = means["consistency"]
     responsiveness = 1.0 - means["responsiveness"]
     mean = means["mean_similarity"]
-    wins, contests = auroc_counts(rows, weights)
     return {
         "consistency": consistency,
         "responsiveness": responsiveness,
@@ -141,50 +198,9 @@ def weighted_values(rows: Rows, weights: Floats) -> dict[str, Floats]:
         "responsiveness_far": 1.0 - means["responsiveness_far"],
         "rm": consistency * responsiveness,
         "gap": consistency + responsiveness - 1.0,
-        "auroc": divide(wins, contests),
         "mean_similarity": mean,
         "blind": mean * (1.0 - mean),
     }
-
-
-def auroc_counts(rows: Rows, weights: Floats) -> tuple[Floats, Floats]:
-    """Return (wins, contests), each (r,): contests pit every kept pair against every flipped one.
-
-    The kept pair wins where its similarity is the larger; a tie is half a win. wins / contests is the AUROC
-    (Mann and Whitney's U divided by the product of the group sizes).
-    """
-    order = np.argsort(rows.similarity[rows.lost], kind="stable")
-    ladder = rows.similarity[rows.lost][order]
-    lost_unit, kept_unit = rows.unit[rows.lost][order], rows.unit[rows.kept]
-    # A kept pair beats the flipped pairs below ``left`` and draws with those from there to ``right``.
-    left = np.searchsorted(ladder, rows.similarity[rows.kept], side="left")
-    right = np.searchsorted(ladder, rows.similarity[rows.kept], side="right")
-    units = weights.shape[1]
-    kept_total = weights @ np.bincount(kept_unit, minlength=units)
-    lost_total = weights @ np.bincount(lost_unit, minlength=units)
-    tabled = ROWS_A_UNIT * units <= len(rows) and len(rows) * units <= TABLE_CELLS
-    count = _wins_by_unit if tabled else _wins_by_row
-    return count(weights, kept_unit, lost_unit, left, right), kept_total * lost_total
-
-
-def _wins_by_unit(weights: Floats, kept_unit: Index, lost_unit: Index, left: Index, right: Index) -> Floats:
-    """Wins from a table (unit of the kept pair, unit of the flipped pair): no replicate touches a row."""
-    units = weights.shape[1]
-    below = np.zeros((len(lost_unit) + 1, units))
-    below[np.arange(1, len(below)), lost_unit] = 1
-    np.cumsum(below, axis=0, out=below)
-    table = np.zeros((units, units))
-    np.add.at(table, kept_unit, (below[left] + below[right]) / 2)
-    wins: Floats = np.sum((weights @ table) * weights, axis=1)
-    return wins
-
-
-def _wins_by_row(weights: Floats, kept_unit: Index, lost_unit: Index, left: Index, right: Index) -> Floats:
-    """The same row by row, where the table of units would not fit."""
-    below = np.zeros((len(weights), len(lost_unit) + 1))
-    np.cumsum(weights[:, lost_unit], axis=1, out=below[:, 1:])
-    wins: Floats = np.einsum("rk,rk->r", weights[:, kept_unit], below[:, left] + below[:, right]) / 2
-    return wins
 
 
 def divide(total: Floats, count: Floats) -> Floats:

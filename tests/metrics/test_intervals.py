@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from camlab.metrics import Robustness, by_severity, macro, robustness, stratified, tally
-from camlab.metrics.intervals import Interval, bootstrap, percentile_interval, resample
+from camlab.metrics.intervals import Interval, bootstrap, percentile_intervals, resample
 from tests.metrics import twins
 from tests.metrics.test_robustness import random_pairs, table
 
@@ -141,10 +141,22 @@ def test_undefined_replicates_are_dropped_and_their_share_shown() -> None:
     assert interval.undefined == pytest.approx(0.25, abs=0.04)
 
 
-def test_percentile_interval() -> None:
-    assert percentile_interval(np.array([np.nan, np.nan])) is None
+def test_percentile_intervals() -> None:
     values = np.append(np.arange(101.0), [np.nan] * 99)
-    assert percentile_interval(values) == Interval(2.5, 97.5, pytest.approx(99 / 200))
+    none, some = percentile_intervals(np.stack([np.full(200, np.nan), values[::-1]]))
+    assert none is None
+    assert some == Interval(pytest.approx(2.5), pytest.approx(97.5), pytest.approx(99 / 200))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 40, 41, 1999, 2000])
+def test_percentiles_are_those_of_numpy(count: int) -> None:
+    values = np.full(2000, np.nan)
+    values[:count] = np.random.default_rng(count).random(count)
+    (found,) = percentile_intervals(values[None])
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx(
+        tuple(np.percentile(values[:count], [2.5, 97.5])), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 200])
@@ -158,8 +170,11 @@ def test_draws_do_not_depend_on_the_block(block: int) -> None:
 def test_intervals_do_not_depend_on_the_block() -> None:
     rows, _, units = tally.read_pairs(random_pairs(8, 50))
 
+    one = tally.Tally(rows, units, np.zeros(len(rows), np.intp))
+
     def values(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return tally.weighted_values(rows, weights)
+        (each,), auroc = one.values(weights)
+        return each | {"auroc": auroc}
 
     full = bootstrap(values, units, 40, 0)
     chunked = bootstrap(values, units, 40, 0, width=1 << 18)  # four replicates a block

@@ -236,23 +236,6 @@ def test_auroc_equals_scikit_learn(seed: int) -> None:
     assert robustness(pairs, replicates=0).auroc == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("cells", [0, 1 << 22])
-def test_both_ways_of_counting_wins_agree(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "TABLE_CELLS", cells)
-    pairs = random_pairs(1, 60)
-    rows, _, units = tally.read_pairs(pairs)
-    weights = np.random.default_rng(0).integers(0, 4, (7, units)).astype(float)
-    wins, contests = tally.auroc_counts(rows, weights)
-    for r, weight in enumerate(weights):
-        repeated = pairs.loc[pairs.index.repeat(weight[rows.unit].astype(int))]
-        kept = repeated.similarity[~repeated.flipped & ~repeated.degenerate]
-        lost = repeated.similarity[repeated.flipped & ~repeated.degenerate]
-        assert contests[r] == len(kept) * len(lost)
-        assert wins[r] == pytest.approx(
-            twins.auroc(list(kept), list(lost)) * contests[r] if contests[r] else 0
-        )
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_values_lie_in_their_ranges_and_ignore_row_order(seed: int, n: int) -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from camlab.errors import BadSetting, UnknownName
 from camlab.metrics import Comparison, rbo_cells, segment, similarity, unit_scale
-from camlab.metrics.pixels import top_membership
+from camlab.metrics.pixels import selected, top_membership
 from camlab.metrics.similarity import SIMILARITIES
 from tests.metrics import twins
 
@@ -99,6 +99,21 @@ def test_top_fifth_holds_exactly_its_share(size: tuple[int, int], zeros: float) 
     assert member.sum() == pytest.approx(-(-size[0] * size[1] // 5))
     assert member[0] == pytest.approx(twins.top_share(image[0]))
     assert member.min() >= 0 and member.max() <= 1
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6000), st.sampled_from([3, 1000, 10**6]), st.booleans())
+def test_a_place_is_found_as_by_sorting(seed: int, count: int, kinds: int, ordered: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = (kinds * rng.random(count) ** rng.integers(1, 5)).astype(np.int32)
+    values = np.sort(values) if ordered else values
+    for place in {0, count // 3, count - 1, int(rng.integers(count))}:
+        assert selected(values, place) == np.sort(values)[place]
+
+
+def test_a_sample_that_misleads_is_not_believed() -> None:
+    values = np.zeros(37 * 400, dtype=np.int32)
+    values[::37] = np.arange(400)  # all that the sample sees
+    assert selected(values, len(values) - 5) == np.sort(values)[-5]
 
 
 def test_top_fifth_ties_what_differs_by_rounding_only() -> None:

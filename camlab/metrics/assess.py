@@ -1,0 +1,310 @@
+"""What is said about groups of pairs, many groups at once: values, counts, intervals and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+
+from camlab.grouping import in_order
+from camlab.metrics.intervals import FEWEST_PAIRS, Interval, bootstrap
+from camlab.metrics.tally import (
+    MEANS,
+    VALUES,
+    Floats,
+    Index,
+    Rows,
+    Tally,
+    divide,
+    stratum_counts,
+    values_from,
+)
+from camlab.threads import one_blas_thread
+
+DOMINANT_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Everything that is said about one group of pairs; None is "not observed".
+
+    n: pairs; n_flipped, n_near: pairs with a flip, and those of them near; n_degenerate: pairs without a
+    similarity, left out of every value; n_consistency, n_responsiveness: pairs that C and R rest on. auroc:
+    chance that a kept pair is more similar than a flipped one, ties half. blind: s̄(1 − s̄), the RM of a
+    map whose similarity ignores flips. consistency_bounds: C if the unflipped degenerate pairs had
+    similarity 0, or 1. unit: what intervals draw, "image" or "row". averaged_over: "" where rows are
+    pooled, else "severity" or "image"; averaged: how many severities (or pictures) each value averages.
+    """
+
+    n: int
+    n_pictures: int
+    n_flipped: int
+    n_near: int
+    n_degenerate: int
+    n_consistency: int
+    n_responsiveness: int
+    consistency: float | None
+    responsiveness: float | None
+    responsiveness_near: float | None
+    responsiveness_far: float | None
+    rm: float | None
+    gap: float | None
+    auroc: float | None
+    mean_similarity: float | None
+    blind: float | None
+    intervals: dict[str, Interval | None]
+    consistency_bounds: tuple[float, float] | None
+    warnings: tuple[str, ...]
+    unit: str = "image"
+    averaged_over: str = ""
+    averaged: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def flip_rate(self) -> float | None:
+        """Share of pairs with a flip, degenerate ones included."""
+        return self.n_flipped / self.n if self.n else None
+
+
+def assess(
+    rows: Rows,
+    names: Sequence[object],
+    group: Index,
+    count: int,
+    unit: str,
+    replicates: int,
+    seed: int,
+    over: str = "",
+) -> list[Robustness]:
+    """Return what is said about each group of pairs, in the order of the groups' numbers.
+
+    rows, names: as ``read_pairs`` gives them; group: (n,) in 0 … count − 1; unit: what intervals draw,
+    "image" or "row"; replicates: 0 leaves intervals out; over: what the values are averaged over, "" (rows are
+    pooled), "severity" or "image". A group's intervals draw from a generator of their own, seeded by ``seed``.
+    """
+    picture, pictures, number = _within(group, rows.picture, count)
+    part, parts = group, np.arange(count)
+    if over:
+        _, level = np.unique(rows.severity, return_inverse=True)
+        # The number of a stratum, and the group of each stratum.
+        part, parts, _ = _strata(group, level if over == "severity" else rows.picture, count)
+    strata = _Strata(rows, part, parts, count)
+    observed = strata.observed(over)
+    counts = {name: np.bincount(group[flags], minlength=count) for name, flags in rows.groups.items()}
+    total, flipped, near, lacking = (
+        np.bincount(group[flags], minlength=count)
+        for flags in (slice(None), rows.flipped, rows.near, ~rows.usable)
+    )
+    units = pictures if unit == "image" else total
+    low, high = strata.bounds()
+    drawn = picture if unit == "image" else number
+    found = _intervals(replace(rows, unit=drawn), group, part, units, _REPLICATES[over], replicates, seed)
+    warnings = _warnings(rows, names, group, pictures, counts, count)
+    results = []
+    for g in range(count):
+        sizes = {name: int(each[g]) for name, each in counts.items()}
+        # Values of both sides rest on the smaller one.
+        both = min(sizes["consistency"], sizes["responsiveness"])
+        sizes |= {"rm": both, "gap": both, "auroc": both, "blind": sizes["mean_similarity"]}
+        value = {name: None if np.isnan(x := float(observed[name][g])) else x for name in VALUES}
+        results.append(
+            Robustness(
+                n=int(total[g]),
+                n_pictures=int(pictures[g]),
+                n_flipped=int(flipped[g]),
+                n_near=int(near[g]),
+                n_degenerate=int(lacking[g]),
+                n_consistency=sizes["consistency"],
+                n_responsiveness=sizes["responsiveness"],
+                **value,
+                intervals={
+                    name: found[g][name] if sizes[name] >= FEWEST_PAIRS and value[name] is not None else None
+                    for name in VALUES
+                },
+                consistency_bounds=None if np.isnan(low[g]) else (float(low[g]), float(high[g])),
+                warnings=tuple(warnings.get(g, ())),
+                unit=unit,
+                averaged_over=over,
+                averaged={name: int(strata.averaged[name][g]) for name in VALUES} if over else {},
+            )
+        )
+    return results
+
+
+def auroc_of(rows: Rows, stratum: Index, home: Index, count: int) -> list[float | None]:
+    """The AUROC of each group from comparisons within a stratum only, these pooled; None without any.
+
+    stratum: (n,) in 0 … strata − 1; home: the group of each stratum, in 0 … count − 1.
+    """
+    _, won, met = stratum_counts(rows, stratum, len(home))
+    wins, contests = np.bincount(home, won, count), np.bincount(home, met, count)
+    return [w / c if c else None for w, c in zip(wins.tolist(), contests.tolist(), strict=True)]
+
+
+class _Strata:
+    """Values of every stratum, and their averages over the strata of a group."""
+
+    def __init__(self, rows: Rows, part: Index, parts: Index, count: int) -> None:
+        self._rows, self._part, self._parts, self._count = rows, part, parts, count
+        self._sums, self._wins, self._contests = stratum_counts(rows, part, len(parts))
+        self._values = values_from(self._sums, self._wins, self._contests)
+        self.averaged = {
+            name: np.bincount(parts[~np.isnan(value)], minlength=count)
+            for name, value in self._values.items()
+        }
+
+    def observed(self, over: str) -> dict[str, Floats]:
+        """Each value a group, (count,), every stratum where it is observed counting once."""
+        found = {name: self._mean(value) for name, value in self._values.items()}
+        if over == "severity":
+            found["auroc"] = divide(self._total(self._wins), self._total(self._contests))
+        return found
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Worst and best C a group: unflipped pairs without a similarity taken as 0, and as 1."""
+        unflipped = np.bincount(self._part[~self._rows.flipped], minlength=len(self._parts)).astype(float)
+        at = 2 * MEANS.index("consistency")
+        total, known = self._sums[:, at], self._sums[:, at + 1]
+        worst, best = divide(total, unflipped), divide(total + (unflipped - known), unflipped)
+        return self._mean(worst), self._mean(best)
+
+    def _total(self, values: Floats) -> Floats:
+        return np.bincount(self._parts, values, minlength=self._count).astype(np.float64)
+
+    def _mean(self, values: Floats) -> Floats:
+        seen = ~np.isnan(values)
+        total = np.bincount(self._parts[seen], values[seen], minlength=self._count).astype(np.float64)
+        return divide(total, np.bincount(self._parts[seen], minlength=self._count).astype(float))
+
+
+Replicate = Callable[[Floats], dict[str, Floats]]
+
+
+def _pooled(rows: Rows, part: Index, units: int) -> Replicate:
+    tally = Tally(rows, units, np.zeros(len(rows), np.intp))
+
+    def values(weights: Floats) -> dict[str, Floats]:
+        (each,), auroc = tally.values(weights)
+        return each | {"auroc": auroc}
+
+    return values
+
+
+def _by_severity(rows: Rows, part: Index, units: int) -> Replicate:
+    """A replicate counts where every severity behind the observed value has one too."""
+    levels, level = np.unique(part, return_inverse=True)
+    tally = Tally(rows, units, level, len(levels))
+    once, _ = tally.values(np.ones((1, units)))
+
+    def values(weights: Floats) -> dict[str, Floats]:
+        each, auroc = tally.values(weights)
+        result = {"auroc": auroc}
+        for name in once[0]:
+            seen = [v[name] for v, first in zip(each, once, strict=True) if not np.isnan(first[name][0])]
+            result[name] = np.mean(seen, axis=0) if seen else np.full(len(weights), np.nan)
+        return result
+
+    return values
+
+
+def _by_picture(rows: Rows, part: Index, units: int) -> Replicate:
+    each = values_from(*stratum_counts(rows, rows.unit, units))
+    seen = {name: ~np.isnan(value) for name, value in each.items()}
+
+    def values(weights: Floats) -> dict[str, Floats]:
+        return {
+            name: divide(weights[:, seen[name]] @ value[seen[name]], weights[:, seen[name]].sum(axis=1))
+            for name, value in each.items()
+        }
+
+    return values
+
+
+Prepare = Callable[[Rows, Index, int], Replicate]
+_REPLICATES: dict[str, Prepare] = {
+    "": _pooled,
+    "severity": _by_severity,
+    "image": _by_picture,
+}
+
+
+def _intervals(
+    rows: Rows, group: Index, part: Index, units: Index, prepare: Prepare, replicates: int, seed: int
+) -> list[dict[str, Interval | None]]:
+    """The intervals of every group, one group after the other; units: how many each has."""
+    found: list[dict[str, Interval | None]] = [dict.fromkeys(VALUES) for _ in units]
+    if replicates > 0:
+        with one_blas_thread():
+            for g, members in _members(group, len(units)):
+                # One unit gives the same replicate again and again: no interval rather than one of width 0.
+                if units[g] > 1:
+                    values = prepare(rows.take(members), part[members], int(units[g]))
+                    found[g] = bootstrap(values, int(units[g]), replicates, seed)
+    return found
+
+
+def _strata(group: Index, key: Index, count: int) -> tuple[Index, Index, Index]:
+    """Number the combinations of group and key: (n,) numbers, and the group and the key of each of them."""
+    width = int(key.max()) + 1 if len(key) else 1
+    joint = group * width + key
+    if count * width <= 4 * len(joint):  # sorting takes longer than counting
+        there = np.flatnonzero(np.bincount(joint, minlength=count * width))
+        number = np.zeros(count * width, np.intp)
+        number[there] = np.arange(len(there))
+        part = number[joint]
+    else:
+        there, part = np.unique(joint, return_inverse=True)
+    return part, there // width, there % width
+
+
+def _within(group: Index, picture: Index, count: int) -> tuple[Index, Index, Index]:
+    """Each row's picture, numbered within its group; pictures a group; and each row's number within it."""
+    part, parts, _ = _strata(group, picture, count)
+    pictures = np.bincount(parts, minlength=count)
+    first = np.cumsum(pictures) - pictures
+    order = in_order(group, count)
+    sizes = np.bincount(group, minlength=count)
+    number = np.empty(len(group), np.intp)
+    number[order] = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return part - first[group], pictures, number
+
+
+def _members(group: Index, count: int) -> Iterator[tuple[int, Index | slice]]:
+    """The rows of every group that has any."""
+    if count == 1:
+        yield 0, slice(None)
+        return
+    order = in_order(group, count)
+    ends = np.r_[0, np.cumsum(np.bincount(group, minlength=count))]
+    for g, (begin, end) in enumerate(pairwise(ends)):
+        if end > begin:
+            yield g, order[begin:end]
+
+
+def _warnings(
+    rows: Rows,
+    names: Sequence[object],
+    group: Index,
+    pictures: Index,
+    counts: dict[str, Index],
+    count: int,
+) -> dict[int, list[str]]:
+    """Sentences about the groups that rest on one picture, or on few pairs."""
+    found: dict[int, list[str]] = {}
+    lost = rows.lost
+    part, parts, picture = _strata(group[lost], rows.picture[lost], count)
+    each, flips = np.bincount(part, minlength=len(parts)), counts["responsiveness"]
+    for s in np.flatnonzero((each > DOMINANT_SHARE * flips[parts]) & (pictures[parts] > 1)).tolist():
+        found.setdefault(int(parts[s]), []).append(
+            f"Picture {names[picture[s]]} supplies {each[s]} of the {flips[parts[s]]} flips, over a quarter: "
+            "R speaks mostly of it."
+        )
+    for letter, name, what in (("C", "consistency", "without"), ("R", "responsiveness", "with")):
+        size = counts[name]
+        for g in np.flatnonzero((size > 0) & (size < FEWEST_PAIRS)).tolist():
+            found.setdefault(g, []).append(
+                f"{letter} rests on {size[g]} {'pair' if size[g] == 1 else 'pairs'} {what} a flip: "
+                "too few for an interval."
+            )
+    return found
