@@ -13,23 +13,31 @@ import pkgutil
 from camlab.noise.base import (
     FAMILIES,
     NOISES,
+    Companion,
     NoiseFn,
     NoiseType,
+    Surroundings,
+    nobody,
     noise_type,
     parameters_at,
     perturb,
     stream,
+    unavailable,
 )
 
 __all__ = [
     "FAMILIES",
     "NOISES",
+    "Companion",
     "NoiseFn",
     "NoiseType",
+    "Surroundings",
+    "nobody",
     "noise_type",
     "parameters_at",
     "perturb",
     "stream",
+    "unavailable",
 ]
 
 for _module in (

@@ -8,7 +8,9 @@ Three promises hold for every type and are tested for every type:
 * a picture's result depends on nothing else: not on its batch, the thread count or the global random state.
 
 The last one is why the families use only operations whose result cannot depend on how the work is split:
-single additions, products and quotients in torch, and NumPy or SciPy on one picture at a time.
+single additions, products and quotients in torch, and NumPy or SciPy on one picture at a time. A type that
+needs the model keeps it as far as the model does: its gradients are taken one picture at a time, but their
+last bits, of which a search makes more at every step, are those of device, libraries and number of threads.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -31,10 +33,59 @@ from camlab.registry import Registry
 
 MAX_SEVERITY = 5.0
 
-FAMILIES: tuple[str, ...] = ("Sensor noise", "Blur", "Weather and light", "Digital", "Occlusion")
+FAMILIES: tuple[str, ...] = (
+    "Sensor noise",
+    "Blur",
+    "Weather and light",
+    "Digital",
+    "Occlusion",
+    "Adversarial",
+    "Your own",
+)
 
-NoiseFn = Callable[[Tensor, Tensor, Sequence[np.random.Generator]], Tensor]
-"""Pictures (N,3,H,W) float32, parameters (N,P) float64, one stream a picture -> pictures, not yet clipped."""
+NoiseFn = Callable[..., Tensor]
+"""Pictures (N,3,H,W) float32, parameters (N,P) float64, one stream a picture -> pictures, not yet clipped.
+
+A type that needs more than the picture is also given the `Surroundings`, as fourth argument.
+"""
+
+Needs = Literal["", "model", "companion"]
+"""What a noise type needs besides the picture: nothing, the model in use, or a second picture of the scene."""
+
+
+class Attackable(Protocol):
+    """What an attack needs of a classifier (`camlab.models.Classifier` has it)."""
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def input_size(self) -> tuple[int, int]: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    def logits(self, x: Tensor) -> Tensor: ...
+
+
+Companion = Callable[[str], Tensor | None]
+"""The second picture (3,H,W) that belongs to a picture, by the picture's digest; None where there is none."""
+
+
+def nobody(_: str) -> Tensor | None:
+    """Of whoever has no second pictures."""
+    return None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What stands around a picture: the classifier in use, and its second picture by the picture's digest.
+
+    ``companion`` gives (3, H, W) float32 in [0, 1] at the model's input size, or None where there is none.
+    ``check`` is called between steps and raises Cancelled.
+    """
+
+    classifier: Attackable | None = None
+    companion: Companion = nobody
+    check: Callable[[], None] = lambda: None
+
 
 Pixels = NDArray[np.float32]
 """One picture, (3,H,W)."""
@@ -46,7 +97,8 @@ class NoiseType:
 
     ``levels`` has six rows, the identity first and then the five levels; each row has one value a name in
     ``parameters``. ``stochastic``: something is drawn, so a seed means something. ``monotone``: a larger
-    severity always lies further from the clean picture, so points may be joined by a line.
+    severity always lies further from the clean picture, so points may be joined by a line. ``needs``: what
+    the type needs besides the picture, which `perturb` is then to be given.
     """
 
     name: str
@@ -58,6 +110,7 @@ class NoiseType:
     stochastic: bool
     monotone: bool
     apply: NoiseFn
+    needs: Needs = ""
 
 
 NOISES: Registry[NoiseType] = Registry("noise type")
@@ -73,6 +126,7 @@ def noise_type(
     levels: Sequence[Sequence[float]],
     stochastic: bool,
     monotone: bool = True,
+    needs: Needs = "",
 ) -> Callable[[NoiseFn], NoiseFn]:
     """Register the decorated function as a noise type; see ``NoiseType`` for the fields.
 
@@ -85,7 +139,9 @@ def noise_type(
         raise ValueError(f"noise type {name!r} names an unknown family {family!r}")
 
     def register(apply: NoiseFn) -> NoiseFn:
-        entry = NoiseType(name, title, family, summary, tuple(parameters), rows, stochastic, monotone, apply)
+        entry = NoiseType(
+            name, title, family, summary, tuple(parameters), rows, stochastic, monotone, apply, needs
+        )
         NOISES.add(name, entry)
         return apply
 
@@ -118,6 +174,7 @@ def perturb(
     severities: float | Sequence[float],
     seeds: int | Sequence[int],
     digests: str | Sequence[str],
+    around: Surroundings | None = None,
 ) -> Tensor:
     """Return perturbed copies of pictures.
 
@@ -126,7 +183,8 @@ def perturb(
     for all pictures or one a picture. The result is a new (N,3,H,W) float32 tensor clipped to [0, 1]; rows of
     severity 0 equal their input bit for bit. Types that draw nothing ignore the seed.
 
-    Raises UnknownName for the noise type and BadSetting for anything else that does not fit.
+    Raises UnknownName for the noise type and BadSetting for anything else that does not fit, such as a type
+    that needs the model in use or a second picture where ``around`` has none.
     """
     kind = NOISES[noise]
     count = _checked_pictures(images)
@@ -144,8 +202,35 @@ def perturb(
             [parameters_at(noise, strengths[row]) for row in moved], dtype=torch.float64
         )
         streams = [stream(numbers[row] if kind.stochastic else 0, noise, texts[row]) for row in moved]
-        out[moved] = kind.apply(out[moved], parameters, streams).clamp(0.0, 1.0)
+        more = _needed(kind, around or Surroundings(), [texts[row] for row in moved])
+        out[moved] = kind.apply(out[moved], parameters, streams, *more).clamp(0.0, 1.0)
         return out
+
+
+def unavailable(noise: str, around: Surroundings, digest: str) -> str | None:
+    """Why a noise type cannot be applied to the picture of this digest here, in one sentence; None: it can.
+
+    The sentence says what to do. Raises UnknownName for the type.
+    """
+    kind = NOISES[noise]
+    if kind.needs == "model" and around.classifier is None:
+        return f"{kind.title} is made against a model; perturb through an engine that has one."
+    if kind.needs == "companion" and around.companion(digest) is None:
+        return f"{kind.title} needs a second picture of the scene; upload a pair first."
+    return None
+
+
+def _needed(kind: NoiseType, around: Surroundings, digests: Sequence[str]) -> tuple[Any, ...]:
+    """What the type is called with besides: nothing, the surroundings, or the second pictures (N,3,H,W)."""
+    for digest in dict.fromkeys(digests):
+        if reason := unavailable(kind.name, around, digest):
+            raise BadSetting(reason)
+    if kind.needs == "model":
+        return (around,)
+    if kind.needs == "companion":
+        others = [around.companion(digest) for digest in digests]
+        return (torch.stack([other for other in others if other is not None]),)
+    return ()
 
 
 def column(parameters: Tensor, index: int) -> Tensor:

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from camlab.noise import NOISES, parameters_at, perturb
+from camlab.noise import NOISES, parameters_at
+from tests.noise.around import perturb_around as perturb
 from tests.noise.twins import DIGESTS
 
 EVERY = pytest.mark.parametrize("name", list(NOISES))
@@ -126,8 +127,9 @@ def test_global_random_states_are_left_alone(name: str, pictures: Tensor) -> Non
 
 # How far the distance may fall below the largest one so far. The path of these three is monotone, their
 # distance nearly so: a zoomed copy's crop moves by whole pixels, blocks meet the picture's edges better at
-# one size than at the next, and rougher fog (smaller decay) of the same density can lie nearer to it.
-DIPS = {"zoom_blur": 0.02, "pixelate": 0.2, "fog": 0.2}
+# one size than at the next, and rougher fog (smaller decay) of the same density can lie nearer to it. A search
+# within a larger ball ends, most of it, at that ball's edge.
+DIPS = {"zoom_blur": 0.02, "pixelate": 0.2, "fog": 0.2, "pgd": 0.02, "pgd_targeted": 0.02}
 
 
 @EVERY
@@ -196,6 +198,7 @@ STEP = 1e-3
 SMOOTH = 1e-3
 # Where single values switch, the picture as a whole still moves little: about STEP times the switching share.
 SWITCHING = {"shot_noise": 0.015, "impulse_noise": 0.03, "salt_and_pepper": 0.03, "occlusion": 0.02}
+SWITCHING |= {"pgd": 0.01, "pgd_targeted": 0.01}
 # Whole grids and whole qualities: a step is a step.
 STEPPED = {"pixelate": 64, "jpeg_compression": 1}
 

@@ -1,0 +1,174 @@
+"""Adversarial noise: tiny changes, made with the model's own gradients, that move its prediction.
+
+``fgsm`` is Goodfellow et al. 2015 (arXiv 1412.6572), ``pgd`` is Madry et al. 2018 (arXiv 1706.06083). No
+value of a picture moves by more than ε, which is the severity's parameter. The untargeted attacks raise the
+loss (cross-entropy) of the class that the model predicts on the clean picture; the targeted ones lower the
+loss of the class that it ranks second there, the one that a prediction flips to most easily.
+
+Every gradient is that of one picture alone, so that the rest of a batch cannot reach it. Pictures that occur
+several times in one call (one picture at many severities) share what does not depend on ε.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camlab.errors import BadSetting
+from camlab.noise.base import Attackable, Surroundings, noise_type
+
+Streams = Sequence[np.random.Generator]
+
+STEPS = 10
+#: Length of a step of ``pgd`` in shares of ε: ten steps cross the ball of radius ε from end to end, and a half more
+#: (Madry et al. take 2.5·ε/steps where the number of steps varies).
+STRIDE = 2.5 / STEPS
+_attack = partial(
+    noise_type,
+    family="Adversarial",
+    parameters=("ε",),
+    levels=tuple((level / 255,) for level in (0, 1, 2, 4, 8, 16)),
+    needs="model",
+)
+
+
+@_attack(
+    "fgsm",
+    title="FGSM",
+    summary="Moves every colour value by ε towards a wrong prediction, in one step along the model's gradient.",
+    stochastic=False,
+)
+def fgsm(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
+    """x + ε·sign(∇ₓ loss of the class predicted on x) (arXiv 1412.6572, section 4)."""
+    return _one_step(x, parameters, around, targeted=False)
+
+
+@_attack(
+    "fgsm_targeted",
+    title="FGSM, targeted",
+    summary="Moves every colour value by ε towards the class that the model ranks second, in one step.",
+    stochastic=False,
+)
+def fgsm_targeted(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
+    """x − ε·sign(∇ₓ loss of the class ranked second on x) (Kurakin et al. 2017, arXiv 1611.01236, 2.3)."""
+    return _one_step(x, parameters, around, targeted=True)
+
+
+@_attack(
+    "pgd",
+    title="PGD",
+    summary="Searches within ε of the picture, in ten steps along the model's gradient, for a wrong prediction.",
+    stochastic=True,
+)
+def pgd(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
+    """Ten steps of 0.25·ε along the sign of the gradient, each projected into the ball (arXiv 1706.06083, eq. 2.1).
+
+    The start is x + ε·u with u uniform on (−1, 1), one field a picture, so that one seed starts in one
+    direction at every severity.
+    """
+    return _many_steps(x, parameters, streams, around, targeted=False)
+
+
+@_attack(
+    "pgd_targeted",
+    title="PGD, targeted",
+    summary="Searches within ε of the picture, in ten steps, for the class that the model ranks second.",
+    stochastic=True,
+)
+def pgd_targeted(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
+    """As ``pgd``, down the loss of the class ranked second on the clean picture."""
+    return _many_steps(x, parameters, streams, around, targeted=True)
+
+
+def _one_step(x: Tensor, parameters: Tensor, around: Surroundings, targeted: bool) -> Tensor:
+    """Equal pictures share the direction, which does not depend on ε."""
+    model = _model(around)
+    out = torch.empty_like(x)
+    for picture, rows in _distinct(x):
+        goal = _goal(model, picture, targeted)
+        around.check()
+        direction = ascent(model, picture, goal, targeted).sign()
+        for row in rows:
+            radius = _radius(parameters, row)
+            out[row] = _inside(picture + radius * direction, picture, radius)
+        around.check()
+    return out
+
+
+def _many_steps(
+    x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings, targeted: bool
+) -> Tensor:
+    """Equal pictures share the clean prediction."""
+    model = _model(around)
+    out = torch.empty_like(x)
+    for picture, rows in _distinct(x):
+        goal = _goal(model, picture, targeted)
+        for row in rows:
+            radius = _radius(parameters, row)
+            start = torch.from_numpy(streams[row].random(picture.shape, dtype=np.float32)) * 2 - 1
+            moved = _inside(picture + radius * start, picture, radius)
+            for _ in range(STEPS):
+                around.check()
+                step = radius * STRIDE * ascent(model, moved, goal, targeted).sign()
+                moved = _inside(moved + step, picture, radius)
+            out[row] = moved
+    return out
+
+
+def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Tensor:
+    """The gradient (3,H,W) that leads away from class ``goal``, or towards it, up to a positive factor.
+
+    The cross-entropy's gradient is Σ_j (p_j − [j = goal])·∇z_j. Divided by 1 − p of the goal, its weights are
+    the softmax over the other classes, and −1: where the model is certain, p is 1 to the last bit of a float32,
+    and the plain gradient would be zero everywhere.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = picture.detach().clone().requires_grad_()
+        logits = model.logits(leaf[None])[0]
+        others = logits.detach().cpu().double()
+        others[goal] = -torch.inf
+        weights = torch.softmax(others, dim=0) if len(others) > 1 else torch.ones_like(others)
+        weights[goal] -= 1.0
+        weights = (-weights if targeted else weights).to(logits)
+        (gradient,) = torch.autograd.grad((weights * logits).sum(), leaf)
+    return gradient
+
+
+def _goal(model: Attackable, picture: Tensor, targeted: bool) -> int:
+    """The class predicted on the clean picture, or the one ranked second; of equals, the lower index first.
+
+    Raises BadSetting for a targeted attack on a model that knows a single class.
+    """
+    with torch.no_grad():
+        order = torch.sort(model.logits(picture[None])[0].cpu(), descending=True, stable=True).indices
+    if targeted and len(order) < 2:
+        raise BadSetting("This model knows one class only; choose an attack without a target.")
+    return int(order[1 if targeted else 0])
+
+
+def _inside(moved: Tensor, clean: Tensor, radius: float) -> Tensor:
+    """The nearest picture in [clean − ε, clean + ε] ∩ [0, 1]."""
+    return torch.minimum(torch.maximum(moved, clean - radius), clean + radius).clamp(0.0, 1.0)
+
+
+def _radius(parameters: Tensor, row: int) -> float:
+    return float(parameters[row, 0])
+
+
+def _model(around: Surroundings) -> Attackable:
+    assert around.classifier is not None  # `perturb` has seen to it
+    return around.classifier
+
+
+def _distinct(x: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
+    """The pictures (3,H,W) that are there, each once, with the rows that hold it."""
+    rows: dict[bytes, list[int]] = {}
+    for row, picture in enumerate(x):
+        rows.setdefault(hashlib.sha256(picture.contiguous().numpy().data).digest(), []).append(row)
+    for same in rows.values():
+        yield x[same[0]], same
