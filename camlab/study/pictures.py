@@ -1,0 +1,62 @@
+"""What a study says about a picture under a model: where it comes from, what it is like, what the model sees in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camlab.errors import BadImage
+from camlab.models import Classifier, short_name
+from camlab.picture import Picture
+from camlab.prepare import model_mask
+from camlab.properties import properties_of
+from camlab.study.sources import Unit
+from camlab.versions import Explained
+
+#: Probabilities that differ by no more than this tie to within the error of their floats.
+TIE = 1e-6
+
+
+def image_row(
+    unit: Unit, classifier: Classifier, picture: Picture, clean: Tensor, seen: Explained
+) -> dict[str, Any]:
+    """The picture's row of ``images.parquet``; clean: (3, H, W), the model-input picture."""
+    return {
+        "model": unit.model,
+        "image_set": unit.image_set,
+        "image": unit.image,
+        "digest": picture.digest,
+        "title": picture.title,
+        "label": picture.label or "",
+        "licence": picture.licence,
+        "author": picture.author,
+        "source": picture.source,
+        "clean_index": seen.index,
+        "clean_label": short_name(classifier.class_names[seen.index]),
+        "clean_prob": seen.probability,
+        "clean_margin": margin(seen),
+        **_properties(classifier, picture, clean),
+    }
+
+
+def _properties(classifier: Classifier, picture: Picture, clean: Tensor) -> dict[str, float]:
+    mask: NDArray[np.bool_] | None
+    try:
+        mask = model_mask(classifier, picture)
+    except BadImage:  # an outline that cannot be read is none
+        mask = None
+    return properties_of(clean.cpu().numpy(), mask)
+
+
+def margin(version: Explained) -> float:
+    """The probability of the predicted class minus the second one's; with a single class, its own."""
+    first, *rest = (probability for _, probability in version.top(2))
+    return first - (rest[0] if rest else 0.0)
+
+
+def is_tie(version: Explained) -> bool:
+    """Whether the top two classes tie to within float error."""
+    return len(version.probabilities) > 1 and margin(version) <= TIE

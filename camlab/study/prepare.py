@@ -1,0 +1,237 @@
+"""From a plan to the manifest: what each model's layers are, which methods serve them, which of them are one."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from camlab.arithmetic import versions_of
+from camlab.errors import BadSetting, BadStudy
+from camlab.store.files import read_json, write_json
+from camlab.store.schema import SCHEMA_VERSION
+from camlab.store.study import MANIFEST
+from camlab.study.plan import BEFORE, DEFAULT, StudyPlan
+from camlab.study.sources import Source, Unit, open_sets, units_of
+
+_LIBRARIES = (
+    *("torch", "timm", "grad-cam", "numpy", "scipy", "scikit-image", "pillow"),
+    *("opencv-python-headless", "scikit-learn", "pandas", "pyarrow"),
+)
+
+
+@dataclass(frozen=True)
+class LayerWork:
+    """One layer of a model with the methods that serve it, in the plan's order."""
+
+    layer: str
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study that is ready to run: the plan, its pictures, its units and what each model is asked.
+
+    batch: pictures that go through a model at once; threads: those of each worker; both move the last bits, so
+    they belong to the study and stay what they are when it is resumed.
+    """
+
+    plan: StudyPlan
+    sets: Mapping[str, Source]
+    units: tuple[Unit, ...]
+    work: Mapping[str, tuple[LayerWork, ...]]
+    fingerprints: Mapping[str, str]
+    batch: int
+    threads: int
+    device: str
+
+    def pairs_of(self, model: str) -> int:
+        """The pairs of one picture under a model."""
+        return self.plan.versions() * sum(len(each.methods) for each in self.work[model])
+
+    @property
+    def pairs(self) -> int:
+        """All pairs."""
+        return sum(self.pairs_of(unit.model) for unit in self.units)
+
+
+def create(
+    plan: StudyPlan, folder: str | Path, *, batch: int = 16, threads: int = 1, device: str = "auto"
+) -> Path:
+    """Check a plan and put it into a new folder, to be run. Raises UnknownName, BadSetting, BadSource, BadStudy."""
+    plan.check()
+    if batch < 1 or threads < 1:
+        raise BadSetting("A study needs a batch and a number of threads of 1 or more; choose larger ones.")
+    place = Path(folder)
+    if (place / MANIFEST).exists():
+        raise BadStudy(f"“{place.name}” holds a study already; resume it, or choose another folder.")
+    if place.is_dir() and any(place.iterdir()):
+        raise BadStudy(f"The folder “{place.name}” is not empty; choose another for the study.")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        write_json(
+            place / MANIFEST,
+            {
+                "format": "camlab-study",
+                "schema": SCHEMA_VERSION,
+                "name": plan.name or place.name,
+                "created": time.time(),
+                "finished": False,
+                "settings": plan.to_json(),
+                "run": {"batch": batch, "threads": threads, "device": device},
+            },
+        )
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise BadStudy(
+            f"Nothing can be written into “{place.name}” ({why}); choose another folder."
+        ) from error
+    return place
+
+
+def prepare(folder: Path) -> Prepared:
+    """Load the models of a created study and complete its manifest; of one that was prepared, read it.
+
+    Raises BadStudy, and whatever opening a set or loading a model raises.
+    """
+    manifest = read_manifest(folder)
+    if "models" in manifest:
+        now = versions()
+        if now not in (known := [manifest.get("versions"), *manifest.get("resumed_with", [])]):
+            write_json(folder / MANIFEST, {**manifest, "resumed_with": [*known[1:], now]})
+        return read_prepared(folder)
+    plan = StudyPlan.from_json(manifest["settings"])
+    plan.check()
+    sets = open_sets(plan)
+    models: dict[str, Any] = {}
+    groups: list[dict[str, Any]] = []
+    for model in plan.models:
+        models[model], found = _look_at(model, plan, str(manifest["run"]["device"]))
+        groups += found
+    manifest |= {
+        "versions": versions(),
+        "models": models,
+        "coincide": groups,
+        "image_sets": {
+            label: {
+                "given": source.given,
+                "title": source.image_set.title,
+                "count": source.count,
+                "pictures": [list(each) for each in source.pictures],
+            }
+            for label, source in sets.items()
+        },
+        "severities": {noise: list(plan.levels(noise)) for noise in plan.noises},
+        "seeds": {noise: plan.draws(noise) for noise in plan.noises},
+        "units": len(units_of(plan, sets)),
+    }
+    ready = _prepared(plan, sets, manifest)
+    write_json(folder / MANIFEST, {**manifest, "pairs": ready.pairs})
+    return ready
+
+
+def read_prepared(folder: Path) -> Prepared:
+    """A prepared study as its manifest says it; loads no model. Raises BadStudy, and whatever opening a set raises."""
+    return from_manifest(read_manifest(folder))
+
+
+def from_manifest(manifest: Mapping[str, Any]) -> Prepared:
+    """The same from the manifest itself."""
+    plan = StudyPlan.from_json(manifest["settings"])
+    sets = open_sets(plan)
+    try:
+        # A folder may have grown since; the study's pictures are those that it was planned with.
+        for label, said in manifest["image_sets"].items():
+            known = tuple((int(place), str(image)) for place, image in said["pictures"])
+            sets[label] = replace(sets[label], known=known)
+        return _prepared(plan, sets, manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadStudy("The manifest of this study cannot be read; start a new study.") from error
+
+
+def plan_at_hand(plan: StudyPlan, device: str = "auto") -> tuple[Prepared, tuple[dict[str, str], ...]]:
+    """A plan made ready without a folder, and the methods that cannot be used: model, layer, method, reason."""
+    models = {model: _look_at(model, plan, device)[0] for model in plan.models}
+    run = {"batch": 16, "threads": 1, "device": device}
+    skipped = tuple({"model": name, **each} for name, about in models.items() for each in about["skipped"])
+    return _prepared(plan, open_sets(plan), {"run": run, "models": models}), skipped
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a study that can be run. Raises BadStudy where there is none."""
+    manifest = read_json(folder / MANIFEST)
+    if manifest is None or "settings" not in manifest or manifest.get("imported"):
+        raise BadStudy(f"“{folder.name}” holds no study that can be run; plan one first.")
+    return manifest
+
+
+def versions() -> dict[str, str]:
+    """Versions of all that computes, and of the machine's kind."""
+    return versions_of(_LIBRARIES) | {"machine": f"{platform.system()} {platform.machine()}"}
+
+
+def layer_named(classifier: Any, word: str) -> str | None:
+    """The layer that a plan's word means in a model; None for "before" where nothing is. Raises UnknownName."""
+    if word not in (DEFAULT, BEFORE):
+        return str(classifier.resolve_layer(word))
+    default = str(classifier.resolve_layer(None))
+    names = [layer.name for layer in classifier.layers]
+    place = names.index(default) - (word == BEFORE)
+    return names[place] if place >= 0 else None
+
+
+def _look_at(model: str, plan: StudyPlan, device: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the manifest says about a model, and its groups of coinciding methods."""
+    from camlab.cams import coinciding, unserved
+    from camlab.models import load_classifier
+
+    classifier = load_classifier(model, device)
+    asked: list[dict[str, Any]] = []
+    layers: list[dict[str, Any]] = []
+    skipped: list[dict[str, str]] = []
+    groups: list[dict[str, Any]] = []
+    for word in plan.layers:
+        layer = layer_named(classifier, word)
+        if layer is None:
+            why = f"{classifier.title} has no layer before {classifier.default_layer}."
+            skipped.append({"layer": word, "method": "", "reason": why})
+            continue
+        asked.append({"asked": word, "name": layer})
+        if layer in (each["name"] for each in layers):
+            continue  # "default" and its own name
+        reasons = unserved(classifier, layer)
+        skipped += [{"layer": layer, "method": m, "reason": reasons[m]} for m in plan.methods if m in reasons]
+        methods = [method for method in plan.methods if method not in reasons]
+        if methods:
+            layers.append({"name": layer, "methods": methods})
+        for group in coinciding(classifier, layer):
+            names = [method for method in group.methods if method in methods]
+            if len(names) > 1:
+                groups.append({"model": model, "layer": layer, "methods": names, "reason": group.reason})
+    if not layers:
+        raise BadSetting(f"None of the methods can be used with {classifier.title}; choose others.")
+    about = {
+        "title": classifier.title,
+        "fingerprint": classifier.fingerprint,
+        "device": str(classifier.device),
+        "input_size": list(classifier.input_size),
+        "classes": len(classifier.class_names),
+        "asked": asked,
+        "layers": layers,
+        "skipped": skipped,
+    }
+    return about, groups
+
+
+def _prepared(plan: StudyPlan, sets: Mapping[str, Source], manifest: Mapping[str, Any]) -> Prepared:
+    run, models = manifest["run"], manifest["models"]
+    work = {
+        model: tuple(LayerWork(each["name"], tuple(each["methods"])) for each in about["layers"])
+        for model, about in models.items()
+    }
+    fingerprints = {model: str(about["fingerprint"]) for model, about in models.items()}
+    units = tuple(units_of(plan, sets))
+    return Prepared(plan, sets, units, work, fingerprints, run["batch"], run["threads"], run["device"])
