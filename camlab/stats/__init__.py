@@ -1,0 +1,46 @@
+"""Statistics of a study: pictures are the blocks; each test says its effect, its assumptions and what it means."""
+
+# They register their tests, in the order in which people see these.
+# isort: off
+from camlab.stats import methods, outcomes, groups, severity  # noqa: F401
+# isort: on
+
+from camlab.stats.base import TESTS, Sample, StatTest, stat_test
+from camlab.stats.blocks import RESPONSES, Blocks, Response, blocks
+from camlab.stats.cells import AXES, Cells, read_cells
+from camlab.stats.methods import critical_difference
+from camlab.stats.power import PowerNote, difference_shown, pictures_needed, power_note
+from camlab.stats.results import ALPHA, Assumption, PairResult, TestResult, Value, record
+from camlab.stats.run import DEFAULT_BY, prepare, run_tests
+from camlab.stats.verdict import Candidate, Verdict, verdict
+
+__all__ = [
+    "ALPHA",
+    "AXES",
+    "DEFAULT_BY",
+    "RESPONSES",
+    "TESTS",
+    "Assumption",
+    "Blocks",
+    "Candidate",
+    "Cells",
+    "PairResult",
+    "PowerNote",
+    "Response",
+    "Sample",
+    "StatTest",
+    "TestResult",
+    "Value",
+    "Verdict",
+    "blocks",
+    "critical_difference",
+    "difference_shown",
+    "pictures_needed",
+    "power_note",
+    "prepare",
+    "read_cells",
+    "record",
+    "run_tests",
+    "stat_test",
+    "verdict",
+]

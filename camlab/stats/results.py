@@ -1,0 +1,152 @@
+"""What a statistical test returns: numbers with intervals, what was checked, and a sentence to quote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar
+
+from camlab.metrics.intervals import Interval
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number by its name, with a 95 % bootstrap interval; low and high are None where there is none.
+
+    undefined: the share of replicates in which the value could not be formed; words: how large it is.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    undefined: float = 0.0
+    words: str = ""
+
+    @property
+    def text(self) -> str:
+        """The number with its interval and size, as it stands in a sentence."""
+        span = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.name} {self.value:.2f}{span}" + (f", {self.words}" if self.words else "")
+
+
+def with_interval(name: str, value: float, interval: Interval | None, words: str = "") -> Value:
+    """Put a value and what the bootstrap made of it together."""
+    if interval is None:
+        return Value(name, value, words=words)
+    return Value(name, value, interval.low, interval.high, interval.undefined, words)
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Something that a test takes for granted; holds is None where the data cannot tell."""
+
+    name: str
+    holds: bool | None
+    says: str
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """Two levels against each other: a positive effect (or difference) means that ``a`` has the larger values.
+
+    n: blocks (or values on both sides) behind it; p is unadjusted, p_adjusted within the family of pairs of
+    its test; both are None where the pair cannot be tested, and ``note`` says why. differ: p_adjusted is at
+    most alpha.
+    """
+
+    a: str
+    b: str
+    n: int
+    difference: float
+    statistic: float | None
+    p: float | None
+    p_adjusted: float | None
+    effect: Value | None
+    differ: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test on one group of rows; ``reason`` is "" unless the test cannot be done, and then says why.
+
+    group: what is fixed (model, layer …); compares: the column whose ``levels`` are compared; unit and n:
+    what counts as one observation, and how many there are; n_pairs: rows behind them. p_across: p adjusted
+    by Holm over all groups of the same test in one call. numbers: further named values; left_out and
+    assumptions: sentences. critical: largest difference of average ranks that counts as none (Nemenyi).
+    """
+
+    __test__: ClassVar[bool] = False  # pytest takes a class of this name for tests
+
+    test: str
+    title: str
+    question: str
+    response: str
+    group: dict[str, Any]
+    compares: str
+    levels: tuple[str, ...]
+    unit: str = "picture"
+    n: int = 0
+    n_pairs: int = 0
+    statistic_name: str = ""
+    statistic: float | None = None
+    df: int | None = None
+    p: float | None = None
+    p_across: float | None = None
+    p_method: str = ""
+    effect: Value | None = None
+    numbers: tuple[Value, ...] = ()
+    ranks: tuple[Value, ...] = ()
+    critical: float | None = None
+    pairs: tuple[PairResult, ...] = ()
+    left_out: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    sentence: str = ""
+    reason: str = ""
+    alpha: float = ALPHA
+    kind: str = field(default="test", init=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether the test could be done."""
+        return not self.reason
+
+    @property
+    def differs(self) -> bool:
+        """Whether the test is significant at its alpha."""
+        return self.p is not None and self.p <= self.alpha
+
+    def number(self, name: str) -> Value:
+        """Return one of ``numbers``. Raises KeyError where there is none of that name."""
+        for value in self.numbers:
+            if value.name == name:
+                return value
+        raise KeyError(name)
+
+
+def record(value: Any) -> Any:
+    """Turn results (or anything made of them) into what JSON knows; nan and infinity become None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: record(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): record(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [record(each) for each in value]
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def p_text(p: float) -> str:
+    """A p-value as it stands in a sentence."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Names as a sentence lists them."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else "none"
