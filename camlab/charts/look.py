@@ -95,9 +95,9 @@ def _note(text: str, **where: Any) -> dict[str, Any]:
     return {"text": text, "showarrow": False, "font": {"size": SMALL}, **where}
 
 
-def _empty(height: int, lanes: int, axes: Mapping[str, Any]) -> go.Figure:
+def _empty(height: int, lanes: int, axes: Mapping[str, Any], text: str = "no draws yet") -> go.Figure:
     figure = go.Figure(layout=_layout(height, lanes, **axes))
-    return figure.add_annotation(_note("no draws yet", x=0.5, y=0.4, xref="x domain", yref="y domain"))
+    return figure.add_annotation(_note(text, x=0.5, y=0.4, xref="x domain", yref="y domain"))
 
 
 def _calm(figure: go.Figure) -> None:
