@@ -1,0 +1,215 @@
+"""Lesson 4: from two maps to one number, from many numbers to C, R and RM, and why RM alone misleads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camlab.cams import CAMS
+from camlab.engine import Spec
+from camlab.jobs import Job
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, overlay
+from camlab.lessons.rankings import Build, build
+from camlab.lessons.settings import PAIRS
+from camlab.metrics import Robustness, robustness, stratified
+from camlab.noise import NOISES
+from camlab.pairs import Shown
+from camlab.render import Bytes, Panel, draw_segments, to_image
+from camlab.words import decimal, percent, plural
+
+#: Severities of the pairs that are sorted by hand, one draw each: mild to strong.
+SEVERITIES = (0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.25, 4.5, 5.0)
+assert len(SEVERITIES) == PAIRS
+COMPARED = ("gradcam", "eigencam", "randomcam")
+MANY, LEVELS, SEEDS = 10, (1.0, 3.0, 5.0), (0, 1)
+
+
+@lesson(
+    "measure",
+    title="Measuring it",
+    minutes=5,
+    intro="“The map moved” is no number yet. Cut the picture into segments, rank them by how bright the "
+    "map is there, and compare the two rankings. Then ask of many pairs: does the map stay when the "
+    "prediction stays, and move when it flips?",
+    goals=(
+        "Read a bump chart, and say how RBO is built up and what p and the chance line mean.",
+        "Compute consistency, responsiveness and RM from a dozen pairs.",
+        "Explain why a high RM alone proves nothing.",
+    ),
+    steps=(
+        "Follow the strongest segments in the bump chart: which lines cross?",
+        "Move p: which ranks count? Compare the value with the chance line.",
+        "Move pairs between kept and flipped: which number reacts, and why?",
+        "Measure Grad-CAM, Eigen-CAM and a random map on many pictures, and read the table to its end.",
+    ),
+    formulas=(
+        Formula(
+            r"\mathrm{RBO} = A_n p^n + \frac{1-p}{p}\sum_{d=1}^{n} A_d\,p^d",
+            "RBO = Aₙ·pⁿ + (1 − p)/p · Σ A_d·p^d,  d = 1 … n",
+            "A_d is the share of segments that the two lists' first d have in common. The deeper, the less "
+            "it counts: p says how much less.",
+        ),
+        Formula(
+            r"C = \overline{s}_{\text{kept}},\quad R = 1-\overline{s}_{\text{flipped}},\quad "
+            r"\mathrm{RM} = C\cdot R,\quad \text{gap} = C + R - 1",
+            "C = mean s over kept pairs,  R = 1 − mean s over flipped pairs,  RM = C·R,  gap = C + R − 1",
+            "Consistency is the mean similarity of kept pairs, responsiveness one minus that of flipped "
+            "pairs, RM their product. The gap is how much more similar kept pairs are than flipped ones.",
+        ),
+    ),
+    sources=(
+        Source(
+            "Webber, Moffat and Zobel 2010",
+            "A similarity measure for indefinite rankings",
+            "https://doi.org/10.1145/1852102.1852106",
+        ),
+        Source(
+            "Assessing the Noise Robustness of Class Activation Maps 2025",
+            "C, R and RM",
+            "https://arxiv.org/abs/2508.18154",
+        ),
+        Source(
+            "Corsi and Urbano 2024",
+            "The treatment of ties in rank-biased overlap",
+            "https://doi.org/10.1145/3626772.3657700",
+        ),
+    ),
+    settings=("model", "image", "method", "noise", "severity", "seed"),
+    moves=("p", "depth", "placed"),
+    counts="pairs",
+)
+class Measuring(LessonRun):
+    """The shown pair, a dozen pairs of the same picture, and three methods over many pictures.
+
+    dozen: rows with ``similarity`` and ``flipped``, mild to strong; many: the rows of each method in COMPARED.
+    """
+
+    def prepare(self) -> None:
+        """Rank the shown pair and measure the dozen; the other pictures are left to ``work``.
+
+        Raises CamLabError where the method, the model and the picture do not go together.
+        """
+        state = self.setting.state
+        self.scene = self.setting.scene()
+        self.shown: Shown = self.scene.shown(state.severity, self.scene.state.shown_seed, brief=True)
+        self.values = tuple(
+            self.scene.segment_values(each) for each in (self.shown.clean, self.shown.perturbed)
+        )
+        # One draw a severity: the picture's pairs go from mild to strong.
+        self.pairs = [
+            (s, (state.seed + i) if NOISES[state.noise].stochastic else 0) for i, s in enumerate(SEVERITIES)
+        ]
+        self.dozen: list[dict[str, Any]] = self.scene.rows(self.pairs)
+        specs = [Spec(state.noise, s, seed) for s, seed in self.pairs]
+        engine, picture = self.setting.engine, self.setting.picture
+        noisy = engine.inputs(self.scene.input, picture.digest, specs).numpy()
+        #: The noisy pictures of the dozen under their maps, small.
+        self.thumbnails: list[Bytes] = [
+            overlay(pixels, version.maps[state.method])[::4, ::4].copy()
+            for pixels, version in zip(noisy, self.scene.explain(specs), strict=True)
+        ]
+        self.many: dict[str, list[dict[str, Any]]] = {name: [] for name in COMPARED}
+        self.job.total = len(self.setting.pictures(MANY)) * len(self._draws())
+
+    def _draws(self) -> list[tuple[float, int]]:
+        seeds = SEEDS if NOISES[self.setting.state.noise].stochastic else SEEDS[:1]
+        return [(level, seed) for level in LEVELS for seed in seeds]
+
+    def build(self, p: float) -> Build:
+        """RBO of the shown pair, depth by depth."""
+        return build(self.values[0], self.values[1], p)
+
+    def measured(self) -> str:
+        """Which of the dozen kept (k) and flipped (f), a letter a pair."""
+        return "".join("f" if row["flipped"] else "k" for row in self.dozen)
+
+    def scores(self, placed: str = "") -> Robustness:
+        """C, R and RM of the dozen, as measured or as placed by hand."""
+        rows = pd.DataFrame(self.dozen)
+        if placed:
+            rows["flipped"] = [letter == "f" for letter in placed]
+            rows["near"] = False
+        return robustness(rows, unit="row", replicates=0)
+
+    def work(self, job: Job) -> Iterator[None]:
+        """Measure each picture under every method in COMPARED, a step a picture; ``many`` grows by the rows."""
+        for picture in self.setting.pictures(MANY):
+            for method in COMPARED:
+                scene = self.setting.scene(picture=picture, method=method)
+                self.many[method] += scene.rows(self._draws(), job.check)
+            job.advance(len(self._draws()))
+            yield
+
+    def table(self) -> dict[str, tuple[Robustness, Robustness]]:
+        """For each method compared: all rows pooled, and the values within a severity averaged."""
+        return {
+            name: (robustness(frame, replicates=0), stratified(frame, replicates=0))
+            for name, rows in self.many.items()
+            if len(frame := pd.DataFrame(rows))
+        }
+
+    def by_severity(self, method: str) -> Mapping[float, tuple[float, float]]:
+        """Mean similarity and share of flips at each severity."""
+        frame = pd.DataFrame(self.many[method])
+        means = frame.groupby("severity")[["similarity", "flipped"]].mean()
+        return {float(s): (float(row["similarity"]), float(row["flipped"])) for s, row in means.iterrows()}
+
+    def sheet(self) -> Sheet:
+        """Both segment pictures, the measured scores, and the question. Only once the job is finished."""
+        table = self.table()
+        scores = {CAMS[name].title: pooled.responsiveness for name, (pooled, _) in table.items()}
+        observed = {name: value for name, value in scores.items() if value is not None}
+        best = max(observed, key=lambda name: observed[name]) if observed else ""
+        options = (*scores, "No flips, so R is not observed")
+        built, here = self.build(self.setting.state.p), self.scores()
+        random = table["randomcam"][0]
+        levels = ", ".join(
+            f"severity {s:g}: similarity {v:.2f}, {percent(f)} flipped"
+            for s, (v, f) in self.by_severity("gradcam").items()
+        )
+        return Sheet(
+            tuple(
+                Figure(f"Segments, {name}", segments_picture(self, side), f"Segments coloured by the {name} map")
+                for side, name in enumerate(("clean", "noisy"))
+            ),
+            (
+                f"RBO of the shown pair is {built.value:.2f} at p = {self.setting.state.p:g} over "
+                f"{len(built.agreement)} segments; two random rankings have {built.floor:.2f}. The first "
+                f"ten ranks carry {percent(built.weighed(10))} of the weight.",
+                f"Of the dozen, {plural(here.n_flipped, 'pair')} flipped: C {decimal(here.consistency)}, "
+                f"R {decimal(here.responsiveness)}, RM {decimal(here.rm)}.",
+                *(_row(name, *both) for name, both in table.items()),
+                f"Grad-CAM by severity: {levels}.",
+            ),
+            Question(
+                "Which of the three maps has the highest responsiveness R on these pictures?",
+                options,
+                list(options).index(best) if best else len(options) - 1,
+                f"R: {', '.join(f'{name} {decimal(value)}' for name, value in scores.items())}. A map of "
+                "pure chance is unlike itself after any change, so it always “responds”; only its C "
+                f"({decimal(random.consistency)}) and its gap ({decimal(random.gap)}) give it away. And "
+                f"flips come with strong noise, which moves any map, flip or no flip ({levels}): compare "
+                "kept with flipped within a severity, not mild with strong.",
+            ),
+        )  # fmt: skip
+
+
+def _row(name: str, pooled: Robustness, within: Robustness) -> str:
+    return (
+        f"{CAMS[name].title}: C {decimal(pooled.consistency)}, R {decimal(pooled.responsiveness)}, "
+        f"RM {decimal(pooled.rm)} (blind {decimal(pooled.blind)}), gap {decimal(pooled.gap)}, AUROC pooled "
+        f"{decimal(pooled.auroc)}, within a severity {decimal(within.auroc)}; {pooled.n_flipped} of "
+        f"{pooled.n} flipped."
+    )
+
+
+def segments_picture(run: Measuring, side: int) -> Bytes:
+    """What the ranking sees: the clean (0) or noisy (1) side's segments in the colour of their mean map value."""
+    pixels = (run.shown.clean_input, run.shown.perturbed_input)[side]
+    explained = (run.shown.clean, run.shown.perturbed)[side]
+    map_ = explained.maps[run.scene.state.method]
+    panel = Panel(to_image(pixels), map_, run.scene.comparison.labels, np.asarray(run.values[side]))
+    return draw_segments(panel, "inferno", 0.6)

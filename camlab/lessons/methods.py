@@ -1,0 +1,194 @@
+"""Lesson 2: methods that are the same by algebra on a layer, shown and measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from camlab.cams import CAMS, PAPER_SIX, Coincidence, coinciding, shared_pass, unserved
+from camlab.engine import CLEAN
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
+
+SAME = 1e-5  # largest difference of two maps in [0, 1] that is rounding
+SHOWN = (*PAPER_SIX, "layercam", "gradcam_elementwise")
+TRIED = 5  # channels that are left out one by one
+
+
+@dataclass(frozen=True)
+class Level:
+    """What was measured on one layer.
+
+    maps: (h, w) by method; distance: largest difference of any two maps, by place in ``methods``; spread: how much
+    the gradient differs within a channel, in shares of its size (0: the same everywhere); drops: what leaving out
+    each of some channels takes from the class score, expected (sum of gradient times activation) and measured.
+    """
+
+    layer: str
+    methods: tuple[str, ...]
+    maps: dict[str, NDArray[np.float32]]
+    distance: NDArray[np.float64]
+    spread: float
+    drops: tuple[tuple[int, float, float], ...]
+    stated: tuple[Coincidence, ...]
+
+    @cached_property
+    def groups(self) -> list[tuple[str, ...]]:
+        """Methods whose maps are the same up to rounding, as measured; each method is in one group."""
+        groups: list[list[int]] = []
+        for i in range(len(self.methods)):
+            for group in groups:
+                if self.distance[group[0], i] <= SAME:
+                    group.append(i)
+                    break
+            else:
+                groups.append([i])
+        return [tuple(self.methods[i] for i in group) for group in groups]
+
+    def like(self, method: str) -> tuple[str, ...]:
+        """The methods with the same map as this one, itself included."""
+        return next(group for group in self.groups if method in group)
+
+
+@lesson(
+    "methods",
+    title="One picture, many explanations",
+    minutes=5,
+    intro="There are dozens of CAM methods. Some of them cannot differ: where a layer is averaged and then "
+    "goes through one linear layer, algebra makes several of them one and the same. Here are eight maps of "
+    "one picture, with the largest difference between any two of them measured.",
+    goals=(
+        "Name the methods that are one on the pooled layer, and give the reason.",
+        "Check an identity by measuring instead of believing it.",
+        "See that the identity is a property of the layer, not of the methods.",
+    ),
+    steps=(
+        "Look at the eight maps. Which look the same?",
+        "Compare with the measured groups and with the gradient's spread within a channel.",
+        "Move to the layer before: what happens to the spread, and to the groups?",
+    ),
+    formulas=(
+        Formula(
+            r"y_c = b_c + \sum_k w_{ck}\,\frac{1}{hw}\sum_{x,y} A_k(x,y)\qquad\Rightarrow\;"
+            r"\frac{\partial y_c}{\partial A_k(x,y)} = \frac{w_{ck}}{hw}",
+            "y꜀ = b꜀ + Σₖ w꜀ₖ · mean(Aₖ)   ⇒   ∂y꜀/∂Aₖ(x, y) = w꜀ₖ / (h·w), the same in every cell",
+            "The class score is linear in the mean of each channel. So its slope is one number a channel, "
+            "and it does not matter whether a method averages it, weights it by the activations, or "
+            "multiplies cell by cell.",
+        ),
+        Formula(
+            r"y_c - y_c^{\,\text{without } k} = w_{ck}\,\mathrm{mean}(A_k)",
+            "y꜀ − y꜀ without channel k = w꜀ₖ · mean(Aₖ)",
+            "Leaving out a channel lowers the score by its weight times its mean: Ablation-CAM needs no "
+            "extra pass here.",
+        ),
+    ),
+    sources=(
+        Source(
+            "Selvaraju et al. 2017",
+            "Grad-CAM (appendix A: CAM is a special case)",
+            "https://arxiv.org/abs/1610.02391",
+        ),
+        Source("Draelos and Carin 2020", "HiResCAM", "https://arxiv.org/abs/2011.08891"),
+        Source(
+            "Desai and Ramaswamy 2020",
+            "Ablation-CAM (WACV 2020)",
+            "https://doi.org/10.1109/WACV45572.2020.9093360",
+        ),
+    ),
+    settings=("model", "image"),
+    moves=("before",),
+)
+class Identities(LessonRun):
+    """Maps of many methods on the default layer and on the layer before it, and how far apart they are."""
+
+    def prepare(self) -> None:
+        """Explain and compare on the default layer and, where there is one, on the layer before it.
+
+        Raises CamLabError where the model has no layer that can be explained.
+        """
+        self.scene = self.setting.scene(method="gradcam")
+        layers = [self.scene.layer, self.scene.layer_before]
+        self.levels = [self._level(layer) for layer in layers if layer]
+
+    def _level(self, layer: str) -> Level:
+        engine, picture = self.setting.engine, self.setting.picture
+        classifier = self.scene.classifier
+        lacking = unserved(classifier, layer)
+        methods = tuple(name for name in SHOWN if name not in lacking)
+        found = engine.explain(self.scene.input, picture.digest, [CLEAN], methods, layer)[0]
+        flat = np.stack([found.maps[name].astype(np.float64).ravel() for name in methods])
+        distance = np.abs(flat[:, None] - flat[None]).max(axis=2)
+        with engine.queue.turn():
+            shared = shared_pass(classifier, layer, self.scene.input[None], [None], [picture.digest])
+            gradients = shared.grads[0].double()
+            sizes = gradients.abs().mean(dim=(1, 2))
+            spreads = gradients.std(dim=(1, 2), correction=0)
+            spread = float((spreads.sum() / sizes.sum().clamp(min=1e-30)).cpu())
+            parts = shared.product[0].double().sum(dim=(1, 2)).cpu()
+            strongest = parts.abs().argsort(descending=True)[:TRIED]
+            left_out = shared.activations.repeat(len(strongest), 1, 1, 1)
+            left_out[torch.arange(len(strongest)), strongest] = 0
+            target = int(shared.targets[0])
+            with torch.no_grad():
+                scores = (
+                    shared.tail(left_out, torch.zeros(len(strongest), dtype=torch.long))[:, target]
+                    .cpu()
+                    .double()
+                )
+            drops = float(shared.scores[0]) - scores
+        pairs = zip(strongest.tolist(), drops.tolist(), strict=True)
+        return Level(
+            layer, methods, {n: found.maps[n] for n in methods}, distance, spread,
+            tuple((int(k), float(parts[k]), float(drop)) for k, drop in pairs), coinciding(classifier, layer),
+        )  # fmt: skip
+
+    def sheet(self) -> Sheet:
+        """All maps on the default layer, what was measured on both layers, and the question."""
+        pixels = self.scene.input.numpy()
+        first = self.levels[0]
+        same = first.like("gradcam")
+        others = [n for n in ("hirescam", "gradcam++", "eigencam") if n in first.methods]
+        twins = [n for n in others if n in same]
+        offered = [n for n in others if n not in twins[1:]]  # one right answer
+        options = (*(CAMS[n].title for n in offered), "None of these")
+        right = offered.index(twins[0]) if twins else len(offered)
+        return Sheet(
+            tuple(
+                Figure(CAMS[n].title, overlay(pixels, first.maps[n]), f"{CAMS[n].title} on layer {first.layer}")
+                for n in first.methods
+            ),
+            tuple(sentence for level in self.levels for sentence in _said(level)),
+            Question(
+                f"Which of these gives exactly Grad-CAM's map on layer {first.layer}?",
+                options,
+                right,
+                " ".join(_said(first)) + (
+                    " They are one explanation with several names: agreement between them is no evidence."
+                    if len(same) > 1 else " No identity holds here: this layer is not averaged into one linear layer."
+                ),
+            ),
+        )  # fmt: skip
+
+
+def _said(level: Level) -> tuple[str, ...]:
+    same = [group for group in level.groups if len(group) > 1]
+    named = "; ".join(" = ".join(CAMS[n].title for n in group) for group in same)
+    worst = max((abs(expected - measured) for _, expected, measured in level.drops), default=0.0)
+    scale = max((abs(measured) for _, _, measured in level.drops), default=0.0)
+    gradcam = level.methods.index("gradcam")
+    apart = [
+        f"{CAMS[n].title} {level.distance[gradcam, i]:.2f}"
+        for i, n in enumerate(level.methods)
+        if n not in level.like("gradcam")
+    ]
+    return (
+        f"Layer {level.layer}: the same up to {SAME:g} are {named or 'no two methods'}.",
+        f"The gradient's spread within a channel is {level.spread:.2g} times its size.",
+        f"Largest difference from Grad-CAM: {listed(apart)}.",
+        f"Leaving out each of the {len(level.drops)} strongest channels: expected and measured drop of the "
+        f"score differ by at most {worst:.2g} (largest drop {scale:.2f}).",
+    )

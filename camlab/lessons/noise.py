@@ -1,0 +1,166 @@
+"""Lesson 3: the severity at which the map breaks, and the one at which the prediction flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from camlab.jobs import Job
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
+from camlab.metrics import breaks_at, flips_at
+from camlab.noise import NOISES
+from camlab.pairs import Floors
+from camlab.scene import REFERENCE_COUNT
+
+TRIED = ("gaussian_noise", "salt_and_pepper", "gaussian_blur", "jpeg_compression", "fog")
+SEVERITIES = tuple(step / 2 for step in range(1, 11))
+SEEDS = (0, 1, 2)
+OPTIONS = ((0, 0), (1, 2), (3, 4), (5, 5))  # how many noises
+
+
+@dataclass(frozen=True)
+class Found:
+    """One noise type's severities at which the map breaks and the prediction flips; None: not up to 5."""
+
+    noise: str
+    breaks: float | None
+    flips: float | None
+
+    @property
+    def map_first(self) -> bool:
+        """Whether the map breaks at a lower severity than the prediction flips."""
+        return self.breaks is not None and (self.flips is None or self.breaks < self.flips)
+
+    @property
+    def sentence(self) -> str:
+        """Both in words, and which comes first."""
+        told = [f"{what} at {at:g}" if at is not None else f"{never} up to 5"
+                for what, never, at in (("map breaks", "map does not break", self.breaks),
+                                        ("prediction flips", "prediction does not flip", self.flips))]  # fmt: skip
+        if self.map_first:
+            first = "the map comes first"
+        elif self.flips is not None and (self.breaks is None or self.flips < self.breaks):
+            first = "the prediction comes first"
+        else:
+            first = "neither comes first"
+        return f"{NOISES[self.noise].title}: {', '.join(told)}; {first}."
+
+
+@lesson(
+    "noise",
+    title="Breaking it with noise",
+    minutes=5,
+    intro="Noise changes the prediction sooner or later, and the map too; but not at the same severity. "
+    "Find both points by hand for one noise, guess for the others, then measure.",
+    goals=(
+        "Say what it means that a map breaks and that a prediction flips.",
+        "Find both severities for one noise, and compare them over several noises.",
+        "See that a map can be lost while the prediction stands, and the other way round.",
+    ),
+    steps=(
+        "Raise the severity until the map's similarity falls below the breaking line. Note the severity.",
+        "Go on until the prediction flips. Which came first?",
+        "Try another noise, guess, then measure all of them.",
+    ),
+    formulas=(
+        Formula(
+            r"\text{broken: } \bar s < \tfrac12\,(1 + \text{floor})\qquad\text{flipped: } \hat y' \neq \hat y",
+            "broken: mean similarity < (1 + floor) / 2      flipped: ŷ′ ≠ ŷ",
+            "The map counts as broken below halfway between 1 and the similarity with other pictures' maps "
+            "(the floor), if it stays below at the next step. The prediction counts as flipped where most "
+            "draws flip, and still do.",
+        ),
+    ),
+    sources=(
+        Source(
+            "Hendrycks and Dietterich 2019",
+            "Benchmarking neural network robustness (ImageNet-C)",
+            "https://arxiv.org/abs/1903.12261",
+        ),
+        Source(
+            "Assessing the Noise Robustness of Class Activation Maps 2025",
+            "the measures used here",
+            "https://arxiv.org/abs/2508.18154",
+        ),
+    ),
+    settings=("model", "image", "method"),
+    moves=("noise", "severity", "seed"),
+    counts="noisy pictures",
+    defaults={"severity": 1.0},
+)
+class Breaking(LessonRun):
+    """The measured severities of several noises; ``found`` grows noise by noise, ``rows`` hold every draw."""
+
+    def prepare(self) -> None:
+        """Set the scene up and count the noisy pictures; none is explained yet.
+
+        Raises CamLabError where the method, the model and the picture do not go together.
+        """
+        self.scene = self.setting.scene()
+        self.floors: Floors | None = None
+        self.found: list[Found] = []
+        self.rows: list[dict[str, Any]] = []
+        self.job.total = REFERENCE_COUNT + sum(len(SEVERITIES) * len(_seeds(noise)) for noise in TRIED)
+
+    def work(self, job: Job) -> Iterator[None]:
+        """Explain other pictures for the floor, then each noise from mild to strong; ``found`` grows by a noise."""
+        for _ in self.scene.references(job.check):
+            job.advance()
+            yield
+        job.advance(REFERENCE_COUNT - job.done)
+        self.floors = self.scene.floors(job.check)
+        for noise in TRIED:
+            scene = self.setting.scene(noise=noise)
+            rows: list[dict[str, Any]] = []
+            for severity in SEVERITIES:
+                rows += scene.rows([(severity, seed) for seed in _seeds(noise)], job.check)
+                job.advance(len(_seeds(noise)))
+                yield
+            self.rows += rows
+            self.found.append(_found(noise, pd.DataFrame(rows), self.floors.other))
+
+    def sheet(self) -> Sheet:
+        """The clean map and up to three broken ones, what gave way first, and the question.
+
+        Only once the job is finished.
+        """
+        pixels, method = self.scene.input.numpy(), self.setting.state.method
+        figures = [Figure("Clean", overlay(pixels, self.scene.clean().maps[method]), "The clean map")]
+        for found in [f for f in self.found if f.breaks is not None][:3]:
+            shown = self.setting.scene(noise=found.noise).shown(float(found.breaks or 0), 0, brief=True)
+            figures.append(
+                Figure(
+                    f"{NOISES[found.noise].title}, severity {found.breaks:g}: broken",
+                    overlay(shown.perturbed_input, shown.perturbed.maps[method]),
+                    f"The picture and its map where {NOISES[found.noise].title} breaks it",
+                )
+            )
+        first = [f for f in self.found if f.map_first]
+        names = listed([NOISES[f.noise].title for f in first])
+        floor = self.floors.other if self.floors else None
+        line = "not known" if floor is None else f"{(1 + floor) / 2:.2f}"
+        return Sheet(
+            tuple(figures),
+            (*(f.sentence for f in self.found), f"The breaking line is {line}: halfway between 1 and the floor."),
+            Question(
+                f"For how many of these {len(TRIED)} noises does the map break before the prediction flips?",
+                ("none", "1 or 2", "3 or 4", "all five"),
+                next(i for i, (low, high) in enumerate(OPTIONS) if low <= len(first) <= high),
+                f"{len(first)}: {names}. " + " ".join(f.sentence for f in self.found)
+                + " Neither can be told from the other: a kept prediction does not vouch for its map.",
+            ),
+        )  # fmt: skip
+
+
+def _seeds(noise: str) -> tuple[int, ...]:
+    return SEEDS if NOISES[noise].stochastic else SEEDS[:1]
+
+
+def _found(noise: str, rows: pd.DataFrame, floor: float | None) -> Found:
+    means = rows.groupby("severity")[["similarity", "flipped"]].mean()
+    steps = [float(s) for s in means.index]
+    broken = breaks_at(steps, means["similarity"].to_list(), floor)
+    return Found(noise, broken, flips_at(steps, means["flipped"].to_list()))

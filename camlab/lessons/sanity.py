@@ -1,0 +1,232 @@
+"""Lesson 6: layers are replaced by random ones from the top down; a map that does not notice ignores the model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from camlab.cache import MapCache
+from camlab.cams import CAMS
+from camlab.classifier import Classifier
+from camlab.engine import CLEAN, Engine
+from camlab.jobs import Job
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
+from camlab.metrics import similarity
+from camlab.noise import stream
+
+METHODS = ("gradcam", "gradcam++", "layercam", "eigencam", "randomcam")
+ASKED = ("gradcam", "gradcam++", "layercam", "eigencam")
+MOST = 12  # steps; the layers nearest to the picture go together where there are more
+UNMOVED = 1e-5
+
+
+@dataclass(frozen=True)
+class Step:
+    """After one more layer was made random: its name, each method's map and its similarity to the trained one.
+
+    values: RBO in [0, 1], None where a map is degenerate; probability: of the class explained.
+    """
+
+    name: str
+    maps: dict[str, NDArray[np.float32]]
+    values: dict[str, float | None]
+    probability: float
+
+
+def units(module: nn.Module) -> list[tuple[str, tuple[str, ...]]]:
+    """The network's trained parts from the top down: (name, prefixes of their modules).
+
+    Rows of blocks count block by block, a normalisation with the layer before it.
+    """
+    found: list[tuple[str, list[str]]] = []
+    for name, child in module.named_children():
+        rows = isinstance(child, nn.Sequential | nn.ModuleList) and len(child) > 1
+        parts = [(f"{name}.{n}", c) for n, c in child.named_children()] if rows else [(name, child)]
+        for part, inner in parts:
+            if not any(True for _ in inner.parameters()):
+                continue
+            only = all(p.dim() < 2 for p in inner.parameters())
+            if only and found:  # a normalisation has nothing to learn by itself
+                found[-1][1].append(part)
+            else:
+                found.append((part, [part]))
+    found.reverse()
+    if len(found) > MOST:
+        rest = [prefix for _, prefixes in found[MOST - 1 :] for prefix in prefixes]
+        found = [*found[: MOST - 1], (f"{found[MOST - 1][0]} and below", rest)]
+    return [(name, tuple(prefixes)) for name, prefixes in found]
+
+
+def randomise(module: nn.Module, prefix: str, seed: int) -> None:
+    """Make one part of a network random, in place: of a copy, never of a network that others use.
+
+    Weights are drawn from a normal distribution around 0 with the standard deviation of the trained ones, so that
+    activations keep their scale; what has one dimension (biases, normalisations) is shuffled. Seeded by name.
+    """
+    part = module.get_submodule(prefix)
+    tensors = [*part.named_parameters(prefix), *part.named_buffers(prefix)]
+    with torch.no_grad():
+        for name, tensor in tensors:
+            if not tensor.is_floating_point() or tensor.numel() < 2:
+                continue
+            draw = stream(seed, "randomised_layer", name)
+            if tensor.dim() >= 2:
+                values = draw.standard_normal(tuple(tensor.shape), dtype=np.float32)
+                tensor.copy_(torch.from_numpy(values).to(tensor) * tensor.std())
+            else:
+                tensor.copy_(tensor[torch.from_numpy(draw.permutation(len(tensor))).to(tensor.device)])
+
+
+@lesson(
+    "sanity",
+    title="Sanity checks",
+    minutes=4,
+    intro="An explanation of a model should depend on the model. So take the trained weights away, layer "
+    "by layer from the top, and put random numbers in their place. The network forgets what it knows; "
+    "which maps do not notice?",
+    goals=(
+        "Describe the cascading randomisation test and what passing it means.",
+        "Name a method that does not notice that the last layer is gone, and say why.",
+        "Tell “the map changed” from “the map is as unlike as chance”.",
+    ),
+    steps=(
+        "Start the measurement: it works on a copy of the network.",
+        "Make only the last layer random. Which map stands still?",
+        "Go further down. When do the maps reach the line of the random map?",
+    ),
+    formulas=(
+        Formula(
+            r"s_j = \mathrm{RBO}\big(M_{\theta},\ M_{\theta_1\dots\theta_{L-j},\,\mathrm{random}}\big)",
+            "s_j = RBO( map of the trained network, map with the top j layers random )",
+            "The similarity of the trained network's map to the map after the j topmost layers were made "
+            "random.",
+        ),
+    ),
+    sources=(
+        Source("Adebayo et al. 2018", "Sanity checks for saliency maps", "https://arxiv.org/abs/1810.03292"),
+    ),
+    settings=("model", "image", "seed"),
+    moves=("layers",),
+    counts="layers",
+)
+class Sanity(LessonRun):
+    """Maps of a copy of the network whose layers become random from the top down; ``steps`` grows, trained first."""
+
+    def prepare(self) -> None:
+        """Explain the trained network with every method; nothing is random yet.
+
+        Raises CamLabError where the model has no layer that can be explained.
+        """
+        self.scene = self.setting.scene(method="gradcam")
+        self.classifier = self.scene.classifier
+        self.units = units(self.classifier.module)
+        self.steps: list[Step] = []
+        self.job.total = len(self.units)
+        trained = self.setting.engine.explain(
+            self.scene.input, self.setting.picture.digest, [CLEAN], METHODS, self.scene.layer
+        )[0]
+        self.target = trained.index
+        self.trained = {name: trained.maps[name] for name in METHODS}
+        self._take("trained network", self.trained, trained.probability)
+
+    def work(self, job: Job) -> Iterator[None]:
+        """Make one layer more random at each step, in a copy of the network, and explain again."""
+        module = copy.deepcopy(self.classifier.module)
+        for name, prefixes in self.units:
+            for prefix in prefixes:
+                randomise(module, prefix, self.setting.state.seed)
+            # A classifier takes its network over for good: each step has a copy of its own.
+            self._step(name, copy.deepcopy(module), job)
+            job.advance()
+            yield
+
+    def _step(self, name: str, module: nn.Module, job: Job) -> None:
+        trained = self.classifier
+        copied = Classifier(
+            module,
+            name=f"{trained.name} ({name} random)",
+            title=trained.title,
+            preprocessing=trained.preprocessing,
+            class_names=trained.class_names,
+            device=trained.device,
+        )
+        found = Engine(copied, MapCache(), queue=self.setting.engine.queue).explain(
+            self.scene.input, self.setting.picture.digest, [CLEAN], METHODS[:-1], self.scene.layer, self.target,
+            job.check,
+        )[0]  # fmt: skip
+        # Chance is another random map at each step: the same seed would draw the same one again.
+        draw = stream(self.setting.state.seed, "random_map", name)
+        chance = draw.random(self.trained["randomcam"].shape, dtype=np.float32)
+        maps = {**found.maps, "randomcam": chance}
+        self._take(name, maps, float(found.probabilities[self.target]))
+
+    def _take(self, name: str, maps: dict[str, NDArray[np.float32]], probability: float) -> None:
+        values: dict[str, float | None] = {}
+        for method, map_ in maps.items():
+            told = map_.any() and self.trained[method].any()
+            both = self.trained[method][None], map_[None]
+            values[method] = float(similarity("rbo", *both, self.scene.comparison)[0]) if told else None
+        self.steps.append(Step(name, dict(maps), values, probability))
+
+    def unmoved(self, layers: int) -> tuple[str, ...]:
+        """The methods whose map is the trained one up to rounding after so many layers."""
+        step = self.steps[layers]
+        return tuple(m for m in ASKED if float(np.abs(step.maps[m] - self.trained[m]).max()) <= UNMOVED)
+
+    @property
+    def chance(self) -> float:
+        """Mean similarity of the random maps with the first of them."""
+        values = [v for step in self.steps[1:] if (v := step.values["randomcam"]) is not None]
+        return float(np.mean(values)) if values else float("nan")
+
+    def sheet(self) -> Sheet:
+        """Maps of the trained and of random networks, their similarities, and the question.
+
+        Only once the job is finished.
+        """
+        pixels = self.scene.input.numpy()
+        still = self.unmoved(1)
+        titles = [CAMS[m].title for m in ASKED]
+        options = (*titles, "All of them change")
+        right = ASKED.index(still[0]) if len(still) == 1 else len(titles)
+        if len(still) > 1:  # several stand still: that is then the answer
+            options, right = (*titles, listed([CAMS[m].title for m in still])), len(titles)
+        first, last = self.steps[1], self.steps[-1]
+        return Sheet(
+            tuple(
+                Figure(
+                    f"{CAMS[m].title}, {name}", overlay(pixels, step.maps[m]), f"{CAMS[m].title} map, {name}"
+                )
+                for m in ("gradcam", "eigencam")
+                for name, step in (("trained", self.steps[0]), (f"{first.name} random", first), ("all random", last))
+            ),
+            (
+                *(_said(step) for step in self.steps),
+                f"Random maps have {self.chance:.2f} on average: what falls to there is as unlike as chance.",
+            ),
+            Question(
+                f"Only the last layer ({first.name}) is random. The probability of the class fell from "
+                f"{self.steps[0].probability:.2f} to {first.probability:.2f}. Which map is still exactly "
+                "the same?",
+                options,
+                right,
+                f"{_said(first)} Unchanged: {listed([CAMS[m].title for m in still])}. Eigen-CAM is the "
+                "main pattern of the layer's activations: it never asks the layers above it, nor for which "
+                "class. It shows where the network sees something, not why it decides.",
+            ),
+        )  # fmt: skip
+
+
+def _said(step: Step) -> str:
+    values = ", ".join(
+        f"{CAMS[m].title} {'degenerate' if (v := step.values[m]) is None else f'{v:.2f}'}" for m in ASKED
+    )
+    return (
+        f"Random down to {step.name}: {values}." if step.name != "trained network" else f"Trained: {values}."
+    )

@@ -1,0 +1,23 @@
+"""Lessons on a small network and a generated scene, each run once for all tests."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from camlab.images import find_picture
+from camlab.lessons import LESSONS, LessonRun, LessonState, Setting, finish
+from camlab.prepare import engine_for
+
+
+def setting(lesson: str, **changes: Any) -> Setting:
+    values = {"model": "shapes_vgg", "image": "shapes/0-0", **LESSONS[lesson].defaults, **changes}
+    state = LessonState(lesson=lesson, **values)
+    return Setting(engine_for(state.model), find_picture(state.image), state)
+
+
+@cache
+def finished(lesson: str, **changes: Any) -> LessonRun:
+    run = finish(LESSONS[lesson].begin(setting(lesson, **changes)))
+    assert run.complete, run.job.error
+    return run
