@@ -4,12 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.parts import router
+
 ROOT = Path(__file__).parent
 
-st.set_page_config(page_title="CAM Lab", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide")
+router.configure()
 st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
 st.html(ROOT / "assets" / "style.css")
-st.navigation(
-    [st.Page("pages/explore.py", title="Explore", icon=":material/travel_explore:", default=True)],
-    position="top",
-).run()
+router.navigation()

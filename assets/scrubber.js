@@ -308,7 +308,7 @@ class Cover {
     return document.querySelector(this.panel);
   }
 
-  show(base, paint) {
+  show(base, paint, layer) {
     const picture = this.picture;
     if (!picture) return;
     if (this.image?.width !== base.width || this.image?.height !== base.height) {
@@ -317,7 +317,9 @@ class Cover {
       this.image.data.fill(255);
     }
     paint(this.image.data);
-    this.canvas.getContext("2d").putImageData(this.image, 0, 0);
+    const context = this.canvas.getContext("2d");
+    context.putImageData(this.image, 0, 0);
+    if (layer?.complete && layer.naturalWidth) context.drawImage(layer, 0, 0, base.width, base.height);
     if (this.canvas.previousSibling === picture) return;
     this.canvas.style.borderRadius = getComputedStyle(picture).borderRadius;
     picture.after(this.canvas);
@@ -374,12 +376,11 @@ class Stage {
     this.shown = null;
   }
 
-  /** Draw the frame of a severity, if there is one; otherwise what is drawn stays. */
-  show(severity, look) {
-    const frame = store.frames.get(severity);
+  /** Draw the frame of a severity, if there is one (or one made of two of them); otherwise what is drawn stays. */
+  show(severity, look, frame = store.frames.get(severity)) {
     if (!frame || !VIEWS[look.view]) return;
     const { base } = store;
-    this.covers.perturbed.show(base, (out) => VIEWS[look.view](out, frame, base, look));
+    this.covers.perturbed.show(base, (out) => VIEWS[look.view](out, frame, base, look), look.layer);
     this.covers.difference.show(base, (out) => difference(out, frame, base, look));
     const { moved_by: moved, ...gauges } = store.scores.get(severity) ?? {};
     const follows = look.scope === "severity";
@@ -402,6 +403,113 @@ class Stage {
   }
 }
 
+// ------------------------------------------------------------------------------------------ autoplay
+
+const PERIOD = 12000; // milliseconds of one rise and fall
+const STAND = 1200; // milliseconds that each step stands where motion is not wanted
+
+/** What lies between two frames: picture, map and segments blended; marks and words are those of the nearer one. */
+function between(low, high, share) {
+  const mix = (a, b) => a.map((value, i) => value + (b[i] - value) * share);
+  return {
+    ...(share < 0.5 ? low : high),
+    large: mix(low.large, high.large),
+    map: mix(low.map, high.map),
+    segments: mix(low.segments, high.segments),
+  };
+}
+
+/** The severity rising and falling by itself. Where motion is not wanted it waits to be started, and goes in steps. */
+class Player {
+  constructor(scrubber) {
+    this.scrubber = scrubber;
+    this.button = scrubber.root.querySelector("#play");
+    this.calm = matchMedia("(prefers-reduced-motion: reduce)");
+    this.playing = false;
+    this.button.addEventListener("click", () => (this.playing ? this.stop(true) : this.start()));
+  }
+
+  get ready() {
+    const { min, max, step } = this.scrubber.data;
+    return store.base?.labels && store.frames.size >= Math.round((max - min) / step) + 1;
+  }
+
+  /** Called whenever data or frames have come. */
+  update() {
+    const { autoplay } = this.scrubber.data;
+    this.button.hidden = !autoplay;
+    if (!autoplay) return this.stop(false);
+    this.button.disabled = !this.ready;
+    this.name();
+    if (this.ready && !this.calm.matches && this.strip !== store.strip) this.start();
+    if (this.ready) this.strip = store.strip; // by itself once only
+  }
+
+  name() {
+    this.button.textContent = !this.ready ? "Loading" : this.playing ? "❚❚ Pause" : "▶ Play";
+  }
+
+  start() {
+    const { range, data } = this.scrubber;
+    this.playing = true;
+    range.step = "any";
+    // Go on from where the handle stands, upwards.
+    this.phase = Math.acos(1 - (2 * range.value) / data.max) / (2 * Math.PI);
+    this.at = null;
+    this.name();
+    this.next = requestAnimationFrame((now) => this.tick(now));
+  }
+
+  /** `ask`: let the server draw what is on screen. */
+  stop(ask) {
+    if (!this.playing) return;
+    this.playing = false;
+    cancelAnimationFrame(this.next);
+    const { range, data } = this.scrubber;
+    range.step = data.step;
+    range.value = Math.round(range.value / data.step) * data.step;
+    this.name();
+    if (!ask) return;
+    this.scrubber.move();
+    this.scrubber.ask();
+  }
+
+  tick(now) {
+    if (!this.playing) return;
+    this.next = requestAnimationFrame((then) => this.tick(then));
+    const { range, data } = this.scrubber;
+    this.at ??= now;
+    if (this.calm.matches) {
+      if (now - this.at < STAND && this.still) return;
+      this.at = now;
+      this.phase = this.still ? this.phase + 1 / (2 * Math.round(data.max / data.step)) : this.phase;
+      this.still = true;
+    } else {
+      // A page that was in the background goes on where it was.
+      this.phase += Math.min(now - this.at, 100) / PERIOD;
+      this.at = now;
+    }
+    this.phase %= 1;
+    const rise = this.phase < 0.5 ? 2 * this.phase : 2 - 2 * this.phase;
+    const severity = data.max * (this.calm.matches ? rise : (1 - Math.cos(Math.PI * rise)) / 2);
+    this.show(this.calm.matches ? Math.round(severity / data.step) * data.step : severity);
+    range.value = severity;
+    this.scrubber.label(Math.round(severity / data.step) * data.step);
+  }
+
+  show(severity) {
+    const { step, max } = this.scrubber.data;
+    const low = Math.min(Math.floor(severity / step) * step, max);
+    const high = Math.min(low + step, max);
+    const share = high === low ? 0 : (severity - low) / (high - low);
+    const [a, b] = [store.frames.get(low), store.frames.get(high)];
+    if (!a || !b) return;
+    const near = share < 0.5 ? low : high;
+    this.scrubber.stage.show(near, this.scrubber.look, share === 0 ? a : between(a, b, share));
+    document.documentElement.dataset.camlabSeverity = severity.toFixed(3);
+  }
+}
+
 // -------------------------------------------------------------------------------------------- the handle
 
 const app = () => document.querySelector('[data-testid="stApp"]');
@@ -419,6 +527,8 @@ class Scrubber {
     const listen = (target, events, act) => {
       for (const event of events) target.addEventListener(event, act, { signal: this.abort.signal });
     };
+    this.player = new Player(this);
+    listen(this.range, ["pointerdown", "keydown"], () => this.player.stop(false));
     listen(this.range, ["pointerdown"], ({ button }) => (this.held ||= button === 0));
     listen(globalThis, ["pointerup", "pointercancel", "blur"], () => this.release());
     listen(this.range, ["input"], () => this.move());
@@ -427,7 +537,8 @@ class Scrubber {
     listen(globalThis, ["camlab-parcel"], () => this.data && store.open(this.data.strip));
     listen(globalThis, ["camlab-frame"], () => {
       this.dots();
-      if (this.moving) this.draw();
+      this.player.update();
+      if (this.moving && !this.player.playing) this.draw();
     });
     this.watch = new MutationObserver(() => this.settle());
     if (app()) this.watch.observe(app(), { attributes: true, attributeFilter: ["data-test-script-state"] });
@@ -439,16 +550,20 @@ class Scrubber {
 
   /** Whether the handle stands somewhere else than the server's rendering. */
   get moving() {
-    return this.held || this.key || this.asked !== null;
+    return this.held || this.key || this.asked !== null || this.player.playing;
   }
 
   update(data, send) {
     this.data = data;
     this.send = send;
     const { min, max, step } = data;
-    Object.assign(this.range, { min, max, step });
+    Object.assign(this.range, { min, max, step: this.player.playing ? "any" : step });
     this.root.querySelector("#about").textContent = data.about;
-    this.look = { ...data, table: bytes(data.table), diverging: bytes(data.diverging) };
+    // The object's outline, where it is wanted, lies over whatever is drawn.
+    if (data.outline !== this.layer?.src) {
+      this.layer = data.outline ? Object.assign(new Image(), { src: data.outline }) : null;
+    }
+    this.look = { ...data, table: bytes(data.table), diverging: bytes(data.diverging), layer: this.layer };
     store.open(data.strip);
     if (this.asked === data.severity) this.asked = null;
     if (!this.moving) {
@@ -456,6 +571,7 @@ class Scrubber {
       this.label();
     }
     this.dots();
+    this.player.update();
     this.settle();
     // The theme's colours are told to components only; the row that stays in sight needs one to stand on.
     const background = getComputedStyle(this.range).getPropertyValue("--st-background-color");
@@ -504,7 +620,7 @@ class Scrubber {
   /** Once the server's answer is on screen, leave the page to it. */
   settle() {
     clearTimeout(this.later);
-    if (this.held || this.key) return;
+    if (this.held || this.key || this.player.playing) return;
     if (busy()) {
       this.until = null;
       return; // the observer calls again
@@ -534,11 +650,12 @@ class Scrubber {
     this.wrote = true;
   }
 
-  label() {
-    const { value, range } = this;
-    range.style.setProperty("--share", (value - range.min) / (range.max - range.min));
+  label(value = this.value) {
+    const { range } = this;
+    const share = (this.value - range.min) / (range.max - range.min);
+    range.style.setProperty("--share", share);
     const output = this.root.querySelector("output");
-    output.style.setProperty("--share", (value - range.min) / (range.max - range.min));
+    output.style.setProperty("--share", share);
     output.textContent = String(value);
     const known = value === this.data.severity ? this.data.spoken : store.frames.get(value)?.spoken;
     range.setAttribute("aria-valuetext", known ?? `severity ${value}`);
@@ -554,6 +671,7 @@ class Scrubber {
 
   end() {
     this.abort.abort();
+    this.player.stop(false);
     this.watch.disconnect();
     clearTimeout(this.key);
     clearTimeout(this.later);

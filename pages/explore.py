@@ -8,9 +8,22 @@ import streamlit as st
 
 from camlab import markup
 from camlab.scene import Scene, Shown
-from camlab.state import SCOPES, ExploreState
+from camlab.state import LOOKS, SCOPES, ExploreState
 from camlab.sweep import Sweep
-from pages.parts import controls, finder, measures, panels, scrubber, session, takeaway
+from pages.parts import (
+    controls,
+    finder,
+    intake,
+    measures,
+    panels,
+    scrubber,
+    session,
+    takeaway,
+    tour,
+    transfer,
+    trials,
+)
+from pages.parts.loading import skeleton
 from pages.parts.text import plain
 from pages.parts.trouble import told
 
@@ -36,14 +49,16 @@ def sweep_for(scene: Scene) -> Sweep:
 
 # What decides the values of the draws; the rest of the state only decides which of them are shown, and how.
 DECIDING = tuple(
-    f.name
-    for f in dataclasses.fields(ExploreState)
-    if f.name not in ("severity", "seed", "view", "opacity", "colormap", "scope")
+    f.name for f in dataclasses.fields(ExploreState) if f.name not in ("severity", "seed", *LOOKS)
 )
 
 
 def show(state: ExploreState) -> None:
     """The page for one state."""
+    place = st.empty()
+    if "sweep" not in st.session_state:  # later, what was there stays until the new is
+        with place.container():
+            skeleton("Loading the model …")
     engine = session.engine(state.model)
     picture = session.picture(state.image)
     with session.worker().foreground():
@@ -54,6 +69,7 @@ def show(state: ExploreState) -> None:
     sweep.add(shown.row)
     sweep.focus = state.severity
     strip = scrubber.strip_for(scene, sweep)
+    place.empty()
     panels.headline(scene, shown)
     scrubber.toolbar(scene, shown, strip)
     panels.panels(scene, shown, picture)
@@ -66,6 +82,7 @@ def show(state: ExploreState) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     measures.measures(scene, sweep, strip)
+    trials.trials(scene, shown)
     finder.finder(scene)
     takeaway.similarity_table(shown)
     takeaway.downloads(scene, shown, sweep)
@@ -79,10 +96,14 @@ def show(state: ExploreState) -> None:
 def main() -> None:
     """Take over the link, draw the controls, show what they say; errors leave the last good state in place."""
     st.html('<h1 class="cl-page">Does the explanation survive the noise?</h1>')
+    tour.tour()
     session.adopt_link()
+    transfer.arrive()
+    intake.settle()
     state, _ = controls.sidebar()
     for notice in session.notices():
         st.warning(plain(notice), icon=":material/info:")
+    transfer.offer()
     show(state)
 
 

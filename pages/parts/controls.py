@@ -6,95 +6,39 @@ import secrets
 
 import streamlit as st
 
-from camlab.cams import CAMS, coinciding
 from camlab.metrics import SEGMENTATIONS, SIMILARITIES
-from camlab.models import MODELS, Classifier, load_classifier, short_name
+from camlab.models import Classifier, short_name
 from camlab.noise import NOISES
 from camlab.render import COLOUR_MAPS
 from camlab.state import CLASS_RULES, MAX_DRAWS, MAX_SEED, ExploreState
-from pages.parts import session
+from pages.parts import methods, session
+from pages.parts.layers import layer_controls
+from pages.parts.models import model_controls
 from pages.parts.pictures import picture_controls
-from pages.parts.text import plain
 
 
 def sidebar() -> tuple[ExploreState, Classifier]:
     """Draw every control and return the state they show, with its model. Raises MissingWeights."""
     with st.sidebar:
-        _heading("Picture")
+        heading("Picture")
         picture_controls()
-        _heading("Model and explanation")
-        classifier = _model()
-        _method(classifier)
-        _heading("Noise")
+        heading("Model and explanation")
+        classifier = model_controls()
+        methods.method_controls(classifier)
+        heading("Noise")
         _noise()
         with st.expander("Advanced", icon=":material/tune:"):
-            parameters = _advanced(classifier)
-        return session.read_widgets(parameters, classifier.default_layer), classifier
+            parameters = advanced(classifier)
+        return session.read_widgets(parameters, classifier), classifier
 
 
-def _heading(text: str) -> None:
+def heading(text: str) -> None:
+    """The heading of a group of controls."""
     st.html(f'<h2 class="cl-group">{text}</h2>')
 
 
-def _model() -> Classifier:
-    rows = [
-        f"**{row.title}**: {row.parameters / 1e6:.1f} M parameters, {row.input_size[1]} px. {plain(row.summary)}"
-        for row in MODELS.values()
-    ]
-    name = st.selectbox(
-        "Model",
-        list(MODELS),
-        index=session.start_index("model", list(MODELS)),
-        format_func=lambda n: MODELS[n].title,
-        key=session.key("model"),
-        on_change=_model_changed,
-        help="The image classifier whose explanations are tested. All run without a network.\n\n"
-        + "\n\n".join(rows),
-    )
-    return load_classifier(name)
-
-
-def _model_changed() -> None:
-    session.put(session.with_fields())
-
-
-def _method(classifier: Classifier) -> None:
-    chosen = st.session_state[session.key("method")]
-    layer = st.session_state.get(session.key("layer")) or classifier.default_layer
-    groups = coinciding(classifier, layer) if layer in [x.name for x in classifier.layers] else ()
-    # Methods that give one map on this layer are one choice; the one in use stands for its group.
-    stands_for = {min(g.methods, key=lambda m: m != chosen): g.methods for g in groups}
-    hidden = {m for shown, members in stands_for.items() for m in members if m != shown}
-    offered = [m for m in CAMS if m not in hidden]
-    name = st.selectbox(
-        "CAM method",
-        offered,
-        index=session.start_index("method", offered),
-        format_func=lambda n: " = ".join(CAMS[m].title for m in stands_for.get(n, (n,))),
-        key=session.key("method"),
-        help="How the heat map is computed. Methods joined by = give one and the same map on the target layer.\n\n"
-        + "\n\n".join(
-            f"**{entry.title}**: {plain(entry.summary)} ({plain(entry.source)})" for entry in CAMS.values()
-        ),
-    )
-    if CAMS[name].cost == "full":
-        st.caption(
-            ":material/hourglass: One network pass for every channel tried: expect seconds for each picture on a CPU."
-        )
-
-
 def _noise() -> None:
-    families = list(dict.fromkeys(v.family for v in NOISES.values()))
-    grouped = sorted(NOISES, key=lambda n: families.index(NOISES[n].family))
-    name = st.selectbox(
-        "Noise type",
-        grouped,
-        index=session.start_index("noise", grouped),
-        format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}",
-        key=session.key("noise"),
-        help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.\n\n"
-        + "\n\n".join(f"**{entry.title}**: {plain(entry.summary)}" for entry in NOISES.values()),
-    )
+    name = methods.noise_control()
     noise = NOISES[name]
     still = not noise.stochastic
     reason = f"{noise.title} has nothing to draw: the same picture always gives the same result, so there is one draw."
@@ -137,19 +81,9 @@ def _reshuffle() -> None:
     st.session_state[session.key("seed")] = secrets.randbelow(10_000)
 
 
-def _advanced(classifier: Classifier) -> dict[str, float]:
-    layers = [layer.name for layer in classifier.layers]
-    if st.session_state.get(session.key("layer")) not in layers:
-        st.session_state[session.key("layer")] = classifier.default_layer
-    st.selectbox(
-        "Target layer",
-        layers[::-1],
-        index=session.start_index("layer", layers[::-1]),
-        format_func=lambda n: classifier.layer_info(n).title,
-        key=session.key("layer"),
-        help="The layer whose activations make the map. The default is the one that is pooled; the block before it "
-        "keeps the methods apart.",
-    )
+def advanced(classifier: Classifier) -> dict[str, float]:
+    """Layer, class rule, measure, segments and look; returns the parameters of the segmentation."""
+    layer_controls(classifier)
     rule = st.selectbox(
         "Class rule",
         list(CLASS_RULES),

@@ -11,26 +11,25 @@ from numpy.typing import NDArray
 from camlab.cams import CAMS
 from camlab.cases import KINDS, Case, CaseSearch
 from camlab.export import draw_panel, shown_verdict
-from camlab.images import IMAGE_SETS, Picture
+from camlab.images import Picture
 from camlab.metrics import SIMILARITIES
-from camlab.models import MODELS
 from camlab.noise import NOISES
 from camlab.render import data_url
 from camlab.scene import Scene
+from camlab.state import LOOKS
 from camlab.words import plural, time_left
-from pages.parts import session
+from pages.parts import session, sets
 from pages.parts.text import plain
 from pages.parts.trouble import told
 
 POLL_SECONDS = 1.0
+MOST = 100  # pictures of one search
 
 
 def _pictures(scene: Scene, whole_set: bool) -> list[Picture]:
     if not whole_set:
         return [scene.picture]
-    if scene.picture.image_set in IMAGE_SETS:
-        return list(IMAGE_SETS[scene.picture.image_set].pictures)
-    return list(session.uploads().values())
+    return sets.image_set(scene.picture.image_set).sample(MOST)
 
 
 def _start(scene: Scene) -> None:
@@ -73,7 +72,8 @@ def finder(scene: Scene) -> None:
         "Search the whole image set",
         key="finder.whole_set",
         disabled=running,
-        help="All pictures of this set instead of this picture alone; takes minutes on a small computer.",
+        help=f"All pictures of this set instead of this picture alone, of a set of over {MOST} that many, evenly "
+        "picked; takes minutes on a small computer.",
     )
     if search is not None:
         st.fragment(_results, run_every=POLL_SECONDS if running else None)(search, running)
@@ -100,9 +100,12 @@ def _results(search: CaseSearch, was_running: bool) -> None:
             if search.skipped
             else ""
         )
+        if search.unreadable:
+            skipped += f"; {plural(search.unreadable, 'picture')} skipped because the file cannot be read"
         st.caption(f"{ended}: {plural(search.pairs, 'pair')} compared{skipped}.")
     asked, now = search.state, session.current()
-    settings = f"{MODELS[asked.model].title}, {CAMS[asked.method].title}, {SIMILARITIES[asked.similarity].scored_title}"
+    model, scored = session.model_title(asked.model), SIMILARITIES[asked.similarity].scored_title
+    settings = f"{model}, {CAMS[asked.method].title}, {scored}"
     same = all(
         getattr(asked, f) == getattr(now, f) for f in ("model", "method", "layer", "rule", "similarity")
     )
@@ -158,6 +161,6 @@ def _pair(scene: Scene, case: Case) -> NDArray[np.uint8]:
 
 
 def _go(case: Case) -> None:
-    looks = {name: getattr(session.current(), name) for name in ("view", "opacity", "colormap", "scope")}
+    looks = {name: getattr(session.current(), name) for name in LOOKS}
     session.put(dataclasses.replace(case.state, **looks))
     st.session_state["rerun"] = True

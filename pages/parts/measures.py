@@ -1,17 +1,18 @@
-"""Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by itself."""
+"""Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by "
+"itself."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from camlab import charts, pieces
-from camlab.metrics import SIMILARITIES
+from camlab import charts, pieces, sweep_charts
 from camlab.noise import NOISES
 from camlab.scene import Scene
 from camlab.strip import Strip
 from camlab.sweep import Scores, Sweep
 from camlab.words import duration, plural, time_left
 from pages.parts import scrubber, session
+from pages.parts.looking import what
 from pages.parts.text import plain
 from pages.parts.trouble import told
 
@@ -84,6 +85,7 @@ def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
                 st.html(gauge)
                 if getattr(score, field) is None:
                     _way_on(scene, sweep, field)
+    what("gauges")
 
 
 def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
@@ -148,23 +150,13 @@ def _selected(chart: str, field: str) -> None:
 
 
 def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
-    state, floors = scene.state, sweep.floors
     st.subheader(
         "From clean to unrecognisable",
         anchor=False,
         help="Mean similarity of the maps over the draws (band: 10th to 90th percentile), the share of draws that "
         "flipped, and the probability left for the clean class. Click a point to set the severity.",
     )
-    chart = charts.severity_curve(
-        sweep.frame(),
-        current=state.severity,
-        threshold=floors.threshold if floors else None,
-        breaks_at=scores.breaks_at,
-        flips_at=scores.flips_at,
-        floors=pieces.ticks(sweep, "similarity"),
-        similarity_title=SIMILARITIES[state.similarity].scored_title,
-        connected=NOISES[state.noise].monotone,
-    )
+    chart = sweep_charts.curve(sweep, scores, scene.state.severity)
     st.plotly_chart(
         chart.figure,
         key="curve",
@@ -174,23 +166,23 @@ def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
         alt=chart.alt,
     )
     st.caption(scores.sentence)
+    what("severity_curve")
 
 
 def _distributions(scene: Scene, sweep: Sweep) -> None:
     state = scene.state
-    frame = sweep.frame(state.severity)
-    title = SIMILARITIES[state.similarity].scored_title
     still = not NOISES[state.noise].stochastic
     st.subheader(f"The draws at severity {state.severity:g}", anchor=False)
     if still:
         st.caption(
-            f"n = 1: {NOISES[state.noise].title.lower()} has nothing to draw, so there is one pair and no distribution."
+            f"n = 1: {NOISES[state.noise].title.lower()} has nothing to draw, so there is one pair and no "
+            "distribution."
         )
     if state.severity == 0:
         st.caption("At severity 0 nothing is changed: every draw is the clean picture itself.")
     left, right = st.columns(2, gap="medium")
     with left:
-        violin = charts.similarity_violin(frame, similarity_title=title, current_seed=state.shown_seed)
+        violin = sweep_charts.violin(sweep, state.severity, state.shown_seed)
         st.plotly_chart(
             violin.figure,
             key="violin",
@@ -199,6 +191,8 @@ def _distributions(scene: Scene, sweep: Sweep) -> None:
             config=charts.PLOTLY_CONFIG,
             alt=violin.alt,
         )
+        what("similarity_violin")
     with right:
-        ecdf = charts.similarity_ecdf(frame, similarity_title=title, floors=pieces.ticks(sweep, "similarity"))
+        ecdf = sweep_charts.ecdf(sweep, state.severity)
         st.plotly_chart(ecdf.figure, key="ecdf", config=charts.PLOTLY_CONFIG, alt=ecdf.alt)
+        what("similarity_ecdf")

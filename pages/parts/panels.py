@@ -12,6 +12,7 @@ from camlab.models import short_name
 from camlab.render import DIVERGING, VIEWS, data_url
 from camlab.scene import Floors, Scene, Shown
 from pages.parts import session
+from pages.parts.looking import what
 
 SIDES = ("clean", "perturbed")  # keys of the first two panels: style sheet and scripts find them by these
 
@@ -22,15 +23,16 @@ def headline(scene: Scene, shown: Shown) -> None:
     method = scene.state.method
     if scene.flat:
         st.warning(
-            "This picture is one single colour: there is nothing in it to explain, and what a map shows comes from "
-            "the picture's borders alone. Choose a picture with something in it.",
+            "This picture is one single colour: there is nothing in it to explain, and what a map shows "
+            "comes from the picture's borders alone. Choose a picture with something in it.",
             icon=":material/texture:",
         )
     for side, explained in (("clean", shown.clean), ("perturbed", shown.perturbed)):
         if explained.degenerate[method]:
             st.warning(
-                f"The {side} map is degenerate: {scene.method.title} gives the same value everywhere, so there is "
-                "nothing to compare and this pair counts as not observed. Choose another picture or method.",
+                f"The {side} map is degenerate: {scene.method.title} gives the same value everywhere, so "
+                "there is nothing to compare and this pair counts as not observed. Choose another picture "
+                "or method.",
                 icon=":material/texture:",
             )
 
@@ -70,7 +72,8 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
         )
         st.html(markup.colour_bar(DIVERGING, "−1 · weaker", "change", "+1 · stronger"))
         st.html(pieces.moves(scene, shown))
-    st.html(markup.credit(picture.author, picture.source, picture.licence, picture.licence_url))
+    st.html(pieces.credit(picture))
+    what("panels")
 
 
 def coinciding(scene: Scene) -> None:
@@ -110,3 +113,4 @@ def what_moved(scene: Scene, shown: Shown, floors: Floors | None) -> None:
         )
         return
     st.html(pieces.moved_by(parts, shown.row["flipped"], floors))
+    what("moved_by")

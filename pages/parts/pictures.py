@@ -1,138 +1,161 @@
-"""Choosing a picture: sets, gallery and uploads."""
+"""Choosing a picture in the sidebar: the set, the picture in it, and the ways to other sets and pictures."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from camlab.errors import CamLabError
-from camlab.images import IMAGE_SETS, Picture, picture_from_bytes
-from camlab.render import data_url
-from pages.parts import session
+from camlab.images import SHAPES, ImageSet, set_of
+from camlab.shapeset import MAX_COUNT, MAX_SEED, scene_numbers
+from pages.parts import intake, session, sets
+from pages.parts.dialogs import draw_dialog
+from pages.parts.gallery import gallery, open_gallery
+from pages.parts.sources import open_sources, sources
 from pages.parts.text import plain
 
-UPLOAD_SET = "upload"
-
-
-def _sets() -> list[str]:
-    return [*IMAGE_SETS, *([UPLOAD_SET] if session.uploads() else [])]
-
-
-def _pictures(image_set: str) -> dict[str, Picture]:
-    if image_set == UPLOAD_SET:
-        return session.uploads()
-    return {p.id: p for p in IMAGE_SETS[image_set].pictures}
-
-
-def _set_changed() -> None:
-    image_set = session.reported(session.key("image_set"))
-    if image_set in _sets():
-        st.session_state[session.key("image")] = next(iter(_pictures(image_set)))
-    _chosen()
-
-
-def _chosen() -> None:
-    st.session_state["upload_error"] = None
+LISTED = 300  # pictures up to which a select box holds all of them
+NUMBER_KEY = "picture.number"
 
 
 def picture_controls() -> None:
-    sets = _sets()
-    shown = session.picture(session.start("image")).image_set
-    image_set = st.selectbox(
+    """The set, its options, the picture, and the buttons for everything else."""
+    titles = sets.titles()
+    offered = list(titles)
+    shown = set_of(session.start("image"))
+    name = st.selectbox(
         "Image set",
-        sets,
-        index=sets.index(shown) if shown in sets else 0,
-        format_func=lambda n: "Your pictures" if n == UPLOAD_SET else IMAGE_SETS[n].title,
+        offered,
+        index=offered.index(shown) if shown in offered else 0,
+        format_func=lambda n: titles.get(n, str(n)),
         key=session.key("image_set"),
         on_change=_set_changed,
         help="Built-in sets are openly licensed; author and licence stand under the picture. "
-        "Composites carry exact object masks.",
+        "Composites and ShapeScenes carry exact object masks.",
     )
-    pictures = _pictures(image_set)
-    st.selectbox(
-        "Picture",
-        list(pictures),
-        index=session.start_index("image", list(pictures)),
-        format_func=lambda n: pictures[n].title if n in pictures else str(n),
-        key=session.key("image"),
-        on_change=_chosen,
-        help="Type to search, or open the gallery to choose by eye.",
-    )
+    if name == SHAPES:
+        _shapes_options()
+    try:
+        _choice(sets.image_set(name))
+    except CamLabError as error:
+        st.error(plain(str(error)), icon=":material/error:")
     left, right = st.columns(2, gap="small")
-    if left.button(
-        "Gallery", icon=":material/photo_library:", width="stretch", help="Choose a picture by eye."
-    ):
-        _gallery(image_set)
+    left.button(
+        "Gallery",
+        icon=":material/photo_library:",
+        width="stretch",
+        help="Choose a picture by eye.",
+        on_click=open_gallery,
+        args=(name,),
+    )
     with right.popover(
-        "Upload", icon=":material/upload:", width="stretch", help="Use a picture of your own."
+        "Upload",
+        icon=":material/upload:",
+        width="stretch",
+        help="Use pictures of your own: files or a ZIP archive.",
     ):
-        _upload()
-
-
-@st.dialog("Choose a picture", width="large")
-def _gallery(image_set: str) -> None:
-    session.follow_callbacks()  # a picture was chosen: the page follows and the gallery closes
-    sets = _sets()
-    chosen = st.segmented_control(
-        "Image set",
-        sets,
-        default=image_set,
-        required=True,
-        format_func=lambda n: "Your pictures" if n == UPLOAD_SET else IMAGE_SETS[n].title,
-        label_visibility="collapsed",
+        intake.uploader()
+    st.button(
+        "More pictures",
+        icon=":material/add_photo_alternate:",
+        width="stretch",
+        help="Your own pair of a clean and a noisy picture, a folder on this machine, or a well-known data set.",
+        on_click=open_sources,
     )
-    if chosen != UPLOAD_SET:
-        st.caption(IMAGE_SETS[chosen or image_set].summary)
-    pictures = list(_pictures(chosen or image_set).values())
-    current = session.start("image")
-    for start in range(0, len(pictures), 5):
-        for column, picture in zip(st.columns(5), pictures[start : start + 5], strict=False):
-            column.image(data_url(_thumbnail(picture)), width="stretch", alt=f"Thumbnail of {picture.title}")
-            kind: Literal["primary", "secondary"] = "primary" if picture.id == current else "secondary"
-            column.button(
-                plain(picture.title),
-                key=f"gallery.{picture.id}",
-                type=kind,
-                width="stretch",
-                on_click=_pick,
-                args=(picture.id,),
-            )
+    intake.progress()
+    draw_dialog({"gallery": gallery, "sources": sources})
 
 
-def _pick(picture_id: str) -> None:
-    session.put(session.with_fields(image=picture_id))
-    st.session_state["rerun"] = True
+def _choice(image_set: ImageSet) -> None:
+    """The picture: by title where all titles fit in a list, else by number."""
+    pictures, current = image_set.pictures, session.start("image")
+    if len(pictures) <= LISTED:
+        titles = {picture.id: picture.title for picture in pictures}
+        st.selectbox(
+            "Picture",
+            list(titles),
+            index=session.start_index("image", list(titles)),
+            format_func=lambda n: titles.get(n, str(n)),
+            key=session.key("image"),
+            on_change=_chosen,
+            help="Type to search, or open the gallery to choose by eye.",
+        )
+    else:
+        place = image_set.place(current)
+        number = None if place is None else place + 1
+        st.session_state[NUMBER_KEY] = number
+        st.number_input(
+            f"Picture, 1 to {len(pictures):,}",
+            1,
+            len(pictures),
+            number,
+            step=1,
+            key=NUMBER_KEY,
+            on_change=_numbered,
+            placeholder="a number",
+            help="Its place in the set. The gallery searches titles and shows the pictures page by page.",
+        )
+        if place is not None:
+            st.caption(plain(pictures[place].title))
+    if image_set.name in sets.own():
+        st.caption(plain(image_set.summary))
 
 
-@st.cache_data(max_entries=400, show_spinner=False, hash_funcs={Picture: lambda p: p.id})
-def _thumbnail(picture: Picture) -> NDArray[np.uint8]:
-    return np.asarray(picture.thumbnail(128))
-
-
-def _upload() -> None:
-    st.file_uploader(
-        "Upload your own",
-        key="upload_file",
-        on_change=_take_upload,
-        help="JPEG, PNG, WebP, BMP or TIFF, up to 30 MB and 50 megapixels. The picture stays on this computer.",
+def _shapes_options() -> None:
+    seed, count = sets.shapes_options()
+    left, right = st.columns(2, gap="small")
+    st.session_state[sets.COUNT_KEY], st.session_state[sets.SEED_KEY] = count, seed
+    left.number_input(
+        "Pictures",
+        1,
+        MAX_COUNT,
+        count,
+        step=50,
+        key=sets.COUNT_KEY,
+        on_change=_shapes_changed,
+        help="How many pictures the set has. They are drawn when they are looked at.",
     )
-    # Here and not beside the button, where this box would cover it.
-    if error := st.session_state.get("upload_error"):
-        st.error(plain(error), icon=":material/error:")
+    right.number_input(
+        "Picture seed",
+        0,
+        MAX_SEED,
+        seed,
+        step=1,
+        key=sets.SEED_KEY,
+        on_change=_shapes_changed,
+        help="Another seed is another set: other shapes, grounds and colours.",
+    )
 
 
-def _take_upload() -> None:
-    file = session.reported("upload_file")
-    st.session_state["upload_error"] = None
-    if file is None:
+def _shapes_changed() -> None:
+    if any(session.reported(key) is None for key in (sets.SEED_KEY, sets.COUNT_KEY)):
+        return
+    seed, count = sets.shapes_options()
+    index = (scene_numbers(session.current().image) or (0, 0))[1]
+    # With fewer pictures than its number the one on screen would not be in the set.
+    session.put(session.with_fields(image=f"{SHAPES}/{seed}-{min(index, count - 1)}"))
+
+
+def _set_changed() -> None:
+    name = session.reported(session.key("image_set"))
+    if name not in sets.titles():
         return
     try:
-        picture = picture_from_bytes(file.getvalue(), file.name)
-    except CamLabError as problem:
-        st.session_state["upload_error"] = str(problem)
+        first = sets.image_set(name).pictures[0].id
+    except CamLabError as error:  # a data set whose files have gone
+        session.put(session.current(), [str(error)])
+    else:
+        session.put(session.with_fields(image=first))
+
+
+def _chosen() -> None:
+    if session.reported(session.key("image")) is not None:
+        session.put(session.with_fields())
+
+
+def _numbered() -> None:
+    number = session.reported(NUMBER_KEY)
+    name = session.reported(session.key("image_set"))
+    if number is None or name not in sets.titles():
         return
-    session.uploads()[picture.id] = picture
-    session.put(session.with_fields(image=picture.id))
+    pictures = sets.image_set(name).pictures
+    session.put(session.with_fields(image=pictures[min(max(int(number), 1), len(pictures)) - 1].id))

@@ -1,4 +1,5 @@
-"""The severity handle above the panels, its number, and the frames that let the browser follow it by itself."""
+"""The severity handle above the panels, its number, and the frames that let the browser follow it by "
+"itself."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from typing import Any
 
 import streamlit as st
 
+from camlab.export import outline_layer
 from camlab.frames import spoken
-from camlab.render import DIVERGING, INK, VIEWS, colour_table
+from camlab.render import DIVERGING, INK, VIEWS, colour_table, data_url
 from camlab.scene import Scene, Shown
 from camlab.state import SEVERITY_STEP
 from camlab.strip import Strip
@@ -27,14 +29,15 @@ ABOUT = (
 )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file in assets/."""
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
-_handle = st.components.v2.component(
-    "camlab_severity", html=_asset("scrubber.html"), css=_asset("scrubber.css"), js=_asset("scrubber.js")
+handle = st.components.v2.component(
+    "camlab_severity", html=asset("scrubber.html"), css=asset("scrubber.css"), js=asset("scrubber.js")
 )
-_parcel = st.components.v2.component("camlab_parcel", js=_asset("frames.js"))
+_parcel = st.components.v2.component("camlab_parcel", js=asset("frames.js"))
 
 
 def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
@@ -45,7 +48,7 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
             key=session.key("view"), required=True,
             label_visibility="collapsed", width="content",
         )  # fmt: skip
-        held = _handle(key="severity", data=_data(scene, shown, strip), on_severity_change=_dragged)
+        held = handle(key="severity", data=handle_data(scene, shown, strip), on_severity_change=_dragged)
         # A callback can be passed over where the run before was cut short; what the handle reports is there still.
         if _take(held):
             session.follow_callbacks()
@@ -64,8 +67,13 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
         )
 
 
-def _data(scene: Scene, shown: Shown, strip: Strip) -> dict[str, Any]:
-    """What the handle has to know; it is sent with every change, so all that is large comes in parcels instead."""
+def handle_data(
+    scene: Scene, shown: Shown, strip: Strip, number: str = "severity", autoplay: bool = False
+) -> dict[str, Any]:
+    """What the handle has to know; it is sent with every change, so all that is large comes in parcels instead.
+
+    number: the field whose widget holds the severity as a number; autoplay: whether it can move by itself.
+    """
     state = scene.state
     return {
         "min": 0,
@@ -74,19 +82,22 @@ def _data(scene: Scene, shown: Shown, strip: Strip) -> dict[str, Any]:
         "severity": state.severity,
         "spoken": spoken(scene, shown.row),
         "about": ABOUT,
-        "number": session.key("severity").replace(".", "-"),  # as it stands in the class of the widget
+        "number": session.key(number).replace(".", "-"),  # as it stands in the class of the widget
         "strip": strip.name,
+        "autoplay": autoplay,
         "view": state.view,
         "opacity": state.opacity,
         "scope": state.scope,
-        "table": _table(state.colormap),
-        "diverging": _table(DIVERGING),
+        "table": table(state.colormap),
+        "diverging": table(DIVERGING),
         "ink": INK,
+        "outline": "" if (layer := outline_layer(scene)) is None else data_url(layer),
     }
 
 
 @cache
-def _table(name: str) -> str:
+def table(name: str) -> str:
+    """A colour map's 256 colours as base64 of their RGB bytes."""
     return base64.b64encode(colour_table(name).tobytes()).decode()
 
 
@@ -106,13 +117,21 @@ def _dragged() -> None:
     _take(session.reported("severity"))
 
 
-def _take(held: Any) -> bool:
-    """Set the severity to what the handle reports, once for each time it was let go; whether there was news."""
+def released(held: Any, taken: str) -> float | None:
+    """The severity that a handle reports, once for each time it was let go; None where there is no news.
+
+    ``taken``: session key of the report that was taken last.
+    """
     event = held.get("severity") if isinstance(held, Mapping) else None
-    if not isinstance(event, Mapping) or dict(event) == st.session_state.get("severity.taken"):
-        return False
-    st.session_state["severity.taken"] = dict(event)
-    severity = on_step(event.get("value"))
+    if not isinstance(event, Mapping) or dict(event) == st.session_state.get(taken):
+        return None
+    st.session_state[taken] = dict(event)
+    return on_step(event.get("value"))
+
+
+def _take(held: Any) -> bool:
+    """Set the severity to what the handle reports; whether there was news."""
+    severity = released(held, "severity.taken")
     if severity is None:
         return False
     session.set_field("severity", severity)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from camlab import titles
+from camlab.catalogue import PREFIX as CATALOGUE_PREFIX
+from camlab.catalogue import Badge, badge
 from camlab.engine import Engine
-from camlab.errors import CamLabError
-from camlab.images import Picture, find_picture
+from camlab.errors import CamLabError, MissingWeights
+from camlab.images import set_of
 from camlab.jobs import Worker
-from camlab.models import MODELS, load_classifier
+from camlab.models import MAX_LOADED, MODELS, Classifier, load_classifier
 from camlab.scene import engine_for
-from camlab.state import UPLOAD_PREFIXES, ExploreState, parse_query, settle, to_query
+from camlab.split import PLUS
+from camlab.state import ExploreState, parse_query, settle, to_query
+from camlab.switch import switched
+from pages.parts import address, attack_link, sets
 
-PREFIX = "explore."
-SETTLING = 1.5  # seconds that a browser may take to show a link that the page wrote
+picture = sets.picture
+PAGE = "explore"
+PREFIX = PAGE + "."
+model_title = titles.model_title
 WIDGET_FIELDS = tuple(f.name for f in dataclasses.fields(ExploreState) if f.name != "segments")
 # Those whose widget always holds something: all but the layer (empty: the default) and the fixed class.
 FILLED_FIELDS = tuple(f for f in WIDGET_FIELDS if getattr(ExploreState(), f) not in (None, ""))
@@ -31,15 +41,33 @@ def worker() -> Worker:
     return Worker()
 
 
-@st.cache_resource
+@st.cache_resource(max_entries=MAX_LOADED)
 def engine(model: str) -> Engine:
     """The engine of a model, shared by all visitors. Raises MissingWeights."""
     found = engine_for(model)
     # Streamlit collects garbage after every run of a script, looking at each of the half a million objects that
     # the libraries and the network consist of, with every other thread waiting. They stay: take them out of it.
+    spare_garbage_collection()
+    return found
+
+
+def spare_garbage_collection() -> None:
+    """Take all that is alive now out of what garbage collection looks at, and free what no longer is.
+
+    Also what was taken out before: a network that was pushed out of memory is garbage, of which traced layers and
+    their graphs hold each other.
+    """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
-    return found
+
+
+def presence() -> Callable[[], bool]:
+    """Tells, from any thread, whether the browser of this visitor is still there; where there is no server: yes."""
+    context = get_script_run_ctx()
+    if context is None or not runtime.exists():
+        return lambda: True
+    return partial(runtime.get_instance().is_active_session, context.session_id)
 
 
 def key(field: str) -> str:
@@ -50,17 +78,6 @@ def key(field: str) -> str:
 def segment_key(segmentation: str, parameter: str) -> str:
     """Session key of a segmentation parameter's widget."""
     return f"{PREFIX}segments.{segmentation}.{parameter}"
-
-
-def uploads() -> dict[str, Picture]:
-    """Pictures that this visitor uploaded, by id."""
-    found: dict[str, Picture] = st.session_state.setdefault("uploads", {})
-    return found
-
-
-def picture(picture_id: str) -> Picture:
-    """A built-in or uploaded picture. Raises UnknownName."""
-    return uploads().get(picture_id) or find_picture(picture_id)
 
 
 def note(problems: Sequence[str]) -> None:
@@ -76,6 +93,7 @@ def notices() -> list[str]:
         st.session_state["notices.state"] = current()
     elif st.session_state["notices.state"] != current():
         st.session_state["notices"] = []
+        st.session_state["wanted"] = None
     found: list[str] = st.session_state.setdefault("notices", [])
     return found
 
@@ -110,98 +128,129 @@ def _held(field: str) -> Any:
 
 
 def reported(widget: str) -> Any:
-    """What a widget holds; None where it is gone: a callback can arrive when its widget is no longer there."""
+    """What a widget holds; None where it is gone: a callback can arrive when its widget is no longer "
+    "there."""
     return st.session_state.get(widget)
+
+
+def held_layer() -> str:
+    """The layer, or the layers joined, that the two widgets hold; empty for the default."""
+    if key("layer") not in st.session_state:
+        return current().layer
+    names = [st.session_state[key("layer")] or "", *(st.session_state.get(key("more_layers")) or [])]
+    return PLUS.join(dict.fromkeys(filter(None, names)))
 
 
 def with_fields(**changes: Any) -> ExploreState:
     """The current state with some fields changed."""
     # What the widgets hold may be newer than the last state: a run that was cut short never read them.
     live = {field: _held(field) for field in WIDGET_FIELDS}
-    live["layer"] = live["layer"] or ""
+    live["layer"] = held_layer()
     return dataclasses.replace(current(), **{**live, **changes})
 
 
-def put(state: ExploreState, problems: Sequence[str] = ()) -> None:
-    """Make a state current and set every widget to it. Only before the widgets are drawn, or in a callback."""
-    state, more = reachable(state)
+def put(state: ExploreState, problems: Sequence[str] = (), chosen_for: str = "") -> None:
+    """Make a state current and set every widget to it. Only before the widgets are drawn, or in a callback.
+
+    ``chosen_for``: the model that layer and class were chosen for, where it may be another one.
+    """
+    st.session_state["wanted"] = None
+    state, more = reachable(state, chosen_for)
     note([*problems, *more])
     st.session_state["state"] = state
     st.session_state["upload_error"] = st.session_state["state_error"] = None
     for field in WIDGET_FIELDS:
         st.session_state[key(field)] = getattr(state, field)
-    st.session_state[key("layer")] = state.layer or None
-    st.session_state[key("image_set")] = picture(state.image).image_set
+    first, *more = state.layer.split(PLUS)
+    st.session_state[key("layer")] = first or None
+    st.session_state[key("more_layers")] = more
+    st.session_state[key("image_set")] = set_of(state.image)
+    sets.follow(state.image)
     for name, value in state.segment_parameters.items():
         st.session_state[segment_key(state.segmentation, name)] = value
 
 
-def usable_model() -> str:
+def change_model(name: str) -> None:
+    """Go to another model, with the layer and the class where it has them. Only where ``put`` may be "
+    "called."""
+    put(with_fields(model=name), chosen_for=current().model)
+
+
+def _loaded(name: str) -> Classifier | None:
+    try:
+        return load_classifier(name)
+    except CamLabError:
+        return None
+
+
+def usable_model() -> Classifier:
     """The current model, or the first whose weights are here. Raises MissingWeights where none is."""
     failure: CamLabError | None = None
     for name in dict.fromkeys([current().model, *MODELS]):
         try:
-            load_classifier(name)
+            return load_classifier(name)
         except CamLabError as error:
             failure = failure or error
-        else:
-            return name
     raise failure or CamLabError("There is no model to choose from; reinstall CAM Lab.")
 
 
-def reachable(state: ExploreState) -> tuple[ExploreState, list[str]]:
-    """The state with whatever this session does not have replaced by what it was, and a sentence for each."""
+def reachable(state: ExploreState, chosen_for: str = "") -> tuple[ExploreState, list[str]]:
+    """The state with whatever this session does not have replaced by what it was, and a sentence for each.
+
+    ``chosen_for`` as in ``put``.
+    """
     problems = []
-    default = ExploreState()
+    before = _loaded(chosen_for) if chosen_for not in ("", state.model) else None
     try:
-        load_classifier(state.model)
+        classifier = load_classifier(state.model)
     except CamLabError as error:
-        kept = usable_model()
-        problems.append(f"{error} Until then {MODELS[kept].title} is used.")
-        state = dataclasses.replace(state, model=kept, layer=default.layer)
-    if state.image.startswith(UPLOAD_PREFIXES) and state.image not in uploads():
-        kept = current().image
-        problems.append(
-            "This state belongs to an uploaded picture that is not here; upload the same file to see it. "
-            f"Meanwhile “{picture(kept).title}” is shown."
-        )
-        state = dataclasses.replace(state, image=kept)
-    if state.layer or state.rule == "fixed":
-        try:
-            classifier = load_classifier(state.model)
-            classes = len(classifier.class_names)
-            if state.rule == "fixed" and not 0 <= (state.target or 0) < classes:
-                problems.append(
-                    f"Class {state.target} is outside 0 to {classes - 1}; each picture's own prediction is used."
-                )
-                state = dataclasses.replace(state, rule=default.rule, target=None)
-            layer = classifier.resolve_layer(state.layer)
-            state = dataclasses.replace(state, layer="" if layer == classifier.default_layer else layer)
-        except CamLabError as error:
-            problems.append(f"The setting 'layer' could not be used ({error}) and stays at the default.")
-            state = dataclasses.replace(state, layer=default.layer)
-    return state, problems
+        classifier, before = usable_model(), None
+        problems.append(f"{_absent(state.model, error)} Until then {classifier.title} is used.")
+        now = current() if current().model == classifier.name else ExploreState(model=classifier.name)
+        state = dataclasses.replace(state, model=now.model, layer=now.layer)
+        if state.rule == "fixed":  # the class is one of the other model's
+            state = dataclasses.replace(state, rule=now.rule, target=now.target)
+    state, more = sets.reachable(state, current().image)
+    problems += more
+    state, more = switched(state, before, classifier)
+    return state, problems + more
+
+
+def _absent(name: str, error: CamLabError) -> str:
+    """Why a model cannot be used; where it only has to be downloaded, that is offered beside the sentence."""
+    downloadable = isinstance(error, MissingWeights) and name.startswith(CATALOGUE_PREFIX)
+    if downloadable and badge(name) is Badge.DOWNLOAD:
+        st.session_state["wanted"] = name
+        return f"The weights of {name} are not on this machine; download them first."
+    return str(error)
+
+
+def wanted() -> str | None:
+    """The model that was asked for and has to be downloaded first, while the notice about it stands."""
+    name: str | None = st.session_state.get("wanted")
+    return name
 
 
 def adopt_link() -> None:
     """Take over the state that the address bar asks for, where it is not the one this session wrote there."""
-    link = {name: str(value) for name, value in st.query_params.items()}
-    written: dict[frozenset[tuple[str, str]], float] = st.session_state.setdefault("written", {})
-    replaced = written.get(frozenset(link.items()), float("-inf"))
-    if "state" in st.session_state and time.monotonic() - replaced < SETTLING:
-        # The browser still shows a link that this session has just replaced: it is late, nobody went back.
-        st.query_params.from_dict(st.session_state["link"])
-        link = st.session_state["link"]
-    if "state" in st.session_state and link == st.session_state.get("link"):
+    link = address.asked(PAGE)
+    if link is None:
         restore_lost_widgets()
-        return
-    put(*parse_query(link))
-    st.session_state["link"] = link
+    elif not link and "state" in st.session_state and PAGE + ".link" not in st.session_state:
+        put(with_fields())  # chosen on another page, before this one was ever open
+    else:
+        rest, problems = attack_link.adopt(link)
+        state, more = parse_query(rest)
+        put(state, [*more, *problems])
+        address.take(PAGE, link)
 
 
 def restore_lost_widgets() -> None:
-    """Fill widgets whose value Streamlit dropped (another page was open) or that came empty from the browser."""
-    if any(st.session_state.get(key(field)) is None for field in ("model", "severity", "view", "scope")):
+    """Fill widgets whose value Streamlit dropped (another page was open) or that came empty from the "
+    "browser."""
+    lost = any(st.session_state.get(key(field)) is None for field in ("model", "severity", "view", "scope"))
+    # A checkpoint goes, too, when others' have pushed it out of memory.
+    if lost or _loaded(current().model) is None:
         put(with_fields())
 
 
@@ -217,19 +266,21 @@ def follow_callbacks() -> None:
         st.rerun()
 
 
-def read_widgets(parameters: dict[str, float], default_layer: str) -> ExploreState:
+def read_widgets(parameters: dict[str, float], classifier: Classifier) -> ExploreState:
     """The state that the widgets show, made current and written to the address bar."""
+    state = read_state(parameters, classifier)
+    address.write(PAGE, to_query(state) | attack_link.parameters())
+    return state
+
+
+def read_state(parameters: dict[str, float], classifier: Classifier) -> ExploreState:
+    """The state that the widgets show, made current."""
     values = {field: _held(field) for field in WIDGET_FIELDS}
+    layer = classifier.resolve_layer(held_layer())
     # The default layer is said by saying nothing, so that a link without a layer is the same state.
-    values["layer"] = "" if values["layer"] in (None, default_layer) else values["layer"]
+    values["layer"] = "" if layer == classifier.default_layer else layer
     state, problems = settle(ExploreState(**values, segments=tuple(sorted(parameters.items()))))
     note(problems)
     st.session_state["state"] = state
-    link = to_query(state)
-    if link != st.session_state.get("link"):
-        st.query_params.from_dict(link)
-        old = frozenset(st.session_state.get("link", {}).items())
-        st.session_state["written"] = {old: time.monotonic()}
-        st.session_state["link"] = link
     st.session_state.pop("rerun", None)
     return state

@@ -8,11 +8,14 @@ import streamlit as st
 from camlab.errors import CamLabError
 from camlab.export import maps_npz, panels_png, results
 from camlab.metrics import SIMILARITIES
+from camlab.report import report_html, scene_material
 from camlab.scene import Scene, Shown
-from camlab.state import parse_json, to_json
+from camlab.state import parse_json, to_json, to_query
 from camlab.sweep import Sweep
 from camlab.words import decimal
-from pages.parts import session
+from pages.parts import session, trials
+from pages.parts.looking import what
+from pages.parts.present_link import EXPLORE
 from pages.parts.text import plain
 
 
@@ -30,6 +33,7 @@ def similarity_table(shown: Shown) -> None:
         for name, entry in SIMILARITIES.items()
     ]
     st.table(pd.DataFrame(rows).set_index("Measure"))
+    what("measures")
 
 
 def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
@@ -38,7 +42,14 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
     state = scene.state
     stem = f"camlab_{scene.picture.title}_{state.method}_{state.noise}_{state.severity:g}".replace(" ", "_")
     stem = "".join(c for c in stem if c.isalnum() or c in "._-+")[:90]
-    files = st.columns(3)
+    found = trials.measured(scene)
+    st.page_link(
+        "pages/compare.py",
+        label="Compare this picture's maps",
+        icon=":material/grid_view:",
+        query_params=to_query(state),
+    )
+    files = st.columns(4)
     files[0].download_button(
         "Panels (PNG)",
         lambda: panels_png(scene, shown),
@@ -61,7 +72,7 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
     )
     files[2].download_button(
         "State and results (JSON)",
-        lambda: to_json(state, results(scene, shown, sweep)),
+        lambda: to_json(state, results(scene, shown, sweep, *found)),
         f"{stem}.json",
         "application/json",
         icon=":material/data_object:",
@@ -69,10 +80,28 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
         width="stretch",
         help="Every setting and result with package versions. Loading this file below restores the state.",
     )
+    files[3].download_button(
+        "Report (HTML)",
+        lambda: report_html(scene_material(scene, shown, sweep, found[0])),
+        f"{stem}.html",
+        "text/html",
+        icon=":material/description:",
+        on_click="ignore",
+        width="stretch",
+        help="One file that needs nothing else: summary, caveats, pictures, plots, settings. With the draws so far.",
+    )
+    st.page_link(
+        "pages/present.py",
+        label="Present this as a story",
+        icon=":material/slideshow:",
+        query_params={"story": EXPLORE, **to_query(state)},
+        help="Five steps with large type, from the claim to what to do.",
+    )
     st.file_uploader(
         "Load a saved state",
         type=["json"],
         key="state_file",
+        max_upload_size=30,
         on_change=_load,
         help="A JSON file saved with the button above; the page goes back to exactly that state.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ import streamlit as st
 
 from camlab.scene import engine_for
 from camlab.state import ExploreState
-from pages.parts import controls, finder, measures, pictures, scrubber, session, takeaway
+from pages.parts import finder, intake, measures, models, pictures, scrubber, session, sources, takeaway
 
 
 def test_a_loaded_model_is_shared_and_kept_out_of_the_garbage_collector() -> None:
@@ -20,6 +21,24 @@ def test_a_loaded_model_is_shared_and_kept_out_of_the_garbage_collector() -> Non
     assert gc.get_freeze_count() > 100_000
     network = {id(module) for module in engine.classifier.module.modules()}  # type: ignore[attr-defined]
     assert not network & {id(each) for each in gc.get_objects()}
+
+
+class Layer:
+    """Holds itself, as the parts of a traced network do."""
+
+    def __init__(self) -> None:
+        self.graph = self
+
+
+def test_what_is_no_longer_used_is_freed_though_it_was_kept_out_of_the_garbage_collector() -> None:
+    layer = Layer()
+    gone = weakref.ref(layer)
+    session.spare_garbage_collection()
+    del layer
+    gc.collect()
+    assert gone() is not None  # nobody looks at it
+    session.spare_garbage_collection()  # another model was loaded
+    assert gone() is None
 
 
 class Chart:
@@ -33,9 +52,16 @@ class Chart:
 CALLBACKS = [
     scrubber._dragged,
     scrubber._typed,
-    controls._model_changed,
+    models._chosen,
     pictures._set_changed,
-    pictures._take_upload,
+    pictures._chosen,
+    pictures._numbered,
+    pictures._shapes_changed,
+    intake._take_upload,
+    intake._cancel,
+    sources._take_pair,
+    sources._take_folder,
+    sources._take_dataset,
     takeaway._load,
     finder._stop,
     lambda: measures._selected("curve", "severity"),
@@ -48,8 +74,9 @@ def test_a_callback_whose_widget_is_gone_or_empty_changes_nothing(
     callback: Callable[[], None], held: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = ExploreState(image="photos/bison", severity=1.25, noise="shot_noise")
-    names = ["severity", "curve", "finder", "upload_file", "state_file"]
-    names += [session.key(f) for f in ("severity", "model", "image_set")]
+    names = ["severity", "curve", "finder", "upload_file", "state_file", "pair_clean", "pair_noisy"]
+    names += ["folder_path", "dataset_name", "picture.number", "shapes.count", "shapes.seed", "intake"]
+    names += [session.key(f) for f in ("severity", "model", "image", "image_set")]
     content = {} if held == "gone" else dict.fromkeys(names)
     monkeypatch.setattr(st, "session_state", {"state": before, **content})
     callback()

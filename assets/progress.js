@@ -1,0 +1,31 @@
+// Keeps which lessons are done in the browser's session: it outlives a reload and ends with the tab.
+const KEY = "camlab.learn"
+
+function kept() {
+  try {
+    const found = JSON.parse(sessionStorage.getItem(KEY) || "[]")
+    return Array.isArray(found) ? found : []
+  } catch {
+    return [] // no storage, or not ours: progress then lasts as long as the page
+  }
+}
+
+let asked = false // whether this page has told the server what the browser remembers
+let resets = 0
+
+export default function ({ data, setStateValue }) {
+  const before = kept()
+  if (!asked && data.resets === 0 && before.some((name) => !data.done.includes(name))) {
+    asked = true
+    setStateValue("kept", JSON.stringify(before))
+    return
+  }
+  asked = true
+  const merged = data.resets === resets ? [...new Set([...before, ...data.done])] : data.done
+  resets = data.resets
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(merged))
+  } catch {
+    // as above
+  }
+}

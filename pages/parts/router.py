@@ -1,0 +1,48 @@
+"""The pages of the app, and what a page does that was called up before the app's own script has ever run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+_ICON = Path(__file__).parent.parent.parent / "assets" / "icon.png"
+#: What says, in a visitor's session, that the app's script leads here.
+_ROUTED = "routed"
+
+
+def configure() -> None:
+    """Title and icon of the browser's tab. Without them Streamlit asks a server of Google's for the "
+    "page's symbol."""
+    st.set_page_config(page_title="CAM Lab", page_icon=str(_ICON), layout="wide")
+
+
+def navigation() -> None:
+    """Draw the navigation and run the page that is chosen. Of the app's script alone."""
+    st.session_state[_ROUTED] = True
+    _pages().run()
+
+
+def _pages() -> st.Page:
+    return st.navigation(
+        [
+            st.Page("pages/explore.py", title="Explore", icon=":material/travel_explore:", default=True),
+            st.Page("pages/compare.py", title="Compare", icon=":material/grid_view:"),
+            st.Page("pages/study.py", title="Study", icon=":material/analytics:"),
+            st.Page("pages/learn.py", title="Learn", icon=":material/school:"),
+            st.Page("pages/present.py", title="Present", icon=":material/slideshow:"),
+        ],
+        position="top",
+    )
+
+
+def enter() -> None:
+    """Begin a page. Where a link to it is the first thing that a new server is asked for, start over with the app.
+
+    Until an app has called `st.navigation` once, Streamlit takes every file in a folder called ``pages`` for a page
+    of its own and runs it without the app around it.
+    """
+    if not st.session_state.get(_ROUTED):
+        configure()
+        _pages()
+        st.rerun()
