@@ -9,19 +9,33 @@ threads and what else was in the batch.
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+import camlab
+
 #: Whatever computes, beside torch, on the way from a model-input picture to a map.
-LIBRARIES = ("timm", "numpy", "scipy", "pillow")
+LIBRARIES = ("timm", "numpy", "scipy", "pillow", "grad-cam", "scikit-learn")
 
 
 @lru_cache(maxsize=1)
 def libraries() -> tuple[str, ...]:
     """Versions of what computes: torch's with its build, then those of LIBRARIES."""
     return (torch.__version__, *(version(name) for name in LIBRARIES))
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of CAM Lab, Python and those of the packages that are installed, by name."""
+    found = {"camlab": camlab.__version__, "python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -21,13 +21,29 @@ class Bar:
         """Say what begins now; everything before it is done."""
         done, self.begun = self.begun, self.begun + 1
         if self._lively:
-            filled = WIDTH * min(done, self.total) // max(1, self.total)
-            line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {done} of {self.total}  {what}"
-            # Back to the start of the line, which is cleared; one that wraps could not be.
-            room = shutil.get_terminal_size().columns - 1
-            self._out.write(f"\r\x1b[2K{line[:room]}")
+            self._draw(done, f"{done} of {self.total}  {what}")
         else:
-            self._out.write(f"note: {self.begun} of {self.total}: {what}\n")
+            self._line(f"{self.begun} of {self.total}: {what}")
+
+    def reach(self, done: int, total: int, what: str) -> None:
+        """Say how far work is that has no steps, such as bytes; ``what`` says it in words, a line a tenth at most."""
+        before, self.begun = self.begun, 10 * done // max(1, total)
+        self.total = total
+        if self._lively:
+            self._draw(done, what)
+        elif self.begun > before:
+            self._line(what)
+
+    def _draw(self, done: int, what: str) -> None:
+        filled = WIDTH * min(done, self.total) // max(1, self.total)
+        line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {what}"
+        # Back to the start of the line, which is cleared; one that wraps could not be.
+        room = shutil.get_terminal_size().columns - 1
+        self._out.write(f"\r\x1b[2K{line[:room]}")
+        self._out.flush()
+
+    def _line(self, what: str) -> None:
+        self._out.write(f"note: {what}\n")
         self._out.flush()
 
     def __enter__(self) -> Self:

@@ -246,7 +246,7 @@ def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[s
     scene = scenes[base.method] if base.method in scenes else next(iter(scenes.values()))
 
     progress(f"{classifier.name}: repaint from the cache and sweep, {repeats} ×")
-    step = STEP_IMAGES[scene.method.cost]
+    step = STEP_IMAGES[scene.cost]
     for _ in range(repeats):
         draw = next(draws)
         _change(scene, draw)

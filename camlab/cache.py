@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from cachetools import LRUCache
@@ -59,6 +60,52 @@ class Store(Protocol):
     def discard(self, key: str) -> None:
         """Forget the key."""
         ...
+
+
+Value = TypeVar("Value")
+
+
+class Memo(Generic[Value]):
+    """Values that are costly to make, by key, at most ``limit`` bytes of them by the count of ``size``.
+
+    The one used last always stays, however large. Threads share it, and two never make one twice.
+    """
+
+    def __init__(self, limit: int, size: Callable[[Value], int]) -> None:
+        self._lock = threading.RLock()
+        self._entries: LRUCache[Hashable, Value] = LRUCache(
+            limit, getsizeof=lambda value: min(size(value) + _OVERHEAD, limit)
+        )
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """What the values take, each counted as ``limit`` at most."""
+        return int(self._entries.currsize)
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value under the key, made where it is not there."""
+        with self._lock:
+            if key not in self._entries:
+                self._entries[key] = make()
+            return self._entries[key]
+
+    def peek(self, key: Hashable) -> Value | None:
+        """The value under the key, which counts as used; None where there is none."""
+        with self._lock:
+            return self._entries.get(key)
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Set the value under the key."""
+        with self._lock:
+            self._entries[key] = value
+
+    def discard(self, key: Hashable) -> None:
+        """Forget the key."""
+        with self._lock:
+            self._entries.pop(key, None)
 
 
 class MapCache:

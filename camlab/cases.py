@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from camlab.engine import Engine
+from camlab.errors import BadImage
 from camlab.images import Picture
 from camlab.jobs import Job, Steps
 from camlab.noise import NOISES
@@ -62,7 +63,11 @@ KINDS: dict[str, Kind] = {
 
 @dataclass
 class CaseSearch:
-    """The search over pictures and noise types; ``found`` holds the strongest cases of each kind so far."""
+    """The search over pictures and noise types; ``found`` holds the strongest cases of each kind so far.
+
+    ``skipped`` counts pictures whose clean map says nothing, ``unreadable`` those whose file has gone or is
+    damaged; ``left_out`` says of the noise types that could not be applied to some picture why, in a sentence.
+    """
 
     engine: Engine
     pictures: Sequence[Picture]
@@ -71,6 +76,8 @@ class CaseSearch:
     found: dict[str, list[Case]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     pairs: int = 0
     skipped: int = 0
+    unreadable: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -85,7 +92,13 @@ class CaseSearch:
     def _work(self, job: Job) -> Steps:
         for picture in self.pictures:
             state = dataclasses.replace(self.state, image=picture.id)
-            scene = Scene(self.engine, picture, state)
+            try:
+                scene = Scene(self.engine, picture, state)
+            except BadImage:  # one file of a whole folder
+                self.unreadable += 1
+                job.advance(len(self.noises))
+                yield
+                continue
             for _ in scene.references(job.check):
                 yield
             threshold = scene.floors(job.check).threshold
@@ -97,6 +110,10 @@ class CaseSearch:
                 trial = dataclasses.replace(state, noise=noise)
                 seeds = trial.seeds[:SEEDS_SEARCHED]
                 scene = Scene(self.engine, picture, trial)
+                if reason := scene.lacking:
+                    self.left_out[noise] = reason
+                    job.advance()
+                    continue
                 for severity in LEVELS:
                     rows = scene.rows([(severity, seed) for seed in seeds], job.check)
                     self._take(trial, rows, threshold)

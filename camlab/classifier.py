@@ -5,103 +5,35 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from camlab.errors import BadSetting, UnknownName
 from camlab.fold import agree, folded
+from camlab.grids import Layout, find_layout, follows_places, quarters_changed
+from camlab.preprocessing import Preprocessing
 from camlab.split import (
+    PLUS,
     PointwiseHead,
     Stage,
+    TargetLayer,
     is_nonnegative,
     linear_head,
     pointwise_head,
     pools_globally,
     split,
+    together,
 )
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# How far from square a picture is resized whole; beyond it only the middle is, which is all that is used.
-_WIDEST = 8
 #: Pictures that go through a network together on a CPU. The activations of more outgrow what the allocator keeps
 #: at hand: each layer's memory is then fetched from the system anew, which takes up to half as long again.
 AT_ONCE = 6
-
-
-@dataclass(frozen=True)
-class TargetLayer:
-    """A layer whose output can be explained.
-
-    ``channels``, ``height`` and ``width`` hold at the model's own input size; ``pooled``: global pooling
-    reads this very output; ``nonnegative``: it ends in an activation that is never negative.
-    """
-
-    name: str
-    title: str
-    channels: int
-    height: int
-    width: int
-    pooled: bool
-    nonnegative: bool
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How a picture becomes the input: shorter side resized to floor(side / ``crop_pct``), centre cropped.
-
-    ``input_size`` is (height, width); ``mean`` and ``std`` are per channel, for values in [0, 1].
-    """
-
-    input_size: tuple[int, int]
-    crop_pct: float
-    interpolation: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    @classmethod
-    def from_timm(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """Read a timm configuration (``model.pretrained_cfg``). Raises BadSetting for one not covered."""
-        channels, height, width = config["input_size"]
-        if channels != 3 or config.get("crop_mode", "center") != "center":
-            raise BadSetting(
-                "This model wants another kind of input than a centre-cropped RGB picture; choose another."
-            )
-        interpolation = str(config["interpolation"])
-        if interpolation not in ("bicubic", "bilinear", "nearest", "lanczos"):
-            raise BadSetting(
-                f"This model asks for {interpolation!r} resizing, which is not known; choose another model."
-            )
-        mean, std = (tuple(float(v) for v in config[key]) for key in ("mean", "std"))
-        return cls((height, width), float(config["crop_pct"]), interpolation, mean, std)  # type: ignore[arg-type]
-
-    def apply(self, image: Image.Image) -> Tensor:
-        """RGB picture to a (3, H, W) float32 tensor in [0, 1], mean and std not yet applied."""
-        from PIL import Image as Pil
-
-        height, width = self.input_size
-        picture = _middle(
-            image if image.mode == "RGB" else image.convert("RGB"), max(width / height, height / width)
-        )
-        # Whole pixels: the shorter side is rounded down, and so is the longer one that goes with it.
-        short = int(min(height, width) / self.crop_pct)
-        if height == width:
-            scale_w, scale_h = _shorter_side(picture.size, short)
-        else:  # a model that is not square: cover both sides
-            scale = max(height / self.crop_pct / picture.height, width / self.crop_pct / picture.width)
-            scale_w, scale_h = (
-                max(width, int(picture.width * scale)),
-                max(height, int(picture.height * scale)),
-            )
-        picture = picture.resize((scale_w, scale_h), Pil.Resampling[self.interpolation.upper()])
-        left, top = round((scale_w - width) / 2), round((scale_h - height) / 2)
-        pixels = np.array(picture.crop((left, top, left + width, top + height)), dtype=np.uint8)
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().to(torch.float32) / 255
 
 
 class Classifier:
@@ -141,61 +73,147 @@ class Classifier:
             torch.tensor(v, dtype=torch.float32, device=device).view(1, 3, 1, 1)
             for v in (preprocessing.mean, preprocessing.std)
         )
-        self._layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
+        self._memory = torch.channels_last if device.type == "cpu" else torch.contiguous_format
         self._stages = self._fastest(module)
         self._cut = {stage.name: i + 1 for i, stage in enumerate(self._stages) if stage.offered}
-        self.layers = self._measure()
+        self._layout = self._find_layouts()
+        self.layers = self._describe()
         self.default_layer = next((x.name for x in reversed(self.layers) if x.pooled), self.layers[-1].name)
         self._by_name = {layer.name: layer for layer in self.layers}
-        self._linear = {name: linear_head(self._stages[cut:]) for name, cut in self._cut.items()}
-        self._pointwise = {name: pointwise_head(self._stages[cut:]) for name, cut in self._cut.items()}
+        self._linear = {
+            name: linear_head(self._stages[self._cut[name] :], self._layout[name].places)
+            for name in self._by_name
+        }
+        self._pointwise = {
+            name: pointwise_head(self._stages[self._cut[name] :])
+            if self._layout[name].kind == "maps"
+            else None
+            for name in self._by_name
+        }
 
     def _fastest(self, module: nn.Module) -> tuple[Stage, ...]:
         """The stages of a folded copy where it is shown to compute the same, else the module's own."""
-        plain = split(module)
+        plain = split(module, self.input_size)
         # Convolutions on a CPU are about 1.3 times as fast with the channels of a pixel side by side.
-        quick = split(folded(module).to(memory_format=self._layout))
-        if [stage.name for stage in quick] != [stage.name for stage in plain]:
-            return plain
-        generator = torch.Generator().manual_seed(0)
-        x = torch.randn(2, 3, *self.input_size, generator=generator).to(self.device)
+        quick = split(folded(module).to(memory_format=self._memory), self.input_size)
+        same = [stage.name for stage in quick] == [stage.name for stage in plain]
         with torch.inference_mode():
-            y = x.contiguous(memory_format=self._layout)
-            for ours, theirs in zip(quick, plain, strict=True):
+            start = x = self._probe(1)
+            y = x.contiguous(memory_format=self._memory)
+            for ours, theirs in zip(quick, plain, strict=True) if same else ():
                 x, y = theirs.module(x), ours.module(y)
                 # Between a convolution and its norm the two differ; nothing is ever read off there.
-                if (theirs.offered or theirs is plain[-1]) and not agree(y, x):
-                    return plain
-        return quick
+                same = same and (not (theirs.offered or theirs is plain[-1]) or agree(y, x))
+            if not same:
+                x = _run(plain, start)
+            if not agree(x, module(start)):
+                raise BadSetting(f"{self.title} cannot be cut into layers exactly; choose another model.")
+        if not same:
+            return plain
+        # What can be explained is the network's own to say: in the copy a norm can no longer be told.
+        return tuple(replace(a, offered=b.offered) for a, b in zip(quick, plain, strict=True))
 
-    def _measure(self) -> tuple[TargetLayer, ...]:
-        layers = []
+    def _probe(self, count: int) -> Tensor:
+        """Normalised pictures (count, 3, H, W) of independent pixels, the same every time."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(count, 3, *self.input_size, generator=generator).to(self.device)
+
+    def _find_layouts(self) -> dict[str, Layout]:
+        """How each offered stage's output holds maps; one in which no places of the picture are found is left out."""
+        prefix = getattr(self.module, "num_prefix_tokens", None)
+        found: dict[str, Layout] = {}
         with torch.inference_mode():
-            x = torch.zeros(1, 3, *self.input_size, device=self.device)
-            for i, stage in enumerate(self._stages):
+            x = self._probe(1)
+            for stage in self._stages:
                 x = stage.module(x)
-                if not stage.offered:
-                    continue
-                _, k, h, w = x.shape
-                pooled = pools_globally(self._stages[i + 1 :])
-                what = ", ".join(part for part in (stage.title, "pooled" if pooled else "") if part)
-                title = f"{stage.name} · {what} ({k}×{h}×{w})"
-                layers.append(TargetLayer(stage.name, title, k, h, w, pooled, is_nonnegative(stage.module)))
+                layout = find_layout(tuple(x.shape), self.input_size, prefix) if stage.offered else None
+                if layout:
+                    found[stage.name] = layout
         if x.shape != (1, len(self.class_names)):
             raise BadSetting(
                 f"{self.title} has {x.shape[-1]} outputs but {len(self.class_names)} class names; name each."
             )
-        return tuple(layers)
+        for name in self._misplaced(found):
+            del found[name]
+        if not found:
+            raise BadSetting(f"{self.title} has no layer with maps of the picture; choose another model.")
+        return found
+
+    def _misplaced(self, layouts: Mapping[str, Layout]) -> list[str]:
+        """Layers whose tokens turn out not to lie row by row; maps of convolutions are in place by nature."""
+        doubtful = {name: layout for name, layout in layouts.items() if layout.kind != "maps"}
+        wrong: list[str] = []
+        if not doubtful:
+            return wrong
+        in_place = True
+        with torch.inference_mode():
+            x = quarters_changed(self._probe(1))
+            for stage in self._stages[: max(self._cut[name] for name in doubtful)]:
+                x = stage.module(x)
+                if layout := doubtful.get(stage.name):
+                    verdict = follows_places(layout, x)
+                    # Deep layers mix all places; nothing suggests that these change their order, too.
+                    in_place = in_place if verdict is None else verdict
+                    if not in_place:
+                        wrong.append(stage.name)
+        return wrong
+
+    def _describe(self) -> tuple[TargetLayer, ...]:
+        layers: list[TargetLayer] = []
+        for i, stage in reversed(list(enumerate(self._stages))):
+            layout = self._layout.get(stage.name)
+            # Behind the last layer whose places the logits depend on there is nothing to explain: a class token
+            # that is read off alone has taken in what it needs from the others before.
+            if layout is None:
+                continue
+            pooled = pools_globally(self._stages[i + 1 :], layout.places)
+            if not (layers or pooled or self._reaches(i + 1, layout)):
+                continue
+            what = ", ".join(part for part in (stage.title, "pooled" if pooled else "") if part)
+            size = f"{layout.channels}×{layout.height}×{layout.width}"
+            title = f"{stage.name} · {what} ({size})" if what else f"{stage.name} ({size})"
+            layers.append(
+                TargetLayer(
+                    stage.name,
+                    title,
+                    layout.channels,
+                    layout.height,
+                    layout.width,
+                    pooled,
+                    is_nonnegative(stage.module),
+                )
+            )
+        if not layers:
+            raise BadSetting(f"{self.title} has no layer on which its logits depend; choose another model.")
+        return tuple(reversed(layers))
+
+    def _reaches(self, cut: int, layout: Layout) -> bool:
+        """Whether the logits depend on most places of what comes out before the stage numbered ``cut``."""
+        with torch.no_grad():
+            x = _run(self._stages[:cut], self._probe(1))
+        x = x.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            y = _run(self._stages[cut:], x.clone())
+            (gradient,) = torch.autograd.grad(y.square().sum(), x)
+        places = layout.to_maps(gradient).abs().sum(dim=1)
+        return bool(places.isfinite().all()) and float((places > 0).float().mean()) > 0.5
 
     def resolve_layer(self, name: str | None) -> str:
         """Full name of a layer: None or "" is the default; ``blocks[6]`` and ``blocks[-1]`` count like lists.
 
-        Raises UnknownName, with the layers there are, for anything else.
+        Several layers are joined by "+", which comes back without repeats and in the network's order. Raises
+        UnknownName, with the layers there are, for anything else.
         """
         if not name:
             return self.default_layer
+        if PLUS in name:
+            chosen = {self.resolve_layer(part.strip()) for part in name.split(PLUS)}
+            return PLUS.join(layer for layer in self._by_name if layer in chosen)
         if name in self._by_name:
             return name
+        # A row of layers stands for its last one: what comes out of the row is what comes out of that.
+        if inside := [layer.name for layer in self.layers if layer.name.startswith(f"{name}.")]:
+            return inside[-1]
         if match := re.fullmatch(r"([A-Za-z_][\w.]*)\[(-?\d{1,4})\]", name):
             members = [layer.name for layer in self.layers if layer.name.rpartition(".")[0] == match[1]]
             index = int(match[2])
@@ -206,8 +224,13 @@ class Classifier:
         )
 
     def layer_info(self, layer: str | None) -> TargetLayer:
-        """The layer's entry, by any name ``resolve_layer`` takes."""
-        return self._by_name[self.resolve_layer(layer)]
+        """The layer's entry, by any name ``resolve_layer`` takes; of several, what their mean is like."""
+        name = self.resolve_layer(layer)
+        return (
+            self._by_name[name]
+            if PLUS not in name
+            else together([self._by_name[n] for n in name.split(PLUS)])
+        )
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """RGB picture to the model's input size: (3, H, W) float32 in [0, 1], on the CPU."""
@@ -223,9 +246,15 @@ class Classifier:
 
     def tail(self, activations: Tensor, layer: str | None) -> Tensor:
         """Logits (N, C) from the activations (N, K, h, w) of ``layer``, which are left as they are."""
-        for stage in self._stages[self._cut[self.resolve_layer(layer)] :]:
-            activations = stage.module(activations)
-        return activations
+        return _run(self._stages[self._cut[self.resolve_layer(layer)] :], activations)
+
+    def to_maps(self, activations: Tensor, layer: str | None) -> Tensor:
+        """The maps (N, K, h, w) in the activations of ``layer``, however the network lays them out."""
+        return self._layout[self.resolve_layer(layer)].to_maps(activations)
+
+    def with_maps(self, activations: Tensor, maps: Tensor, layer: str | None) -> Tensor:
+        """Activations of ``layer`` with other maps (N, K, h, w) in place of theirs."""
+        return self._layout[self.resolve_layer(layer)].with_maps(activations, maps)
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (N, C), on the model's device, for pictures (N, 3, H, W) in [0, 1]."""
@@ -233,20 +262,23 @@ class Classifier:
 
     def _through(self, stages: Sequence[Stage], z: Tensor) -> Tensor:
         size = AT_ONCE if self.device.type == "cpu" else max(1, len(z))
-        parts = []
-        for part in torch.split(z.contiguous(memory_format=self._layout), size):
-            for stage in stages:
-                part = stage.module(part)
-            parts.append(part)
+        parts = [_run(stages, part) for part in torch.split(z.contiguous(memory_format=self._memory), size)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def linear_head(self, layer: str | None) -> tuple[Tensor, Tensor] | None:
         """Weights (C, K) and bias (C,) where a global mean and one linear layer are all after ``layer``."""
-        return self._linear[self.resolve_layer(layer)]
+        return self._linear.get(self.resolve_layer(layer))
 
     def pointwise_head(self, layer: str | None) -> PointwiseHead | None:
         """The tail where it is a 1 × 1 convolution, an activation, a global mean and one linear layer."""
-        return self._pointwise[self.resolve_layer(layer)]
+        return self._pointwise.get(self.resolve_layer(layer))
+
+
+def _run(stages: Sequence[Stage], x: Tensor) -> Tensor:
+    """What comes out when ``x`` goes through the stages, one after the other."""
+    for stage in stages:
+        x = stage.module(x)
+    return x
 
 
 def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> str:
@@ -268,18 +300,3 @@ def _work_on_copies(module: nn.Module) -> None:
         if getattr(part, "inplace", False) and not isinstance(module, nn.BatchNorm2d):
             setattr(part, "inplace", False)  # noqa: B010 - the type checker takes the attribute for a tensor
         _work_on_copies(part)
-
-
-def _shorter_side(size: tuple[int, int], short: int) -> tuple[int, int]:
-    width, height = size
-    if width <= height:
-        return short, int(short * height / width)
-    return int(short * width / height), short
-
-
-def _middle(image: Image.Image, aspect: float) -> Image.Image:
-    """The picture itself, or the middle of a very long one, which whole would grow to gigabytes."""
-    width, height = image.size
-    limit = int(min(width, height) * _WIDEST * aspect)
-    cut_w, cut_h = (max(0, side - limit) // 2 for side in (width, height))
-    return image.crop((cut_w, cut_h, width - cut_w, height - cut_h)) if cut_w or cut_h else image

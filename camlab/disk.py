@@ -92,13 +92,23 @@ def cache_directory() -> Path | None:
 
     Raises BadSetting where that names nothing.
     """
-    named = os.environ.get(DIRECTORY_VARIABLE, "").strip()
-    if named.lower() == "off":
+    if os.environ.get(DIRECTORY_VARIABLE, "").strip().lower() == "off":
         return None
+    return user_directory(DIRECTORY_VARIABLE, "camlab")
+
+
+def user_directory(variable: str, name: str, data: bool = False) -> Path:
+    """The directory that the environment variable names, else ``name`` among the user's caches, or their data.
+
+    Raises BadSetting where there is neither.
+    """
+    named = os.environ.get(variable, "").strip()
     try:
-        return Path(named).expanduser().absolute() if named else _user_caches() / "camlab"
+        if named:
+            return Path(named).expanduser().absolute()
+        return (_user_data() if data else _user_caches()) / name
     except RuntimeError as error:  # no such user, or one without a home
-        raise BadSetting(f"There is no home directory; set {DIRECTORY_VARIABLE} to a directory.") from error
+        raise BadSetting(f"There is no home directory; set {variable} to a directory.") from error
 
 
 def _user_caches() -> Path:
@@ -108,6 +118,14 @@ def _user_caches() -> Path:
     named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
     # A relative path there is to be ignored, says the XDG specification.
     return Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
+
+
+def _user_data() -> Path:
+    """The directory in which the system wants what nobody can compute anew at once."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
+    return Path(named) if named and Path(named).is_absolute() else Path.home() / ".local" / "share"
 
 
 def cache_limit() -> int:

@@ -14,9 +14,14 @@ from camlab.arithmetic import arithmetic
 from camlab.cache import MapCache, content_key, pixel_digest
 from camlab.cams import CAMS, Explainable, probabilities, scale_maps
 from camlab.cams.base import SCALE_VERSION, CamMethod, SharedPass, never
+from camlab.cams.smoothing import PLAIN, SMOOTHING_VERSION, Smoothing, smoothed
 from camlab.errors import BadSetting, CamLabError
-from camlab.noise import perturb
+from camlab.inputs import Inputs
+from camlab.layers import averaged
+from camlab.memory import out_of_memory
+from camlab.noise import Companion, nobody
 from camlab.queue import DeviceQueue, PassRequest, device_queue
+from camlab.split import PLUS
 from camlab.versions import CLEAN, Explained, Spec, canonical
 
 __all__ = ["CLEAN", "FORWARD_VERSION", "PERTURB_VERSION", "Engine", "Explained", "Spec"]
@@ -47,8 +52,12 @@ class Engine:
         cache: MapCache | None = None,
         batch: int = 16,
         queue: DeviceQueue | None = None,
+        companion: Companion = nobody,
     ) -> None:
         """`batch`: how many pictures go through the model at once; `queue`: default, the one of the device.
+
+        `companion`: the user's second picture of a scene (3, H, W) at the model's input size, by the digest
+        of the first.
 
         Raises BadSetting where the batch is under 1.
         """
@@ -58,25 +67,17 @@ class Engine:
         self.cache = MapCache() if cache is None else cache
         self.batch = batch
         self.queue = queue or device_queue(str(classifier.device))
+        self.pictures = Inputs(classifier, self.queue, companion)
         if classifier.device.type == "cuda":
             # TF32 keeps 10 bits of each factor: enough for a preview, not for a score that is stored.
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cuda.matmul.allow_tf32 = False
 
-    def inputs(self, clean: Tensor, digest: str, specs: Sequence[Spec]) -> Tensor:
-        """The perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs.
-
-        clean: (3, H, W) in [0, 1] at the model's input size; digest: the picture's, which decides its noise.
-        """
-        pictures = torch.stack([clean] * len(specs)) if specs else clean.new_zeros((0, *clean.shape))
-        for noise in dict.fromkeys(spec.noise for spec in specs):
-            if noise is None:
-                continue
-            rows = [row for row, spec in enumerate(specs) if spec.noise == noise]
-            severities = [specs[row].severity for row in rows]
-            seeds = [specs[row].seed for row in rows]
-            pictures[rows] = perturb(pictures[rows], noise, severities, seeds, [digest] * len(rows))
-        return pictures
+    def inputs(
+        self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None] = never
+    ) -> Tensor:
+        """The perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs; see `Inputs.make`."""
+        return self.pictures.make(clean, digest, specs, check)
 
     def explain(
         self,
@@ -87,24 +88,35 @@ class Engine:
         layer: str | None = None,
         targets: int | Sequence[int | None] | None = None,
         check: Callable[[], None] = never,
+        smoothing: Smoothing = PLAIN,
     ) -> list[Explained]:
         """Explain each version of a picture; what the cache holds is not computed again.
 
         clean: (3, H, W) float32 in [0, 1] at the model's input size; digest: the picture's own. A target of
         None is the class predicted on that very version. `check` is called between steps; what it raises
         (Cancelled) comes through, and what was finished before stays in the cache. Out of memory, the batch
-        is halved and the work goes on. Raises UnknownName for a method, layer or noise type that is not
-        there, BadSetting for a picture of another size or a target that is no class, CamLabError where even
-        one picture does not fit in memory.
+        is halved and the work goes on. Of several layers ("a+b") the maps are averaged. Raises UnknownName for
+        a method, layer or noise type that is not there, BadSetting for a picture of another size, a target that
+        is no class or a method that cannot serve the layer, CamLabError where even one picture does not fit in
+        memory.
         """
         layer = self.classifier.resolve_layer(layer)
+        if PLUS in layer:
+            each = [
+                self.explain(clean, digest, specs, methods, one, targets, check, smoothing)
+                for one in layer.split(PLUS)
+            ]
+            return [averaged(versions) for versions in zip(*each, strict=True)]
         wanted = {name: CAMS[name] for name in dict.fromkeys(methods)}
+        for entry in wanted.values():
+            if reason := entry.serves(self.classifier, layer):
+                raise BadSetting(reason)
         goals = self._targets(targets, len(specs))
         if tuple(clean.shape) != (3, *self.classifier.input_size):
             size = " × ".join(map(str, self.classifier.input_size))
             raise BadSetting(f"This model takes RGB pictures of {size} pixels; preprocess it first.")
         clean = clean.detach().to("cpu", torch.float32).contiguous()
-        request = _Request(self, clean, digest, layer, wanted, check)
+        request = _Request(self, clean, digest, layer, wanted, check, smoothing)
         asked = [(canonical(spec), goal) for spec, goal in zip(specs, goals, strict=True)]
         jobs = {pair: request.look_up(*pair) for pair in dict.fromkeys(asked)}
         groups: dict[tuple[str, ...], list[_Job]] = {}
@@ -138,7 +150,9 @@ class _Request:
         layer: str,
         methods: Mapping[str, CamMethod],
         check: Callable[[], None],
+        smoothing: Smoothing,
     ) -> None:
+        self.smoothing = smoothing
         self.engine, self.classifier, self.cache = engine, engine.classifier, engine.cache
         self.clean, self.digest, self.layer, self.methods, self.check = clean, digest, layer, methods, check
         pixels = clean.numpy()
@@ -160,13 +174,16 @@ class _Request:
         entry = self.methods[method]
         # A method that ignores the class has one map for all classes.
         goal = target if entry.class_specific else None
-        code = (SCALE_VERSION, entry.version)
+        code: tuple[object, ...] = (SCALE_VERSION, entry.version)
+        if self.smoothing != PLAIN:
+            code = (*code, SMOOTHING_VERSION, dataclasses.astuple(self.smoothing))
         return content_key("map", self._version(spec), self.layer, code, method, goal)
 
     def _version(self, spec: Spec) -> str:
         if spec not in self._versions:
             noise = None if spec == CLEAN else (PERTURB_VERSION, spec.noise, spec.severity, spec.seed)
-            self._versions[spec] = content_key(self._common, noise)
+            more = self.engine.pictures.material(spec, self.digest)
+            self._versions[spec] = content_key(self._common, noise, *more)
         return self._versions[spec]
 
     def _content(self, spec: Spec) -> str:
@@ -205,7 +222,7 @@ class _Request:
             try:
                 self._run(part, chunk)
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if size == chunk == 1:
                     raise CamLabError(
@@ -220,7 +237,7 @@ class _Request:
     def _run(self, jobs: list[_Job], chunk: int) -> None:
         """One batch: the shared pass, the methods that only read it, then the dear ones; each is kept."""
         missing = [entry for name, entry in self.methods.items() if any(name not in job.maps for job in jobs)]
-        pictures = self.engine.inputs(self.clean, self.digest, [job.spec for job in jobs])
+        pictures = self.engine.inputs(self.clean, self.digest, [job.spec for job in jobs], self.check)
         self.check()
         shared = self.engine.queue.run(
             PassRequest(
@@ -229,7 +246,7 @@ class _Request:
                 pictures,
                 [job.target for job in jobs],
                 [job.content for job in jobs],
-                any(entry.uses_gradients for entry in missing),
+                self.smoothing == PLAIN and any(entry.uses_gradients for entry in missing),
                 self.check,
                 chunk,
             )
@@ -242,6 +259,11 @@ class _Request:
             if job.target is None:
                 job.target = int(shared.targets[row])
         self.check()
+        if self.smoothing != PLAIN:
+            for entry in missing:
+                with self.engine.queue.turn(self.check) as step_aside:
+                    self._keep(jobs, [entry], self._smoothed(entry, pictures, jobs, step_aside, chunk)[None])
+            return
         self._maps(jobs, [entry for entry in missing if entry.cost == "shared"], shared)
         for entry in missing:
             if entry.cost != "shared":
@@ -252,7 +274,20 @@ class _Request:
         """Apply methods to a pass and store the maps; they come to the CPU together."""
         if not entries:
             return
-        raw = torch.stack([entry.apply(shared).to(shared.activations.dtype) for entry in entries])
+        dtype = shared.activations.dtype
+        self._keep(jobs, entries, torch.stack([entry.apply(shared).to(dtype) for entry in entries]))
+
+    def _smoothed(
+        self, entry: CamMethod, pictures: Tensor, jobs: list[_Job], check: Callable[[], None], chunk: int
+    ) -> Tensor:
+        """Raw maps (N, h, w) of a method under the smoothing; targets are known by now."""
+        targets, keys = [job.target for job in jobs], [job.content for job in jobs]
+        return smoothed(
+            self.classifier, self.layer, pictures, targets, keys, entry, self.smoothing, check, chunk
+        )
+
+    def _keep(self, jobs: list[_Job], entries: Sequence[CamMethod], raw: Tensor) -> None:
+        """Scale raw maps (methods, N, h, w) and store them."""
         scaled, _ = scale_maps(raw.flatten(0, 1))
         maps = scaled.reshape(raw.shape).numpy()
         for entry, layers in zip(entries, maps, strict=True):
@@ -269,10 +304,3 @@ def _explained(job: _Job, methods: list[str]) -> Explained:
     # A map that is not degenerate reaches 1, so the flag needs no storing.
     degenerate = {name: not map_.any() for name, map_ in maps.items()}
     return Explained(job.probabilities, job.target, maps, degenerate, cached=not job.computed)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """CUDA, MPS and the CPU's allocator each say it in their own words."""
-    text = str(error).lower()
-    words = ("out of memory", "not enough memory", "can't allocate memory")
-    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or any(w in text for w in words)

@@ -5,20 +5,32 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import platform
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import camlab
+from camlab.arithmetic import versions_of
 from camlab.engine import Explained
+from camlab.errors import BadImage
+from camlab.faithful import Faithful
+from camlab.localise import localise, object_mask
 from camlab.metrics import SIMILARITIES
 from camlab.models import short_name
 from camlab.noise import NOISES
-from camlab.render import VIEWS, Bytes, Panel, draw_difference, panels_figure, to_image
+from camlab.remedy import Averaged
+from camlab.render import (
+    VIEWS,
+    Bytes,
+    Panel,
+    draw_difference,
+    lay_over,
+    object_ink,
+    panels_figure,
+    to_image,
+)
 from camlab.scene import Floors, Scene, Shown
 from camlab.sweep import Sweep
 from camlab.words import decimal, json_number, verdict
@@ -39,13 +51,7 @@ MARKED = 3  # segments numbered on the difference map
 
 def versions() -> dict[str, str]:
     """Versions of CAM Lab, Python and the packages that decide its numbers."""
-    found = {"camlab": camlab.__version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return versions_of(PACKAGES)
 
 
 def shown_verdict(scene: Scene, row: Mapping[str, Any]) -> str:
@@ -66,7 +72,20 @@ def draw_panel(
         scene.comparison.labels,
         scene.segment_values(explained),
     )
-    return VIEWS[view or state.view].draw(panel, state.colormap, state.opacity)
+    drawn = VIEWS[view or state.view].draw(panel, state.colormap, state.opacity)
+    layer = outline_layer(scene)
+    return drawn if layer is None else lay_over(drawn, layer)
+
+
+def outline_layer(scene: Scene) -> Bytes | None:
+    """The object's outline as a layer over a panel, RGBA; None where none is wanted, known or to be seen."""
+    if not scene.state.outline:
+        return None
+    try:
+        mask = object_mask(scene)
+    except BadImage:  # said where the map is compared with it; a panel is worth drawing without
+        return None
+    return None if mask is None else object_ink(mask)
 
 
 def draw_change(scene: Scene, shown: Shown) -> Bytes:
@@ -151,6 +170,7 @@ def settings(scene: Scene) -> dict[str, Any]:
         "seed": state.shown_seed,
         "similarity": state.similarity,
         "rbo_p": state.p,
+        "smoothing": dataclasses.asdict(state.smoothing),
         "segmentation": {"name": state.segmentation, **state.segment_parameters},
     }
 
@@ -168,8 +188,26 @@ def floors_record(floors: Floors | None) -> dict[str, Any] | None:
     return {"random_ranking": floors.random, "other_picture": floors.other, "other_pictures": floors.others}
 
 
-def results(scene: Scene, shown: Shown, sweep: Sweep) -> dict[str, Any]:
-    """What the page shows, as plain data: the pair, its measures, every draw so far, scores, floors, versions."""
+def localisation_record(scene: Scene, shown: Shown) -> dict[str, Any] | None:
+    """The pair against the outline of the object; None without one that can be read."""
+    try:
+        found = localise(scene, shown)
+    except BadImage:
+        return None
+    return None if found is None else found.record()
+
+
+def results(
+    scene: Scene,
+    shown: Shown,
+    sweep: Sweep,
+    faithful: Faithful | None = None,
+    averaged: Sequence[Averaged] = (),
+) -> dict[str, Any]:
+    """What the page shows, as plain data: the pair, its measures, every draw so far, scores, floors, versions.
+
+    ``faithful``, ``averaged``: what was computed of them for this pair, on demand.
+    """
     return {
         "settings": settings(scene),
         "clean": prediction(scene, shown.clean),
@@ -181,6 +219,9 @@ def results(scene: Scene, shown: Shown, sweep: Sweep) -> dict[str, Any]:
         "what_moved_the_map": record(shown.decomposition),
         "segments": shown.row["segments"],
         "segments_moved": record(shown.moves),
+        "localisation": localisation_record(scene, shown),
+        "faithfulness": None if faithful is None else faithful.record(),
+        "averaging": record(list(averaged)),
         "floors": floors_record(sweep.floors),
         "scores": record(sweep.scores(shown.row["severity"])),
         "draws": record(sweep.frame().to_dict("records")),

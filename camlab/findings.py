@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import difflib
 import os
 import re
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from camlab.attack import ExplanationAttack
+from camlab.attacked import attack_npz, attack_png, attack_record, begin, sentences
 from camlab.cams import CAMS
-from camlab.errors import UnknownName
+from camlab.cams.smoothing import PLAIN
+from camlab.errors import BadSetting, BadSource, UnknownName
 from camlab.export import draw_panel, perturbed_title, prediction, shown_verdict
+from camlab.faithful import PASSES as FAITHFUL_PASSES
+from camlab.faithful import Faithful, FaithfulnessRun
 from camlab.images import Picture, built_in_pictures, find_picture, picture_from_path
+from camlab.jobs import Job
 from camlab.listing import table
+from camlab.localise import Localisation, localise, why_not
 from camlab.metrics import SIMILARITIES
-from camlab.models import MODELS
+from camlab.metrics.faithfulness import FAITHFULNESS
+from camlab.metrics.localisation import LOCALISATIONS
+from camlab.models import find_model
 from camlab.render import encode_png, to_image
 from camlab.scene import REFERENCE_COUNT, Floors, Scene, Shown
 from camlab.words import decimal, duration, json_number
@@ -35,12 +47,15 @@ class Finding:
     scene: Scene
     shown: Shown
     floors: Floors
+    localised: Localisation | None = None
+    faithful: Faithful | None = None
+    attacked: ExplanationAttack | None = None
 
 
 def picture_named(name: str) -> Picture:
-    """A built-in picture by its id, else a file by its path. Raises UnknownName, BadImage."""
+    """A built-in or generated picture by its id, else a file by its path. Raises UnknownName, BadImage."""
     built_in = [picture.id for picture in built_in_pictures()]
-    if name in built_in:
+    with contextlib.suppress(UnknownName, BadSource):
         return find_picture(name)
     if os.path.lexists(name) and not Path(name).is_dir():
         return picture_from_path(name)
@@ -92,10 +107,10 @@ def measure(scene: Scene, note: Callable[[str], None], other_pictures: bool | No
     None it does so only where each of those maps takes a pass a channel.
     """
     title, state = scene.method.title, scene.state
-    if scene.method.cost == "full":
+    if scene.cost == "full":
         note(f"{title} runs the whole model once a channel, which takes a while")
     shown = scene.shown(state.severity, state.shown_seed)
-    if other_pictures is None and scene.method.cost == "full":
+    if other_pictures is None and scene.cost == "full":
         note(
             f"the floor with {REFERENCE_COUNT} other pictures is left out, as each takes as long; --floor measures it"
         )
@@ -112,11 +127,51 @@ def measure(scene: Scene, note: Callable[[str], None], other_pictures: bool | No
     return Finding(scene, shown, scene.floors())
 
 
+def examine(
+    finding: Finding,
+    note: Callable[[str], None],
+    *,
+    localised: bool = False,
+    faithful: bool = False,
+    attack: Mapping[str, Any] | None = None,
+) -> Finding:
+    """The finding with localisation, faithfulness and an attack on the clean map, where they are asked for.
+
+    ``attack`` are the settings of ``attacked.begin``; ``note`` is told what takes long. Raises BadSetting for
+    localisation without an outline of the object and for an attack that cannot be had, BadImage for an outline that
+    cannot be read.
+    """
+    scene, shown = finding.scene, finding.shown
+    if localised:
+        finding = dataclasses.replace(finding, localised=localise(scene, shown))
+        if finding.localised is None:
+            raise BadSetting(why_not(scene))
+    if faithful:
+        note(f"the faithfulness of {scene.method.title} takes {FAITHFUL_PASSES} passes and fills in pixels")
+        run = FaithfulnessRun(scene, shown)
+        _finish(run.job)
+        finding = dataclasses.replace(finding, faithful=run.found)
+    if attack is not None:
+        search = begin(scene, **attack)
+        note(f"the attack on {scene.method.title} takes {search.attack.steps} steps")
+        _finish(search.job)
+        finding = dataclasses.replace(finding, attacked=search)
+    return finding
+
+
+def _finish(job: Job) -> None:
+    while job.running:
+        job.step()
+    if job.error:
+        raise BadSetting(job.error)
+
+
 def record(finding: Finding) -> dict[str, Any]:
     """The finding as plain data; None is "not observed"."""
     scene, shown, row = finding.scene, finding.shown, finding.shown.row
     return {
         **{name: row[name] for name in ("method", "model", "layer", "noise", "severity", "seed")},
+        "smoothing": dataclasses.asdict(scene.state.smoothing),
         "clean": prediction(scene, shown.clean),
         "perturbed": prediction(scene, shown.perturbed),
         "flipped": row["flipped"],
@@ -125,6 +180,9 @@ def record(finding: Finding) -> dict[str, Any]:
         "chance_rbo": json_number(finding.floors.random),
         "other_picture_rbo": json_number(finding.floors.other),
         "degenerate": row["degenerate"],
+        "localisation": None if finding.localised is None else finding.localised.record(),
+        "faithfulness": None if finding.faithful is None else finding.faithful.record(),
+        "attack": None if finding.attacked is None else attack_record(scene, finding.attacked),
     }
 
 
@@ -135,15 +193,21 @@ def text(findings: Sequence[Finding]) -> str:
     sides = (("clean", shown.clean), ("perturbed", shown.perturbed))
     lines = [
         f"{scene.picture.title} ({scene.picture.id}): {perturbed_title(row)}",
-        f"{MODELS[row['model']].title}, layer {scene.layer}, on {scene.classifier.device}",
+        f"{find_model(row['model']).title}, layer {scene.layer}, on {scene.classifier.device}",
         "",
         *table([[side, str(e.index), f"{e.probability:.4f}", names[e.index]] for side, e in sides]),
         shown_verdict(scene, row),
     ]
+    if (smoothing := scene.state.smoothing) != PLAIN:
+        lines.append(f"Maps are {smoothing.words}.")
     if target is not None:
         lines.append(f"Both maps explain class {target}, {names[target]}.")
-    for begin in range(0, len(findings), COLUMNS):
-        lines += ["", *table(_measures(findings[begin : begin + COLUMNS]))]
+    for first in range(0, len(findings), COLUMNS):
+        lines += ["", *table(_measures(findings[first : first + COLUMNS]))]
+    for finding in findings:
+        if finding.attacked is not None:
+            said = " ".join(sentences(finding.scene, finding.attacked))
+            lines += ["", f"The attack on {finding.scene.method.title}: {said}"]
     asked = {finding.scene.state.method for finding in findings}
     for group in scene.coincidences:
         if asked.intersection(group.methods):
@@ -166,13 +230,49 @@ def _measures(findings: Sequence[Finding]) -> list[list[str]]:
         ["  (how many)", *others],
         ["Segments", *(str(r["segments"]) for r in records)],
         ["Degenerate", *("yes" if r["degenerate"] else "no" for r in records)],
+        *_examined(findings),
     ]
+
+
+def _examined(findings: Sequence[Finding]) -> list[list[str]]:
+    """Rows of what was asked for beside the similarities: clean → perturbed."""
+
+    def cell(clean: float | None, perturbed: float | None) -> str:
+        return f"{decimal(clean)} → {decimal(perturbed)}"
+
+    rows = []
+    if all(finding.localised for finding in findings):
+        for i, name in enumerate(LOCALISATIONS):
+            each = [finding.localised.measures[i] for finding in findings if finding.localised]
+            title = f"{LOCALISATIONS[name].title} (chance {each[0].chance:.2f})"
+            rows.append([title, *(cell(m.clean, m.perturbed) for m in each)])
+    if all(finding.faithful for finding in findings):
+        for name, entry in FAITHFULNESS.items():
+            found = [finding.faithful.values for finding in findings if finding.faithful]
+            good = "high" if entry.higher_is_better else "low"
+            cells = [cell(v.get((name, "clean")), v.get((name, "perturbed"))) for v in found]
+            rows.append([f"{entry.title} ({good} is faithful)", *cells])
+    return rows
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made and found writable before anything is computed. Raises BadSetting."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        why = getattr(error, "strerror", None) or str(error)
+        raise BadSetting(f"Nothing can be saved in {str(folder)!r} ({why}); name another folder.") from error
 
 
 def save(findings: Sequence[Finding], folder: Path) -> None:
     """Write the model's input pictures, and each method's low-res maps and overlays. Raises OSError."""
     for finding in findings:
         scene, shown, method = finding.scene, finding.shown, finding.scene.state.method
+        if finding.attacked is not None:
+            (folder / f"{method}_attack.png").write_bytes(attack_png(scene, finding.attacked))
+            (folder / f"{method}_attack.npz").write_bytes(attack_npz(scene, finding.attacked))
         for side, explained, pixels in (
             ("clean", shown.clean, shown.clean_input),
             ("perturbed", shown.perturbed, shown.perturbed_input),

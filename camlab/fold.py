@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from camlab.parts import Absorbed
+
 #: How far a folded copy may be from the original, as a share of the largest value: float32 rounding through
 #: some hundred layers is near 1e-6, a wrong fold is near 1.
 TOLERANCE = 1e-4
@@ -35,14 +37,23 @@ def folded(module: nn.Module) -> nn.Module:
 
 def _fold_children(parent: nn.Module) -> None:
     children = list(parent.named_children())
-    for (_, convolution), (name, norm) in pairwise(children):
+    for (_, before), (name, norm) in pairwise(children):
+        convolution = _last(before)
         if isinstance(convolution, nn.Conv2d) and _is_fixed_norm(norm, convolution.out_channels):
             assert isinstance(norm, nn.BatchNorm2d)
             _absorb(convolution, norm)
             activation = getattr(norm, "act", None)
-            setattr(parent, name, activation if isinstance(activation, nn.Module) else nn.Identity())
+            idle = activation is None or isinstance(activation, nn.Identity)
+            setattr(parent, name, Absorbed().eval() if idle else activation)
     for _, child in children:
         _fold_children(child)
+
+
+def _last(module: nn.Module) -> nn.Module:
+    """What a row of modules ends with: a deep stem's last convolution stands before the norm behind the stem."""
+    while isinstance(module, nn.Sequential) and len(module):
+        module = module[-1]
+    return module
 
 
 class SamePadded(nn.Module):

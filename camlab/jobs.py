@@ -19,6 +19,9 @@ in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 
 # Seconds without anyone asking for the job's progress. Browsers let a page in the background ask once a minute.
 ABANDONED_AFTER = 180.0
+GONE_AFTER = (
+    1.5  # seconds without the visitor: a browser that lost its connection for a moment is back by then
+)
 STOP_WITHIN = 20.0  # seconds that the end of the program waits for the step under way
 
 
@@ -31,10 +34,13 @@ class Job:
     """One piece of long work: a generator whose every step is short, and what became of it.
 
     ``done`` and ``total`` count steps as the work itself reports them with ``advance``. A job that nobody
-    has looked at (``touch``) for ABANDONED_AFTER seconds stops by itself.
+    has looked at (``touch``) for ABANDONED_AFTER seconds stops by itself, and so does one whose visitor has not been
+    ``present`` for GONE_AFTER seconds.
     """
 
-    def __init__(self, title: str, work: Callable[[Job], Steps]) -> None:
+    def __init__(
+        self, title: str, work: Callable[[Job], Steps], present: Callable[[], bool] = lambda: True
+    ) -> None:
         self.title = title
         self.done = 0
         self.total = 0
@@ -46,7 +52,8 @@ class Job:
         self._advancing = 0.0  # the part of `elapsed` that went into counted steps
         self._work = work
         self._steps: Steps | None = None
-        self._seen = time.monotonic()
+        self._present = present
+        self._seen = self._last_present = time.monotonic()
 
     @property
     def running(self) -> bool:
@@ -69,7 +76,12 @@ class Job:
         self.cancelled = True
 
     def check(self) -> None:
-        """Raise Cancelled where the job was asked to stop: hand this to whatever computes inside a step."""
+        """Raise Cancelled where the job is to stop: hand this to whatever computes inside a step."""
+        now = time.monotonic()
+        if self._present():
+            self._last_present = now
+        elif now - self._last_present > GONE_AFTER:
+            self.cancel()
         if self.cancelled:
             raise Cancelled
 
@@ -107,6 +119,21 @@ class Job:
             if not self.running:
                 # Work is bound to what it fills, which holds the job: let go, so that all of it is freed at once.
                 self._work, self._steps = _nothing, None
+
+
+def run_apart(job: Job) -> threading.Thread:
+    """Run a job to its end on a thread of its own and return that: for steps that are long, as nothing can cut them.
+
+    Such a step computes nothing with a network (it downloads, lists, decodes), and is not waited for at the end.
+    """
+
+    def run() -> None:
+        while job.running:
+            job.step()
+
+    thread = threading.Thread(target=run, name="camlab-apart", daemon=True)
+    thread.start()
+    return thread
 
 
 class Worker:

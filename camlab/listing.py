@@ -5,19 +5,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from camlab.registry import Registry
+
+if TYPE_CHECKING:
+    from camlab.picture import ImageSet
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One kind of choice: ``rows`` makes the rows, of which a text output shows the fields in ``columns``."""
+    """One kind of choice: ``rows`` makes the rows, of which a text output shows the fields in ``columns``.
+
+    ``search`` makes those that answer a text, best first; None where the list is too short to need it.
+    """
 
     rows: Callable[[], list[Row]]
     columns: tuple[str, ...]
+    search: Callable[[str], list[Row]] | None = None
 
 
 #: The registries are imported by the rows' functions: some of them take seconds.
@@ -39,10 +47,45 @@ def _models() -> list[Row]:
     return fields(MODELS)
 
 
+def _catalogue_rows(text: str = "") -> list[Row]:
+    from camlab.catalogue import SHELF, badges, search
+
+    found = search(text)
+    where = badges(found)
+    return [
+        {
+            "name": row.id,
+            "family": row.family,
+            "parameters": row.parameters,
+            "input_size": row.input_size,
+            "input": f"{row.input_size[0]} × {row.input_size[1]}",
+            "size": f"{row.parameters / 1e6:.1f} M",
+            "classes": row.classes,
+            "licence": row.licence,
+            "weights": where[row.name].value,
+            "summary": SHELF.get(row.name, ""),
+        }
+        for row in found
+    ]
+
+
+LISTS.add(
+    "catalogue",
+    Listing(
+        _catalogue_rows, ("name", "family", "size", "input", "classes", "weights", "summary"), _catalogue_rows
+    ),
+)
+
+
 @_listing("images", "id", "title", "label", "licence", "author")
 def _images() -> list[Row]:
     from camlab.images import IMAGE_SETS
 
+    return [row for image_set in IMAGE_SETS.values() for row in image_rows(image_set)]
+
+
+def image_rows(image_set: ImageSet) -> list[Row]:
+    """One row a picture of the set."""
     return [
         {
             "id": picture.id,
@@ -52,8 +95,44 @@ def _images() -> list[Row]:
             "author": picture.author,
             "licence": picture.licence,
         }
-        for image_set in IMAGE_SETS.values()
         for picture in image_set.pictures
+    ]
+
+
+def image_set_named(name: str) -> ImageSet:
+    """A built-in set, a data set on this machine, or a folder by its path. Raises UnknownName, BadSource."""
+    from camlab.datasets import DATASETS, open_dataset
+    from camlab.folders import open_folder
+    from camlab.images import IMAGE_SETS
+
+    if name in IMAGE_SETS:
+        return IMAGE_SETS[name]
+    if name in DATASETS:
+        return open_dataset(name)
+    if Path(name).is_dir():
+        return open_folder(Path(name).resolve(), [name])  # who types commands may read what this program may
+    return IMAGE_SETS[name]
+
+
+@_listing("datasets", "name", "title", "pictures", "megabytes", "licence", "here")
+def _datasets() -> list[Row]:
+    from camlab.datasets import DATASETS, is_here
+
+    return [
+        {
+            "name": dataset.name,
+            "title": dataset.title,
+            "summary": dataset.summary,
+            "pictures": dataset.count,
+            "classes": dataset.classes,
+            "megabytes": dataset.megabytes,
+            "author": dataset.author,
+            "licence": dataset.licence,
+            "licence_url": dataset.licence_url,
+            "source": dataset.source,
+            "here": is_here(dataset.name),
+        }
+        for dataset in DATASETS.values()
     ]
 
 

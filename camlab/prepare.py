@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from dataclasses import fields
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from camlab.cache import MapCache
+from camlab.cache import MapCache, Memo
 from camlab.disk import shared_store
 from camlab.engine import Engine
 from camlab.images import IMAGE_SETS, Picture
-from camlab.models import Classifier, load_classifier
+from camlab.metrics.localisation import mask_at_input
+from camlab.models import MAX_LOADED, Classifier, load_classifier
+from camlab.own_pair import companion_input, companion_of
 
 REFERENCE_SET = "photos"
 REFERENCE_COUNT = 24  # the other-picture floor is a mean over this many pictures (at least 20)
@@ -26,39 +27,58 @@ def shared_cache() -> MapCache:
     return MapCache(store=shared_store())
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=MAX_LOADED)  # an engine holds its model: more would keep models that are to be forgotten
 def engine_for(model: str, device: str = "auto") -> Engine:
     """The engine of a model; all callers in a process share it and its cache. Raises MissingWeights."""
-    return Engine(load_classifier(model, device), shared_cache())
+    classifier = load_classifier(model, device)
+    return Engine(classifier, shared_cache(), companion=partial(second_input, classifier))
 
 
-class _Memo:
-    """A small thread-safe cache of values that are costly to make; two threads never make one twice."""
+_INPUT_BYTES = 64 * 2**20  # a hundred pictures at 224 pixels
+_MASK_BYTES = 16 * 2**20  # three hundred outlines
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._values: dict[Any, Any] = {}
-        self._lock = threading.RLock()
-
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            if key in self._values:
-                self._values[key] = self._values.pop(key)  # most recently used last
-            else:
-                self._values[key] = make()
-                while len(self._values) > self._size:
-                    self._values.pop(next(iter(self._values)))
-            return self._values[key]
-
-
-_inputs = _Memo(96)
+_inputs: Memo[torch.Tensor] = Memo(_INPUT_BYTES, lambda tensor: tensor.nbytes)
+_masks: Memo[NDArray[np.bool_] | None] = Memo(_MASK_BYTES, lambda mask: 0 if mask is None else mask.nbytes)
 
 
 def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
     """The clean model-input picture, (3, H, W) in [0, 1], remembered for the last pictures used."""
     key = (classifier.fingerprint, picture.digest)
-    tensor: torch.Tensor = _inputs.get(key, lambda: classifier.preprocess(picture.load()))
-    return tensor
+    return _inputs.get(key, lambda: classifier.preprocess(picture.load()))
+
+
+def model_mask(classifier: Classifier, picture: Picture) -> NDArray[np.bool_] | None:
+    """The object's outline as the model sees it, (H, W), remembered; None where nobody has outlined it.
+
+    Raises BadImage where the outline's file cannot be read.
+    """
+
+    if picture._mask is None:
+        return None
+
+    def make() -> NDArray[np.bool_] | None:
+        whole = picture.mask()
+        return None if whole is None else mask_at_input(whole, classifier.preprocessing)
+
+    # By what describes it, too: equal pictures may be outlined differently. Not by itself: that holds its file.
+    about = tuple(getattr(picture, each.name) for each in fields(Picture) if each.compare)
+    return _masks.get((classifier.preprocessing, about, picture.digest), make)
+
+
+def second_input(classifier: Classifier, digest: str) -> torch.Tensor | None:
+    """The user's second picture that belongs to the picture of this digest, as the model sees it; None: there is none.
+
+    Remembered for the last ones used. Raises BadImage where its file has gone or changed.
+    """
+    noisy = companion_of(digest)
+    if noisy is None:
+        return None
+    known = _inputs.peek(key := (classifier.fingerprint, digest, noisy.digest))
+    if known is None:
+        known = companion_input(digest, classifier.preprocess)
+        if known is not None:  # else it has been forgotten a moment ago
+            _inputs.put(key, known)
+    return known
 
 
 def reference_pictures(picture: Picture) -> list[Picture]:

@@ -235,18 +235,5 @@ def _together(requests: Sequence[PassRequest]) -> list[SharedPass]:
     for request in requests:
         rows = slice(start, start + len(request.pictures))
         start = rows.stop
-        parts.append(
-            SharedPass(
-                whole.classifier,
-                whole.layer,
-                whole.inputs[rows],
-                whole.activations[rows],
-                None if whole.gradients is None else whole.gradients[rows],
-                whole.logits[rows],
-                whole.targets[rows],
-                whole.keys[rows],
-                request.check,
-                request.chunk,
-            )
-        )
+        parts.append(whole.rows(rows, request.check, request.chunk))
     return parts

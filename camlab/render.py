@@ -183,14 +183,36 @@ def mark(size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]
     return ink
 
 
+def object_ink(mask: NDArray[np.bool_]) -> Bytes:
+    """The outline of an object (H, W) as a layer to be laid over a panel: RGBA at ENLARGE times its size.
+
+    A light line along the mask's border with a dark rim, so that it is seen on every colour.
+    """
+    size = (mask.shape[1] * ENLARGE, mask.shape[0] * ENLARGE)
+    large = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    contours, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    layer = np.zeros((*large.shape, 4), np.uint8)
+    cv2.drawContours(layer, contours, -1, (INK, INK, INK, 255), 5)
+    cv2.drawContours(layer, contours, -1, (255, 255, 255, 255), 2)
+    return layer
+
+
+def lay_over(picture: Bytes, layer: Bytes) -> Bytes:
+    """A layer, RGBA, over a picture, RGB, both uint8 of one size."""
+    share = layer[..., 3:] / 255
+    laid: Bytes = (picture * (1 - share) + layer[..., :3] * share).round().astype(np.uint8)
+    return laid
+
+
 def encode_png(picture: Bytes) -> bytes:
-    """A uint8 RGB picture as the bytes of a PNG file."""
-    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    """A uint8 RGB or RGBA picture as the bytes of a PNG file."""
+    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, order))
     return data.tobytes()
 
 
 def data_url(picture: Bytes) -> str:
-    """A picture, uint8 RGB (H, W, 3), as a link that holds the PNG file itself.
+    """A picture, uint8 RGB (H, W, 3) or RGBA, as a link that holds the PNG file itself.
 
     A page that is redrawn often outruns files: one that is fetched a moment late is gone already.
     """

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from camlab.cams import CAMS, Coincidence, coinciding
+from camlab.cams.base import Cost
 from camlab.engine import CLEAN, Engine, Explained, Spec
 from camlab.errors import BadSetting
 from camlab.images import Picture
@@ -23,8 +24,10 @@ from camlab.metrics import (
     unit_scale,
 )
 from camlab.models import Classifier, short_name
+from camlab.noise import unavailable
 from camlab.pairs import Decomposition, Floors, SegmentMove, Shown
 from camlab.prepare import REFERENCE_COUNT, engine_for, model_input, reference_pictures
+from camlab.split import PLUS
 from camlab.state import ExploreState
 
 __all__ = [
@@ -79,9 +82,20 @@ class Scene:
         return self._comparison
 
     @property
+    def cost(self) -> Cost:
+        """What a map costs: the method's cost, and more than a shared pass where maps of many are averaged."""
+        own = self.method.cost
+        return "tail" if own == "shared" and self.state.smoothing.passes > 1 else own
+
+    @property
     def coincidences(self) -> tuple[Coincidence, ...]:
         """Groups of methods that give one and the same map on this layer, each with its reason."""
         return coinciding(self.classifier, self.layer)
+
+    @property
+    def lacking(self) -> str | None:
+        """Why the state's noise type cannot be applied to this picture, in one sentence; None: it can."""
+        return unavailable(self.state.noise, self.engine.pictures.surroundings(), self.picture.digest)
 
     @property
     def flat(self) -> bool:
@@ -92,7 +106,7 @@ class Scene:
     def layer_before(self) -> str | None:
         """The layer one step earlier, None at the first."""
         names = [layer.name for layer in self.classifier.layers]
-        place = names.index(self.layer)
+        place = names.index(self.layer.split(PLUS)[0])
         return names[place - 1] if place else None
 
     def explain(
@@ -103,13 +117,16 @@ class Scene:
     ) -> list[Explained]:
         """Predictions and this method's map for versions of the picture."""
         method = [self.state.method]
-        return self.engine.explain(self.input, self.picture.digest, specs, method, self.layer, targets, check)
+        return self.engine.explain(
+            self.input, self.picture.digest, specs, method, self.layer, targets, check, self.state.smoothing
+        )
 
     def clean(self, check: Check = _no_check) -> Explained:
         """The clean picture under the class rule."""
         return self.explain([CLEAN], self.state.target if self.state.rule == "fixed" else None, check)[0]
 
-    def _target(self, clean: Explained) -> int | None:
+    def target(self, clean: Explained) -> int | None:
+        """The class that versions of the picture are explained for under the class rule; None: each one's own."""
         return {"own": None, "clean": clean.index, "fixed": self.state.target}[self.state.rule]
 
     def compare(self, name: str, a: Explained, b: Explained) -> float | None:
@@ -127,7 +144,7 @@ class Scene:
         """
         clean = self.clean(check)
         specs = [Spec(self.state.noise, severity, seed) for severity, seed in pairs]
-        versions = self.explain(specs, self._target(clean), check)
+        versions = self.explain(specs, self.target(clean), check)
         return self._rows(pairs, clean, versions)
 
     def _rows(
@@ -174,8 +191,9 @@ class Scene:
         """The clean and the perturbed version under the class rule, and the perturbed picture (3, H, W)."""
         spec = Spec(self.state.noise, severity, seed)
         clean = self.clean(check)
-        perturbed = self.explain([spec], self._target(clean), check)[0]
-        return clean, perturbed, self.engine.inputs(self.input, self.picture.digest, [spec])[0].numpy()
+        perturbed = self.explain([spec], self.target(clean), check)[0]
+        pictures = self.engine.inputs(self.input, self.picture.digest, [spec], check)
+        return clean, perturbed, pictures[0].numpy()
 
     def shown(self, severity: float, seed: int, check: Check = _no_check, *, brief: bool = False) -> Shown:
         """The pair at one severity and seed with everything the panels need.
@@ -188,7 +206,7 @@ class Scene:
         clean, perturbed, pixels = self.versions(severity, seed, check)
         row = self._rows([(severity, seed)], clean, [perturbed])[0]
         values = {} if brief else {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
-        split = self.state.rule == "own" and not (brief and self.method.cost != "shared")
+        split = self.state.rule == "own" and not (brief and self.cost != "shared")
         decomposition = self._decompose(spec, clean, perturbed, check) if split else None
         return Shown(
             clean,
@@ -245,7 +263,14 @@ class Scene:
         for other in reference_pictures(self.picture):
             clean = model_input(self.classifier, other)
             yield self.engine.explain(
-                clean, other.digest, [CLEAN], [self.state.method], self.layer, target, check
+                clean,
+                other.digest,
+                [CLEAN],
+                [self.state.method],
+                self.layer,
+                target,
+                check,
+                self.state.smoothing,
             )[0]
 
     def floors(self, check: Check = _no_check) -> Floors:

@@ -166,8 +166,9 @@ def untrained(name: str, device: str = "auto") -> Classifier:
     """
     import timm
 
-    from camlab.classifier import Classifier, Preprocessing
+    from camlab.classifier import Classifier
     from camlab.models import pick_device
+    from camlab.preprocessing import Preprocessing
 
     title = UNTRAINED[name]
     with torch.random.fork_rng(devices=[]):

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from camlab.errors import BadSetting
+from camlab.graph import CONTAINERS, TRANSPARENT, Piece, pieces
+from camlab.grids import find_layout
+from camlab.parts import MeanOver
 from camlab.registry import Registry
 
 # Activations whose values are never negative, whatever comes in.
@@ -30,7 +33,10 @@ _ELEMENTWISE = (
     nn.Tanh,
     nn.Identity,
 )
-_TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
+#: Between the names of layers whose maps are averaged.
+PLUS = "+"
+#: The dimensions of the places in maps (N, K, h, w).
+MAPS = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -44,24 +50,54 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class TargetLayer:
+    """A layer whose output can be explained.
+
+    ``channels``, ``height`` and ``width`` hold at the model's own input size; ``pooled``: global pooling
+    reads this very output; ``nonnegative``: it ends in an activation that is never negative.
+    """
+
+    name: str
+    title: str
+    channels: int
+    height: int
+    width: int
+    pooled: bool
+    nonnegative: bool
+
+
+def together(layers: Sequence[TargetLayer]) -> TargetLayer:
+    """Layers as one whose map is the mean of theirs, on the finest of their grids."""
+    finest = max(layers, key=lambda layer: layer.height * layer.width)
+    channels = sum(layer.channels for layer in layers)
+    name = PLUS.join(layer.name for layer in layers)
+    title = f"{' + '.join(layer.name for layer in layers)} · averaged ({finest.height}×{finest.width})"
+    nonnegative = all(layer.nonnegative for layer in layers)
+    return TargetLayer(name, title, channels, finest.height, finest.width, False, nonnegative)
+
+
+@dataclass(frozen=True)
 class Split:
     """How one family of networks is cut: ``matches`` recognises a module, ``stages`` lists its steps."""
 
     name: str
     matches: Callable[[Any], bool]
-    stages: Callable[[Any], list[Stage]]
+    stages: Callable[[Any, tuple[int, int]], list[Stage]]
 
 
 SPLITS: Registry[Split] = Registry("way of splitting a network")
 
 
-def split(module: nn.Module) -> tuple[Stage, ...]:
-    """Stages of ``module``, input to output, by the first rule that knows it; BadSetting where none does."""
+def split(module: nn.Module, size: tuple[int, int] = (224, 224)) -> tuple[Stage, ...]:
+    """Stages of ``module``, input to output, by the first rule that knows it; BadSetting where none does.
+
+    ``size``: height and width of the pictures that it is for.
+    """
     for rule in SPLITS.values():
         if rule.matches(module):
-            return tuple(rule.stages(module))
+            return tuple(rule.stages(module, size))
     raise BadSetting(
-        f"Networks of the kind {type(module).__name__} cannot be split into layers; choose an EfficientNet."
+        f"Networks of the kind {type(module).__name__} cannot be split into layers; choose a classifier from timm."
     )
 
 
@@ -73,7 +109,7 @@ def _is_efficientnet(module: Any) -> bool:
     )
 
 
-def _efficientnet_stages(module: Any) -> list[Stage]:
+def _efficientnet_stages(module: Any, size: tuple[int, int]) -> list[Stage]:
     blocks = [
         Stage(f"blocks.{i}", block, True, f"stage {i + 1} of {len(module.blocks)}")
         for i, block in enumerate(module.blocks)
@@ -99,7 +135,7 @@ def _is_resnet(module: Any) -> bool:
     )
 
 
-def _resnet_stages(module: Any) -> list[Stage]:
+def _resnet_stages(module: Any, size: tuple[int, int]) -> list[Stage]:
     blocks = [
         Stage(f"layer{i}.{j}", block, True, f"stage {i} of 4, block {j + 1}")
         for i in range(1, 5)
@@ -116,6 +152,32 @@ def _resnet_stages(module: Any) -> list[Stage]:
 SPLITS.add("resnet", Split("resnet", _is_resnet, _resnet_stages))
 
 
+def _traced_stages(module: Any, size: tuple[int, int]) -> list[Stage]:
+    found = pieces(module, size)
+    prefix = getattr(module, "num_prefix_tokens", None)
+    names = {piece.name for piece in found if piece.named and find_layout(piece.shape, size, prefix)}
+
+    def offered(piece: Piece, following: Piece | None) -> bool:
+        # Inside a block that can itself be explained only the blocks of a row are of interest, not its parts.
+        parent = piece.name.rpartition(".")[0]
+        inside = parent in names and not isinstance(module.get_submodule(parent), CONTAINERS)
+        # What a convolution hands to its batch norm is no layer of its own: one step makes both when it runs.
+        unfinished = isinstance(piece.module, nn.Conv2d) and isinstance(
+            getattr(following, "module", None), nn.BatchNorm2d
+        )
+        return piece.named and not inside and not unfinished
+
+    behind = [*found[1:], None]
+    return [Stage(a.name, a.module, offered(a, b)) for a, b in zip(found, behind, strict=True)]
+
+
+def _is_traceable(module: Any) -> bool:
+    return isinstance(module, nn.Module) and next(module.parameters(), None) is not None
+
+
+SPLITS.add("traced", Split("traced", _is_traceable, _traced_stages))
+
+
 def is_nonnegative(module: nn.Module) -> bool:
     """True where the last thing a stage does is an activation that is never negative.
 
@@ -130,12 +192,16 @@ def is_nonnegative(module: nn.Module) -> bool:
     return isinstance(module, _NONNEGATIVE)
 
 
-def pools_globally(stages: Sequence[Stage]) -> bool:
-    """True where the first thing these stages do is to pool each whole map to one number."""
-    return any(_is_global_average(m) or _is_global_pool(m) for m in _first(_steps(s.module for s in stages)))
+def pools_globally(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> bool:
+    """True where the first thing these stages do is to pool each whole map to one number.
+
+    ``places``: the dimensions of the places of the picture in what the first stage is given.
+    """
+    first = _first(_steps(s.module for s in stages))
+    return any(_is_global_average(m, places) or (places == MAPS and _is_global_pool(m)) for m in first)
 
 
-def linear_head(stages: Sequence[Stage]) -> tuple[Tensor, Tensor] | None:
+def linear_head(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> tuple[Tensor, Tensor] | None:
     """Weights (C, K) and bias (C,) where the stages are a global mean and one linear layer; else None.
 
     Recognised from the modules themselves (flattening and dropout, which is off in eval mode, may stand
@@ -143,7 +209,7 @@ def linear_head(stages: Sequence[Stage]) -> tuple[Tensor, Tensor] | None:
     """
     steps = list(_steps(stage.module for stage in stages))
     kinds = [m for m in steps if not isinstance(m, nn.Flatten)]
-    if len(kinds) != 2 or not _is_global_average(kinds[0]) or not isinstance(kinds[1], nn.Linear):
+    if len(kinds) != 2 or not _is_global_average(kinds[0], places) or not isinstance(kinds[1], nn.Linear):
         return None
     linear = kinds[1]
     bias = linear.bias if linear.bias is not None else torch.zeros_like(linear.weight[:, 0])
@@ -197,7 +263,7 @@ def _steps(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
     for module in modules:
         if isinstance(module, nn.Sequential):
             yield from _steps(module)
-        elif not isinstance(module, _TRANSPARENT):
+        elif not isinstance(module, TRANSPARENT):
             yield module
 
 
@@ -205,7 +271,11 @@ def _first(modules: Iterator[nn.Module]) -> list[nn.Module]:
     return [module for module in modules if not isinstance(module, nn.Flatten)][:1]
 
 
-def _is_global_average(module: nn.Module) -> bool:
+def _is_global_average(module: nn.Module, places: tuple[int, ...]) -> bool:
+    if isinstance(module, MeanOver):
+        return bool(places) and {dim % (len(places) + 2) for dim in module.dims} == set(places)
+    if places != MAPS:
+        return False
     if isinstance(module, nn.AdaptiveAvgPool2d):
         return module.output_size in (1, (1, 1))
     return _timm_pool_type(module) == "avg"

@@ -11,21 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from camlab.cams import CAMS
+from camlab.cams.smoothing import MOST_COPIES, PLAIN, Smoothing
 from camlab.errors import BadSetting, BadState, CamLabError
-from camlab.images import find_picture
+from camlab.images import OWN_KINDS, find_picture
 from camlab.metrics import SEGMENTATIONS, SIMILARITIES
-from camlab.models import MODELS
+from camlab.models import OWN_PREFIX, find_model
 from camlab.noise import NOISES
 from camlab.registry import Registry
 from camlab.render import COLOUR_MAPS, VIEWS
 
 STATE_FORMAT = "camlab-explore"
 STATE_VERSION = 1
-UPLOAD_PREFIXES = ("upload/", "file/")
 
 MAX_DRAWS = 64
 MAX_SEED = 999_999
 SEVERITY_STEP = 0.25
+#: Fields that decide how a result is shown, not what it is.
+LOOKS = ("view", "opacity", "colormap", "scope", "outline")
 
 CLASS_RULES: Registry[str] = Registry("class rule")
 CLASS_RULES.add("own", "Each picture's own prediction")
@@ -59,6 +61,16 @@ class ExploreState:
     opacity: float = 0.55
     colormap: str = "inferno"
     scope: str = "severity"
+    eigen: bool = False
+    augment: bool = False
+    copies: int = 0
+    sigma: float = 0.15
+    outline: bool = False
+
+    @property
+    def smoothing(self) -> Smoothing:
+        """How maps are smoothed."""
+        return Smoothing(self.eigen, self.augment, self.copies, self.sigma if self.copies else PLAIN.sigma)
 
     @property
     def segment_parameters(self) -> dict[str, float]:
@@ -99,9 +111,9 @@ def _number(low: float, high: float, step: float | None = None) -> Callable[[str
         except ValueError:
             raise BadSetting(f"{text[:30]!r} is not a number; choose one from {low:g} to {high:g}.") from None
         if not math.isfinite(value) or not low <= value <= high:
-            raise BadSetting(f"{text[:30]} is outside {low:g} to {high:g}.")
+            raise BadSetting(f"{text.strip()[:30]} is outside {low:g} to {high:g}.")
         if step and abs(value / step - round(value / step)) > 1e-9:
-            raise BadSetting(f"{text[:30]} is not a multiple of {step:g}.")
+            raise BadSetting(f"{text.strip()[:30]} is not a multiple of {step:g}.")
         return value
 
     return parse
@@ -121,16 +133,27 @@ def _integer(low: int, high: int) -> Callable[[str], int]:
 
 def _picture(text: str) -> str:
     # Whether an own picture is at hand only the session knows; here its name must be one that a picture can have.
-    if not re.fullmatch("(?:upload|file)/[0-9a-f]{12}", text):
+    if not re.fullmatch(f"(?:{'|'.join(OWN_KINDS)})/[0-9a-f]{{12}}", text):
         find_picture(text)
     return text
 
 
+def _model(text: str) -> str:
+    # Whether a checkpoint of somebody's own is in memory only the session finds out, as with pictures.
+    return text if re.fullmatch(OWN_PREFIX + "[0-9a-f]{12}", text) else find_model(text).name
+
+
 def _layer(text: str) -> str:
     # Whether the model has it only the model knows.
-    if not re.fullmatch(r"[A-Za-z0-9_.\-\[\]]{0,80}", text):
+    if not re.fullmatch(r"[A-Za-z0-9_.\-\[\]+]{0,200}", text):
         raise BadSetting(f"{text[:30]!r} is no layer's name")
     return text
+
+
+def _flag(text: str) -> bool:
+    if text not in ("", "0", "1"):
+        raise BadSetting(f"{text[:30]!r} is neither 1 (on) nor 0 (off)")
+    return text == "1"
 
 
 def _target(text: str) -> int | None:
@@ -150,7 +173,7 @@ def _segments(text: str) -> tuple[tuple[str, float], ...]:
 
 # One row a field: how its text in a link or file becomes a value, raising CamLabError where it cannot.
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    "model": _member(MODELS),
+    "model": _model,
     "image": _picture,
     "method": _member(CAMS),
     "noise": _member(NOISES),
@@ -168,21 +191,34 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "opacity": _number(0, 1),
     "colormap": _member(COLOUR_MAPS),
     "scope": _member(SCOPES),
+    "eigen": _flag,
+    "augment": _flag,
+    "copies": _integer(0, MOST_COPIES),
+    "sigma": _number(0.01, 1),
+    "outline": _flag,
 }
 
 
-def _text(value: Any) -> str:
+def field_text(value: Any) -> str:
+    """A field's value as it stands in a link or file."""
     if isinstance(value, tuple):
-        return ",".join(f"{name}:{_text(number)}" for name, number in value)
+        return ",".join(f"{name}:{field_text(number)}" for name, number in value)
+    if isinstance(value, bool):
+        return "1" if value else ""
     if isinstance(value, float):
         short = f"{value:g}"
         return short if float(short) == value else repr(value)  # nothing may be lost on the way
     return "" if value is None else str(value)
 
 
+def parse_field(name: str, text: str) -> Any:
+    """A field's value from its text in a link or file. Raises CamLabError where it cannot be used."""
+    return _PARSERS[name](text)
+
+
 def to_query(state: ExploreState) -> dict[str, str]:
     """The state as link parameters; parse_query gives the same state back."""
-    return {name: text for name in _PARSERS if (text := _text(getattr(state, name))) != ""}
+    return {name: text for name in _PARSERS if (text := field_text(getattr(state, name))) != ""}
 
 
 def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> tuple[ExploreState, list[str]]:
@@ -199,7 +235,7 @@ def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> t
         try:
             state = dataclasses.replace(state, **{name: _PARSERS[name](str(text))})
         except CamLabError as error:
-            kept = _text(getattr(state, name)) or "the default"
+            kept = field_text(getattr(state, name)) or "the default"
             problems.append(
                 f"The setting {name!r} could not be used ({str(error).rstrip('.')}) and stays at {kept}."
             )
@@ -227,6 +263,11 @@ def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
         elif value != known[name].default:
             kept.append((name, value))
     state = dataclasses.replace(state, segments=tuple(sorted(kept)))
+    if state.eigen and CAMS[state.method].terms is None:
+        problems.append(
+            f"{CAMS[state.method].title} adds up no terms that could be smoothed; eigen smoothing is off."
+        )
+        state = dataclasses.replace(state, eigen=False)
     if state.rule == "fixed" and state.target is None:
         problems.append(
             "The class rule asks for a fixed class but names none; each picture's own prediction is used."
@@ -241,7 +282,7 @@ def to_json(state: ExploreState, results: Mapping[str, Any] | None = None) -> st
         "format": STATE_FORMAT,
         "version": STATE_VERSION,
         # Empty fields too: a file says all there is to say, whatever state it is loaded over.
-        "state": {name: _text(getattr(state, name)) for name in _PARSERS},
+        "state": {name: field_text(getattr(state, name)) for name in _PARSERS},
         "results": dict(results or {}),
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)

@@ -74,7 +74,7 @@ class Strip:
 
     def _next(self) -> list[float]:
         """Severities without a frame that can have one now, the nearest to the focus first."""
-        cheap = self.scene.method.cost == "shared"
+        cheap = self.scene.cost == "shared"
         missing = [s for s in SEVERITIES if s not in self._frames]
         able = [s for s in missing if cheap or s == 0 or self.sweep.has(s, self.seed)]
         return sorted(able, key=lambda s: (abs(s - self.focus), s))

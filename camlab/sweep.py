@@ -185,7 +185,7 @@ class Sweep:
         return [s for s in dict.fromkeys(wanted) if self.missing(s)]
 
     def _work(self, job: Job) -> Steps:
-        chunk = STEP_IMAGES[self.scene.method.cost]
+        chunk = STEP_IMAGES[self.scene.cost]
         spent, pairs = 0.0, 0
         while plan := self._plan():
             job.total = job.done + sum(len(self.missing(s)) for s in plan)

@@ -53,6 +53,23 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def millions(count: int) -> str:
+    """A number of parameters in millions, with three digits that count."""
+    value = count / 1e6
+    return f"{value:.3g} M" if value < 1000 else f"{value:,.0f} M"
+
+
+def megabytes(size: float) -> str:
+    """A number of bytes as people read it."""
+    return f"{size / 1e6:,.0f} MB"
+
+
+def sides(size: tuple[int, int]) -> str:
+    """An input's height and width in pixels, said once where they are the same."""
+    height, width = size
+    return f"{width} px" if height == width else f"{height} × {width} px"
+
+
 def json_number(value: Any) -> float | None:
     """A finite number, or None: JSON has no NaN."""
     return None if value is None or not math.isfinite(float(value)) else float(value)
