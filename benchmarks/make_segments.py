@@ -27,6 +27,11 @@ from camlab.models import MODELS, load_classifier
 from camlab.state import ExploreState
 
 
+def photo_models() -> list[str]:
+    """The bundled models that were trained on photographs: the built-in pictures are made for these."""
+    return [name for name, row in MODELS.items() if row.family != "ShapeScenes"]
+
+
 def cut(model: str, picture_id: str) -> tuple[str, np.ndarray]:
     """Key and labels (uint8, H, W) of one picture as one model sees it."""
     torch.set_num_threads(1)
@@ -46,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--jobs", type=int, default=os.cpu_count(), help="processes at once; default: one a CPU"
     )
     jobs = parser.parse_args(argv).jobs
-    work = [(model, picture.id) for model in MODELS for picture in built_in_pictures()]
+    work = [(model, picture.id) for model in photo_models() for picture in built_in_pictures()]
     found: dict[str, np.ndarray] = {}
     # Fresh processes: a forked one inherits torch's threads in whatever state they are.
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:

@@ -10,6 +10,7 @@ library as shipped is measured beside it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -22,7 +23,7 @@ from torch import Tensor
 from camlab.cams import CAMS, SharedPass, scale_maps, shared_pass
 from camlab.classifier import Classifier
 from camlab.engine import CLEAN, Engine, Spec
-from camlab.images import IMAGE_SETS, Picture
+from camlab.images import Picture, built_in_pictures
 from camlab.models import MODELS, load_classifier
 from tests.cams.oracle import (
     CORRECTED,
@@ -41,7 +42,8 @@ Row = tuple[str, str, str, str, int, float, float, float]
 
 def every_picture() -> list[Picture]:
     """The built-in pictures, the sets mixed, so that any first few of them are a fair sample."""
-    sets = [list(image_set.pictures) for image_set in IMAGE_SETS.values()]
+    by_set = itertools.groupby(built_in_pictures(), lambda picture: picture.image_set)
+    sets = [list(pictures) for _, pictures in by_set]
     mixed = [(i / len(pictures), picture) for pictures in sets for i, picture in enumerate(pictures)]
     return [picture for _, picture in sorted(mixed, key=lambda pair: (pair[0], pair[1].id))]
 

@@ -1,0 +1,158 @@
+"""Take the pictures of the pages that the README shows.
+
+    python -m benchmarks.make_screenshots                    # writes docs/images/
+    python -m benchmarks.make_screenshots --all --out look   # each page wide and narrow, light and dark
+
+Starts a server of its own with an empty cache and ends it. Needs Chromium (``CAMLAB_CHROMIUM`` names one).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from benchmarks.browser import chromium_path
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "images"
+WINDOWS = {"wide": (1440, 900), "narrow": (390, 844)}
+START_SECONDS, PATIENCE = 90, 300_000  # the latter in milliseconds
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One page: its link, and how to tell that everything is there."""
+
+    link: str
+    ready: Callable[[Page], None]
+
+
+def _explored(page: Page) -> None:
+    # Whoever sees a page that asks before a long computation lets it go on.
+    ask = page.get_by_role("button", name="Compute the whole curve")
+    done = page.get_by_text(re.compile(r"All \d+ draws? measured"))
+    expect(done.or_(ask)).to_be_visible(timeout=PATIENCE)
+    if ask.is_visible():
+        ask.click()
+    expect(done).to_be_visible(timeout=PATIENCE)
+
+
+def _compared(page: Page) -> None:
+    expect(page.get_by_text(re.compile(r"All \d+ cells? there"))).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".cell.there").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".cell:not(.there)")).to_have_count(0, timeout=PATIENCE)
+
+
+def _there(selector: str) -> Callable[[Page], None]:
+    """Ready once something can be seen and the page has come to rest."""
+
+    def ready(page: Page) -> None:
+        expect(page.locator(selector).first).to_be_visible(timeout=PATIENCE)
+        rest = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+        page.wait_for_function(rest, timeout=PATIENCE)
+
+    return ready
+
+
+#: One row a page, by the name of the file that the README shows. The first study there is `STUDY`.
+SHOTS: Mapping[str, Shot] = {
+    "explore": Shot("/?draws=10", _explored),
+    "compare": Shot("/compare", _compared),
+    "study": Shot("/study", _there(".st-key-study_tiles")),
+    "learn": Shot("/learn", _there('[data-testid="stImage"] img')),
+    "present": Shot("/present?step=2", _there(".cl-slide h2")),
+}
+#: What the Study page is shown with: photographs, all noise types of the preset, in a minute.
+STUDY = ["--preset", "quick", "--limit", "12", "--name", "A quick look"]
+
+
+@contextlib.contextmanager
+def serving(study: bool = False) -> Iterator[str]:
+    """The address of a server that runs as a visitor finds it; ``study``: with one small study on its shelf."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    command += ["--server.address=127.0.0.1", f"--server.port={port}"]
+    with tempfile.TemporaryDirectory() as scratch:
+        env = {**os.environ, "CAMLAB_CACHE_DIR": scratch, "CAMLAB_STUDIES_DIR": f"{scratch}/studies"}
+        if study:
+            made = [sys.executable, "-m", "camlab", "study", *STUDY, "--out", f"{scratch}/studies/quick"]
+            subprocess.run(made, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
+        with subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        ) as process:
+            try:
+                _wait(f"http://127.0.0.1:{port}", process)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
+                return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("The server did not start.") from None
+            time.sleep(0.2)
+
+
+def take(address: str, names: list[str], folder: Path, everything: bool) -> list[Path]:
+    """Take the pictures named, PNG; ``everything``: in both windows and both schemes, the whole page."""
+    path = chromium_path()
+    windows = list(WINDOWS) if everything else ["wide"]
+    schemes = ["light", "dark"] if everything else ["light"]
+    written = []
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        for name in names:
+            for window in windows:
+                for scheme in schemes:
+                    width, height = WINDOWS[window]
+                    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+                    page.add_init_script("localStorage.setItem('camlab.tour', 'seen')")
+                    page.goto(address + SHOTS[name].link)
+                    SHOTS[name].ready(page)
+                    page.mouse.move(0, 0)
+                    page.wait_for_timeout(1500)  # what fades in has done so
+                    written.append(
+                        folder / (f"{name}-{window}-{scheme}.png" if everything else f"{name}.png")
+                    )
+                    page.screenshot(path=written[-1])
+                    page.close()
+        browser.close()
+    return written
+
+
+def main() -> None:
+    """Read the arguments, take the pictures, name the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--page", action="append", choices=SHOTS, help="default: all")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--all", action="store_true", help="both windows, both schemes")
+    given = parser.parse_args()
+    with serving(study=not given.page or "study" in given.page) as address:
+        for path in take(address, given.page or list(SHOTS), given.out, given.all):
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
