@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # Tests run in parallel processes: one thread each, in the servers they start too. To be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Nor may a test find, or leave, results in the cache of whoever runs it.
 os.environ["CAMLAB_CACHE_DIR"] = "off"
+# Nor studies: a folder that is not there.
+os.environ["CAMLAB_STUDIES_DIR"] = str(Path(__file__).parent / "no-studies")
+# Nor models that they have downloaded: a folder that is not there.
+os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache")
 
 from typing import TYPE_CHECKING
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ import pytest
 import camlab.cases
 from camlab.cases import KINDS, LEVELS, LISTED, SEEDS_SEARCHED, Case, CaseSearch
 from camlab.engine import Engine
-from camlab.images import Picture
+from camlab.images import Picture, find_picture, picture_from_path
 from camlab.noise import NOISES
 from camlab.scene import Floors, Scene, engine_for
 from camlab.state import ExploreState
+from tests.material import png
 
 STATE = ExploreState(method="eigencam", segmentation="slic", draws=4, seed=6)  # the block of draws 4 to 7
 
@@ -136,10 +138,15 @@ class FakeScene:
     """Rows from a table of random numbers; what it is asked for is noted."""
 
     threshold: float | None = 0.7
+    lacks: tuple[str, ...] = ()
     asked: list[tuple[str, str, float, int]]
 
     def __init__(self, engine: Any, picture: Any, state: ExploreState) -> None:
         self.picture, self.state = picture, state
+
+    @property
+    def lacking(self) -> str | None:
+        return f"No {self.state.noise} here." if self.state.noise in self.lacks else None
 
     def references(self, check: Callable[[], None]) -> Iterator[None]:
         for _ in range(3):
@@ -277,6 +284,38 @@ def test_pictures_without_a_clean_map_are_counted(fake: Callable[..., CaseSearch
     run(only)
     assert only.skipped == 1 and only.pairs == 0 and only.best("kept") == only.best("flipped") == []
     assert only.job.finished and only.job.error is None
+
+
+def test_noises_that_cannot_be_applied_are_left_out_with_the_reason(
+    fake: Callable[..., CaseSearch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeScene, "lacks", ("fog", "shot_noise"))
+    search = fake(["a", "b"], NOISE_NAMES)
+    run(search)
+    assert search.left_out == {"shot_noise": "No shot_noise here.", "fog": "No fog here."}
+    assert search.job.done == search.job.total == 8 and search.job.error is None
+    assert {noise for _, noise, _, _ in search.asked} == {"gaussian_noise", "brightness"}  # type: ignore[attr-defined]
+    assert search.pairs == 2 * (5 * SEEDS_SEARCHED + 5)
+
+
+def test_without_a_pair_the_users_own_noise_is_left_out(
+    engine: Engine, pictures: tuple[Picture, ...]
+) -> None:
+    search = CaseSearch(engine, [pictures[0]], STATE, ("captured", "brightness"))
+    run(search)
+    assert list(search.left_out) == ["captured"] and "upload a pair" in search.left_out["captured"]
+    assert search.pairs == 5 and search.job.error is None
+
+
+def test_a_file_that_has_gone_is_counted_and_the_search_goes_on(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "gone.png"
+    file.write_bytes(png(1))
+    gone = picture_from_path(file)
+    file.unlink()
+    search = CaseSearch(engine, [gone, find_picture("photos/bison")], STATE, ("brightness",))
+    run(search)
+    assert search.unreadable == 1 and search.pairs == 5 and search.job.error is None
+    assert search.job.done == search.job.total == 2
 
 
 def test_all_noises_are_searched_unless_told_otherwise(engine: Engine) -> None:

@@ -32,7 +32,8 @@ from camlab.state import ExploreState
 
 ROOT = Path(camlab.__file__).parent.parent
 PICTURE = "photos/polar_bear"  # its prediction flips at severity 5, by far
-QUICK_METHODS = [name for name, method in CAMS.items() if method.cost != "full"]
+# Refine-CAM serves no single layer.
+QUICK_METHODS = [name for name, method in CAMS.items() if method.cost != "full" and name != "refinecam"]
 KEYS = [
     "method",
     "model",
@@ -40,6 +41,7 @@ KEYS = [
     "noise",
     "severity",
     "seed",
+    "smoothing",
     "clean",
     "perturbed",
     "flipped",
@@ -48,6 +50,9 @@ KEYS = [
     "chance_rbo",
     "other_picture_rbo",
     "degenerate",
+    "localisation",
+    "faithfulness",
+    "attack",
 ]
 
 
@@ -329,6 +334,21 @@ def test_a_noise_that_draws_nothing_has_seed_zero() -> None:
     assert ran.err == "note: contrast has nothing to draw, so seed 0 stands for 7\n"
 
 
+def test_a_noise_made_against_the_model() -> None:
+    ran = run("explain", PICTURE, "--noise", "fgsm", "--severity", "2", "--no-floor", "--json")
+    assert ran.code == 0
+    record = ran.json[0]
+    assert record["flipped"] or record["perturbed"]["prob"] < record["clean"]["prob"] / 2
+
+
+def test_a_noise_that_lacks_a_second_picture_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    ran = run("explain", PICTURE, "--noise", "captured", "--save", tmp_path / "new")
+    assert ran.code == 2 and ran.err.count("\n") == 1 and "upload a pair" in ran.err
+    assert not (tmp_path / "new").exists()
+    clean = run("explain", PICTURE, "--noise", "captured", "--severity", "0", "--no-floor", "--json")
+    assert clean.code == 0 and clean.json[0]["flipped"] is False
+
+
 def test_a_method_given_twice_is_one_record() -> None:
     twice = ("--method", "gradcam", "--method", "gradcam")
     assert len(run("explain", PICTURE, *twice, "--no-floor", "--json").json) == 1
@@ -489,7 +509,7 @@ def test_lists_are_the_registries(what: str, registry: dict[str, Any]) -> None:
 def test_the_list_of_images_is_every_picture() -> None:
     pictures = [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
     rows = run("list", "images", "--json").json
-    assert len(rows) == len(pictures) == 140
+    assert len(rows) == len(pictures) == 340
     for row, picture in zip(rows, pictures, strict=True):
         assert row == {
             "id": picture.id,
@@ -501,6 +521,41 @@ def test_the_list_of_images_is_every_picture() -> None:
         }
     lines = run("list", "images").out.splitlines()
     assert [line.split()[0] for line in lines] == [picture.id for picture in pictures]
+
+
+def test_the_images_of_one_set_or_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = run("list", "images", "--set", "places", "--json").json
+    assert [row["id"] for row in rows] == [picture.id for picture in IMAGE_SETS["places"].pictures]
+    for name in ("cat/a", "dog/b"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    rows = run("list", "images", "--set", str(tmp_path), "--json").json
+    assert [(row["title"], row["label"]) for row in rows] == [("a", "cat"), ("b", "dog")]
+    assert run("list", "images", "--set", str(tmp_path / "cat")).out.split()[1:] == [
+        "a",
+        "not",
+        "stated",
+        "not",
+        "stated",
+    ]
+    assert run("list", "images", "--set", "plaecs").err == (
+        "camlab: There is no image set called 'plaecs'; did you mean 'places'?\n"
+    )
+    monkeypatch.setenv("CAMLAB_DATA_DIR", str(tmp_path))
+    assert "download it first" in run("list", "images", "--set", "cifar10").err
+    assert run("list", "models", "--set", "places") == Ran(
+        2, "", "camlab: --set goes with `list images` only; leave it out here.\n"
+    )
+
+
+def test_the_list_of_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMLAB_DATA_DIR", str(tmp_path))
+    (tmp_path / "food101").mkdir()
+    rows = run("list", "datasets", "--json").json
+    assert {row["name"] for row in rows if row["here"]} == {"food101"}
+    assert all(row["licence"] and row["megabytes"] for row in rows)
+    lines = run("list", "datasets").out.splitlines()
+    assert [line.split()[0] for line in lines] == [row["name"] for row in rows]
 
 
 # the process
@@ -560,3 +615,39 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         os.close(write)
     assert done.stderr == ""
     assert done.returncode == 141
+
+
+def test_localisation_and_faithfulness_are_measured_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("camlab.faithful.PERCENTILES", (90,))  # filling in nine times takes half a minute
+    asked = (
+        "explain",
+        "shapes/0-0",
+        "--model",
+        "shapes_vgg",
+        "--no-floor",
+        "--severity",
+        "1",
+        "--localise",
+        "--faithfulness",
+    )
+    ran = run(*asked, "--json")
+    assert ran.code == 0 and "faithfulness of Grad-CAM takes" in ran.err
+    (record,) = json.loads(ran.out)
+    assert 0 < record["localisation"]["energy_pointing"]["clean"] <= 1
+    deletion = record["faithfulness"]["deletion"]
+    ran = run(*asked)
+    assert f"{deletion['clean']:.2f} → {deletion['perturbed']:.2f}" in ran.out
+    assert "Energy inside (chance" in ran.out and "ROAD (high is faithful)" in ran.out
+
+
+def test_localisation_without_an_outline_is_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was computed")
+
+    monkeypatch.setattr("camlab.findings.measure", never)
+    ran = run("explain", "places/taj_mahal", "--localise")
+    assert ran.code == 2 and "Nobody has outlined the object" in ran.err and not ran.out

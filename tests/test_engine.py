@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -18,8 +19,9 @@ from torch import Tensor
 import camlab.engine as engine_module
 import camlab.queue as queue_module
 from benchmarks.visitors import left_behind, numbers
-from camlab.cache import MapCache
+from camlab.cache import MapCache, content_key
 from camlab.cams import CAMS, scale_maps, shared_pass
+from camlab.cams.smoothing import Smoothing, smoothed
 from camlab.classifier import Classifier
 from camlab.database import Database
 from camlab.disk import DiskStore
@@ -28,10 +30,11 @@ from camlab.errors import BadSetting, CamLabError, Cancelled, UnknownName
 from camlab.models import load_classifier
 from camlab.noise import perturb
 from camlab.queue import DeviceQueue
+from camlab.versions import canonical
 from tests.cams.conftest import spread_pictures
 from tests.cams.stub import Stub, pooled_stub, random_pictures, signed_stub
 
-METHODS = tuple(CAMS)
+METHODS = tuple(name for name, method in CAMS.items() if method.serves(signed_stub(), "cut") is None)
 SPECS = [CLEAN, *(Spec("gaussian_noise", s, seed) for s in (1.0, 2.5, 5.0) for seed in (0, 1))]
 CLEAN_PICTURE = random_pictures(1, seed=7)[0]
 
@@ -635,3 +638,38 @@ def test_a_failure_leaves_the_shared_model_and_the_queue_as_they_were(
     monkeypatch.undo()
     (found,) = engine.explain(picture, "digest", [CLEAN], ["gradcam"])
     assert found.maps["gradcam"].any()
+
+
+# smoothing and methods that cannot serve
+
+
+def test_smoothed_maps_are_those_of_the_pass_by_hand_and_have_keys_of_their_own() -> None:
+    stub, smoothing = signed_stub(), Smoothing(augment=True, noisy=2)
+    engine = Engine(stub)
+    plain = explain(engine, methods=["gradcam", "ablationcam"])
+    found = explain(engine, methods=["gradcam", "ablationcam"], smoothing=smoothing)
+    assert not any(each.cached for each in found)
+    for name in ("gradcam", "ablationcam"):
+        for row, each in enumerate(found):
+            picture = engine.inputs(CLEAN_PICTURE, "digest", [SPECS[row]])
+            key = content_key(
+                "digest", tuple(CLEAN_PICTURE.shape), *dataclasses.astuple(canonical(SPECS[row]))
+            )
+            raw = smoothed(stub, "cut", picture, [each.target], [key], CAMS[name], smoothing)
+            assert np.allclose(each.maps[name], scale_maps(raw)[0][0].numpy(), atol=1e-5)
+            assert np.array_equal(each.probabilities, plain[row].probabilities)
+    assert any(
+        not np.allclose(a.maps["gradcam"], b.maps["gradcam"]) for a, b in zip(plain, found, strict=True)
+    )
+    assert all(each.cached for each in explain(engine, methods=["gradcam"], smoothing=smoothing))
+    again = explain(engine, methods=["gradcam"])
+    assert all(
+        np.array_equal(a.maps["gradcam"], b.maps["gradcam"]) for a, b in zip(plain, again, strict=True)
+    )
+
+
+def test_a_method_that_cannot_serve_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    never_here = replace(CAMS["gradcam"], serves=lambda classifier, layer: f"Not at {layer}; choose another.")
+    monkeypatch.setitem(CAMS._entries, "gradcam", never_here)
+    with pytest.raises(BadSetting, match="Not at cut; choose another"):
+        explain(Engine(signed_stub()), methods=["gradcam"])

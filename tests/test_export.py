@@ -135,6 +135,7 @@ def test_settings_spell_out_what_decides_the_pair(
         "seed": 2,
         "similarity": "rbo",
         "rbo_p": 0.85,
+        "smoothing": {"eigen": False, "augment": False, "noisy": 0, "sigma": 0.15},
         "segmentation": {"name": "slic", "n_segments": 30.0, "compactness": 10.0},
     }
 
@@ -168,7 +169,8 @@ def test_results_are_strict_json_and_hold_everything(scene: Scene, shown: Shown,
     found = strict(results(scene, shown, sweep))
     assert list(found) == [
         *("settings", "clean", "perturbed", "flipped", "verdict", "degenerate", "similarity"),
-        *("what_moved_the_map", "segments", "segments_moved", "floors", "scores", "draws", "draws_complete"),
+        *("what_moved_the_map", "segments", "segments_moved", "localisation", "faithfulness", "averaging"),
+        *("floors", "scores", "draws", "draws_complete"),
         "versions",
     ]
     assert found["settings"] == strict(settings(scene)) and found["versions"] == versions()

@@ -12,9 +12,11 @@ import torch
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
-from camlab.classifier import Classifier, Preprocessing
+from camlab.classifier import Classifier
 from camlab.fold import TOLERANCE, SamePadded, agree, folded
 from camlab.models import MODELS, load_classifier
+from camlab.parts import Absorbed
+from camlab.preprocessing import Preprocessing
 
 
 def scrambled(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -58,7 +60,7 @@ def test_a_convolution_takes_its_norm_in(bias: bool) -> None:
     plain = scrambled(nn.Sequential(nn.Conv2d(3, 5, 3, bias=bias), nn.BatchNorm2d(5), nn.ReLU()))
     x = torch.randn(4, 3, 9, 9, generator=torch.Generator().manual_seed(1))
     quick = folded(plain)
-    assert [type(part) for part in quick.children()] == [nn.Conv2d, nn.Identity, nn.ReLU]
+    assert [type(part) for part in quick.children()] == [nn.Conv2d, Absorbed, nn.ReLU]
     assert torch.allclose(quick(x), plain(x), atol=1e-5)
     assert norms(plain) == 1, "the original is left as it was"
     # By hand, one number: scale = γ/√(σ² + ε), shift = β − μ · scale.
@@ -85,6 +87,22 @@ def test_what_is_not_a_fixed_norm_right_behind_stays(rest: Callable[[], Any]) ->
 
 def test_a_norm_in_training_stays() -> None:
     assert norms(folded(nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5)).train())) == 1
+
+
+def test_a_norm_behind_a_row_that_ends_with_a_convolution_is_folded() -> None:
+    stem = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3))
+    plain = scrambled(nn.Sequential(stem, nn.BatchNorm2d(5), nn.ReLU()))
+    x = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(5))
+    assert norms(folded(plain)) == 0
+    assert torch.allclose(folded(plain)(x), plain(x), atol=1e-5)
+
+
+def test_a_convolutions_output_before_its_norm_is_no_layer() -> None:
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU())
+    plain = scrambled(nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)))
+    found = classifier(plain)
+    assert [layer.name for layer in found.layers] == ["0.1", "0.2", "0.3", "0.4"]
+    assert sum(norms(stage.module) for stage in found._stages) == 0
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.make_segments import photo_models
 from camlab import labels as module
 from camlab.cache import MapCache
 from camlab.classifier import Classifier
@@ -19,15 +20,16 @@ from camlab.database import Database
 from camlab.disk import DiskStore
 from camlab.engine import CLEAN, Engine
 from camlab.errors import BadSetting, UnknownName
-from camlab.images import IMAGE_SETS, Picture
+from camlab.images import Picture, built_in_pictures
 from camlab.labels import ARCHIVE, begin_segments, picture_segments, shipped_key, shipped_segments
 from camlab.metrics import SEGMENTATIONS, segment
-from camlab.models import MODELS, load_classifier
+from camlab.models import load_classifier
 from camlab.scene import Scene
 from camlab.state import ExploreState
 
 DEFAULT = ExploreState()
-PICTURES = [picture for image_set in IMAGE_SETS.values() for picture in image_set.pictures]
+MODELS = photo_models()
+PICTURES = built_in_pictures()
 
 
 def random_picture(side: int = 32, seed: int = 0) -> torch.Tensor:
@@ -171,7 +173,7 @@ def test_an_uploaded_pictures_segments_are_cut_while_the_network_runs(
 # shipped
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", MODELS)
 def test_every_built_in_picture_ships_its_segments(model: str, counted: list[str]) -> None:
     classifier, cache = load_classifier(model, "cpu"), MapCache()
     for picture in PICTURES[:: 1 if model == DEFAULT.model else 7]:

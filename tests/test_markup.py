@@ -89,6 +89,9 @@ PIECES: dict[str, Callable[[str], str]] = {
     ),
     "strip": lambda text: markup.strip([(text, text, 0.5), (text, text, None)], 0.3),
     "status": lambda text: markup.status([text, "CPU", text]),
+    "own_credit": markup.own_credit,
+    "progress_grid": lambda text: markup.progress_grid({text: {"fog": (1, 2)}, "VGG": {}}, {"fog": text}),
+    "truth": lambda text: markup.truth(text, True),
     "credit": lambda text: markup.credit(text, text, text, "https://example.org/a"),
     "credit without a link": lambda text: markup.credit(text, text, text, ""),
 }  # fmt: skip
@@ -300,3 +303,10 @@ def test_a_link_is_a_web_address_and_nothing_else(url: str) -> None:
         assert href.startswith("https://") and href.split() == [href]
         assert href == url.split()[0], "neither cut at a quote nor decoded"
         assert set(attrs) == {"href", "target", "rel"}
+
+
+@pytest.mark.parametrize(
+    ("right", "said"), [(True, "✓ right"), (False, "✗ wrong"), (None, "not a class of this model")]
+)
+def test_a_label_is_said_with_what_becomes_of_it(right: bool | None, said: str) -> None:
+    assert Reader(markup.truth("tabby, tabby cat", right)).text == f"Label: tabby · {said}"

@@ -7,15 +7,21 @@ from types import SimpleNamespace
 import pytest
 
 from camlab import pieces
+from camlab.images import find_picture, picture_from_bytes
 from camlab.pairs import Decomposition, Floors
 from camlab.state import ExploreState
+from tests.material import png
 
 NASTY = ("<img src=x onerror=alert(1)>", '" onmouseover="alert(1)', "</p><script>alert(1)</script>", "a & b")
 
 
 def scene(label: str, **changes: object) -> SimpleNamespace:
     """As much of a scene as the pieces read, with one class of that name."""
-    return SimpleNamespace(state=ExploreState(**changes), classifier=SimpleNamespace(class_names=[label]))
+    return SimpleNamespace(
+        state=ExploreState(**changes),
+        classifier=SimpleNamespace(class_names=[label]),
+        picture=SimpleNamespace(label=label, label_index=None),
+    )
 
 
 def row(**changes: object) -> dict[str, object]:
@@ -31,7 +37,7 @@ def row(**changes: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("label", NASTY)
 def test_no_label_becomes_more_than_text(label: str) -> None:
-    explained = SimpleNamespace(top=lambda k: [(0, 0.5)], target=0)
+    explained = SimpleNamespace(top=lambda k: [(0, 0.5)], target=0, index=0)
     for html in (
         pieces.title(label),
         pieces.headline(scene(label), row()),
@@ -62,3 +68,23 @@ def test_floors_are_ticks_on_either_scale(of: str, expected: list[float]) -> Non
     assert list(pieces.ticks(sweep, of).values()) == pytest.approx(expected)
     sweep.floors = None
     assert list(pieces.ticks(sweep, "similarity").items()) == [("random ranking", 0.1)]
+
+
+@pytest.mark.parametrize(
+    ("label", "index", "said"),
+    [("cat", 0, "right"), ("cat", 1, "wrong"), ("emu", 0, "not a class of this model"), (None, 0, "")],
+)
+def test_predictions_say_what_the_label_says(label: str | None, index: int, said: str) -> None:
+    explained = SimpleNamespace(top=lambda k: [(index, 0.5)], target=index, index=index)
+    shown = scene("cat")
+    shown.classifier.class_names.append("dog")
+    shown.picture.label = label
+    html = pieces.predictions(shown, explained)
+    assert html.startswith("<ol") and ("cl-truth" in html) == bool(said) and said in html
+
+
+def test_a_visitors_own_picture_has_no_author_to_name() -> None:
+    own = picture_from_bytes(png(1), "holiday.png")
+    assert "Your own picture · uploaded file" in pieces.credit(own) and "not stated" not in pieces.credit(own)
+    bison = find_picture("photos/bison")
+    assert bison.author in pieces.credit(bison) and bison.licence in pieces.credit(bison)

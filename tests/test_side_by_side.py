@@ -13,9 +13,10 @@ import torch
 
 import camlab.side_by_side
 from camlab.cams import CAMS
-from camlab.classifier import Classifier, Preprocessing
+from camlab.classifier import Classifier
 from camlab.engine import CLEAN, Engine
 from camlab.errors import UnknownName
+from camlab.preprocessing import Preprocessing
 from camlab.side_by_side import (
     LIGHT,
     PAPER,

@@ -56,6 +56,11 @@ UNUSUAL = ExploreState(
     opacity=1 / 3,
     colormap="cividis",
     scope="sweep",
+    eigen=True,
+    augment=True,
+    copies=16,
+    sigma=0.0625,
+    outline=True,
 )
 
 
@@ -183,7 +188,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "severity": (*NUMBERS, "-0.25", "5.01", "9"),
     "seed": (*NUMBERS, "-1", str(MAX_SEED + 1), "1.5"),
     "draws": (*NUMBERS, "0", str(MAX_DRAWS + 1), "2.5", "-4"),
-    "layer": (MARKUP, "bn2;drop", "x" * 81, "blocks 6", "bn2\n", "\ud800"),
+    "layer": (MARKUP, "bn2;drop", "x" * 201, "blocks 6", "bn2\n", "\ud800"),
     "rule": ("", "mine", MARKUP),
     "target": (*(text for text in NUMBERS if text), "-1", "3.5", "1e9"),
     "similarity": ("", "rb", MARKUP),
@@ -194,6 +199,11 @@ BAD: dict[str, tuple[str, ...]] = {
     "opacity": (*NUMBERS, "-0.1", "1.01"),
     "colormap": ("", "jet", "rainbow", MARKUP),
     "scope": ("", "all", MARKUP),
+    "eigen": ("yes", "2", "True", MARKUP),
+    "augment": ("on", "-1", MARKUP),
+    "copies": (*NUMBERS, "-1", "201", "2.5"),
+    "sigma": (*NUMBERS, "0", "1.01"),
+    "outline": ("yes", "2", MARKUP),
 }
 
 

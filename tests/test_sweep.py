@@ -32,7 +32,7 @@ class FakeScene:
 
     def __init__(self, cost: str = "shared", seconds: float = 0.0, **changes: Any) -> None:
         self.state = ExploreState(**({"draws": 4} | changes))
-        self.method = SimpleNamespace(cost=cost)
+        self.cost = cost
         self.seconds = seconds
         self.now = 0.0
         self.asked: list[list[tuple[float, int]]] = []

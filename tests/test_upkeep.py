@@ -109,11 +109,11 @@ assert "torch" not in sys.modules
 
 
 def test_an_explanation_is_found_by_the_next_process(directory: Path) -> None:
-    command = ("explain", "photos/bison", "--no-floor", "--json")
+    command = ("explain", "shapes/0-0", "--model", "shapes_vgg", "--no-floor", "--json")
     first = python("-m", "camlab", *command)
     assert first.returncode == 0, first.stderr
     entries = run("cache", "info", "--json").json["entries"]
-    assert entries > 20
+    assert entries >= 5
     again = python("-m", "camlab", *command)
     assert (again.returncode, again.stdout) == (0, first.stdout)
     assert run("cache", "info", "--json").json["entries"] == entries

@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Error, expect
 
 from tests.e2e.explorer import (
+    LIGHT,
     PANELS,
     SLOW,
     Visit,
@@ -66,7 +67,7 @@ def test_every_control_moves_what_it_should(server: str, visit: Visit) -> None:
     page.get_by_text("Advanced").click()
     changes(page, 0, lambda: choose(page, "Target layer", "blocks.6"))
     changes(page, 0, lambda: choose(page, "Colour map", "Viridis"))
-    table = page.locator('[data-testid="stTable"]')
+    table = page.locator('[data-testid="stTable"]').filter(has_text="Identical maps")
     before = table.inner_text()
     choose(page, "Segmentation", "SLIC")
     expect(table).not_to_have_text(before)
@@ -124,7 +125,7 @@ def test_draws_fill_the_gauges_curve_and_distributions(server: str, visit: Visit
 
 
 def test_a_point_of_the_distribution_loads_its_seed(server: str, visit: Visit) -> None:
-    page = open_app(visit(), f"{server}/?draws=4&noise=gaussian_noise&severity=1")
+    page = open_app(visit(), f"{server}/?draws=4&noise=gaussian_noise&severity=1&{LIGHT}")
     drawn(page)
     seed = page.get_by_role("spinbutton", name="Seed", exact=True)
     assert seed.input_value() == "0"
@@ -133,14 +134,14 @@ def test_a_point_of_the_distribution_loads_its_seed(server: str, visit: Visit) -
     for index in [*points, *points]:
         with contextlib.suppress(AssertionError, Error):
             click_point(page, 1, index)
-            expect(seed).not_to_have_value("0", timeout=SLOW / 8)
+            expect(seed).not_to_have_value("0", timeout=SLOW / 30)
             break
     assert seed.input_value() in {"1", "2", "3"}
     expect(page.locator(".cl-title").nth(1)).to_contain_text(f"seed {seed.input_value()}")
 
 
 def test_upload_downloads_and_state_file(server: str, visit: Visit) -> None:
-    page = open_app(visit(), f"{server}/?draws=4&severity=2")
+    page = open_app(visit(), f"{server}/?draws=4&severity=2&{LIGHT}")
     pixels = np.zeros((120, 160, 3), np.uint8)
     pixels[30:90, 40:120] = (200, 120, 30)
     buffer = io.BytesIO()
@@ -161,7 +162,7 @@ def test_upload_downloads_and_state_file(server: str, visit: Visit) -> None:
         files[label] = download(page, label)
     assert Image.open(io.BytesIO(files["Panels (PNG)"])).format == "PNG"
     maps = np.load(io.BytesIO(files["Maps (NPZ)"]), allow_pickle=False)
-    assert maps["clean_map"].shape == maps["perturbed_map"].shape == (7, 7)
+    assert maps["clean_map"].shape == maps["perturbed_map"].shape == (8, 8)
     saved = json.loads(files["State and results (JSON)"])
     assert saved["state"]["severity"] == "2"
     assert saved["results"]["versions"]["torch"]
@@ -196,7 +197,7 @@ def test_a_copied_link_shows_the_same_pixels_elsewhere(server: str, visit: Visit
 
 
 def test_back_and_forward_follow_the_link(server: str, visit: Visit) -> None:
-    page = open_app(visit(), f"{server}/?draws=1&severity=2")
+    page = open_app(visit(), f"{server}/?draws=1&severity=2&{LIGHT}")
     changes(page, 1, lambda: drag_severity(page, 4.0))
     expect(page).to_have_url(re.compile(r"severity=4"))
     page.wait_for_timeout(2000)  # going back within the moment that a link takes to settle is ignored
@@ -217,8 +218,7 @@ def test_find_me_a_case_finds_and_jumps(server: str, visit: Visit) -> None:
     until(lambda timeout: expect(page).not_to_have_url(url, timeout=timeout), go.last.click)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
 def test_nothing_overflows(server: str, visit: Visit, width: int, height: int, scheme: str) -> None:
     page = open_app(visit(width, height, scheme), f"{server}/?draws=1")
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -240,13 +240,8 @@ def test_pictures_and_charts_have_text_equivalents(server: str, visit: Visit) ->
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("severity=9", "outside 0 to 5"),
         ("method=<script>alert(1)</script>", "There is no CAM method"),
-        ("image=photos/nothing", "nothing"),
-        ("image=upload/0123456789ab", "upload the same file"),
-        ("seed=-4&draws=1000&p=nan", "could not be used"),
-        ("layer=blocks.99", "has no layer"),
-        ("nonsense=1", "no setting here"),
+        ("seed=-4&draws=1000&p=nan&image=upload/0123456789ab", "could not be used"),
     ],
 )
 def test_a_bad_link_gets_a_sentence_and_a_working_page(
@@ -257,20 +252,10 @@ def test_a_bad_link_gets_a_sentence_and_a_working_page(
     expect(alerts.filter(has_text=re.compile(re.escape(sentence))).first).to_be_visible(timeout=SLOW)
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        ("empty.png", b""),
-        ("broken.jpg", b"\xff\xd8\xff\xe0" + b"0" * 64),
-        ("text.png", b"not a picture at all"),
-    ],
-)
-def test_a_bad_upload_gets_a_sentence_and_keeps_the_view(
-    server: str, visit: Visit, name: str, data: bytes
-) -> None:
-    page = open_app(visit(), f"{server}/?draws=1")
+def test_a_bad_upload_gets_a_sentence_and_keeps_the_view(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=1&{LIGHT}")
     before = panel(page, 0)
-    upload(page, name, data)
+    upload(page, "broken.jpg", b"\xff\xd8\xff\xe0" + b"0" * 64)
     expect(page.locator('[data-testid="stPopoverBody"] [data-testid="stAlert"]')).to_be_visible()
     stays(page, 0, before)
     assert "Traceback" not in page.content()
