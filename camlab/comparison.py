@@ -125,6 +125,8 @@ AXES.add(
 AXES.add("noise", Axis("Noise type", "noise types", lambda _: USUAL_NOISES, lambda v: NOISES[v].title))
 AXES.add("model", Axis("Model", "models", _kin, lambda v: find_model(v).title))
 AXES.add("seed", Axis("Seed", "seeds", _seeds, lambda v: f"Seed {v}"))
+#: Axes whose columns stand in the order of their numbers.
+SCALES = ("severity", "seed")
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,24 @@ class CompareState:
         """The place of a method in the column of a value; None is the clean picture's column."""
         base = self.base if value is None else dataclasses.replace(self.base, **{self.axis: value})
         return place(method, base.model, None if value is None else base.noise, base.severity, base.seed)
+
+    def reached_from(self, explored: ExploreState) -> CompareState:
+        """This comparison of what the Explore page shows: its method is a row, its value of the axis a column.
+
+        Both only where they are news since this comparison was last shown, so that what was taken out stays out,
+        and where there is room.
+        """
+        state = dataclasses.replace(self, base=explored)
+        if explored.method != self.base.method and explored.method not in state.rows:
+            state = dataclasses.replace(state, methods=(*state.rows, explored.method))
+        value, before = getattr(explored, self.axis), getattr(self.base, self.axis)
+        news = value != before and value not in state.values and (self.axis != "severity" or value > 0)
+        if news and len(state.values) < MOST_COLUMNS:
+            columns = [*state.values, value]
+            if self.axis in SCALES:
+                columns.sort()
+            state = dataclasses.replace(state, columns=tuple(map(field_text, columns)))
+        return state
 
     def at(self, cell: Place) -> ExploreState:
         """The Explore state of a cell, before it is made one of the cell's model."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from camlab.comparison import (
@@ -112,6 +114,28 @@ def test_a_cells_explore_state_is_the_cell() -> None:
     assert (found.method, found.noise, found.severity, found.seed) == ("gradcam", "fog", 2.25, 3)
     assert (found.image, found.p) == (BASE.image, BASE.p)
     assert state.at(PIN.clean).severity == 0
+
+
+def test_what_is_news_on_the_explore_page_becomes_a_row_and_a_column() -> None:
+    first = CompareState(base=ExploreState(method="gradcam", severity=1.0))
+    explored = ExploreState(method="scorecam_top", severity=2.75, noise="fog")
+    state = first.reached_from(explored)
+    assert state.base == explored and set(state.rows) == {*first.rows, "scorecam_top"}
+    assert state.values == (1.0, 2.0, 2.75, 3.0, 4.0, 5.0)
+    # What was taken out of the comparison since stays out.
+    less = dataclasses.replace(state, methods=("gradcam",), columns=("1",))
+    assert less.reached_from(explored) == less
+    assert less.reached_from(dataclasses.replace(explored, seed=4)).values == (1.0,)
+
+
+def test_the_clean_picture_and_what_is_listed_already_become_no_column() -> None:
+    first = CompareState(base=ExploreState(severity=2.0))
+    for severity in (0.0, 4.0):
+        assert first.reached_from(ExploreState(severity=severity)).columns == ()
+    models = CompareState(base=BASE, axis="model", columns=("shapes_vgg",))
+    assert models.reached_from(dataclasses.replace(BASE, model="shapes_vit")).columns == ("shapes_vgg", "shapes_vit")
+    full = CompareState(base=BASE, axis="seed", columns=tuple(map(str, range(MOST_COLUMNS))))
+    assert full.reached_from(dataclasses.replace(BASE, seed=99)).columns == full.columns
 
 
 def test_eigen_smoothing_is_off_where_a_method_has_nothing_to_smooth() -> None:

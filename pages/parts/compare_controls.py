@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from camlab.cams import CAMS, PACES, unserved
-from camlab.comparison import AXES, MOST_COLUMNS, SORTS, CompareState
+from camlab.comparison import AXES, MOST_COLUMNS, SCALES, SORTS, CompareState
 from camlab.errors import CamLabError
 from camlab.models import Classifier
 from camlab.noise import NOISES
@@ -90,7 +90,7 @@ def _columns(axis: str, base: ExploreState) -> None:
     chosen = list(held)
     options = list(dict.fromkeys([*_options(axis), *chosen]))
     # In the order of the scale, where there is one.
-    st.session_state[name] = sorted(chosen, key=float) if axis in ("severity", "seed") else chosen
+    st.session_state[name] = sorted(chosen, key=float) if axis in SCALES else chosen
     st.multiselect(
         entry.plural.capitalize(), options, format_func=lambda text: _said(axis, text), key=name,
         max_selections=MOST_COLUMNS, placeholder="as before",
@@ -109,7 +109,7 @@ def _options(axis: str) -> Sequence[str]:
 
 
 def _said(axis: str, text: str) -> str:
-    if axis in ("severity", "seed"):
+    if axis in SCALES:
         return text
     try:
         return AXES[axis].said(text)

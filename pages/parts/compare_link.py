@@ -53,7 +53,7 @@ def adopt() -> None:
         # Known already, or come from another page: the picture there is the picture here.
         session.restore_lost_widgets()
         if key("axis") not in st.session_state:
-            put(dataclasses.replace(current(), base=session.current()))
+            put(current().reached_from(session.current()))
         return
     state, problems = parse_link(link)
     session.put(state.base, problems)

@@ -174,12 +174,16 @@ def test_the_picture_chosen_in_explore_is_compared_and_stays_on_the_way_back() -
         "model": "shapes_resnet",
         "image": "shapes/0-5",
         "noise": "fog",
+        "method": "scorecam_top",
+        "severity": "2.75",
     }.items():
         at.query_params[name] = value
     at.run()
     at.query_params.clear()
     at.switch_page("pages/compare.py").run()
     assert state(at).base.image == "shapes/0-5" and state(at).base.noise == "fog"
+    assert "scorecam_top" in state(at).rows and 2.75 in state(at).values, "what Explore shows is in the grid"
+    assert "2.75" in at.multiselect(key="compare.columns.severity").value
     at.multiselect(key="compare.methods").set_value(["eigencam"]).run()
     at.query_params.clear()
     at.switch_page("pages/explore.py").run()
