@@ -48,6 +48,7 @@ class Grid:
         self.cells: dict[Place, Cell] = {}  # in the order in which they were made
         self.pictures: dict[Place, bytes] = {}  # JPEG, by `Place.version`
         self._scenes: dict[ExploreState, Scene] = {}
+        self._paces: dict[tuple[str, str], float] = {}  # seconds a cell, by `_kind`
         self._lock = threading.RLock()
         self.columns = self._columns()
         self.rows = self._rows()
@@ -206,6 +207,25 @@ class Grid:
         for where in self.missing():
             yield from self._fill(job, [where])
 
+    def _kind(self, where: Place) -> tuple[str, str]:
+        """Cells of one model take about equally long where one pass gives their maps, and by method otherwise."""
+        return where.model, "" if self.scene(where).cost == "shared" else where.method
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left in seconds, from the pace of the cells of each kind; None while a kind has had none."""
+        total = 0.0
+        for where in self.missing() if self._paces else ():
+            try:
+                model, name = self._kind(where)
+            except CamLabError:  # takes no time: it only says why there is none
+                continue
+            known = [pace for (_, each), pace in list(self._paces.items()) if each == name]
+            if not known:
+                return None
+            total += self._paces.get((model, name), known[-1])
+        return total or None
+
     def _lacking(self, where: Place) -> str | None:
         """Why a place has no map, in one sentence; None: it can have one."""
         try:
@@ -219,6 +239,7 @@ class Grid:
 
     def _fill(self, job: Job, together: Sequence[Place]) -> Steps:
         """Make cells of one model and method cost: the network runs once for all of them, then each is measured."""
+        begun = job.elapsed
         with contextlib.suppress(CamLabError):  # said by each cell that it concerns
             self._warm(together, job.check)
         yield
@@ -233,6 +254,7 @@ class Grid:
             if count % 8 == 0:
                 yield
         yield
+        self._paces[self._kind(together[0])] = (job.elapsed - begun) / len(together)
 
     def _warm(self, together: Sequence[Place], check: Callable[[], None]) -> None:
         """Let one pass make the maps of all methods; each cell then finds its own in the cache."""

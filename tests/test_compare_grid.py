@@ -14,12 +14,14 @@ from PIL import Image
 
 from camlab import compare_wire
 from camlab.cams import CAMS
+from camlab.compare_cells import Cell
 from camlab.compare_grid import NO_MAP, Grid
 from camlab.comparison import CompareState, Place
 from camlab.engine import Engine
 from camlab.errors import MissingWeights
 from camlab.frames import restore
 from camlab.images import find_picture, picture_from_bytes
+from camlab.jobs import Job
 from camlab.noise import NOISES
 from camlab.prepare import engine_for
 from camlab.scene import Scene
@@ -125,6 +127,33 @@ def test_cells_come_a_few_at_a_time_and_can_be_stopped_and_gone_on_with() -> Non
     found.resume()
     run(found)
     assert found.complete and all(found.cells[where] is cell for where, cell in held.items())
+
+
+def test_the_time_left_is_known_once_every_kind_of_cell_has_been_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = grid(columns=("1", "2"), methods=("gradcam", "eigencam", "scorecam_top"))
+    # Each light cell takes a second and each dear one ten; a cell takes a step of its own.
+    monkeypatch.setattr("camlab.compare_grid.batches", lambda places: [[each] for each in places])
+    seconds, job = {"shared": 1.0, "full": 10.0}, found.job
+    said: list[tuple[float | None, float]] = []
+    keep = found._keep
+
+    def kept(job: Job, cell: Cell) -> None:
+        keep(job, cell)
+        job.elapsed += seconds[found.scene(cell.place).cost]
+
+    monkeypatch.setattr(found, "_keep", kept)
+    monkeypatch.setattr("camlab.jobs.time.perf_counter", lambda: 0.0)
+    while job.running:
+        job.step()
+        left = sum(seconds[found.scene(where).cost] for where in found.missing())
+        said.append((found.seconds_left, left))
+    known = [(told, left) for told, left in said if told is not None]
+    assert known and all(told == pytest.approx(left) for told, left in known)
+    assert said[0][0] is None and all(left > 0 for _, left in known)
+    # Not said while only the light ones are known: it would be far too little.
+    assert max(left for _, left in known) < 10 * 3
 
 
 def test_a_grid_costs_one_pass_a_version_whatever_the_number_of_methods() -> None:

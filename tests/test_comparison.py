@@ -133,7 +133,10 @@ def test_the_clean_picture_and_what_is_listed_already_become_no_column() -> None
     for severity in (0.0, 4.0):
         assert first.reached_from(ExploreState(severity=severity)).columns == ()
     models = CompareState(base=BASE, axis="model", columns=("shapes_vgg",))
-    assert models.reached_from(dataclasses.replace(BASE, model="shapes_vit")).columns == ("shapes_vgg", "shapes_vit")
+    assert models.reached_from(dataclasses.replace(BASE, model="shapes_vit")).columns == (
+        "shapes_vgg",
+        "shapes_vit",
+    )
     full = CompareState(base=BASE, axis="seed", columns=tuple(map(str, range(MOST_COLUMNS))))
     assert full.reached_from(dataclasses.replace(BASE, seed=99)).columns == full.columns
 

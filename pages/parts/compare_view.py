@@ -18,7 +18,7 @@ from camlab.comparison import MOST_PINS, CompareState, parse_place
 from camlab.errors import CamLabError
 from camlab.metrics import SIMILARITIES
 from camlab.state import LOOKS, ExploreState, to_query
-from camlab.words import decimal, plural
+from camlab.words import decimal, plural, time_left
 from pages.parts import compare_link as link
 from pages.parts import compare_report, scrubber, session, work
 from pages.parts.compare_controls import order
@@ -100,7 +100,7 @@ def _progress(grid: Grid) -> None:
         elif job.running:
             st.progress(
                 min(job.done / max(job.total, 1), 1.0),
-                text=f"{job.done} of {job.total} cells",
+                text=f"{job.done} of {job.total} cells{time_left(grid.seconds_left)}",
             )
             st.button("Stop", icon=":material/stop_circle:", key="compare.stop", on_click=_stop, args=(grid,))
         elif left := len(grid.missing()):
