@@ -160,6 +160,12 @@ class Worker:
             self._wake.notify_all()
         return job
 
+    def cancel(self) -> None:
+        """Cancel every job; new ones can be submitted."""
+        with self._wake:
+            for job in self._jobs:
+                job.cancel()
+
     def stop(self) -> None:
         """Cancel all jobs and wait for the step under way; called at the end of the program.
 
@@ -167,8 +173,7 @@ class Worker:
         """
         with self._wake:
             self._stopped = True
-            for job in self._jobs:
-                job.cancel()
+            self.cancel()
             self._wake.notify_all()
         if self._thread is not None:
             self._thread.join(STOP_WITHIN)

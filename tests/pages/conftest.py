@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+
+from pages.parts import session
 
 APP = Path(__file__).parents[2] / "app.py"
 PATIENCE = 120
+# Each AppTest looks through the files of every installed package for components; a server does so once.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays() -> Iterator[None]:
+    """The work of a visitor whose test is over ends, as it does when a browser is closed."""
+    yield
+    session.worker().cancel()
 
 
 def open_app(**link: str) -> AppTest:
