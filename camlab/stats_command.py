@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from camlab.stats import PowerNote, TestResult, Verdict
+
+MOST_NAMED = 3  # groups that one sentence names
 
 NAME = "stats"
 HELP = "test what a study means: methods, noise types, severities, kept against flipped"
@@ -109,10 +110,11 @@ def text(found: dict[str, Any]) -> str:
         if result.title != title:
             title = result.title
             parts.append(f"{title}: {result.question}")
-            if undone := Counter(
-                each.reason for each in found["tests"] if each.title == title and not each.done
-            ):
-                parts += [f"  Cannot be tested in {plural(n, 'group')}: {why}" for why, n in undone.items()]
+            undone: dict[str, list[str]] = {}
+            for each in found["tests"]:
+                if each.title == title and not each.done:
+                    undone.setdefault(each.reason, []).append(_place(each.group))
+            parts += [f"  Cannot be tested {_in(places)}: {why}" for why, places in undone.items()]
         if result.done:
             parts.append("\n".join(_test(result)))
     parts.append("\n".join(["How many pictures it takes", *(_power(**each) for each in found["power"])]))
@@ -126,8 +128,21 @@ def _verdicts(verdicts: list[Verdict]) -> str:
     return "\n".join(lines)
 
 
+def _place(group: Mapping[str, Any]) -> str:
+    return ", ".join(str(value) for value in group.values() if str(value))
+
+
+def _in(places: Sequence[str]) -> str:
+    """The groups that one reason holds for, the first of them by name."""
+    named = [place for place in places if place][:MOST_NAMED]
+    if not named:
+        return "in any group"
+    more = len(places) - len(named)
+    return f"in {plural(len(places), 'group')} ({'; '.join(named)}{f'; {more} more' if more else ''})"
+
+
 def _power(group: dict[str, Any], note: PowerNote) -> str:
-    place = ", ".join(str(value) for value in group.values() if str(value))
+    place = _place(group)
     return f"  {place + ': ' if place else ''}{note.sentence}"
 
 

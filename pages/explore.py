@@ -7,6 +7,7 @@ import dataclasses
 import streamlit as st
 
 from camlab import markup
+from camlab.cams import CamMethod
 from camlab.scene import Scene, Shown
 from camlab.state import LOOKS, SCOPES, ExploreState
 from camlab.sweep import Sweep
@@ -26,6 +27,7 @@ from pages.parts import (
 from pages.parts.loading import skeleton
 from pages.parts.text import plain
 from pages.parts.trouble import told
+from pages.parts.waiting import waiting
 
 
 def sweep_for(scene: Scene) -> Sweep:
@@ -55,7 +57,7 @@ DECIDING = tuple(
 
 def show(state: ExploreState) -> None:
     """The page for one state."""
-    place = st.empty()
+    place, notice = st.empty(), st.empty()
     if "sweep" not in st.session_state:  # later, what was there stays until the new is
         with place.container():
             skeleton("Loading the model …")
@@ -63,13 +65,15 @@ def show(state: ExploreState) -> None:
     picture = session.picture(state.image)
     with session.worker().foreground():
         scene = Scene(engine, picture, state)
-        shown: Shown = scene.shown(state.severity, state.shown_seed)
+        check = waiting(notice, f"Computing {scene.method.title}", _price(scene.method))
+        shown: Shown = scene.shown(state.severity, state.shown_seed, check)
     st.session_state["clean_index"] = shown.clean.index  # where a fixed class starts from
     sweep = sweep_for(scene)
     sweep.add(shown.row)
     sweep.focus = state.severity
     strip = scrubber.strip_for(scene, sweep)
     place.empty()
+    notice.empty()
     panels.headline(scene, shown)
     scrubber.toolbar(scene, shown, strip)
     panels.panels(scene, shown, picture)
@@ -90,6 +94,10 @@ def show(state: ExploreState) -> None:
     device = f"{scene.classifier.device}".upper()
     parts = [device, scene.classifier.title, f"layer {scene.layer}", origin, f"{shown.milliseconds:.0f} ms"]
     st.html(markup.status(parts))
+
+
+def _price(method: CamMethod) -> str:
+    return f"It takes {method.price}." if method.price else "What has been computed once is remembered."
 
 
 @told()

@@ -93,7 +93,10 @@ def test_the_text_says_the_sentences(shelved: pd.DataFrame, capsys: pytest.Captu
     for each in (*found["verdicts"], *found["tests"]):
         assert (each["reason"] or each["sentence"]) in said
     assert "gradcam = hirescam / randomcam" in said
-    assert "Cannot be tested in 4 groups: only 1 noise type (gaussian_noise) can be compared" in said
+    named = "net, eigencam, last; net, gradcam = hirescam, last; net, layercam, last; 1 more"
+    assert (
+        f"Cannot be tested in 4 groups ({named}): only 1 noise type (gaussian_noise) can be compared" in said
+    )
     assert f"net, last: {found['power'][0]['note']['sentence']}" in said
 
 
