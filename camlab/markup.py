@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -132,13 +133,21 @@ def status(parts: Sequence[str]) -> str:
     return '<p class="cl-status">' + " · ".join(escape(part) for part in parts) + "</p>"
 
 
+_ADDRESS = re.compile(r"(https://[^\s;|]+)")
+
+
 def credit(author: str, source: str, licence: str, url: str) -> str:
-    """Author, source and licence of a picture; the link is made only of a web address."""
+    """Author, source and licence of a picture; links are made only of web addresses, which print can show, too."""
     first = (url.split() or [""])[0]
-    named = escape(licence)
-    if first.startswith("https://"):
-        named = f'<a href="{escape(first, quote=True)}" target="_blank" rel="noopener">{named}</a>'
-    return f'<p class="cl-credit">Picture: {escape(author)} · {escape(source)} · {named}</p>'
+    named = _link(first, licence) if first.startswith("https://") else escape(licence)
+    where = "".join(
+        _link(part, part) if part.startswith("https://") else escape(part) for part in _ADDRESS.split(source)
+    )
+    return f'<p class="cl-credit">Picture: {escape(author)} · {where} · {named}</p>'
+
+
+def _link(address: str, text: str) -> str:
+    return f'<a href="{escape(address, quote=True)}" target="_blank" rel="noopener">{escape(text)}</a>'
 
 
 def own_credit(source: str) -> str:

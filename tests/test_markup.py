@@ -260,6 +260,17 @@ def links(url: Any) -> list[dict[str, str | None]]:
     return [attrs for tag, attrs in found.tags if tag == "a"]
 
 
+def test_every_web_address_in_a_source_is_a_link_and_the_rest_is_text() -> None:
+    source = 'object: https://a.org/File:A_(1).jpg | on: https://b.org/"x ; javascript:alert(1) <b>'
+    found = Reader(markup.credit("Jane", source, "none", ""))
+    assert found.text == f"Picture: Jane · {source} · none"
+    assert [attrs["href"] for tag, attrs in found.tags if tag == "a"] == [
+        "https://a.org/File:A_(1).jpg",
+        'https://b.org/"x',
+    ]
+    assert "b" not in [tag for tag, _ in found.tags]
+
+
 def test_a_licence_is_linked_to_its_first_address() -> None:
     url = "https://creativecommons.org/licenses/by/4.0/ ; https://example.org/b"
     assert links(url) == [

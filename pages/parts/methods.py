@@ -48,15 +48,20 @@ def method_controls(classifier: Classifier) -> None:
     )
     if price := CAMS[name].price:
         st.caption(f":material/hourglass: {plain(_sentence(f'Extra cost: {price}'))}")
+    _missing("method", {CAMS[each].title: reason for each, reason in reasons.items()})
+    smoothing_controls(name)
+
+
+def _missing(noun: str, reasons: Mapping[str, str]) -> None:
+    """Why some cannot be chosen here, by title, for whoever asks."""
     if reasons:
         with st.popover(
-            f"{plural(len(reasons), 'method')} not here: why?",
+            f"{plural(len(reasons), noun)} not here: why?",
             icon=":material/block:",
             type="tertiary",
         ):
-            for each, reason in reasons.items():
-                st.markdown(f"**{plain(CAMS[each].title)}**: {plain(reason)}")
-    smoothing_controls(name)
+            for title, reason in reasons.items():
+                st.markdown(f"**{plain(title)}**: {plain(reason)}")
 
 
 def _about(name: str, reasons: Mapping[str, str]) -> str:
@@ -183,6 +188,5 @@ def noise_control() -> str:
         st.caption(
             ":material/hourglass: Made against this very model, with its gradients: each severity takes its own passes."
         )
-    for reason in reasons.values():
-        st.caption(f":material/block: {plain(reason)}")
+    _missing("noise type", {NOISES[each].title: reason for each, reason in reasons.items()})
     return name
