@@ -26,12 +26,14 @@ def title(text: str) -> str:
 
 
 def headline(scene: Scene, row: Mapping[str, Any]) -> str:
-    """The verdict in words and the similarity of the two maps."""
+    """The verdict in words and the similarity of the two maps, beside that of two unrelated random rankings."""
     score = decimal(None if row["degenerate"] else row["similarity"])
+    floor = scene.random_floor
+    chance = "" if floor is None else f" · chance {decimal(floor)}"
     name = SIMILARITIES[scene.state.similarity].scored_title
     return (
         f'<p class="cl-headline">{markup.badge(shown_verdict(scene, row), row["flipped"])}'
-        f'<span class="cl-score">Map similarity <b>{score}</b> · {escape(name)}</span></p>'
+        f'<span class="cl-score">Map similarity <b>{score}</b> · {escape(name)}{chance}</span></p>'
     )
 
 

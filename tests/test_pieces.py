@@ -21,6 +21,7 @@ def scene(label: str, **changes: object) -> SimpleNamespace:
         state=ExploreState(**changes),
         classifier=SimpleNamespace(class_names=[label]),
         picture=SimpleNamespace(label=label, label_index=None),
+        random_floor=0.19,
     )
 
 
@@ -52,6 +53,10 @@ def test_the_headline_says_verdict_similarity_and_measure() -> None:
     assert "kept: cat" in html and "<b>0.25</b>" in html and "as (1 + v) / 2" in html
     assert "<b>not observed</b>" in pieces.headline(scene("cat"), row(degenerate=True))
     assert "(1 + v)" not in pieces.headline(scene("cat"), row())
+    assert "(RBO) · chance 0.19<" in pieces.headline(scene("cat"), row())
+    without = scene("cat")
+    without.random_floor = None
+    assert "chance" not in pieces.headline(without, row()), "a measure without a formula for it"
 
 
 def test_what_moved_the_map_says_that_one_class_changes_nothing() -> None:
