@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -23,6 +23,9 @@ TABS = {
     "about": "About",
 }
 LISTS = ("models", "sets", "methods", "layers", "noises", "severities")
+#: Choices within a tab, by their names in the link; those of the tab that is shown stand there.
+LOOKS = ("value", "over", "plot", "each", "property", "with", "response", "question", "rows")
+NONE = "none"  # a list of which nothing is chosen, where that is not the usual
 _DEFAULTS: dict[str, Any] = {
     "folder": "",
     "tab": "overview",
@@ -69,11 +72,46 @@ def put(found: Filters) -> None:
     choose("same", found.same)
 
 
+def look(name: str, widget: str, options: Iterable[str], default: str | Sequence[str] = "") -> str:
+    """Session key for the widget of a choice within a tab, which from now on stands in the link under its name.
+
+    name: one of LOOKS; what the link asks for is taken where ``options`` has it. default: what needs no word there;
+    a sequence where several can be chosen.
+    """
+    drawn: dict[str, tuple[str, Any]] = st.session_state.setdefault("study.looks", {})
+    full = key(widget)
+    drawn[name] = full, default
+    st.session_state.setdefault("study.looked", set()).add(full)
+    given = st.session_state.get("study.asked", {}).pop(name, None)
+    if given is None:
+        return full
+    several = not isinstance(default, str)
+    wanted = [part for part in given.split(",") if part != NONE] if several else [given]
+    known = set(options)
+    if unknown := [part for part in wanted if part not in known]:
+        say([f"The link's {name} {unknown[0][:40]!r} is not known; the usual one is shown."])
+    else:
+        st.session_state[full] = wanted if several else given
+    return full
+
+
+def _looks() -> dict[str, str]:
+    """What the link says of the choices within the tab that is shown."""
+    said = {}
+    for name, (full, default) in st.session_state.get("study.looks", {}).items():
+        value = st.session_state.get(full)
+        if value is None or (list(value) if not isinstance(value, str) else value) == default:
+            continue
+        said[name] = value if isinstance(value, str) else ",".join(value) or NONE
+    return said
+
+
 def keep() -> None:
     """Hold on to choices whose widgets are not drawn in this run, which Streamlit would forget."""
-    for name in (*LISTS, *_DEFAULTS):
-        if key(name) in st.session_state:
-            st.session_state[key(name)] = st.session_state[key(name)]
+    st.session_state["study.looks"] = {}
+    for full in (*map(key, (*LISTS, *_DEFAULTS)), *st.session_state.get("study.looked", ())):
+        if full in st.session_state:
+            st.session_state[full] = st.session_state[full]
 
 
 def adopt() -> None:
@@ -85,7 +123,8 @@ def adopt() -> None:
         return
     if not link and kept:  # back from another page, where Streamlit forgets what these widgets held
         link = kept
-    found, problems = Filters.parse_query(link)
+    st.session_state["study.asked"] = {name: text for name, text in link.items() if name in LOOKS}
+    found, problems = Filters.parse_query({name: text for name, text in link.items() if name not in LOOKS})
     for name, known in (("tab", TABS), ("similarity", SCORES)):
         given = link.get(name, "")
         if given and given not in known:
@@ -101,7 +140,7 @@ def write() -> None:
     """Put what is shown into the address bar."""
     named = {"study": "folder", "tab": "tab", "similarity": "similarity"}
     link = {name: str(chosen(field)) for name, field in named.items() if chosen(field) != _DEFAULTS[field]}
-    link |= filters().to_query()
+    link |= filters().to_query() | _looks()
     if link != {name: str(value) for name, value in st.query_params.items()}:
         st.query_params.from_dict(link)
     st.session_state["study.link"] = link

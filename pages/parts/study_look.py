@@ -1,5 +1,4 @@
-"""What the tabs of the Study page share: the value that is looked at, the words beside a plot, the empty "
-"state."""
+"""What the tabs of the Study page share: the value looked at, the words beside a plot, the empty state."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ import streamlit as st
 from camlab.charts.study_look import level_title
 from camlab.charts.study_values import SHOWN
 from pages.parts import session
+from pages.parts import study_link as link
 
 VALUES = ("consistency", "responsiveness", "rm", "gap", "auroc", "mean_similarity")
 #: How several severities become one number, by the prefix of the value's name in a record.
@@ -29,7 +29,8 @@ def empty(rows: pd.DataFrame) -> bool:
 def chosen_value(key: str, default: str = "rm") -> str:
     """Draw the choice of C, R, RM and their kin; the name of the value in a record."""
     found: str = st.segmented_control(
-        "Value", list(VALUES), default=default, key=f"study.value.{key}", required=True,
+        "Value", list(VALUES), default=default, required=True,
+        key=link.look("value", f"value.{key}", VALUES, default),
         format_func=lambda name: SHOWN[name].short,
         help="C: mean similarity where the prediction stayed. R: one minus it where it flipped. RM = C · R. gap: "
         "C + R − 1. AUROC: does similarity tell kept from flipped? mean: similarity of all pairs.",
@@ -42,7 +43,7 @@ def chosen_over(key: str, rows: pd.DataFrame) -> str:
     if rows["severity"].nunique() < 2:
         return ""
     found: str = st.segmented_control(
-        "Severities", list(OVER), default="", key=f"study.over.{key}", required=True,
+        "Severities", list(OVER), default="", key=link.look("over", f"over.{key}", OVER), required=True,
         format_func=lambda prefix: OVER[prefix],
         help="Pooled is the paper's value: it also compares mild with strong noise. The mean of the severities' own "
         "values does not.",

@@ -14,6 +14,7 @@ from camlab.charts.study_values import SHOWN
 from camlab.filters import Filters
 from camlab.store import list_studies
 from pages.parts import study_data
+from pages.parts import study_link as link
 from pages.parts.looking import what
 from pages.parts.study_data import Opened
 from pages.parts.study_look import OVER, chosen_over, chosen_value, empty, numbers_of
@@ -119,7 +120,7 @@ def compare(opened: Opened, filters: Filters) -> None:
         "With",
         list(others),
         format_func=lambda n: titles[n],
-        key="study.other",
+        key=link.look("with", "other", others, next(iter(others))),
         help="Another study of this machine.",
     )
     other = study_data.opened(others[name].folder, opened.similarity)

@@ -15,6 +15,7 @@ from camlab.charts.study_shares import similarity_histogram, similarity_steps
 from camlab.charts.study_spread import similarity_ridges, similarity_violins
 from camlab.filters import Filters
 from pages.parts import study_data
+from pages.parts import study_link as link
 from pages.parts.looking import what
 from pages.parts.study_data import Opened
 from pages.parts.study_look import chosen_value, empty
@@ -52,12 +53,13 @@ def distributions(opened: Opened, filters: Filters) -> None:
             "Plot",
             list(SHAPES),
             default="Violins",
-            key="study.shape",
+            key=link.look("plot", "shape", SHAPES, "Violins"),
             required=True,
             label_visibility="collapsed",
         )
     by = right.selectbox(
-        "One for each", list(SPREADS), format_func=lambda name: SPREADS[name], key="study.spread",
+        "One for each", list(SPREADS), format_func=lambda name: SPREADS[name],
+        key=link.look("each", "spread", SPREADS, next(iter(SPREADS))),
         disabled=shape not in ("Violins", "Ridges"),
         help="What the violins and ridges are told apart by.",
     )  # fmt: skip
@@ -105,8 +107,8 @@ def pictures(opened: Opened, filters: Filters) -> None:
     with right:
         st.subheader("Picture by picture", anchor=False)
         prop = st.selectbox(
-            "Property", list(PROPERTIES), format_func=lambda name: PROPERTIES[name], key="study.property",
-            label_visibility="collapsed",
+            "Property", list(PROPERTIES), format_func=lambda name: PROPERTIES[name],
+            key=link.look("property", "property", PROPERTIES, next(iter(PROPERTIES))), label_visibility="collapsed",
         )  # fmt: skip
         plot(
             similarity_against(rows, images, prop=prop, outcome=outcome, similarity=opened.similarity),

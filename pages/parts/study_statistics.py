@@ -15,6 +15,7 @@ from camlab.stats.results import p_text
 from camlab.titles import titled
 from camlab.words import plural
 from pages.parts import study_data
+from pages.parts import study_link as link
 from pages.parts.looking import what
 from pages.parts.study_data import Opened
 from pages.parts.study_look import empty, place_of, title_of
@@ -61,11 +62,11 @@ def statistics(opened: Opened, filters: Filters) -> None:
     if empty(rows):
         return
     response = st.segmented_control(
-        "What is compared", list(RESPONSES), default="kept", key="study.response", required=True,
+        "What is compared", list(RESPONSES), default="kept", required=True,
+        key=link.look("response", "response", RESPONSES, "kept"),
         format_func=lambda name: RESPONSES[name].title,
         help="Of each picture, seeds averaged first: the similarity of its kept pairs (as C), one minus "
-        "that of its "
-        "flipped pairs (as R), or the similarity of all its pairs. Pictures are the blocks of every test.",
+        "that of its flipped pairs (as R), or the similarity of all its pairs. Pictures are the blocks of every test.",
     ) or "kept"  # fmt: skip
     given = (opened.folder, opened.stamp, opened.similarity, filters, response)
     st.subheader("Which CAM should I trust?", anchor=False)
@@ -74,7 +75,8 @@ def statistics(opened: Opened, filters: Filters) -> None:
     what("verdict")
     st.subheader("Tests", anchor=False)
     test = st.selectbox(
-        "Question", list(TESTS), format_func=lambda name: TESTS[name].question, key="study.test",
+        "Question", list(TESTS), format_func=lambda name: TESTS[name].question,
+        key=link.look("question", "test", TESTS, next(iter(TESTS))),
         help="Each test says what it assumes and how far that holds here.",
     )  # fmt: skip
     results = _tested(*given, test)

@@ -10,12 +10,14 @@ from camlab.papertable import FORMATS, html, paper_table
 from camlab.summary import DEFAULT_BY
 from camlab.words import plural
 from pages.parts import study_data
+from pages.parts import study_link as link
 from pages.parts.looking import what
 from pages.parts.study_data import Opened
 from pages.parts.study_look import OVER, chosen_over, chosen_value, empty, numbers_of
 
 #: The values of a record, in the order of their columns, with the numbers that they rest on.
 _ENDS = {"_low": "from", "_high": "to"}
+USUAL_BY = ["method", "severity"]
 COUNTS = {
     "n": "Pairs", "n_pictures": "Pictures", "n_flipped": "Flips", "n_near": "Near flips",
     "n_degenerate": "Degenerate", "n_tied": "Ties",
@@ -61,7 +63,7 @@ def _numbers(opened: Opened, filters: Filters) -> None:
     """Every value with what it rests on, in rows that the visitor chooses."""
     st.subheader("All numbers", anchor=False)
     by = st.multiselect(
-        "A row for each", list(DEFAULT_BY), default=["method", "severity"], key="study.by",
+        "A row for each", list(DEFAULT_BY), default=USUAL_BY, key=link.look("rows", "by", DEFAULT_BY, USUAL_BY),
         format_func=lambda key: key.replace("_", " "),
         placeholder="all pairs together",
         help="Rows of the study are pooled within each, cells never averaged. The small table above is made of these.",

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from camlab.filters import Filters
 from camlab.store import list_studies, open_study
 from camlab.study import Estimate, StudyPlan, create, run_study, status
 from camlab.summary import records
-from pages.parts.study_link import TABS
+from pages.parts.study_link import LOOKS, TABS
 from tests.pages.conftest import APP, PATIENCE, alerts, said
 
 OVERVIEW = 4  # charts of the tab that is shown first
@@ -455,3 +456,52 @@ def test_whoever_comes_back_from_explore_finds_the_study_as_it_was_left(shelf: P
     assert not at.exception and not at.warning
     assert dict(at.query_params) == left
     assert shown in {each.value for each in at.html}
+
+
+@pytest.mark.parametrize(
+    ("tab", "name", "widget", "kind", "value", "text"),
+    [
+        ("overview", "value", "study.value.overview", "segmented_control", "auroc", "auroc"),
+        ("overview", "over", "study.over.overview", "segmented_control", "stratified_", "stratified_"),
+        ("distributions", "plot", "study.shape", "segmented_control", "ECDF", "ECDF"),
+        ("distributions", "each", "study.spread", "selectbox", "noise", "noise"),
+        ("severity", "value", "study.value.severity", "segmented_control", "gap", "gap"),
+        ("pictures", "property", "study.property", "selectbox", "sharpness", "sharpness"),
+        ("table", "rows", "study.by", "multiselect", ["noise", "model"], "noise,model"),
+        ("table", "rows", "study.by", "multiselect", [], "none"),
+        ("statistics", "response", "study.response", "segmented_control", "flipped", "flipped"),
+        ("statistics", "question", "study.test", "selectbox", "severity_page", "severity_page"),
+    ],
+)
+def test_a_choice_within_a_tab_is_in_the_link_and_comes_back(
+    shelf: Path, tab: str, name: str, widget: str, kind: str, value: str | list[str], text: str
+) -> None:
+    at = open_page(study="small", tab=tab)
+    assert name not in at.query_params, "the usual one needs no word"
+    getattr(at, kind)(key=widget).set_value(value).run()
+    assert not at.exception
+    assert at.query_params[name] in (text, [text])
+    again = open_page(study="small", tab=tab, **{name: text})
+    assert getattr(again, kind)(key=widget).value == value
+    assert again.query_params[name] in (text, [text]) and "The link" not in alerts(again)
+    # It stays while other tabs are looked at, and the link of those says nothing of it.
+    again.segmented_control(key="study.tab").set_value("about").run()
+    assert name not in again.query_params
+    again.segmented_control(key="study.tab").set_value(tab).run()
+    assert getattr(again, kind)(key=widget).value == value
+
+
+def test_a_choice_within_a_tab_that_there_is_not_is_said(shelf: Path) -> None:
+    at = open_page(study="small", tab="table", value="charm", rows="noise,colour")
+    at.run()
+    assert at.segmented_control(key="study.value.table").value == "rm"
+    assert at.multiselect(key="study.by").value == ["method", "severity"]
+    for word in ("value 'charm'", "rows 'colour'"):
+        assert word in alerts(at)
+
+
+def test_names_of_choices_and_of_filters_in_the_link_differ() -> None:
+    filtering = Filters(
+        models=("a",), sets=("a",), methods=("a",), layers=("a",), noises=("a",), severities=(1.0,)
+    )
+    assert not {*filtering.to_query(), "outcome", "same", "study", "tab", "similarity"} & set(LOOKS)
