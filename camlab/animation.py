@@ -1,5 +1,4 @@
-"""The severity rising and falling as a GIF or an MP4: drawn in steps in the background, with progress and "
-"cancel."""
+"""The severity rising and falling as a GIF or an MP4: drawn in steps in the background, with progress and cancel."""
 
 from __future__ import annotations
 

@@ -8,45 +8,32 @@ from camlab.registry import Registry
 LOOKING: Registry[str] = Registry("explanation")
 
 _FLOORS = (
-    "Two floors are drawn: what random rankings score, and what the maps of other pictures score on "
-    "these segments. "
-    "A map near the second is as far away as another picture's."
+    "Two floors are drawn: what random rankings score, and what the maps of other pictures score on these "
+    "segments. A map near the second is as far away as another picture's."
 )
 _EMPTY = "An empty cell was not observed: nothing flipped there, or nothing stayed. That is no zero."
 
 for _name, _text in {
     # what a page draws without a chart
-    "panels": "The picture as the model sees it, clean and noisy, each under the heat map of what the "
-    "method says made "
-    "the model decide. Both maps are scaled from 0 to 1 by themselves, so brightness can be compared "
-    "within a map, not "
-    "between two. The third panel is the difference: orange where the map grew, purple where it shrank; "
-    "numbers mark "
-    "the segments whose rank changed most.",
-    "moved_by": "A flip changes two things at once: the picture, and the class that is explained. Each "
-    "bar is the "
-    "similarity with the clean map when only the class, only the noise, or both change. Low under “class "
-    "only” means: "
-    "most of the change is the new class, not the noise. The tick is what the maps of other pictures score.",
-    "gauges": "C is the mean similarity of the two maps over the draws that kept the prediction: high is "
-    "good. R is one "
-    "minus it over the draws that flipped it: a map should move when the prediction does. RM is C · R. "
-    "The dark bar is "
-    "the 95 % interval, ticks are what chance scores. A random map has a very high R, so no value says "
-    "much alone, and "
-    "“not observed” is no zero.",
-    "measures": "The same two maps compared by every measure there is. Each row says its range and what "
-    "identical maps "
-    "score; where the measures disagree, the finding hangs on the choice of measure.",
-    "autoplay": "One noise, made stronger and weaker again: the same random field all the way, so that "
-    "what moves is "
-    "the map and not the dice. Between the measured steps, a quarter of a severity apart, pictures and "
-    "maps are "
+    "panels": "The picture as the model sees it, clean and noisy, each under the heat map of what the method says "
+    "made the model decide. Both maps are scaled from 0 to 1 by themselves, so brightness can be compared within a "
+    "map, not between two. The third panel is the difference: orange where the map grew, purple where it shrank; "
+    "numbers mark the segments whose rank changed most.",
+    "moved_by": "A flip changes two things at once: the picture, and the class that is explained. Each bar is the "
+    "similarity with the clean map when only the class, only the noise, or both change. Low under “class only” "
+    "means: most of the change is the new class, not the noise. The tick is what the maps of other pictures score.",
+    "gauges": "C is the mean similarity of the two maps over the draws that kept the prediction: high is good. R "
+    "is one minus it over the draws that flipped it: a map should move when the prediction does. RM is C · R. The "
+    "dark bar is the 95 % interval, ticks are what chance scores. A random map has a very high R, so no value says "
+    "much alone, and “not observed” is no zero.",
+    "measures": "The same two maps compared by every measure there is. Each row says its range and what identical "
+    "maps score; where the measures disagree, the finding hangs on the choice of measure.",
+    "autoplay": "One noise, made stronger and weaker again: the same random field all the way, so that what moves "
+    "is the map and not the dice. Between the measured steps, a quarter of a severity apart, pictures and maps are "
     "blended; the numbers are always those of the nearest step.",
-    "cells": "One row a cell: the similarity of its noisy map with its clean one, and whether the "
-    "prediction stayed. Cells "
-    "of different models or pictures have different chance levels, so compare them with their floors in "
-    "mind.",
+    "cells": "One row a cell: the similarity of its noisy map with its clean one, and whether the prediction "
+    "stayed. Cells of different models or pictures have different chance levels, so compare them with their floors "
+    "in mind.",
     # Learn
     "bump_chart": "The same segments in two rankings, clean at the left and noisy at the right, 1 at the top. A line "
     "that runs level is a segment that kept its place; lines that cross are segments that changed places. What happens "
@@ -61,51 +48,35 @@ for _name, _text in {
     "the map of the trained network. A method that explains what the network has learnt must fall to the chance line "
     "at once. One that stays high shows edges of the picture, whatever the network knows.",
     # Explore
-    "severity_curve": "Mean similarity of the noisy maps with the clean one over severity, with the "
-    "middle 80 % of the "
-    "draws as a band; the share of draws whose prediction flipped; and the probability left for the "
-    "clean class. Lines "
-    "mark what random rankings and other pictures' maps score. A map that falls before the flips rise "
+    "severity_curve": "Mean similarity of the noisy maps with the clean one over severity, with the middle 80 % of "
+    "the draws as a band; the share of draws whose prediction flipped; and the probability left for the clean "
+    "class. Lines mark what random rankings and other pictures' maps score. A map that falls before the flips rise "
     "broke first.",
-    "similarity_violin": "Every point is one noise draw at this severity: draws that kept the prediction "
-    "above, draws that "
-    "flipped it below. A trustworthy map has the kept ones far to the right and the flipped ones to the "
-    "left; where the "
-    "two clouds overlap, similarity cannot tell a kept prediction from a flipped one.",
-    "similarity_ecdf": "For each similarity, the share of draws at or below it, kept and flipped apart. "
-    "The further the two "
-    "steps lie apart, the better similarity tells the two; the lines are the floors, which no map should "
-    "come near.",
-    "faithfulness_curves": "The probability of the explained class while the pixels that the map calls "
-    "important are taken "
-    "away, or brought back, hottest first. A faithful map makes it fall (or rise) at once: a small area "
-    "under the "
-    "deletion curve, a large one under the insertion curve.",
-    "remedy_chart": "Similarity of the clean and the noisy map when each is averaged over more and more "
-    "noisy copies, and "
-    "how far averaging changes the clean map itself. Steadier is only better while the map still says "
+    "similarity_violin": "Every point is one noise draw at this severity: draws that kept the prediction above, "
+    "draws that flipped it below. A trustworthy map has the kept ones far to the right and the flipped ones to the "
+    "left; where the two clouds overlap, similarity cannot tell a kept prediction from a flipped one.",
+    "similarity_ecdf": "For each similarity, the share of draws at or below it, kept and flipped apart. The "
+    "further the two steps lie apart, the better similarity tells the two; the lines are the floors, which no map "
+    "should come near.",
+    "faithfulness_curves": "The probability of the explained class while the pixels that the map calls important "
+    "are taken away, or brought back, hottest first. A faithful map makes it fall (or rise) at once: a small area "
+    "under the deletion curve, a large one under the insertion curve.",
+    "remedy_chart": "Similarity of the clean and the noisy map when each is averaged over more and more noisy "
+    "copies, and how far averaging changes the clean map itself. Steadier is only better while the map still says "
     "the same.",
     # a story
-    "steady_methods": "Each dot is the mean similarity of a method's noisy maps with its clean one, over "
-    "the draws that kept "
-    "the prediction, with a 95 % interval over draws. A tick marks where the map counts as broken: "
-    "halfway between 1 "
-    "and what the maps of other pictures score. Left of its tick a map has moved, right of it it holds. "
-    "The random map "
-    "knows nothing.",
+    "steady_methods": "Each dot is the mean similarity of a method's noisy maps with its clean one, over the draws "
+    "that kept the prediction, with a 95 % interval over draws. A tick marks where the map counts as broken: "
+    "halfway between 1 and what the maps of other pictures score. Left of its tick a map has moved, right of it it "
+    "holds. The random map knows nothing.",
     # Study
-    "cr_plane": "Each point is a CAM method. To the right: maps stay while the prediction stays (C). "
-    "Upwards: they move when "
-    "the prediction flips (R). On the straight line C + R = 1 a map is blind to flips; the random map "
-    "lies near it, high "
-    "up. Curves join points of equal RM.",
-    "value_dots": "The value of each method with a 95 % interval over pictures, drawn again with all "
-    "their rows. Where there "
-    "are several severities: all their pairs pooled, and beside it the mean of the severities' own "
-    "values; where the two "
-    "differ, the pooled one mostly compares mild with strong noise. Open symbols rest on fewer than 5 "
-    "pairs. Methods that "
-    "give one and the same map on a layer are one row with all their names.",
+    "cr_plane": "Each point is a CAM method. To the right: maps stay while the prediction stays (C). Upwards: they "
+    "move when the prediction flips (R). On the straight line C + R = 1 a map is blind to flips; the random map "
+    "lies near it, high up. Curves join points of equal RM.",
+    "value_dots": "The value of each method with a 95 % interval over pictures, drawn again with all their rows. "
+    "Where there are several severities: all their pairs pooled, and beside it the mean of the severities' own "
+    "values; where the two differ, the pooled one mostly compares mild with strong noise. Open symbols rest on "
+    "fewer than 5 pairs. Methods that give one and the same map on a layer are one row with all their names.",
     "value_heatmap": "A cell is a method at one severity or under one noise type; the numbers behind it "
     "are in its hover. "
     "Methods are best compared within a column: C and R pooled over severities mostly compare mild noise "
@@ -123,36 +94,27 @@ for _name, _text in {
     "similarity_histogram": "How many pairs have each similarity, kept and flipped apart. Tall bars near "
     "1 for flipped pairs "
     f"are maps that stayed although the prediction went. {_FLOORS}",
-    "severity_values": "Each severity by itself first; beside them all severities pooled (the paper's "
-    "value) and the mean of "
-    "the severities' values. Where the two differ much, the pooled one mostly compares mild with strong "
-    "noise.",
-    "value_ranks": "The rank of each method at each severity, 1 the highest. Lines that cross: the order "
-    "depends on the "
-    "severity, and no one method is best.",
-    "severity_spread": "Mean similarity of kept and of flipped pairs with the middle 80 % of the pairs "
-    "as a band. At high "
-    "severities the kept pairs are those of the pictures that survived.",
-    "property_correlations": "Spearman's rank correlation of a picture's mean similarity with a property "
-    "of the picture, with "
-    "its interval over pictures. It is no cause: properties go together.",
-    "similarity_against": "One point a picture: its mean similarity against the chosen property. A slope "
-    "says that pictures "
-    "with more of it have steadier maps, in this study and for this selection only. It is no cause.",
-    "paired_lines": "A line is one picture: the mean similarity of its kept and its flipped pairs at "
-    "severities with both. "
-    "Falling lines say that the map moves more when the prediction does.",
-    "critical_diagram": "Methods on a line by their average rank over pictures, the best at rank 1. A "
-    "bar joins methods whose "
-    "ranks differ by less than the critical difference (Nemenyi): the test cannot tell those apart, "
-    "which is no proof "
-    "that they are equal.",
+    "severity_values": "Each severity by itself first; beside them all severities pooled (the paper's value) and "
+    "the mean of the severities' values. Where the two differ much, the pooled one mostly compares mild with "
+    "strong noise.",
+    "value_ranks": "The rank of each method at each severity, 1 the highest. Lines that cross: the order depends "
+    "on the severity, and no one method is best.",
+    "severity_spread": "Mean similarity of kept and of flipped pairs with the middle 80 % of the pairs as a band. "
+    "At high severities the kept pairs are those of the pictures that survived.",
+    "property_correlations": "Spearman's rank correlation of a picture's mean similarity with a property of the "
+    "picture, with its interval over pictures. It is no cause: properties go together.",
+    "similarity_against": "One point a picture: its mean similarity against the chosen property. A slope says that "
+    "pictures with more of it have steadier maps, in this study and for this selection only. It is no cause.",
+    "paired_lines": "A line is one picture: the mean similarity of its kept and its flipped pairs at severities "
+    "with both. Falling lines say that the map moves more when the prediction does.",
+    "critical_diagram": "Methods on a line by their average rank over pictures, the best at rank 1. A bar joins "
+    "methods whose ranks differ by less than the critical difference (Nemenyi): the test cannot tell those apart, "
+    "which is no proof that they are equal.",
     "paper_table": "A row a method, a column a noise type, as in the paper. Point at a number to see its "
     "interval and the pairs it rests on. Bold is the highest number, not a proof: see Statistics for which "
     "differences are shown to be there.",
-    "verdict": "A method is at the top where no other is shown to be better (Wilcoxon signed-rank over "
-    "pictures, Holm over "
-    "all pairs of methods). Being there together is no proof of being equal: perhaps there were too few "
+    "verdict": "A method is at the top where no other is shown to be better (Wilcoxon signed-rank over pictures, "
+    "Holm over all pairs of methods). Being there together is no proof of being equal: perhaps there were too few "
     "pictures.",
 }.items():
     LOOKING.add(_name, _text)

@@ -81,9 +81,8 @@ def _of_state(data: bytes, device: str) -> Material:
         raise BadState(" ".join(problems))
     if set_of(state.image) in OWN_KINDS:
         raise BadState(
-            "This state shows a picture of somebody's own, which is not in the file; open the picture in "
-            "the app and take "
-            "the report from there."
+            "This state shows a picture of somebody's own, which is not in the file; open the picture in the app "
+            "and take the report from there."
         )
     scene = Scene(engine_for(state.model, device), find_picture(state.image), state)
     if reason := scene.lacking:

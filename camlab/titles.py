@@ -17,8 +17,7 @@ def titled(sentence: str) -> str:
 
 
 def model_title(name: str) -> str:
-    """A model's title, its name where it is no longer known: a checkpoint that others' have pushed out of "
-    "memory."""
+    """A model's title, its name where it is no longer known: a checkpoint that others' have pushed out of memory."""
     try:
         return find_model(name).title
     except CamLabError:

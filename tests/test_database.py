@@ -55,9 +55,9 @@ def test_what_is_added_is_found_by_another_process_too(database: Database) -> No
     assert database.get("map") is None
     database.add({"map": array(0.25), "labels": labels()})
     code = (
-        "import sys; from pathlib import Path; from camlab.database import Database\n"
-        "found = Database(Path(sys.argv[1]))\n"
-        "print(found.get('map').tobytes().hex(), found.get('labels').tolist(), found.get('nothing'))"
+        "import sys; from pathlib import Path; from camlab.database import Database\nfound = "
+        "Database(Path(sys.argv[1]))\nprint(found.get('map').tobytes().hex(), found.get('labels').tolist(), "
+        "found.get('nothing'))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code, str(database.directory)],

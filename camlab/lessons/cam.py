@@ -22,8 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel: its number from 0, its weight, its part of the raw map's sum, and its activations in "
-    "[0, 1]."""
+    """One channel: its number from 0, its weight, its part of the raw map's sum, and its activations in [0, 1]."""
 
     number: int
     weight: float

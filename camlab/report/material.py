@@ -1,5 +1,4 @@
-"""What a report is made of, whatever it is about: words, numbers, pictures and charts, none of them HTML "
-"yet."""
+"""What a report is made of, whatever it is about: words, numbers, pictures and charts, none of them HTML yet."""
 
 from __future__ import annotations
 

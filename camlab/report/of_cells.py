@@ -18,8 +18,7 @@ MOST = 12  # cells with pictures: what a file under 10 MB has room for, and a re
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a comparison: what Explore would show of it; ``label`` names it, by default its "
-    "settings."""
+    """One cell of a comparison: what Explore would show of it; ``label`` names it, by default its settings."""
 
     scene: Scene
     shown: Shown
@@ -66,12 +65,10 @@ def cells_material(
         title=title,
         summary=[*said, *summary],
         caveats=[
-            "Each cell is one noise draw of one picture (n = 1): no interval can be given, and another "
-            "seed may order the "
-            "cells otherwise.",
-            "Chance level: what random rankings and other pictures' maps score differs from cell to "
-            "cell; the table gives "
-            "the former where there is a formula.",
+            "Each cell is one noise draw of one picture (n = 1): no interval can be given, and another seed may "
+            "order the cells otherwise.",
+            "Chance level: what random rankings and other pictures' maps score differs from cell to cell; the "
+            "table gives the former where there is a formula.",
             *_dull(cells),
         ],
         facts={f"{i + 1}. {cell.title}": "; ".join(f"{k}: {v}" for k, v in facts(cell.scene).items() if k in _TOLD)

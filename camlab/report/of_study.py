@@ -150,9 +150,8 @@ def _caveats(
         )
     if rows["severity"].nunique() > 1:
         said.append(
-            "C and R pooled over severities mostly compare mild with strong noise; the values severity "
-            "by severity stand "
-            "beside them."
+            "C and R pooled over severities mostly compare mild with strong noise; the values severity by severity "
+            "stand beside them."
         )
     said.append("RM alone misleads: a random map has a high R. Read C and R apart, with gap and AUROC.")
     first: dict[str, str] = {}

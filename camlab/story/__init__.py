@@ -1,5 +1,4 @@
-"""Stories: five steps from a convincing heat map to what can be said of it, told from a picture or a "
-"study."""
+"""Stories: five steps from a convincing heat map to what can be said of it, told from a picture or a study."""
 
 from camlab.story.of_scene import Measured, measure, scene_slides
 from camlab.story.of_study import study_slides

@@ -32,14 +32,12 @@ class Measured:
 
     @property
     def kind(self) -> str:
-        """flips, where the pair shown changed its prediction; else how its own method's map fares over "
-        "the draws."""
+        """flips, where the pair shown changed its prediction; else how its own method's map fares over the draws."""
         return "flips" if self.shown.row["flipped"] else self.steady[0].outcome
 
 
 def measure(scene: Scene, check: Callable[[], None] = lambda: None) -> Measured:
-    """Measure a scene at its own severity: the pair, its draws, its floors, and every method beside its "
-    "own."""
+    """Measure a scene at its own severity: the pair, its draws, its floors, and every method beside its own."""
     state = scene.state
     # All methods in one pass first: what its own method needs is in the cache then.
     steady = steadiness(scene, state.seeds, check=check)

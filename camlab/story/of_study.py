@@ -89,8 +89,7 @@ def _number(value: object) -> float | None:
 
 
 def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
-    """The claim and the noise, told by the pair that says most; in words alone where it cannot be drawn "
-    "here."""
+    """The claim and the noise, told by the pair that says most; in words alone where it cannot be drawn here."""
     for place in striking(rows, "moved"):
         state = row_state(rows.iloc[place].to_dict())
         try:

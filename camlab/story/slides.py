@@ -20,8 +20,7 @@ STEPS.add("advice", "What to do")
 
 @dataclass(frozen=True)
 class Image:
-    """One picture of a slide: uint8 RGB (H, W, 3), its caption and what it shows for whoever cannot see "
-    "it."""
+    """One picture of a slide: uint8 RGB (H, W, 3), its caption and what it shows for whoever cannot see it."""
 
     pixels: Bytes
     caption: str

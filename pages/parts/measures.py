@@ -1,5 +1,4 @@
-"""Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by "
-"itself."""
+"""Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Autoplay: the severity rises and falls in the browser, with everything that follows it; as a GIF and an "
-"MP4 too."""
+"""Autoplay: the severity rises and falls in the browser, with everything that follows it; as a GIF and an MP4 too."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ _ROUTED = "routed"
 
 
 def configure() -> None:
-    """Title and icon of the browser's tab. Without them Streamlit asks a server of Google's for the "
-    "page's symbol."""
+    """Title and icon of the browser's tab. Without them Streamlit asks a server of Google's for the page's symbol."""
     st.set_page_config(page_title="CAM Lab", page_icon=str(_ICON), layout="wide")
 
 

@@ -1,5 +1,4 @@
-"""The severity handle above the panels, its number, and the frames that let the browser follow it by "
-"itself."""
+"""The severity handle above the panels, its number, and the frames that let the browser follow it by itself."""
 
 from __future__ import annotations
 

@@ -128,8 +128,7 @@ def _held(field: str) -> Any:
 
 
 def reported(widget: str) -> Any:
-    """What a widget holds; None where it is gone: a callback can arrive when its widget is no longer "
-    "there."""
+    """What a widget holds; None where it is gone: a callback can arrive when its widget is no longer there."""
     return st.session_state.get(widget)
 
 

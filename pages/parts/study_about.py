@@ -40,8 +40,7 @@ def about(opened: Opened, filters: Filters) -> None:
             icon=":material/description:",
             on_click="ignore",
             help="One file that needs nothing else: summary, caveats, pictures, plots, tests, settings, of what "
-            "passes "
-            "the filters. It takes a few seconds.",
+            "passes the filters. It takes a few seconds.",
         )
         st.page_link(
             "pages/present.py",

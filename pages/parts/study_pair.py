@@ -108,9 +108,8 @@ def _telling(rows: pd.DataFrame) -> None:
     st.selectbox(
         "Pairs worth a look", list(titles), index=None, key=key, format_func=lambda each: titles.get(each, str(each)),
         placeholder="where map and prediction disagree most", on_change=_tell, disabled=not titles,
-        help="The least similar pairs whose prediction stayed and the most similar ones whose prediction "
-        "flipped, one "
-        "a picture, among all that pass the filters.",
+        help="The least similar pairs whose prediction stayed and the most similar ones whose prediction flipped, "
+        "one a picture, among all that pass the filters.",
     )  # fmt: skip
 
 

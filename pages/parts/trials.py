@@ -80,8 +80,7 @@ def _localisation(scene: Scene, shown: Shown) -> None:
 
 
 def _meanings(measures: Mapping[str, Localisation | Faithfulness]) -> None:
-    """What each measure of a table says, below it: a column of it would leave a phone no room for the "
-    "numbers."""
+    """What each measure of a table says, below it: a column of it would leave a phone no room for the numbers."""
     st.caption(
         "  \n".join(
             f"**{entry.title}**: {plain(f'{entry.summary} ({entry.source})')}" for entry in measures.values()
