@@ -69,6 +69,10 @@ for _name, _text in {
     "that kept the prediction, with a 95 % interval over draws. A tick marks where the map counts as broken: "
     "halfway between 1 and what the maps of other pictures score. Left of its tick a map has moved, right of it it "
     "holds. The random map knows nothing.",
+    # a comparison
+    "pair_dots": "Each row is one pair of a clean and a noisy picture, and its dot the similarity of their two maps: a "
+    "circle where the prediction stayed, a diamond where it flipped. The tick is what two unrelated random rankings "
+    "score. A kept dot near its tick is a map that moved without a reason; one pair is an anecdote.",
     # Study
     "cr_plane": "Each point is a CAM method. To the right: maps stay while the prediction stays (C). Upwards: they "
     "move when the prediction flips (R). On the straight line C + R = 1 a map is blind to flips; the random map "

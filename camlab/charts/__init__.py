@@ -1,5 +1,6 @@
 """Plotly figures of noise draws, of shown pairs and of studies, each with its sentence in words."""
 
+from camlab.charts.cells import PairDot, pair_dots
 from camlab.charts.curve import severity_curve
 from camlab.charts.draws import similarity_ecdf, similarity_violin
 from camlab.charts.faithful import faithfulness_curves
@@ -25,11 +26,13 @@ __all__ = [
     "POINT",
     "SHOWN",
     "Chart",
+    "PairDot",
     "bump_chart",
     "cr_plane",
     "faithfulness_curves",
     "first_chart",
     "overlap_chart",
+    "pair_dots",
     "paired_lines",
     "property_correlations",
     "randomised_chart",

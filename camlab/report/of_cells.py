@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from camlab import charts
 from camlab.errors import BadSetting
 from camlab.export import perturbed_title, shown_verdict, versions
 from camlab.metrics import SIMILARITIES
@@ -74,7 +75,7 @@ def cells_material(
         facts={f"{i + 1}. {cell.title}": "; ".join(f"{k}: {v}" for k, v in facts(cell.scene).items() if k in _TOLD)
                for i, cell in enumerate(cells)},
         photos=[(f"{i + 1}. {cell.title}", pair_photos(cell.scene, cell.shown)) for i, cell in enumerate(cells)],
-        plots=plots,
+        plots=[_dots(cells), *plots],
         tables=[
             Table("Every cell", ("Cell", "Prediction", "Similarity", "Random ranking", "Measure"), rows)
         ],
@@ -96,6 +97,21 @@ def _row(cell: Cell) -> tuple[str, ...]:
         "–" if scene.random_floor is None else f"{scene.random_floor:.2f}",
         SIMILARITIES[scene.state.similarity].scored_title,
     )
+
+
+def _dots(cells: Sequence[Cell]) -> Plot:
+    """The similarity of every cell beside one another."""
+    pairs = [
+        charts.PairDot(
+            f"{i + 1}. {cell.title}",
+            None if cell.shown.row["degenerate"] else float(cell.shown.row["similarity"]),
+            bool(cell.shown.row["flipped"]),
+            cell.scene.random_floor,
+        )
+        for i, cell in enumerate(cells)
+    ]
+    titles = dict.fromkeys(SIMILARITIES[cell.scene.state.similarity].scored_title for cell in cells)
+    return Plot("Side by side", charts.pair_dots(pairs, similarity_title=" / ".join(titles)), "pair_dots")
 
 
 def _dull(cells: Sequence[Cell]) -> list[str]:

@@ -107,6 +107,11 @@ def test_a_tray_of_cells(told: tuple[Scene, Shown, Sweep]) -> None:
     text = report_html(cells_material(cells, summary=["What the page says."]))
     assert "mine &amp; yours" in text and "What the page says." in text
     assert text.count('src="data:image/jpeg') == 6
+    assert ("Side by side" in text and '"plotly' in text) or "Plotly" in text
+    material = cells_material(cells)
+    (plot,) = material.plots
+    drawn = [x for trace in plot.chart.figure.data if trace.name in ("kept", "flipped") for x in trace.x]
+    assert sorted(drawn) == sorted(cell.shown.row["similarity"] for cell in cells)
     assert f"{cells[1].shown.row['similarity']:.3f}" in text
     with pytest.raises(BadSetting, match="1 to 12 cells, not 0"):
         cells_material([])

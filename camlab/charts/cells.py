@@ -1,0 +1,73 @@
+"""How similar the two maps of each of several pairs are, whatever the pairs differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import plotly.graph_objects as go
+
+from camlab.charts.look import _SAID, _UNIT, FLIPPED, KEPT, NEUTRAL, Chart, _empty, _layout
+from camlab.charts.study_look import wrapped
+from camlab.words import decimal
+
+ROW = 48  # pixels that a pair takes
+
+
+@dataclass(frozen=True)
+class PairDot:
+    """One pair: its name, its similarity on [0, 1] (None: not observed), whether it flipped, what chance scores."""
+
+    title: str
+    similarity: float | None
+    flipped: bool
+    floor: float | None = None
+
+
+def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
+    """One row a pair, in their order: its similarity, kept apart from flipped, and a tick where chance lies.
+
+    similarity_title: the measure, or the measures where pairs have been compared by several.
+    """
+    axes = {
+        "xaxis": {
+            "range": [-0.02, 1.02],
+            "title_text": f"similarity ({escape(similarity_title)})",
+            **_UNIT,
+            "showgrid": True,
+        },
+        "yaxis": {"range": [len(pairs) - 0.4, -0.6], "showgrid": False},
+    }
+    height = 110 + ROW * max(len(pairs), 1)
+    words = "; ".join(f"{pair.title}: {_words(pair)}" for pair in pairs)
+    there = [(y, pair) for y, pair in enumerate(pairs) if pair.similarity is not None]
+    if not there:
+        return Chart(_empty(height, 0, axes, "no similarity was observed"), words or "No pair.")
+    figure = go.Figure(layout=_layout(height, 0, **axes))
+    figure.update_yaxes(
+        tickvals=[*range(len(pairs))], ticktext=[wrapped(pair.title, 34, ", ") for pair in pairs]
+    )
+    for flipped, colour, symbol, name in (
+        (False, KEPT, "circle", "kept"),
+        (True, FLIPPED, "diamond", "flipped"),
+    ):
+        rows = [(y, pair) for y, pair in there if pair.flipped == flipped]
+        if rows:
+            figure.add_scatter(
+                x=[pair.similarity for _, pair in rows], y=[y for y, _ in rows], name=name, mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 13},
+                hovertext=[f"{escape(pair.title)}<br>{_words(pair)}" for _, pair in rows], hovertemplate=_SAID,
+            )  # fmt: skip
+    if marks := [(y, pair) for y, pair in there if pair.floor is not None]:
+        figure.add_scatter(
+            x=[pair.floor for _, pair in marks], y=[y for y, _ in marks], name="random ranking", mode="markers",
+            marker={"color": NEUTRAL, "symbol": "line-ns", "size": 22, "line": {"color": NEUTRAL, "width": 2.5}},
+            hovertext=[f"chance {pair.floor:.2f}" for _, pair in marks], hovertemplate=_SAID,
+        )  # fmt: skip
+    return Chart(figure, f"Similarity of the two maps ({similarity_title}). {words}.")
+
+
+def _words(pair: PairDot) -> str:
+    chance = "" if pair.floor is None else f", chance {pair.floor:.2f}"
+    return f"{decimal(pair.similarity)}{chance}, prediction {'flipped' if pair.flipped else 'kept'}"
