@@ -7,10 +7,10 @@ import pytest
 from camlab.charts import PairDot, pair_dots
 
 PAIRS = (
-    PairDot("1. Grad-CAM <b>", 0.86, False, 0.24),
-    PairDot("2. Eigen-CAM", 0.3, True),
-    PairDot("3. flat", None, False, 0.24),
-    PairDot("4. HiResCAM", 0.5, True, 0.19),
+    PairDot("1. Grad-CAM <b>", "1. Grad-CAM <b>, Gaussian noise 3", 0.86, False, 0.24),
+    PairDot("2. Eigen-CAM", "2", 0.3, True),
+    PairDot("3. flat", "3", None, False, 0.24),
+    PairDot("4. HiResCAM", "4", 0.5, True, 0.19),
 )
 
 
@@ -20,7 +20,7 @@ def test_each_pair_has_its_dot_in_its_row_and_its_words() -> None:
     assert dots == {"kept": {0: 0.86}, "flipped": {1: 0.3, 3: 0.5}, "random ranking": {0: 0.24, 3: 0.19}}
     symbols = {trace.name: trace.marker.symbol for trace in chart.figure.data}
     assert symbols["kept"] != symbols["flipped"], "told apart without colour, too"
-    assert chart.figure.layout.yaxis.ticktext[0] == "1. Grad-CAM &lt;b&gt;"
+    assert chart.figure.layout.yaxis.ticktext[0] == "1. Grad-CAM &lt;b&gt;,<br>Gaussian noise 3"
     assert "<b>" not in str(chart.figure.data)
     for pair, words in zip(PAIRS, ("0.86, chance 0.24, prediction kept", "0.30, prediction flipped",
                                    "not observed, chance 0.24, prediction kept",

@@ -17,9 +17,13 @@ ROW = 48  # pixels that a pair takes
 
 @dataclass(frozen=True)
 class PairDot:
-    """One pair: its name, its similarity on [0, 1] (None: not observed), whether it flipped, what chance scores."""
+    """One pair: its similarity on [0, 1] (None: not observed), whether it flipped, and what chance scores.
+
+    title: its whole name; short: what fits beside its row, broken at commas.
+    """
 
     title: str
+    short: str
     similarity: float | None
     flipped: bool
     floor: float | None = None
@@ -46,7 +50,7 @@ def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
         return Chart(_empty(height, 0, axes, "no similarity was observed"), words or "No pair.")
     figure = go.Figure(layout=_layout(height, 0, **axes))
     figure.update_yaxes(
-        tickvals=[*range(len(pairs))], ticktext=[wrapped(pair.title, 34, ", ") for pair in pairs]
+        tickvals=[*range(len(pairs))], ticktext=[wrapped(pair.short, 22, ", ") for pair in pairs]
     )
     for flipped, colour, symbol, name in (
         (False, KEPT, "circle", "kept"),

@@ -9,6 +9,7 @@ from camlab import charts
 from camlab.errors import BadSetting
 from camlab.export import perturbed_title, shown_verdict, versions
 from camlab.metrics import SIMILARITIES
+from camlab.noise import NOISES
 from camlab.report.material import Material, Plot, Table, credit_of
 from camlab.report.of_scene import facts, pair_photos, reproduce
 from camlab.scene import Scene, Shown
@@ -104,6 +105,8 @@ def _dots(cells: Sequence[Cell]) -> Plot:
     pairs = [
         charts.PairDot(
             f"{i + 1}. {cell.title}",
+            f"{i + 1}. {cell.scene.method.title}, {NOISES[cell.scene.state.noise].title} "
+            f"{cell.shown.row['severity']:g}",
             None if cell.shown.row["degenerate"] else float(cell.shown.row["similarity"]),
             bool(cell.shown.row["flipped"]),
             cell.scene.random_floor,
