@@ -13,6 +13,7 @@ from pages.parts import (
     transfer,
 )
 from pages.parts import compare_link as link
+from pages.parts.loading import standing_in
 from pages.parts.text import plain
 from pages.parts.trouble import told
 
@@ -24,13 +25,15 @@ def main() -> None:
     link.adopt()
     transfer.arrive()
     intake.settle()
-    base, classifier = compare_controls.sidebar()
-    for notice in session.notices():
-        st.warning(plain(notice), icon=":material/info:")
-    transfer.offer()
-    state = compare_controls.bar(base, classifier)
-    link.write()
-    compare_view.show(state)
+    with standing_in("Loading the model …", first="compare.now" not in st.session_state) as clear:
+        base, classifier = compare_controls.sidebar()
+        for notice in session.notices():
+            st.warning(plain(notice), icon=":material/info:")
+        transfer.offer()
+        clear()
+        state = compare_controls.bar(base, classifier)
+        link.write()
+        compare_view.show(state)
 
 
 router.enter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -24,7 +25,7 @@ from pages.parts import (
     transfer,
     trials,
 )
-from pages.parts.loading import skeleton
+from pages.parts.loading import standing_in
 from pages.parts.text import plain
 from pages.parts.trouble import told
 from pages.parts.waiting import waiting
@@ -55,12 +56,9 @@ DECIDING = tuple(
 )
 
 
-def show(state: ExploreState) -> None:
-    """The page for one state."""
-    place, notice = st.empty(), st.empty()
-    if "sweep" not in st.session_state:  # later, what was there stays until the new is
-        with place.container():
-            skeleton("Loading the model …")
+def show(state: ExploreState, clear: Callable[[], object]) -> None:
+    """The page for one state; ``clear`` takes away what stands in for it."""
+    notice = st.empty()
     engine = session.engine(state.model)
     picture = session.picture(state.image)
     with session.worker().foreground():
@@ -72,7 +70,7 @@ def show(state: ExploreState) -> None:
     sweep.add(shown.row)
     sweep.focus = state.severity
     strip = scrubber.strip_for(scene, sweep)
-    place.empty()
+    clear()
     notice.empty()
     panels.headline(scene, shown)
     scrubber.toolbar(scene, shown, strip)
@@ -108,11 +106,12 @@ def main() -> None:
     session.adopt_link()
     transfer.arrive()
     intake.settle()
-    state, _ = controls.sidebar()
-    for notice in session.notices():
-        st.warning(plain(notice), icon=":material/info:")
-    transfer.offer()
-    show(state)
+    with standing_in("Loading the model …", first="sweep" not in st.session_state) as clear:
+        state, _ = controls.sidebar()
+        for notice in session.notices():
+            st.warning(plain(notice), icon=":material/info:")
+        transfer.offer()
+        show(state, clear)
 
 
 main()

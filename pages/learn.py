@@ -21,6 +21,7 @@ from pages.parts import (
     router,
 )
 from pages.parts import learn_link as link
+from pages.parts.loading import standing_in
 from pages.parts.text import plain
 from pages.parts.trouble import told
 
@@ -48,9 +49,10 @@ def main() -> None:
         st.warning(plain(notice), icon=":material/info:")
     learn_frame.opening(lesson)
     link.write()
-    with told():
+    with told(), standing_in("The engine is at work.", first=not learn_frame.is_there(lesson)) as clear:
         setting = learn_frame.setting(lesson)
         run = learn_frame.run_of(lesson, setting)
+        clear()
         with st.container(key="learn_desk"):
             left, right = st.columns([7, 3], gap="large")
         with left:

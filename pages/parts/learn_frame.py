@@ -123,12 +123,17 @@ def setting(lesson: Lesson) -> Setting:
     return Setting(session.engine(state.model), session.picture(state.image), state)
 
 
+def is_there(lesson: Lesson) -> bool:
+    """Whether this lesson has been begun with these settings."""
+    return work.latest(KIND, lesson.decides(link.state())) is not None
+
+
 def run_of(lesson: Lesson, given: Setting) -> LessonRun:
     """The lesson's run for these settings: the one there is, or a new one with all that is quick done."""
     key = lesson.decides(given.state)
     run: LessonRun | None = work.latest(KIND, key)
     if run is None:
-        with session.worker().foreground(), st.spinner("The engine is at work."):
+        with session.worker().foreground():
             run = lesson.begin(given)
             if not lesson.counts:
                 finish(run)
