@@ -180,7 +180,7 @@ def test_curve_marks_only_what_was_found(breaks: float | None, flips: float | No
     assert stems(chart, SIMILARITY) == ({2.25} if breaks else set())
     assert stems(chart, FLIPPED) == ({3.5} if flips else set())
     assert ("the map breaks at 2.25" in chart.alt) == (breaks is not None)
-    assert ("no flip of the prediction seen" in chart.alt) == (flips is None)
+    assert ("at no severity do most draws flip" in chart.alt) == (flips is None)
 
 
 def test_curve_marks_the_current_severity() -> None:
@@ -246,7 +246,7 @@ def test_curve_words_hold_the_key_numbers_in_one_sentence() -> None:
     one = curve(pd.DataFrame([row(3, 0, 0.4)]), current=3.0, breaks_at=None, flips_at=None).alt
     assert one == (
         f"Mean similarity (RBO) is 0.40 at severity 3 (0{THIN} of draws flipped); the current one; "
-        "no break of the map seen; no flip of the prediction seen."
+        "no break of the map seen; at no severity do most draws flip."
     )
     assert "the current severity is 0.1" in curve(sweep(), current=0.1).alt
 

@@ -53,7 +53,7 @@ _RULES = (
         Coincidence(
             ("gradcam", "xgradcam", "hirescam", "shapleycam"),
             "This layer is averaged and then goes through a single linear layer, so a channel's gradient is "
-            "the same at every position and for every picture, and all these ways of using it give the same map.",
+            "the same at every position and for every picture, and methods that differ only in how they use it agree.",
         ),
     ),
     _Rule(

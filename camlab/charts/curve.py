@@ -207,5 +207,7 @@ def _curve_words(
     if here:
         now = "the current one" if first is last else at(here[0], f"at the current severity {current:g}")
     breaks = "no break of the map seen" if breaks_at is None else f"the map breaks at {breaks_at:g}"
-    flips = "no flip of the prediction seen" if flips_at is None else f"the prediction flips at {flips_at:g}"
+    flips = (
+        "at no severity do most draws flip" if flips_at is None else f"the prediction flips at {flips_at:g}"
+    )
     return f"Mean similarity ({title}) {way}; {now}; {breaks}; {flips}."

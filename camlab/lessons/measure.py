@@ -49,12 +49,12 @@ MANY, LEVELS, SEEDS = 10, (1.0, 3.0, 5.0), (0, 1)
         Formula(
             r"\mathrm{RBO} = A_n p^n + \frac{1-p}{p}\sum_{d=1}^{n} A_d\,p^d",
             "RBO = Aₙ·pⁿ + (1 − p)/p · Σ A_d·p^d,  d = 1 … n",
-            "A_d is the share of segments that the two lists' first d have in common. The deeper, the less "
-            "it counts: p says how much less.",
+            "A with the index d is the share of segments that the two lists' first d have in common. The deeper, "
+            "the less it counts: p says how much less.",
         ),
         Formula(
-            r"C = \overline{s}_{\text{kept}},\quad R = 1-\overline{s}_{\text{flipped}},\quad "
-            r"\mathrm{RM} = C\cdot R,\quad \text{gap} = C + R - 1",
+            r"\begin{aligned} C &= \overline{s}_{\text{kept}} \\ R &= 1-\overline{s}_{\text{flipped}} \\ "
+            r"\mathrm{RM} &= C\cdot R \\ \text{gap} &= C + R - 1 \end{aligned}",
             "C = mean s over kept pairs,  R = 1 − mean s over flipped pairs,  RM = C·R,  gap = C + R − 1",
             "Consistency is the mean similarity of kept pairs, responsiveness one minus that of flipped "
             "pairs, RM their product. The gap is how much more similar kept pairs are than flipped ones.",

@@ -298,7 +298,7 @@ def _warnings(
     for s in np.flatnonzero((each > DOMINANT_SHARE * flips[parts]) & (pictures[parts] > 1)).tolist():
         found.setdefault(int(parts[s]), []).append(
             f"Picture {names[picture[s]]} supplies {each[s]} of the {flips[parts[s]]} flips, over a quarter: "
-            "R speaks mostly of it."
+            "R leans heavily on it."
         )
     for letter, name, what in (("C", "consistency", "without"), ("R", "responsiveness", "with")):
         size = counts[name]

@@ -54,7 +54,8 @@ def cells_material(
         (float(c.shown.row["similarity"]), c.title) for c in kept if not c.shown.row["degenerate"]
     )
     said = [
-        f"{plural(len(cells), 'pair')} of a clean and a noisy picture; {len(kept)} kept their prediction."
+        f"{plural(len(cells), 'pair')} of a clean and a noisy picture; "
+        f"{len(kept)} kept {'its' if len(kept) == 1 else 'their'} prediction."
     ]
     if len(measured) > 1:
         (low, least), (high, most) = measured[0], measured[-1]

@@ -137,9 +137,9 @@ def _methods(found: Measured) -> Slide:
     first = found.steady[0]
     maps = plural(len(real), "different map")
     headline = (
-        "No map holds here, whichever method draws it."
+        f"None of {maps} holds here."
         if not holds
-        else "Every map holds here, whichever method draws it."
+        else f"All {maps} hold here."
         if len(holds) == len(real)
         else f"Another method, another verdict: {len(holds)} of {maps} {'holds' if len(holds) == 1 else 'hold'}."
     )

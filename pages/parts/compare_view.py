@@ -201,7 +201,8 @@ def _words(grid: Grid, state: CompareState) -> None:
     measure = SIMILARITIES[state.base.similarity].scored_title
     flooring = "" if floor is None else f" Two unrelated random rankings would score {decimal(floor)}."
     st.caption(
-        f"Robustness of a row: the mean similarity of its maps to their clean ones, {plain(measure)}, over n cells. "
+        f"Robustness of a row: the mean similarity of its maps to their clean ones, {plain(measure)}, over n cells, "
+        "flipped ones included, where a map should move. "
         f"One picture is an anecdote; a study tests it.{plain(flooring)}"
     )
     with st.expander("The same in words", icon=":material/table:"):

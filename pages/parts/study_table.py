@@ -47,7 +47,8 @@ def table(opened: Opened, filters: Filters) -> None:
         study_data.summary(opened, filters, ("method",)),
         over + value,
         f"{SHOWN[value].title}, {len(rows):,} pairs of {plural(rows['image'].nunique(), 'picture')}, {span}. "
-        "Bold: the best of its column at two digits, never the baseline. A dash: not observed.",
+        "Bold: the best of its column at two digits, of those that rest on enough pairs; never the baseline. "
+        "A dash: not observed.",
     )
     st.html(html(found))
     what("paper_table")
