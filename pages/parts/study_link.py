@@ -24,7 +24,7 @@ TABS = {
 }
 LISTS = ("models", "sets", "methods", "layers", "noises", "severities")
 #: Choices within a tab, by their names in the link; those of the tab that is shown stand there.
-LOOKS = ("value", "over", "plot", "each", "property", "with", "response", "question", "rows")
+LOOKS = ("value", "over", "plot", "each", "property", "with", "response", "question", "rows", "pair")
 NONE = "none"  # a list of which nothing is chosen, where that is not the usual
 _DEFAULTS: dict[str, Any] = {
     "folder": "",
@@ -78,11 +78,10 @@ def look(name: str, widget: str, options: Iterable[str], default: str | Sequence
     name: one of LOOKS; what the link asks for is taken where ``options`` has it. default: what needs no word there;
     a sequence where several can be chosen.
     """
-    drawn: dict[str, tuple[str, Any]] = st.session_state.setdefault("study.looks", {})
     full = key(widget)
-    drawn[name] = full, default
+    mention(name, full, default)
     st.session_state.setdefault("study.looked", set()).add(full)
-    given = st.session_state.get("study.asked", {}).pop(name, None)
+    given = asked(name)
     if given is None:
         return full
     several = not isinstance(default, str)
@@ -93,6 +92,17 @@ def look(name: str, widget: str, options: Iterable[str], default: str | Sequence
     else:
         st.session_state[full] = wanted if several else given
     return full
+
+
+def mention(name: str, full: str, default: str | Sequence[str] = "") -> None:
+    """Let the link of this run say what the session holds under a key, unless that is the default."""
+    st.session_state.setdefault("study.looks", {})[name] = full, default
+
+
+def asked(name: str) -> str | None:
+    """What a link that was followed says of a choice within a tab, once; None where it says nothing."""
+    given: str | None = st.session_state.get("study.asked", {}).pop(name, None)
+    return given
 
 
 def _looks() -> dict[str, str]:

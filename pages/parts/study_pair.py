@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from camlab.scene import Scene
 from camlab.state import to_query
 from camlab.striking import KINDS, striking
 from pages.parts import panels, session
+from pages.parts import study_link as link
 from pages.parts.study_look import title_of
 from pages.parts.text import plain
 
@@ -38,7 +40,7 @@ def plot(chart: Chart, key: str, pick: bool = False) -> None:
     point = _point(event)
     # A plot holds on to its point: only a new one is a choice, or the last plot would always win.
     if point is not None and point != st.session_state.get(f"{name}.last"):
-        st.session_state["study.pair"] = point
+        _choose(point)
     st.session_state[f"{name}.last"] = point
 
 
@@ -56,6 +58,10 @@ def _point(event: Any) -> dict[str, Any] | None:
 def pair(rows: pd.DataFrame) -> None:
     """The pair last chosen, clean and noisy, under its heat maps, and the way to it in Explore."""
     st.subheader("The pictures behind a point", anchor=False)
+    _asked(rows)
+    if st.session_state.get("study.pair.of") != link.chosen("folder"):  # of another study
+        st.session_state.update({"study.pair": None, "study.pair.text": None})
+    link.mention("pair", "study.pair.text")
     _telling(rows)
     point: dict[str, Any] | None = st.session_state.get("study.pair")
     if point is None:
@@ -115,4 +121,29 @@ def _telling(rows: pd.DataFrame) -> None:
 
 def _tell() -> None:
     if (point := st.session_state.get("study.telling")) is not None:
-        st.session_state["study.pair"] = dict(zip(POINT, point, strict=True))
+        _choose(dict(zip(POINT, point, strict=True)))
+
+
+def _choose(point: dict[str, Any]) -> None:
+    """Make a pair of the open study the chosen one; the link names it."""
+    st.session_state["study.pair"] = point
+    text = json.dumps([point[name] for name in POINT], separators=(",", ":"), default=str)
+    st.session_state.update({"study.pair.text": text, "study.pair.of": link.chosen("folder")})
+
+
+def _asked(rows: pd.DataFrame) -> None:
+    """Choose the pair that a followed link names, where it is among the rows."""
+    if (given := link.asked("pair")) is None:
+        return
+    try:
+        point = dict(zip(POINT, json.loads(given), strict=True))
+        found = pd.Series(True, index=rows.index)
+        for name, value in point.items():
+            found &= rows[name] == value
+        there = bool(found.any())
+    except (ValueError, TypeError):
+        there = False
+    if there:
+        _choose(point)
+    else:
+        link.say(["The link's pair is not among those shown; it may be filtered out, or of another study."])

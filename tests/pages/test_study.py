@@ -505,3 +505,30 @@ def test_names_of_choices_and_of_filters_in_the_link_differ() -> None:
         models=("a",), sets=("a",), methods=("a",), layers=("a",), noises=("a",), severities=(1.0,)
     )
     assert not {*filtering.to_query(), "outcome", "same", "study", "tab", "similarity"} & set(LOOKS)
+
+
+def test_the_chosen_pair_is_in_the_link_and_comes_back(shelf: Path) -> None:
+    at = open_page(study="small", tab="distributions")
+    telling = at.selectbox(key="study.telling")
+    assert "pair" not in at.query_params
+    telling.select_index(0).run()
+    assert not at.exception
+    (text,) = (
+        at.query_params["pair"] if isinstance(at.query_params["pair"], list) else [at.query_params["pair"]]
+    )
+    point = at.session_state["study.pair"]
+    assert json.loads(text) == list(point.values())
+    again = open_page(study="small", tab="distributions", pair=text)
+    assert again.session_state["study.pair"] == point
+    assert any("Open in Explore" in str(each.proto) for each in again.get("page_link"))
+    # Other tabs have no pair, and neither has another study.
+    again.segmented_control(key="study.tab").set_value("table").run()
+    assert "pair" not in again.query_params
+
+
+@pytest.mark.parametrize("text", ["[]", "no json", '["a","b","c","d","e",1,2,"f"]', "{}", "3"])
+def test_a_pair_that_there_is_not_is_said(shelf: Path, text: str) -> None:
+    at = open_page(study="small", tab="distributions", pair=text)
+    at.run()
+    assert not at.exception and "The link's pair is not among those shown" in alerts(at)
+    assert at.session_state["study.pair"] is None and "pair" not in at.query_params
