@@ -309,6 +309,7 @@ def test_a_point_leads_to_its_pictures_and_into_explore(shelf: Path) -> None:
     at = open_page(study="small", tab="distributions", layers="features.26")
     assert "Choose a point in a plot above" in said(at)
     row = open_study(shelf / "small").rows().iloc[0]
+    at.session_state["study.pair.of"] = at.session_state["study.folder"]
     at.session_state["study.pair"] = {
         name: row[name]
         for name in ("model", "image", "method", "layer", "noise", "severity", "seed", "image_set")
