@@ -172,11 +172,15 @@ def test_the_whole_grid_is_worked_by_keys_alone_and_opens_a_cell_in_explore(
     expect(page.locator(".tray li")).to_have_count(1)
     # The slider between the two, by keys.
     slider = page.get_by_role("slider", name="Where A ends and B begins")
-    slider.focus()
-    page.keyboard.press("Home")
-    for _ in range(30):
-        page.keyboard.press("ArrowRight")
-    expect(slider).to_have_attribute("aria-valuetext", "30 % A, 70 % B")
+
+    def move() -> None:
+        slider.focus()
+        page.keyboard.press("Home")
+        for _ in range(30):
+            page.keyboard.press("ArrowRight")
+
+    moved = "30 % A, 70 % B"
+    until(lambda timeout: expect(slider).to_have_attribute("aria-valuetext", moved, timeout=timeout), move)
     assert page.locator(".over").evaluate("c => getComputedStyle(c).clipPath").endswith("30%)")
     focused.focus()
     page.keyboard.press("Enter")
