@@ -29,8 +29,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Slide:
-    """One step of a story. gauges: safe HTML of `camlab.markup`; about: an explanation of "
-    "`camlab.looking`."""
+    """One step of a story. gauges: safe HTML of `camlab.markup`; about: an explanation of `camlab.looking`."""
 
     step: str
     headline: str

@@ -170,8 +170,7 @@ def put(state: ExploreState, problems: Sequence[str] = (), chosen_for: str = "")
 
 
 def change_model(name: str) -> None:
-    """Go to another model, with the layer and the class where it has them. Only where ``put`` may be "
-    "called."""
+    """Go to another model, with the layer and the class where it has them. Only where ``put`` may be called."""
     put(with_fields(model=name), chosen_for=current().model)
 
 
@@ -245,8 +244,7 @@ def adopt_link() -> None:
 
 
 def restore_lost_widgets() -> None:
-    """Fill widgets whose value Streamlit dropped (another page was open) or that came empty from the "
-    "browser."""
+    """Fill widgets whose value Streamlit dropped (another page was open) or that came empty from the browser."""
     lost = any(st.session_state.get(key(field)) is None for field in ("model", "severity", "view", "scope"))
     # A checkpoint goes, too, when others' have pushed it out of memory.
     if lost or _loaded(current().model) is None:
