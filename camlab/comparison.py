@@ -11,6 +11,7 @@ from camlab.cams import CAMS
 from camlab.errors import BadSetting, CamLabError
 from camlab.models import MODELS, find_model
 from camlab.noise import NOISES
+from camlab.parsing import member
 from camlab.registry import Registry
 from camlab.state import MAX_SEED, ExploreState, field_text, parse_field, parse_query, settle, to_query
 
@@ -208,18 +209,10 @@ def _pins(text: str) -> tuple[Place, ...]:
     return found
 
 
-def _named(registry: Mapping[str, Any]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        registry[text]
-        return text
-
-    return parse
-
-
 # One row a field of its own, the axis before the columns that are read by it.
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "methods": _methods,
-    "sort": _named(SORTS),
+    "sort": member(SORTS),
     "pins": _pins,
     "a": parse_place,
     "b": parse_place,
@@ -261,7 +254,7 @@ def parse_link(query: Mapping[str, str], base: ExploreState | None = None) -> tu
                 f"The link's {name} could not be used ({str(error).rstrip('.')}); the usual is shown."
             )
 
-    take("axis", _named(AXES))
+    take("axis", member(AXES))
     take("columns", lambda text: _columns(state.axis, text))
     for name, parse in _PARSERS.items():
         take(name, parse)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from camlab.images import OWN_KINDS, find_picture
 from camlab.metrics import SEGMENTATIONS, SIMILARITIES
 from camlab.models import OWN_PREFIX, find_model
 from camlab.noise import NOISES
+from camlab.parsing import flag, integer, member, number
 from camlab.registry import Registry
 from camlab.render import COLOUR_MAPS, VIEWS
 
@@ -96,41 +96,6 @@ class ExploreState:
         return self.seed if NOISES[self.noise].stochastic else 0
 
 
-def _member(registry: Mapping[str, Any]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        registry[text]
-        return text
-
-    return parse
-
-
-def _number(low: float, high: float, step: float | None = None) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise BadSetting(f"{text[:30]!r} is not a number; choose one from {low:g} to {high:g}.") from None
-        if not math.isfinite(value) or not low <= value <= high:
-            raise BadSetting(f"{text.strip()[:30]} is outside {low:g} to {high:g}.")
-        if step and abs(value / step - round(value / step)) > 1e-9:
-            raise BadSetting(f"{text.strip()[:30]} is not a multiple of {step:g}.")
-        return value
-
-    return parse
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    number = _number(low, high)
-
-    def parse(text: str) -> int:
-        value = number(text)
-        if value != int(value):
-            raise BadSetting(f"{text[:30]} is not a whole number; choose one from {low} to {high}.")
-        return int(value)
-
-    return parse
-
-
 def _picture(text: str) -> str:
     # Whether an own picture is at hand only the session knows; here its name must be one that a picture can have.
     if not re.fullmatch(f"(?:{'|'.join(OWN_KINDS)})/[0-9a-f]{{12}}", text):
@@ -150,14 +115,8 @@ def _layer(text: str) -> str:
     return text
 
 
-def _flag(text: str) -> bool:
-    if text not in ("", "0", "1"):
-        raise BadSetting(f"{text[:30]!r} is neither 1 (on) nor 0 (off)")
-    return text == "1"
-
-
 def _target(text: str) -> int | None:
-    return None if text == "" else _integer(0, 10**6)(text)
+    return None if text == "" else integer(0, 10**6)(text)
 
 
 def _segments(text: str) -> tuple[tuple[str, float], ...]:
@@ -167,7 +126,7 @@ def _segments(text: str) -> tuple[tuple[str, float], ...]:
         name, colon, value = part.partition(":")
         if not colon:
             raise BadSetting(f"{part[:30]!r} is not a segmentation setting of the form name:value.")
-        pairs.append((name, _number(-1e9, 1e9)(value)))
+        pairs.append((name, number(-1e9, 1e9)(value)))
     return tuple(pairs)
 
 
@@ -175,27 +134,27 @@ def _segments(text: str) -> tuple[tuple[str, float], ...]:
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "model": _model,
     "image": _picture,
-    "method": _member(CAMS),
-    "noise": _member(NOISES),
-    "severity": _number(0, 5, SEVERITY_STEP),
-    "seed": _integer(0, MAX_SEED),
-    "draws": _integer(1, MAX_DRAWS),
+    "method": member(CAMS),
+    "noise": member(NOISES),
+    "severity": number(0, 5, SEVERITY_STEP),
+    "seed": integer(0, MAX_SEED),
+    "draws": integer(1, MAX_DRAWS),
     "layer": _layer,
-    "rule": _member(CLASS_RULES),
+    "rule": member(CLASS_RULES),
     "target": _target,
-    "similarity": _member(SIMILARITIES),
-    "p": _number(0.5, 0.99),
-    "segmentation": _member(SEGMENTATIONS),
+    "similarity": member(SIMILARITIES),
+    "p": number(0.5, 0.99),
+    "segmentation": member(SEGMENTATIONS),
     "segments": _segments,
-    "view": _member(VIEWS),
-    "opacity": _number(0, 1),
-    "colormap": _member(COLOUR_MAPS),
-    "scope": _member(SCOPES),
-    "eigen": _flag,
-    "augment": _flag,
-    "copies": _integer(0, MOST_COPIES),
-    "sigma": _number(0.01, 1),
-    "outline": _flag,
+    "view": member(VIEWS),
+    "opacity": number(0, 1),
+    "colormap": member(COLOUR_MAPS),
+    "scope": member(SCOPES),
+    "eigen": flag,
+    "augment": flag,
+    "copies": integer(0, MOST_COPIES),
+    "sigma": number(0.01, 1),
+    "outline": flag,
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from camlab.errors import BadSetting, CamLabError
+from camlab.parsing import flag
 from camlab.state import field_text, parse_field
 
 PAIRS = 12  # pairs that are sorted by hand in the lesson on measuring
@@ -87,12 +88,6 @@ def _all_or_none(text: str) -> str:
     return placed
 
 
-def _flag(text: str) -> bool:
-    if text not in ("", "0", "1"):
-        raise BadSetting(f"{text[:30]!r} is neither 1 (on) nor 0 (off).")
-    return text == "1"
-
-
 def _shared(name: str) -> Callable[[str], Any]:
     return lambda text: parse_field(name, text)
 
@@ -102,8 +97,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     **{name: _shared(name) for name in ("model", "image", "method", "noise", "severity", "seed")},
     "p": _number(0.5, 0.98, float),
     "off": _places,
-    "smooth": _flag,
-    "before": _flag,
+    "smooth": flag,
+    "before": flag,
     "depth": _number(1, 999),
     "placed": _all_or_none,
     "epsilon": _number(0.5, 16, float),
@@ -111,9 +106,9 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "layers": _number(0, 99),
     "answers": _letters("ab", QUESTIONS),
     "answer": _number(0, 9),
-    "run": _flag,
-    "hide": _flag,
-    "fixed": _flag,
+    "run": flag,
+    "hide": flag,
+    "fixed": flag,
 }
 
 
