@@ -17,12 +17,17 @@ def arrived(page: str) -> bool:
     return before not in (None, page)
 
 
+def here() -> dict[str, str]:
+    """The parameters in the address bar."""
+    return {name: str(value) for name, value in st.query_params.items()}
+
+
 def asked(page: str) -> dict[str, str] | None:
     """The link that the page is to take over; None where it is what this session wrote there.
 
     Back from another page, where the navigation has emptied the link, the page stays as it was left.
     """
-    link = {name: str(value) for name, value in st.query_params.items()}
+    link = here()
     kept: dict[str, str] | None = st.session_state.get(f"{page}.link")
     returned = arrived(page)
     if kept is None:
@@ -61,3 +66,10 @@ def write(page: str, link: Mapping[str, str]) -> None:
     _replaced(page)[frozenset(kept.items())] = time.monotonic()
     _replaced(page).pop(frozenset(link.items()), None)
     st.session_state[f"{page}.link"] = dict(link)
+
+
+def put(page: str, link: dict[str, str]) -> None:
+    """The same on a page that takes over whatever differs from what it wrote."""
+    if link != here():
+        st.query_params.from_dict(link)
+    st.session_state[f"{page}.link"] = link

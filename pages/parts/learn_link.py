@@ -13,7 +13,7 @@ from camlab.lessons import LESSONS, LessonState, parse_link, to_link
 from camlab.lessons.settings import COMMON
 from camlab.models import load_classifier
 from camlab.state import ExploreState
-from pages.parts import sets
+from pages.parts import address, sets
 
 PREFIX = "learn."
 FIRST = next(iter(LESSONS))
@@ -83,7 +83,7 @@ def go_to(lesson: str) -> None:
 def adopt() -> None:
     """Take over what the address bar asks for, where it is not what this page wrote there."""
     st.session_state.pop("rerun", None)
-    link = {name: str(value) for name, value in st.query_params.items()}
+    link = address.here()
     written: dict[str, str] | None = st.session_state.get("learn.link")
     if link == written:
         _restore()
@@ -138,9 +138,7 @@ def link_of(current: LessonState) -> dict[str, str]:
 def write() -> None:
     """Put what is shown into the address bar."""
     link = link_of(state())
-    if link != {name: str(value) for name, value in st.query_params.items()}:
-        st.query_params.from_dict(link)
-    st.session_state["learn.link"] = link
+    address.put("learn", link)
 
 
 def say(problems: Sequence[str]) -> None:

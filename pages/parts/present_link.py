@@ -10,7 +10,7 @@ import streamlit as st
 from camlab.errors import CamLabError
 from camlab.state import ExploreState, parse_query, to_query
 from camlab.story import STEPS, stories
-from pages.parts import session
+from pages.parts import address, session
 
 PREFIX = "present."
 MODES = {"story": "Story", "autoplay": "Autoplay", "report": "Report"}
@@ -71,7 +71,7 @@ def keep() -> None:
 
 def adopt() -> None:
     """Take over what the address bar asks for, where it is not what this page wrote there."""
-    link = {name: str(value) for name, value in st.query_params.items()}
+    link = address.here()
     kept: dict[str, str] | None = st.session_state.get("present.link")
     if link == kept:
         return
@@ -121,9 +121,7 @@ def write() -> None:
         link |= to_query(chosen("state"))
     elif link["mode"] == "autoplay" and (found := state()) is not None:
         link["severity"] = f"{found.severity:g}"
-    if link != {name: str(value) for name, value in st.query_params.items()}:
-        st.query_params.from_dict(link)
-    st.session_state["present.link"] = link
+    address.put("present", link)
 
 
 def set_severity(severity: float) -> None:

@@ -127,7 +127,7 @@ def keep() -> None:
 def adopt() -> None:
     """Take over what the address bar asks for, where it is not what this page wrote there."""
     address.arrived("study")
-    link = {name: str(value) for name, value in st.query_params.items()}
+    link = address.here()
     kept: dict[str, str] | None = st.session_state.get("study.link")
     if link == kept:
         return
@@ -151,9 +151,7 @@ def write() -> None:
     named = {"study": "folder", "tab": "tab", "similarity": "similarity"}
     link = {name: str(chosen(field)) for name, field in named.items() if chosen(field) != _DEFAULTS[field]}
     link |= filters().to_query() | _looks()
-    if link != {name: str(value) for name, value in st.query_params.items()}:
-        st.query_params.from_dict(link)
-    st.session_state["study.link"] = link
+    address.put("study", link)
 
 
 def say(problems: Sequence[str]) -> None:
