@@ -8,7 +8,8 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from camlab.charts.look import _SAID, _UNIT, FLIPPED, KEPT, NEUTRAL, Chart, _empty, _layout
+from camlab.charts.look import _SAID, FLIPPED, KEPT, Chart, _empty, _layout
+from camlab.charts.rows import add_ticks, dot_rows
 from camlab.charts.study_look import wrapped
 from camlab.words import decimal
 
@@ -34,16 +35,7 @@ def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
 
     similarity_title: the measure, or the measures where pairs have been compared by several.
     """
-    axes = {
-        "xaxis": {
-            "range": [-0.02, 1.02],
-            "title_text": f"similarity ({escape(similarity_title)})",
-            **_UNIT,
-            "showgrid": True,
-        },
-        "yaxis": {"range": [len(pairs) - 0.4, -0.6], "showgrid": False},
-    }
-    height = 110 + ROW * max(len(pairs), 1)
+    axes, height = dot_rows(len(pairs), ROW, similarity_title)
     words = "; ".join(f"{pair.title}: {_words(pair)}" for pair in pairs)
     there = [(y, pair) for y, pair in enumerate(pairs) if pair.similarity is not None]
     if not there:
@@ -63,12 +55,8 @@ def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
                 marker={"color": colour, "symbol": symbol, "size": 13},
                 hovertext=[f"{escape(pair.title)}<br>{_words(pair)}" for _, pair in rows], hovertemplate=_SAID,
             )  # fmt: skip
-    if marks := [(y, pair) for y, pair in there if pair.floor is not None]:
-        figure.add_scatter(
-            x=[pair.floor for _, pair in marks], y=[y for y, _ in marks], name="random ranking", mode="markers",
-            marker={"color": NEUTRAL, "symbol": "line-ns", "size": 22, "line": {"color": NEUTRAL, "width": 2.5}},
-            hovertext=[f"chance {pair.floor:.2f}" for _, pair in marks], hovertemplate=_SAID,
-        )  # fmt: skip
+    marks = {y: pair.floor for y, pair in there if pair.floor is not None}
+    add_ticks(figure, marks, "random ranking", "chance {:.2f}")
     return Chart(figure, f"Similarity of the two maps ({similarity_title}). {words}.")
 
 

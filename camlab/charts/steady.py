@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from camlab.charts.look import _SAID, _UNIT, FLIPPED, KEPT, NEUTRAL, SIMILARITY, Chart, _empty, _layout
+from camlab.charts.look import _SAID, FLIPPED, KEPT, NEUTRAL, SIMILARITY, Chart, _empty, _layout
+from camlab.charts.rows import add_ticks, dot_rows
 from camlab.charts.study_look import level_title, wrapped
 from camlab.words import decimal, plural
 
@@ -30,16 +31,7 @@ def steady_methods(found: Sequence[Steady], *, similarity_title: str) -> Chart:
     The threshold, halfway between 1 and the floor of other pictures, is a tick; what lies left of it has moved.
     Methods without a similarity are named, with nothing drawn.
     """
-    axes = {
-        "xaxis": {
-            "range": [-0.02, 1.02],
-            "title_text": f"similarity ({escape(similarity_title)})",
-            **_UNIT,
-            "showgrid": True,
-        },
-        "yaxis": {"range": [len(found) - 0.4, -0.6], "showgrid": False},
-    }
-    height = 110 + ROW * max(len(found), 1)
+    axes, height = dot_rows(len(found), ROW, similarity_title)
     if not any(each.similarity is not None for each in found):
         return Chart(_empty(height, 0, axes, "no draw kept the prediction"), "No draw kept the prediction.")
     figure = go.Figure(layout=_layout(height, 0, **axes))
@@ -64,13 +56,10 @@ def steady_methods(found: Sequence[Steady], *, similarity_title: str) -> Chart:
             marker={"color": colour, "symbol": symbol, "size": 13, "line": {"color": colour, "width": 2}},
             hovertext=said, hovertemplate=_SAID,
         )  # fmt: skip
-    marks = [(y, e) for y, e in enumerate(found) if e.threshold is not None and e.similarity is not None]
-    if marks:
-        figure.add_scatter(
-            x=[e.threshold for _, e in marks], y=[y for y, _ in marks], name="broken below", mode="markers",
-            marker={"color": NEUTRAL, "symbol": "line-ns", "size": 22, "line": {"color": NEUTRAL, "width": 2.5}},
-            hovertext=[f"counts as broken below {e.threshold:.2f}" for _, e in marks], hovertemplate=_SAID,
-        )  # fmt: skip
+    marks = {
+        y: e.threshold for y, e in enumerate(found) if e.threshold is not None and e.similarity is not None
+    }
+    add_ticks(figure, marks, "broken below", "counts as broken below {:.2f}")
     parts = [f"{level_title('method', e.method)}: {_words(e)}" for e in found]
     return Chart(
         figure, f"Mean similarity ({similarity_title}) where the prediction stayed. {'; '.join(parts)}."
