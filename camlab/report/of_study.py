@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -25,6 +25,9 @@ from camlab.striking import KINDS, striking
 from camlab.summary import BASELINE, JOINT, columns, is_baseline, merge_methods, records, scored
 from camlab.titles import model_title
 from camlab.words import decimal, percent, plural
+
+if TYPE_CHECKING:
+    from camlab.scene import Scene, Shown
 
 QUICK = 300_000  # rows up to which intervals are drawn
 MOST_WARNINGS, MOST_CREDITS = 4, 400
@@ -222,23 +225,29 @@ def _examples(
     rows: pd.DataFrame, note: Callable[[str], None]
 ) -> tuple[list[tuple[str, list[Photo]]], list[Credit]]:
     """The pairs that say most with their pictures; those that cannot be had on this machine are left out."""
-    from camlab.scene import Scene, engine_for
-
     note("drawing the pairs that say most")
     found, credits = [], []
     for kind, entry in KINDS.items():
-        for place in striking(rows, kind, EXAMPLES):
-            state = row_state(rows.iloc[place].to_dict())
-            try:
-                scene = Scene(engine_for(state.model), find_picture(state.image), state)
-                shown = scene.shown(state.severity, state.shown_seed, brief=True)
-            except CamLabError:
-                continue
+        for scene, shown in drawable(rows, striking(rows, kind, EXAMPLES)):
             what = f"{entry.title[:1].upper()}{entry.title[1:]}: {scene.method.title}"
             title = f"{what}, similarity {decimal(shown.row['similarity'])}"
             found.append((title, pair_photos(scene, shown)))
             credits.append(credit_of(scene.picture))
     return found, credits
+
+
+def drawable(rows: pd.DataFrame, places: Iterable[int]) -> Iterator[tuple[Scene, Shown]]:
+    """The scene and the pair of each row at these places, but for those that cannot be drawn on this machine."""
+    from camlab.scene import Scene, engine_for
+
+    for place in places:
+        state = row_state(rows.iloc[place].to_dict())
+        try:
+            scene = Scene(engine_for(state.model), find_picture(state.image), state)
+            shown = scene.shown(state.severity, state.shown_seed, brief=True)
+        except CamLabError:
+            continue
+        yield scene, shown
 
 
 def row_state(row: Mapping[str, Any]) -> ExploreState:

@@ -8,12 +8,9 @@ import pandas as pd
 
 from camlab import charts, pieces
 from camlab.charts.study_look import level_title
-from camlab.errors import CamLabError
 from camlab.export import draw_panel, perturbed_title, shown_verdict
-from camlab.images import find_picture
 from camlab.models import short_name
-from camlab.report.of_study import row_state, study_rows
-from camlab.scene import Scene, engine_for
+from camlab.report.of_study import drawable, study_rows
 from camlab.store import Study
 from camlab.story.slides import Image, Slide
 from camlab.striking import striking
@@ -90,13 +87,7 @@ def _number(value: object) -> float | None:
 
 def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
     """The claim and the noise, told by the pair that says most; in words alone where it cannot be drawn here."""
-    for place in striking(rows, "moved"):
-        state = row_state(rows.iloc[place].to_dict())
-        try:
-            scene = Scene(engine_for(state.model), find_picture(state.image), state)
-            shown = scene.shown(state.severity, state.shown_seed, brief=True)
-        except CamLabError:
-            continue
+    for scene, shown in drawable(rows, striking(rows, "moved")):
         row = shown.row
         label = short_name(scene.classifier.class_names[shown.clean.index])
         clean, noisy = (
