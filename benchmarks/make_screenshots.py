@@ -12,24 +12,21 @@ import argparse
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from benchmarks.browser import chromium_path
+from benchmarks import browser
+from benchmarks.browser import ROOT
 
-ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "images"
 WINDOWS = {"wide": (1440, 900), "narrow": (390, 844)}
-START_SECONDS, PATIENCE = 90, 300_000  # the latter in milliseconds
+PATIENCE = 300_000  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -82,52 +79,32 @@ STUDY = ["--preset", "quick", "--limit", "12", "--name", "A quick look"]
 @contextlib.contextmanager
 def serving(study: bool = False) -> Iterator[str]:
     """The address of a server that runs as a visitor finds it; ``study``: with one small study on its shelf."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
-    command += ["--server.address=127.0.0.1", f"--server.port={port}"]
     with tempfile.TemporaryDirectory() as scratch:
-        env = {**os.environ, "CAMLAB_CACHE_DIR": scratch, "CAMLAB_STUDIES_DIR": f"{scratch}/studies"}
+        env = {"CAMLAB_CACHE_DIR": scratch, "CAMLAB_STUDIES_DIR": f"{scratch}/studies"}
         if study:
             made = [sys.executable, "-m", "camlab", "study", *STUDY, "--out", f"{scratch}/studies/quick"]
-            subprocess.run(made, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
-        with subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-        ) as process:
-            try:
-                _wait(f"http://127.0.0.1:{port}", process)
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                process.terminate()
-
-
-def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+            subprocess.run(made, cwd=ROOT, env={**os.environ, **env}, check=True, stdout=subprocess.DEVNULL)
         try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
-                return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("The server did not start.") from None
-            time.sleep(0.2)
+            with browser.serving(env) as address:
+                yield address
+        except browser.NotStarted as error:
+            raise SystemExit(str(error)) from None
 
 
 def take(address: str, names: list[str], folder: Path, everything: bool) -> list[Path]:
     """Take the pictures named, PNG; ``everything``: in both windows and both schemes, the whole page."""
-    path = chromium_path()
+    path = browser.chromium_path()
     windows = list(WINDOWS) if everything else ["wide"]
     schemes = ["light", "dark"] if everything else ["light"]
     written = []
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         for name in names:
             for window in windows:
                 for scheme in schemes:
                     width, height = WINDOWS[window]
-                    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+                    page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
                     page.add_init_script("localStorage.setItem('camlab.tour', 'seen')")
                     page.goto(address + SHOTS[name].link)
                     SHOTS[name].ready(page)
@@ -138,7 +115,7 @@ def take(address: str, names: list[str], folder: Path, everything: bool) -> list
                     )
                     page.screenshot(path=written[-1])
                     page.close()
-        browser.close()
+        chromium.close()
     return written
 
 

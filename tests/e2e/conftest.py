@@ -5,23 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from benchmarks.browser import chromium_path
+from benchmarks.browser import NotStarted, chromium_path
+from benchmarks.browser import serving as start_server
 from tests.hub_stand_in import fill_cache
 from tests.test_own import network
 
-ROOT = Path(__file__).parents[2]
-START_SECONDS = 60
 SLOW = 120_000  # milliseconds: the first view loads a model on a machine that may be busy
 expect.set_options(timeout=SLOW)
 FLAGS = [
@@ -94,36 +88,14 @@ def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def serving(log_file: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """The address of a fresh Streamlit server; only the process started here is ended."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
-    command += ["--server.address=127.0.0.1", f"--server.port={port}"]
+    """The address of a fresh Streamlit server that prints to a file."""
     # Plain tracebacks, which can be found by their first line.
-    env = {**os.environ, "STREAMLIT_LOGGER_ENABLE_RICH": "false", **environment}
-    with (
-        log_file.open("wb") as log,
-        subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env
-        ) as process,
-    ):
-        address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2):
-                    break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    process.kill()
-                    pytest.fail("The Streamlit server did not start.")
-                time.sleep(0.2)
-        try:
+    env = {"STREAMLIT_LOGGER_ENABLE_RICH": "false", **environment}
+    try:
+        with log_file.open("wb") as log, start_server(env, log) as address:
             yield address
-        finally:
-            process.terminate()
-            process.wait(20)
+    except NotStarted as error:
+        pytest.fail(str(error))
 
 
 @pytest.fixture(scope="session")
