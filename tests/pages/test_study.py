@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import re
 import shutil
@@ -14,9 +16,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from camlab.filters import Filters
+from camlab.stats import TESTS, prepare, run_tests, verdict
 from camlab.store import list_studies, open_study
 from camlab.study import Estimate, StudyPlan, create, run_study, status
-from camlab.summary import records
+from camlab.summary import merge_methods, records, scored
+from camlab.titles import titled
 from pages.parts.study_link import LOOKS, TABS
 from tests.pages.conftest import APP, PATIENCE, alerts, said
 
@@ -169,15 +173,36 @@ def test_nonsense_in_the_link_is_one_sentence_each(shelf: Path) -> None:
     assert "There is no study" in alerts(at) and charts(at) == OVERVIEW  # the newest one instead
 
 
-def test_statistics_say_what_can_and_what_cannot_be_tested(shelf: Path) -> None:
-    at = open_page(study="small", tab="statistics", layers="features.26")
-    text = said(at) + "".join(each.value.replace("\\", "") for each in [*at.markdown, *at.success])
-    assert "picture" in text
-    # Four pictures are too few for a verdict over that many pairs of methods, and the page says how many it takes.
-    assert re.search(r"(at least|it takes|too few|needs) ?\d*", text)
-    for test in at.selectbox(key="study.test").options:
-        at.selectbox(key="study.test").select(test).run()
+def test_statistics_say_what_can_and_what_cannot_be_tested(root: Path) -> None:
+    plan = dataclasses.replace(PLAN, noises=("gaussian_noise",), seeds=1, layers=("before",), limit=12)
+    run_study(plan, root / "more", workers=1, device="cpu")
+    at = open_page(study="more", tab="statistics", layers="features.26")
+    study = open_study(root / "more")
+    rows = merge_methods(scored(study.rows()), study.coincide)
+    rows = rows[rows["layer"] == "features.26"]
+
+    def words() -> str:
+        return said(at) + "".join(each.value.replace("\\", "") for each in [*at.markdown, *at.success])
+
+    assert "picture" in words()
+    assert re.search(r"(at least|it takes|too few|needs) ?\d*", words())
+    judged = verdict(prepare(rows), model="shapes_vgg", layer="features.26", response="kept")
+    assert judged.sentence and titled(judged.sentence) in words()
+    done = set()
+    for name, response in itertools.product(TESTS, ("kept", "all")):
+        at.segmented_control(key="study.response").set_value(response)
+        at.selectbox(key="study.test").set_value(name).run()
         assert not at.exception and not at.error
+        results = run_tests(rows, response=response, tests=[name])
+        assert results
+        for result in results:
+            done.add(result.done)
+            sentence = titled(result.sentence if result.done else result.reason)
+            # The page begins a reason with a capital.
+            assert sentence[1:] in words()
+            if result.done and result.statistic is not None:
+                assert f"{result.statistic_name} = {result.statistic:.4g}" in words()
+    assert done == {True, False}, "some can be done and some cannot"
 
 
 def test_about_says_how_to_open_and_run_it(shelf: Path) -> None:
