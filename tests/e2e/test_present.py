@@ -53,9 +53,12 @@ def test_a_story_is_taken_with_the_keyboard(server: str, visit: Visit) -> None:
     expect(page).to_have_url(re.compile("step=4"), timeout=SLOW)
     # Whoever types keeps the arrows; the buttons are reached by Tab and pressed by Enter.
     back = page.get_by_role("button", name="Back")
-    back.focus()
-    page.keyboard.press("Enter")
-    expect(slide).to_have_text(seen[2], timeout=SLOW)
+
+    def press_back() -> None:
+        back.focus()
+        page.keyboard.press("Enter")
+
+    until(lambda timeout: expect(slide).to_have_text(seen[2], timeout=timeout), press_back)
     # A link to the step restores it.
     page.goto(page.url)
     expect(slide).to_have_text(seen[2], timeout=SLOW)
