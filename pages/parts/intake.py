@@ -20,7 +20,7 @@ ARCHIVE_MB = 300
 
 
 def begin(task: Intake) -> None:
-    """Take what is ready at once; show the progress of what is not. Only in a callback."""
+    """Take what is ready at once; show the progress of what is not. Only before widgets are drawn, or in a callback."""
     if (before := _task()) is not None:
         before.job.cancel()
     st.session_state["intake"] = task
@@ -79,6 +79,7 @@ def settle() -> None:
     """Take over what has ended since. Before any widget of the page is drawn."""
     if st.session_state.pop("intake.ended", False) and (task := _task()) is not None:
         _finish(task)
+    _take_new()  # a callback can be passed over where the run before was cut short; the box holds its files still
 
 
 def _task() -> Intake | None:
@@ -127,10 +128,16 @@ def _cancel() -> None:
 
 def _take_upload() -> None:
     st.session_state["upload_error"] = None
+    _take_new()
+
+
+def _take_new() -> None:
+    """Begin to take what the box holds and nobody has taken yet."""
     taken: set[str] = st.session_state.setdefault("upload.taken", set())
     files = [file for file in session.reported("upload_file") or () if file.file_id not in taken]
     if not files:
         return
+    st.session_state["upload_error"] = None
     taken.update(file.file_id for file in files)
     begin(take_upload([(file.name, file.getvalue()) for file in files], sets.own().get(UPLOAD)))
 

@@ -20,6 +20,7 @@ from camlab.images import IMAGE_SETS, find_picture
 from camlab.jobs import Steps
 from camlab.own_pair import companion_of
 from camlab.state import ExploreState
+from pages.parts import intake
 from pages.parts.gallery import PAGE, _thumbnail
 from pages.parts.pictures import LISTED
 from tests.material import encoded, png, zipped
@@ -166,6 +167,17 @@ def test_many_files_and_archives_become_your_pictures() -> None:
     press(at, "Forget my pictures")
     assert state(at).image == ExploreState().image
     assert "Your pictures" not in at.selectbox(key="explore.image_set").options
+
+
+def test_files_whose_callback_was_passed_over_are_taken_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "_take_upload", lambda: None)
+    at = open_app(draws="1")
+    upload(at, ("broken.jpg", b"no picture"))
+    assert "broken.jpg" in alerts(at) and state(at).image == ExploreState().image
+    at.run()
+    assert "broken.jpg" in alerts(at), "and what was said of them stays"
+    upload(at, ("bison.png", photo()))
+    assert state(at).image.startswith("upload/") and "broken.jpg" not in alerts(at)
 
 
 def test_a_hostile_archive_gets_one_sentence_and_changes_nothing() -> None:
