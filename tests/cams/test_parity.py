@@ -39,6 +39,17 @@ def _ours(name: str, shared: SharedPass) -> np.ndarray:
     return at_input_size(maps, shared.inputs.shape[-2:])
 
 
+def _apart(single: np.ndarray, double: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    """The worst pixel of each picture, held against whichever of the library's two precisions is nearer.
+
+    Where an activation lies within rounding of a ReLU's corner the gradient jumps from one to the other, and
+    the library differs from itself: a machine's kernels decide on which side float32 comes to lie.
+    """
+    worst = [np.abs(theirs - ours).max(axis=(1, 2)) for theirs in (single, double)]
+    assert np.median(np.abs(single - double).max(axis=(1, 2))) <= CLOSE, "most pictures lie on no corner"
+    return np.minimum(*worst)
+
+
 @pytest.mark.parametrize(
     ("model", "layer"),
     [
@@ -51,8 +62,9 @@ def _ours(name: str, shared: SharedPass) -> np.ndarray:
 def test_light_methods_equal_the_library(batch: Batch, model: str, layer: str) -> None:
     shared = _pass(model, layer, batch(model, PICTURES))
     network = MODELS[model].build()
-    theirs = light_maps(network, shared.layer, shared.inputs)
-    apart = {name: float(np.abs(theirs[name] - _ours(name, shared)).max()) for name in CORRECTED}
+    single = light_maps(network, shared.layer, shared.inputs)
+    double = light_maps(network.double(), shared.layer, shared.inputs.double())
+    apart = {name: float(_apart(single[name], double[name], _ours(name, shared)).max()) for name in CORRECTED}
     assert max(apart.values()) <= CLOSE, apart
 
 
@@ -79,10 +91,14 @@ def test_the_library_as_shipped_differs_by_its_epsilon(batch: Batch) -> None:
 def test_the_library_as_shipped_differs_by_the_sign_alone(batch: Batch, name: str) -> None:
     shared = _pass("efficientnet_lite0", "blocks[-1]", batch("efficientnet_lite0", PICTURES))
     network = MODELS["efficientnet_lite0"].build()
-    theirs = library_maps(SHIPPED[name], network, "blocks.6", shared.inputs)
-    apart = np.abs(theirs - _ours(name, shared)).max(axis=(1, 2))
+    single = library_maps(SHIPPED[name], network, "blocks.6", shared.inputs)
+    double = library_maps(SHIPPED[name], network.double(), "blocks.6", shared.inputs.double())
+    # The two precisions may come to different signs.
+    same = np.abs(single - double).max(axis=(1, 2)) < 0.3
+    double = np.where(same[:, None, None], double, single)
+    apart = _apart(single, double, _ours(name, shared))
     turned = at_input_size(scale_maps(-CAMS[name].apply(shared))[0], shared.inputs.shape[-2:])
-    apart_turned = np.abs(theirs - turned).max(axis=(1, 2))
+    apart_turned = _apart(single, double, turned)
     # Each picture is like ours or like ours upside down, and both happen.
     assert (np.minimum(apart, apart_turned) <= CLOSE).all()
     assert (apart > 0.3).any() and (apart <= CLOSE).any()
