@@ -13,7 +13,8 @@ from torch import Tensor
 from camlab.arithmetic import arithmetic
 from camlab.cache import MapCache, content_key, pixel_digest
 from camlab.cams import CAMS, Explainable, probabilities, scale_maps
-from camlab.cams.base import SCALE_VERSION, CamMethod, SharedPass, never
+from camlab.cams.base import CamMethod, SharedPass, never
+from camlab.cams.scaling import SCALE_VERSION
 from camlab.cams.smoothing import PLAIN, SMOOTHING_VERSION, Smoothing, smoothed
 from camlab.errors import BadSetting, CamLabError
 from camlab.inputs import Inputs

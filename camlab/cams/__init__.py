@@ -11,11 +11,11 @@ from camlab.cams.base import (
     SharedPass,
     cam_method,
     probabilities,
-    scale_maps,
     shared_pass,
     unserved,
 )
 from camlab.cams.coincidence import Coincidence, coinciding
+from camlab.cams.scaling import scale_maps
 
 # Last: it leaves out what the others have registered.
 from camlab.cams import library  # isort: skip

@@ -11,13 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from camlab.cams.scaling import uncancelled
 from camlab.registry import Registry
 from camlab.split import PLUS, PointwiseHead
-
-#: Part of every map's cache key: raise it when `scale_maps` changes what it returns.
-SCALE_VERSION = 1
-#: A map whose range is at most this share of its largest absolute value says nothing: it is degenerate.
-DEGENERATE = 1e-6
 
 
 class LayerLike(Protocol):
@@ -226,17 +222,26 @@ def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
 
 
 def _from_weights(compute: CamFn) -> tuple[CamFn, CamFn]:
-    return (
-        lambda shared: weighted_sum(compute(shared), shared.activations),
-        lambda shared: compute(shared)[..., None, None] * shared.activations,
-    )
+    def apply(shared: SharedPass) -> Tensor:
+        weights, activations = compute(shared), shared.activations
+        return uncancelled(weighted_sum(weights, activations), weighted_sum(weights.abs(), activations.abs()))
+
+    return apply, lambda shared: compute(shared)[..., None, None] * shared.activations
+
+
+def _from_terms(compute: CamFn) -> tuple[CamFn, CamFn]:
+    def apply(shared: SharedPass) -> Tensor:
+        terms = compute(shared)
+        return uncancelled(terms.sum(dim=1), terms.abs().sum(dim=1))
+
+    return apply, compute
 
 
 # How a map, and the terms that it is the sum of, follow from what a method's function returns.
 _FORMS: dict[Gives, Callable[[CamFn], tuple[CamFn, CamFn | None]]] = {
     "map": lambda compute: (compute, None),
     "weights": _from_weights,
-    "terms": lambda compute: (lambda shared: compute(shared).sum(dim=1), compute),
+    "terms": _from_terms,
 }
 
 
@@ -293,21 +298,3 @@ def shared_pass(
         check,
         chunk,
     )
-
-
-def scale_maps(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """ReLU and min-max scale raw CAMs (N, h, w): maps in [0, 1] and a flag for each degenerate one.
-
-    Returns float32 maps and bool flags (N,), both on the CPU, as low-resolution maps are all that leaves the
-    device. Degenerate: max − min of the ReLU'd map is at most 1e-6 of the raw map's largest absolute value
-    (so also where nothing is positive), or a value is not finite; the map is then all zeros. Every other
-    map reaches exactly 0 and exactly 1.
-    """
-    wide = raw.detach().cpu().double().flatten(1)
-    positive = wide.clamp(min=0)
-    low = positive.amin(dim=1, keepdim=True)
-    span = positive.amax(dim=1, keepdim=True) - low
-    # Written as "not greater" so that NaN and infinity count as degenerate.
-    degenerate = ~(span > DEGENERATE * wide.abs().amax(dim=1, keepdim=True))
-    scaled = torch.where(degenerate, 0.0, (positive - low) / span)
-    return scaled.float().reshape(raw.shape), degenerate[:, 0]

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camlab.cams.base import CamMethod, Explainable, SharedPass, never, scale_maps, shared_pass
+from camlab.cams.base import CamMethod, Explainable, SharedPass, never, shared_pass
 from camlab.cams.eigen import first_component
+from camlab.cams.scaling import scale_maps
 from camlab.errors import BadSetting
 from camlab.normalisation import mean_colour
 

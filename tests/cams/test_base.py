@@ -7,9 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 from camlab.cams import CAMS, PAPER_SIX, cam_method, scale_maps, shared_pass
@@ -142,51 +139,6 @@ def test_works_inside_a_callers_no_grad() -> None:
 
 
 # scaling
-
-
-def test_scaled_map_by_hand() -> None:
-    maps, degenerate = scale_maps(torch.tensor([[[-3.0, 1.0], [2.0, 5.0]]]))
-    assert maps.dtype == torch.float32
-    assert np.allclose(maps[0], [[0, 0.2], [0.4, 1]]) and degenerate.tolist() == [False]
-
-
-@pytest.mark.parametrize(
-    ("raw", "degenerate"),
-    [
-        ([0.0, 0.0, 0.0, 0.0], True),  # nothing at all
-        ([-1.0, -2.0, -3.0, -0.5], True),  # nothing positive
-        ([2.0, 2.0, 2.0, 2.0], True),  # the same everywhere
-        ([2.0, 2.0, 2.0, 2.0000019], True),  # range 0.95e-6 of the maximum
-        ([2.0, 2.0, 2.0, 2.0000024], False),  # range 1.2e-6 of the maximum
-        ([1e-30, 2e-30, 3e-30, 4e-30], False),  # small, but it says something
-        ([1e-9, -1.0, -1.0, -1.0], True),  # a positive part that is rounding error of the rest
-        ([float("nan"), 1.0, 2.0, 3.0], True),
-        ([float("inf"), 1.0, 2.0, 3.0], True),
-    ],
-)
-def test_degenerate_rule(raw: list[float], degenerate: bool) -> None:
-    maps, flags = scale_maps(torch.tensor(raw, dtype=torch.float64).reshape(1, 2, 2))
-    assert flags.tolist() == [degenerate]
-    if degenerate:
-        assert not maps.any()
-    else:
-        assert maps.min() == 0 and maps.max() == 1
-
-
-@settings(max_examples=60, deadline=None)
-@given(hnp.arrays(np.float32, (2, 3, 4), elements=st.floats(-1e6, 1e6, width=32)), st.floats(0.01, 100))
-def test_scaling_properties(raw: np.ndarray, factor: float) -> None:
-    maps, degenerate = scale_maps(torch.from_numpy(raw))
-    assert maps.min() >= 0 and maps.max() <= 1
-    for row in range(2):
-        alone, _ = scale_maps(torch.from_numpy(raw[row : row + 1]))
-        assert torch.equal(alone[0], maps[row])
-        assert bool(maps[row].any()) != bool(degenerate[row])
-        # The order of positive values stays.
-        order = np.argsort(np.maximum(raw[row], 0).ravel(), kind="stable")
-        assert (np.diff(maps[row].numpy().ravel()[order]) >= 0).all()
-    scaled, _ = scale_maps(torch.from_numpy(raw.astype(np.float64) * factor))
-    assert torch.allclose(scaled, maps, atol=1e-6) or bool(degenerate.any())
 
 
 @pytest.mark.parametrize("name", [name for name in ORDER if name != "randomcam"])

@@ -1,0 +1,43 @@
+"""From raw CAMs to maps in [0, 1], and which of them say nothing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: Part of every map's cache key: raise it when `scale_maps` or `uncancelled` changes what it returns.
+SCALE_VERSION = 2
+#: A map whose range is at most this share of its largest absolute value says nothing: it is degenerate.
+DEGENERATE = 1e-6
+#: A sum whose largest absolute value is at most this share of that of its terms' absolute values is rounding.
+#: Sums of float32 that are zero by algebra come to 1e-7 of it; of six networks' others the smallest to 5e-3.
+CANCELLED = 1e-5
+
+
+def uncancelled(raw: Tensor, magnitude: Tensor) -> Tensor:
+    """Raw maps (N, h, w) that are sums over channels, all zeros where nothing but rounding is left of the sum.
+
+    magnitude: (N, h, w), the sums of the terms' absolute values. A layer norm takes no notice of how long a token
+    is, so behind one the gradient is orthogonal to the activation: HiResCAM, their product, is zero everywhere by
+    algebra, and what float arithmetic leaves of it would be scaled up to a map like any other.
+    """
+    rounding = raw.abs().amax(dim=(1, 2)) <= CANCELLED * magnitude.amax(dim=(1, 2))
+    return torch.where(rounding[:, None, None], 0.0, raw)
+
+
+def scale_maps(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """ReLU and min-max scale raw CAMs (N, h, w): maps in [0, 1] and a flag for each degenerate one.
+
+    Returns float32 maps and bool flags (N,), both on the CPU, as low-resolution maps are all that leaves the
+    device. Degenerate: max − min of the ReLU'd map is at most 1e-6 of the raw map's largest absolute value
+    (so also where nothing is positive), or a value is not finite; the map is then all zeros. Every other
+    map reaches exactly 0 and exactly 1.
+    """
+    wide = raw.detach().cpu().double().flatten(1)
+    positive = wide.clamp(min=0)
+    low = positive.amin(dim=1, keepdim=True)
+    span = positive.amax(dim=1, keepdim=True) - low
+    # Written as "not greater" so that NaN and infinity count as degenerate.
+    degenerate = ~(span > DEGENERATE * wide.abs().amax(dim=1, keepdim=True))
+    scaled = torch.where(degenerate, 0.0, (positive - low) / span)
+    return scaled.float().reshape(raw.shape), degenerate[:, 0]
