@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from camlab.errors import BadSetting, UnknownName
 from camlab.fold import agree, folded
 from camlab.grids import Layout, find_layout, follows_places, quarters_changed
+from camlab.memory import group_size
 from camlab.preprocessing import Preprocessing
 from camlab.split import (
     PLUS,
@@ -30,10 +31,6 @@ from camlab.split import (
 
 if TYPE_CHECKING:
     from PIL import Image
-
-#: Pictures that go through a network together on a CPU. The activations of more outgrow what the allocator keeps
-#: at hand: each layer's memory is then fetched from the system anew, which takes up to half as long again.
-AT_ONCE = 6
 
 
 class Classifier:
@@ -261,8 +258,11 @@ class Classifier:
         return self._through(self._stages, self.normalise(x))
 
     def _through(self, stages: Sequence[Stage], z: Tensor) -> Tensor:
-        size = AT_ONCE if self.device.type == "cpu" else max(1, len(z))
-        parts = [_run(stages, part) for part in torch.split(z.contiguous(memory_format=self._memory), size)]
+        return self.in_groups(stages, z.contiguous(memory_format=self._memory))
+
+    def in_groups(self, stages: Sequence[Stage], x: Tensor) -> Tensor:
+        """What comes out when ``x`` goes through the stages, a few pictures at a time on a CPU."""
+        parts = [_run(stages, part) for part in torch.split(x, group_size(self.device, len(x)))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def linear_head(self, layer: str | None) -> tuple[Tensor, Tensor] | None:

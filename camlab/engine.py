@@ -19,7 +19,7 @@ from camlab.cams.smoothing import PLAIN, SMOOTHING_VERSION, Smoothing, smoothed
 from camlab.errors import BadSetting, CamLabError
 from camlab.inputs import Inputs
 from camlab.layers import averaged
-from camlab.memory import out_of_memory
+from camlab.memory import AT_ONCE, out_of_memory, part_size
 from camlab.noise import Companion, nobody
 from camlab.queue import DeviceQueue, PassRequest, device_queue
 from camlab.split import PLUS
@@ -29,7 +29,7 @@ __all__ = ["CLEAN", "FORWARD_VERSION", "PERTURB_VERSION", "Engine", "Explained",
 
 #: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
 PERTURB_VERSION = 1
-FORWARD_VERSION = 2
+FORWARD_VERSION = 3
 
 
 @dataclass
@@ -54,8 +54,11 @@ class Engine:
         batch: int = 16,
         queue: DeviceQueue | None = None,
         companion: Companion = nobody,
+        chunk: int | None = None,
     ) -> None:
-        """`batch`: how many pictures go through the model at once; `queue`: default, the one of the device.
+        """`batch`: how many pictures are computed at once; `queue`: default, the one of the device.
+
+        `chunk`: how many inputs a method's extra passes take at once, default as many as the batch.
 
         `companion`: the user's second picture of a scene (3, H, W) at the model's input size, by the digest
         of the first.
@@ -67,12 +70,22 @@ class Engine:
         self.classifier = classifier
         self.cache = MapCache() if cache is None else cache
         self.batch = batch
+        self.chunk = batch if chunk is None else chunk
         self.queue = queue or device_queue(str(classifier.device))
         self.pictures = Inputs(classifier, self.queue, companion)
         if classifier.device.type == "cuda":
             # TF32 keeps 10 bits of each factor: enough for a preview, not for a score that is stored.
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cuda.matmul.allow_tf32 = False
+
+    def part_size(self, count: int) -> int:
+        """How many of ``count`` pictures are computed at once, in equal parts.
+
+        A batch of whole groups (see `group_size`) is cut into whole groups: which pictures go through the network
+        together is then the same for any such batch, and so are all values, bit for bit.
+        """
+        whole = self.classifier.device.type == "cpu" and self.batch % AT_ONCE == 0
+        return part_size(count, self.batch, AT_ONCE if whole else 1)
 
     def inputs(
         self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None] = never
@@ -213,10 +226,7 @@ class _Request:
 
     def compute(self, jobs: list[_Job]) -> None:
         """Compute what these jobs miss (all of them the same) in batches; out of memory, in smaller ones."""
-        size = self.engine.batch
-        # Equal parts: 17 versions at 16 a batch go as 9 and 8, not as 16 and 1.
-        size = -(-len(jobs) // -(-len(jobs) // size))
-        chunk = self.engine.batch
+        size, chunk = self.engine.part_size(len(jobs)), self.engine.chunk
         while jobs:
             self.check()
             part = jobs[:size]

@@ -73,13 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on with the study in DIR")
     add("--plan-only", action="store_true", help="say what it would cost, and run nothing")
     add("--workers", metavar="W", type=_count, help="processes that compute; default: one a processor or GPU")
-    add("--threads", metavar="N", type=_count, default=1, help="of each worker; default 1")
     add(
         "--batch",
         metavar="N",
         type=_count,
         default=16,
-        help="pictures that go through a model at once; default 16",
+        help="pictures that are computed at once, a matter of memory; default 16",
     )
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--backend", metavar="B", default="local", help="local (default) or ray")
@@ -205,7 +204,6 @@ def _run(arguments: argparse.Namespace, plan: StudyPlan) -> Status:
                 arguments.out,
                 resume=arguments.resume,
                 workers=arguments.workers,
-                threads=arguments.threads,
                 batch=arguments.batch,
                 device=arguments.device,
                 backend=arguments.backend,

@@ -27,12 +27,13 @@ from camlab.database import Database
 from camlab.disk import DiskStore
 from camlab.engine import CLEAN, Engine, Explained, Spec
 from camlab.errors import BadSetting, CamLabError, Cancelled, UnknownName
+from camlab.memory import AT_ONCE
 from camlab.models import load_classifier
 from camlab.noise import perturb
 from camlab.queue import DeviceQueue
 from camlab.versions import canonical
 from tests.cams.conftest import spread_pictures
-from tests.cams.stub import Stub, pooled_stub, random_pictures, signed_stub
+from tests.cams.stub import Stub, pointwise_stub, pooled_stub, random_pictures, signed_stub
 
 METHODS = tuple(name for name, method in CAMS.items() if method.serves(signed_stub(), "cut") is None)
 SPECS = [CLEAN, *(Spec("gaussian_noise", s, seed) for s in (1.0, 2.5, 5.0) for seed in (0, 1))]
@@ -413,6 +414,15 @@ def test_the_batch_size_changes_nothing_but_rounding(make: Callable[[], Stub], b
         assert same(a, b, close=1e-5)
 
 
+@pytest.mark.parametrize("make", [signed_stub, pooled_stub, pointwise_stub])
+def test_batches_of_whole_groups_give_the_same_bits(make: Callable[[], Stub]) -> None:
+    specs = [Spec("gaussian_noise", severity, seed) for severity in (1.0, 3.0) for seed in range(10)]
+    few, some, all_ = (
+        explain(Engine(make(), batch=batch, chunk=4), specs) for batch in (AT_ONCE, 2 * AT_ONCE, 5 * AT_ONCE)
+    )
+    assert all(same(a, b) and same(a, c) for a, b, c in zip(few, some, all_, strict=True))
+
+
 def test_batches_are_of_about_equal_size() -> None:
     stub = Counting.of(signed_stub())
     explain(Engine(stub, batch=16), [Spec("fog", 1.0, seed) for seed in range(17)], ["gradcam"])
@@ -434,7 +444,7 @@ def test_lite0_alone_equals_lite0_in_a_batch(layer: str, close: float) -> None:
         assert same(alone, together[row], close=close)
 
 
-@pytest.mark.parametrize("room", [1, 3, 7])
+@pytest.mark.parametrize("room", [1, 3, 6])
 def test_out_of_memory_halves_the_batch_and_goes_on(room: int) -> None:
     whole = explain(Engine(signed_stub()))
     stub = Counting.of(signed_stub(), room=room)
@@ -555,8 +565,9 @@ def test_eight_threads_equal_one() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         parallel = list(pool.map(together, range(8)))
+    # Requests that wait together go as one batch, which moves last bits as any other batch does.
     for a, b in zip(serial, parallel, strict=True):
-        assert all(same(x, y, close=1e-6) for x, y in zip(a, b, strict=True))
+        assert all(same(x, y, close=1e-5) for x, y in zip(a, b, strict=True))
 
 
 def test_threads_that_ask_the_same_get_the_same_bits() -> None:

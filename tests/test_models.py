@@ -21,9 +21,10 @@ from skimage import data
 from torch import nn
 
 from camlab import bundled, models
-from camlab.classifier import AT_ONCE, Classifier, fingerprint
+from camlab.classifier import Classifier, fingerprint
 from camlab.errors import BadSetting, MissingWeights, UnknownName
 from camlab.images import IMAGE_SETS, SHAPES, Picture, built_in_pictures
+from camlab.memory import AT_ONCE
 from camlab.models import MODELS, load_classifier, pick_device, short_name
 from camlab.preprocessing import Preprocessing
 from camlab.split import Stage, is_nonnegative, linear_head, pools_globally, split

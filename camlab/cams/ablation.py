@@ -74,14 +74,14 @@ def drops_by_passes(shared: SharedPass) -> Tensor:
     activations, scores = shared.activations, shared.scores
     drops = torch.zeros(activations.shape[:2], dtype=scores.dtype, device=scores.device)
     with torch.no_grad():
-        alive = (activations != 0).flatten(2).any(dim=2).nonzero()
-        for start in range(0, len(alive), shared.chunk):
-            shared.check()
-            pairs = alive[start : start + shared.chunk]
-            inputs, channels = pairs.unbind(dim=1)
-            ablated = activations[inputs]
-            ablated[torch.arange(len(pairs), device=ablated.device), channels] = 0
-            logits = shared.tail(ablated, inputs)
-            left = logits.gather(1, shared.targets[inputs][:, None])[:, 0]
-            drops[inputs, channels] = scores[inputs] - left
+        alive = (activations != 0).flatten(2).any(dim=2)
+        # A picture's chunks are its own: its last bits do not depend on what it is computed with.
+        for row in range(len(activations)):
+            for channels in torch.split(alive[row].nonzero()[:, 0], shared.chunk):
+                shared.check()
+                inputs = torch.full_like(channels, row)
+                ablated = activations[inputs]
+                ablated[torch.arange(len(channels), device=ablated.device), channels] = 0
+                left = shared.tail(ablated, inputs)[:, shared.targets[row]]
+                drops[row, channels] = scores[row] - left
     return drops

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from camlab.cams.scaling import uncancelled
+from camlab.memory import group_size
 from camlab.registry import Registry
 from camlab.split import PLUS, PointwiseHead
 
@@ -272,6 +273,34 @@ def shared_pass(
     with torch.no_grad():
         inputs = classifier.normalise(pictures)
         native = classifier.head(inputs, layer).detach()
+    size = group_size(native.device, len(native))
+    # Group by group, so that no more than a group's graph is ever held.
+    done = [
+        _tail_pass(classifier, layer, part, targets[i * size : (i + 1) * size], gradients)
+        for i, part in enumerate(torch.split(native, size))
+    ]
+    logits, index = torch.cat([part[0] for part in done]), torch.cat([part[1] for part in done])
+    found = [part[2] for part in done if part[2] is not None]
+    grads = classifier.to_maps(torch.cat(found), layer) if gradients else None
+    return SharedPass(
+        classifier,
+        layer,
+        inputs,
+        classifier.to_maps(native, layer),
+        grads,
+        native,
+        logits,
+        index,
+        tuple(keys),
+        check,
+        chunk,
+    )
+
+
+def _tail_pass(
+    classifier: Explainable, layer: str, native: Tensor, targets: Sequence[int | None], gradients: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Logits, targets and, where wanted, the gradients of the target logits as the network lays them out."""
     with torch.set_grad_enabled(gradients):
         leaf = native.detach().requires_grad_(gradients)
         # The clone keeps the activations as they are should the tail begin with an in-place ReLU.
@@ -284,17 +313,4 @@ def shared_pass(
         grads: Tensor | None = None
         if gradients:
             (grads,) = torch.autograd.grad(logits.gather(1, index[:, None]).sum(), leaf)
-            grads = classifier.to_maps(grads, layer)
-    return SharedPass(
-        classifier,
-        layer,
-        inputs,
-        classifier.to_maps(native, layer),
-        grads,
-        native,
-        logits.detach(),
-        index,
-        tuple(keys),
-        check,
-        chunk,
-    )
+    return logits.detach(), index, grads

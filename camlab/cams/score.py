@@ -82,16 +82,17 @@ def masked_scores(shared: SharedPass, chosen: Tensor | None = None) -> Tensor:
         shared.check()
         blank = classifier.tail(classifier.head(torch.zeros_like(inputs[:1]), layer), layer)
         scores += torch.where(chosen, blank[0, shared.targets][:, None], 0.0)
-    live = (varies & chosen).nonzero()
-    for start in range(0, len(live), shared.chunk):
-        shared.check()
-        pairs = live[start : start + shared.chunk]
-        rows, channels = pairs.unbind(dim=1)
-        masks = F.interpolate(
-            activations[rows, channels][:, None], size=inputs.shape[-2:], mode="bilinear", align_corners=True
-        )
-        low, high = masks.amin(dim=(2, 3), keepdim=True), masks.amax(dim=(2, 3), keepdim=True)
-        masks = (masks - low) / (high - low + 1e-8)
-        logits = classifier.tail(classifier.head(inputs[rows] * masks, layer), layer)
-        scores[rows, channels] = logits.gather(1, shared.targets[rows][:, None])[:, 0]
+    live = varies & chosen
+    # A picture's chunks are its own: its last bits do not depend on what it is computed with.
+    for row in range(len(inputs)):
+        for channels in torch.split(live[row].nonzero()[:, 0], shared.chunk):
+            shared.check()
+            masks = F.interpolate(
+                activations[row, channels][:, None],
+                size=inputs.shape[-2:], mode="bilinear", align_corners=True,
+            )  # fmt: skip
+            low, high = masks.amin(dim=(2, 3), keepdim=True), masks.amax(dim=(2, 3), keepdim=True)
+            masks = (masks - low) / (high - low + 1e-8)
+            logits = classifier.tail(classifier.head(inputs[row] * masks, layer), layer)
+            scores[row, channels] = logits[:, shared.targets[row]]
     return scores

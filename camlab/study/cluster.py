@@ -18,7 +18,7 @@ from camlab.errors import BadSetting, CamLabError
 from camlab.store.parts import write_part
 from camlab.study.control import environment
 from camlab.study.local import TRIES, Chunk
-from camlab.study.prepare import Prepared, read_manifest
+from camlab.study.prepare import THREADS, Prepared, read_manifest
 from camlab.study.progress import Progress
 from camlab.study.worker import write_maps
 
@@ -70,7 +70,7 @@ class Station:
         """The rows of some units, or the sentence that says why there are none."""
         import torch
 
-        torch.set_num_threads(self._worker.prepared.threads)  # holds for the thread that asks
+        torch.set_num_threads(THREADS)  # holds for the thread that asks
         try:
             units = self._worker.prepared.units
             return [self._worker.compute(units[number], self._check) for number in numbers]
@@ -84,19 +84,17 @@ class Station:
 class RayPool:
     """Workers on a Ray cluster: as many as it has room for, or ``workers`` of them."""
 
-    def __init__(
-        self, folder: Path, workers: int | None, threads: int, device: str, address: str | None
-    ) -> None:
+    def __init__(self, folder: Path, workers: int | None, device: str, address: str | None) -> None:
         """Raises BadSetting where there is no Ray, no cluster or no room on it."""
-        self._folder, self._threads = folder, threads
+        self._folder = folder
         self._ray = connect(address)
         room = self._ray.cluster_resources()
         gpus = 0.0 if device == "cpu" else float(room.get("GPU", 0.0))
-        self._needs: dict[str, float] = {"num_cpus": threads} | ({"num_gpus": GPU_SHARE} if gpus else {})
-        most = min(float(room.get("CPU", 0.0)) // threads, gpus // GPU_SHARE if gpus else float("inf"))
+        self._needs: dict[str, float] = {"num_cpus": THREADS} | ({"num_gpus": GPU_SHARE} if gpus else {})
+        most = min(float(room.get("CPU", 0.0)) // THREADS, gpus // GPU_SHARE if gpus else float("inf"))
         if most < 1:
             raise BadSetting(
-                "The Ray cluster has no room for a worker; use fewer threads, or a larger cluster."
+                "The Ray cluster has no room for a worker; use a larger one, or the local backend."
             )
         self.size = int(most) if workers is None else min(workers, int(most))
         self._actors: list[Any] = []
@@ -171,9 +169,7 @@ class RayPool:
 
     def _station(self, manifest: Mapping[str, Any]) -> Any:
         # One thread computes, another hears that it should hold on.
-        env = {
-            k: v for k, v in environment(self._threads).items() if k.endswith("_THREADS") or k == "PYTHONPATH"
-        }
+        env = {k: v for k, v in environment(THREADS).items() if k.endswith("_THREADS") or k == "PYTHONPATH"}
         actor = self._ray.remote(Station).options(
             max_concurrency=2, runtime_env={"env_vars": env}, **self._needs
         )

@@ -133,7 +133,7 @@ def start(folder: str | Path, workers: int | None = None) -> None:
 
 
 def environment(threads: int | None = None) -> dict[str, str]:
-    """The environment of a process that runs this very project, with so many threads."""
+    """The environment of a process that runs this very project, with so many threads where it is said."""
     found = dict(os.environ)
     found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_PROJECT), found.get("PYTHONPATH"))))
     if threads is not None:

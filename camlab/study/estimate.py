@@ -18,7 +18,7 @@ from camlab.picture import Picture
 from camlab.prepare import REFERENCE_COUNT
 from camlab.study.local import default_workers
 from camlab.study.plan import StudyPlan
-from camlab.study.prepare import LayerWork, Prepared, plan_at_hand
+from camlab.study.prepare import THREADS, LayerWork, Prepared, plan_at_hand
 from camlab.study.rows import UnitWorker
 from camlab.study.sources import Unit
 
@@ -101,9 +101,9 @@ def _calibrate(ready: Prepared, unit: Unit, shown: int) -> tuple[float, float]:
 
     some = [specs[i] for i in picks]
     threads = torch.get_num_threads()
-    torch.set_num_threads(ready.threads)  # as the workers will have; all of them together use the processors
+    torch.set_num_threads(THREADS)  # as the workers will have; all of them together use the processors
     try:
-        with threadpool_limits(ready.threads):  # NumPy's, which are not torch's
+        with threadpool_limits(THREADS):  # NumPy's, which are not torch's
             run(some[:1])  # what is slow only once
             short, long = run(some[:1]), run(some)
     finally:

@@ -1,4 +1,4 @@
-"""The workers of this machine: processes with a thread or so each, handed one chunk of units after the other."""
+"""The workers of this machine: processes with one thread each, handed one chunk of units after the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from camlab.errors import BadSetting, CamLabError, Cancelled
 from camlab.study.control import environment
-from camlab.study.prepare import Prepared
+from camlab.study.prepare import THREADS, Prepared
 from camlab.study.progress import Progress
 
 #: How often a chunk is tried again whose worker has died.
@@ -44,11 +44,9 @@ def default_workers(device: str = "auto") -> int:
 class _Worker:
     """One process and what it is at."""
 
-    def __init__(
-        self, folder: Path, number: int, threads: int, heard: queue.Queue[tuple[_Worker, Any]]
-    ) -> None:
+    def __init__(self, folder: Path, number: int, heard: queue.Queue[tuple[_Worker, Any]]) -> None:
         self.chunk: Chunk | None = None
-        env = environment(threads)
+        env = environment(THREADS)
         # Each worker sees one GPU, in turn; where there is none this says nothing.
         shown = [each for each in env.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
         if shown:
@@ -93,13 +91,13 @@ class _Worker:
 class LocalPool:
     """Workers on this machine. They start at once and import what they need while the study is being prepared."""
 
-    def __init__(self, folder: Path, workers: int, threads: int) -> None:
+    def __init__(self, folder: Path, workers: int) -> None:
         if workers < 1:
             raise BadSetting(f"A study cannot be run by {workers} workers; choose 1 or more.")
-        self._folder, self._threads = folder, threads
+        self._folder = folder
         self._heard: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
         self.size = workers
-        self._workers = [_Worker(folder, i, threads, self._heard) for i in range(workers)]
+        self._workers = [_Worker(folder, i, self._heard) for i in range(workers)]
 
     def run(
         self,
@@ -154,7 +152,7 @@ class LocalPool:
             waiting.appendleft(dead.chunk)
         elif not waiting:
             return
-        fresh = self._workers[place] = _Worker(self._folder, place, self._threads, self._heard)
+        fresh = self._workers[place] = _Worker(self._folder, place, self._heard)
         fresh.tell(pause=paused)
         self._next(fresh, waiting)
 

@@ -21,6 +21,10 @@ _LIBRARIES = (
     *("torch", "timm", "grad-cam", "numpy", "scipy", "scikit-image", "pillow"),
     *("opencv-python-headless", "scikit-learn", "pandas", "pyarrow"),
 )
+#: Threads of every worker. The last bits of a network's outputs depend on their number, and where an activation
+#: lies within rounding of a ReLU's corner, or a sum near zero, a map depends on last bits. So it is no setting;
+#: and processes with one thread each are faster than one with many.
+THREADS = 1
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class LayerWork:
 class Prepared:
     """A study that is ready to run: the plan, its pictures, its units and what each model is asked.
 
-    batch: pictures that go through a model at once; threads: those of each worker; both move the last bits, so
-    they belong to the study and stay what they are when it is resumed.
+    batch: pictures that are computed at once. On a CPU it changes no row; on a GPU it moves the last bits, so it
+    belongs to the study and stays what it is when it is resumed.
     """
 
     plan: StudyPlan
@@ -45,7 +49,6 @@ class Prepared:
     work: Mapping[str, tuple[LayerWork, ...]]
     fingerprints: Mapping[str, str]
     batch: int
-    threads: int
     device: str
 
     def pairs_of(self, model: str) -> int:
@@ -58,13 +61,11 @@ class Prepared:
         return sum(self.pairs_of(unit.model) for unit in self.units)
 
 
-def create(
-    plan: StudyPlan, folder: str | Path, *, batch: int = 16, threads: int = 1, device: str = "auto"
-) -> Path:
+def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str = "auto") -> Path:
     """Check a plan and put it into a new folder, to be run. Raises UnknownName, BadSetting, BadSource, BadStudy."""
     plan.check()
-    if batch < 1 or threads < 1:
-        raise BadSetting("A study needs a batch and a number of threads of 1 or more; choose larger ones.")
+    if batch < 1:
+        raise BadSetting("A study needs a batch of 1 picture or more; choose a larger one.")
     place = Path(folder)
     if (place / MANIFEST).exists():
         raise BadStudy(f"“{place.name}” holds a study already; resume it, or choose another folder.")
@@ -81,7 +82,7 @@ def create(
                 "created": time.time(),
                 "finished": False,
                 "settings": plan.to_json(),
-                "run": {"batch": batch, "threads": threads, "device": device},
+                "run": {"batch": batch, "device": device},
             },
         )
     except (OSError, ValueError) as error:
@@ -155,7 +156,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> Prepared:
 def plan_at_hand(plan: StudyPlan, device: str = "auto") -> tuple[Prepared, tuple[dict[str, str], ...]]:
     """A plan made ready without a folder, and the methods that cannot be used: model, layer, method, reason."""
     models = {model: _look_at(model, plan, device)[0] for model in plan.models}
-    run = {"batch": 16, "threads": 1, "device": device}
+    run = {"batch": 16, "device": device}
     skipped = tuple({"model": name, **each} for name, about in models.items() for each in about["skipped"])
     return _prepared(plan, open_sets(plan), {"run": run, "models": models}), skipped
 
@@ -234,4 +235,4 @@ def _prepared(plan: StudyPlan, sets: Mapping[str, Source], manifest: Mapping[str
     }
     fingerprints = {model: str(about["fingerprint"]) for model, about in models.items()}
     units = tuple(units_of(plan, sets))
-    return Prepared(plan, sets, units, work, fingerprints, run["batch"], run["threads"], run["device"])
+    return Prepared(plan, sets, units, work, fingerprints, run["batch"], run["device"])

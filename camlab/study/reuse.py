@@ -56,9 +56,7 @@ class GoingOn(Classifier):
         """Activations as `Classifier.head` gives them."""
         stages, last = self._cut[self.resolve_layer(layer)], self._reached
         if last and last.stages <= stages and torch.equal(last.pictures, z):
-            activations = last.activations
-            for stage in self._stages[last.stages : stages]:
-                activations = stage.module(activations)
+            activations = self.in_groups(self._stages[last.stages : stages], last.activations)
         else:
             activations = super().head(z, layer)
         self._reached = _Reached(z, stages, activations)

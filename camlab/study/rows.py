@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from camlab.cache import MapCache
@@ -17,6 +18,7 @@ from camlab.cams.base import never
 from camlab.engine import CLEAN, Engine, Explained
 from camlab.errors import BadImage, BadStudy
 from camlab.labels import picture_segments
+from camlab.memory import AT_ONCE
 from camlab.metrics import SIMILARITIES, Comparison, other_picture_floor, rbo_cells, similarity
 from camlab.models import Classifier, load_classifier
 from camlab.picture import Picture
@@ -33,6 +35,8 @@ Floats = NDArray[np.float64]
 
 #: Bytes of maps and predictions that are kept while a unit is computed; nothing of it goes to the disk.
 CACHE_BYTES = 64 * 2**20
+#: Inputs that an extra pass takes at once on a CPU, whatever the batch.
+CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,19 @@ class UnitWorker:
                 )
             companion = partial(second_input, classifier)
             going_on = GoingOn(classifier)
-            engine = Engine(going_on, MapCache(CACHE_BYTES), self.prepared.batch, companion=companion)
+            batch, chunk = self._sizes(classifier.device)
+            engine = Engine(going_on, MapCache(CACHE_BYTES), batch, companion=companion, chunk=chunk)
             engine.pictures = LastInputs(going_on, engine.queue, companion)
             self._engines[model] = engine
         return self._engines[model]
+
+    def _sizes(self, device: torch.device) -> tuple[int, int]:
+        """The batch, and how many inputs an extra pass takes.
+
+        On a CPU the batch is one of whole groups, and the passes are what they are: no row depends on the batch.
+        """
+        batch = self.prepared.batch
+        return (max(AT_ONCE, batch - batch % AT_ONCE), CHUNK) if device.type == "cpu" else (batch, batch)
 
     def reference_maps(
         self, engine: Engine, work: LayerWork, picture: Picture, check: Check
@@ -153,8 +166,7 @@ class _UnitWork:
     def _explain(self, work: Sequence[LayerWork]) -> dict[str, _Seen]:
         """All versions on all layers, a batch at a time, so that no more pictures than a batch are ever held."""
         wanted = [CLEAN, *self.specs]
-        parts = -(-len(wanted) // self.engine.batch)
-        size = -(-len(wanted) // parts)  # equal parts, as the engine would cut them
+        size = self.engine.part_size(len(wanted))  # as the engine would cut them
         versions: dict[str, list[Explained]] = {each.layer: [] for each in work}
         seconds = dict.fromkeys(versions, 0.0)
         for start in range(0, len(wanted), size):

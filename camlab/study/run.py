@@ -32,21 +32,21 @@ class Pool(Protocol):
     def close(self) -> None: ...
 
 
-#: Makes a pool for (folder, workers, threads, device, address).
-PoolMaker = Callable[[Path, int | None, int, str, str | None], Pool]
+#: Makes a pool for (folder, workers, device, address).
+PoolMaker = Callable[[Path, int | None, str, str | None], Pool]
 BACKENDS: Registry[PoolMaker] = Registry("backend")
 
 
-def _local(folder: Path, workers: int | None, threads: int, device: str, address: str | None) -> Pool:
+def _local(folder: Path, workers: int | None, device: str, address: str | None) -> Pool:
     if address is not None:
         raise BadSetting("An address goes with the ray backend only; leave it out.")
-    return LocalPool(folder, default_workers(device) if workers is None else workers, threads)
+    return LocalPool(folder, default_workers(device) if workers is None else workers)
 
 
-def _ray(folder: Path, workers: int | None, threads: int, device: str, address: str | None) -> Pool:
+def _ray(folder: Path, workers: int | None, device: str, address: str | None) -> Pool:
     from camlab.study.cluster import RayPool
 
-    return RayPool(folder, workers, threads, device, address)
+    return RayPool(folder, workers, device, address)
 
 
 BACKENDS.add("local", _local)
@@ -59,7 +59,6 @@ def run_study(
     *,
     resume: bool = False,
     workers: int | None = None,
-    threads: int = 1,
     batch: int = 16,
     device: str = "auto",
     backend: str = "local",
@@ -71,14 +70,15 @@ def run_study(
 
     plan: a plan, which is put into ``folder``, or the folder of a created study. resume: go on with what the
     folder holds; a plan must then be the same. workers: processes that compute, by default one a processor or
-    GPU; their number changes no row. threads (of each worker), batch and device are those of the study's start
-    where it is resumed. backend: local, or ray (see ``docs/scaling.md``), address: that of the Ray cluster.
+    GPU; their number changes no row. batch (pictures that are computed at once; on a CPU it changes no row, either)
+    and device are those of the study's start where it is resumed. backend: local, or ray (see
+    ``docs/scaling.md``), address: that of the Ray cluster.
     on_progress is told now and then how far it is. check may raise Cancelled.
 
     Raises CamLabError for what cannot be run, and then says so in the status, too.
     """
     maker = BACKENDS[backend]
-    place = _place(plan, folder, resume, batch=batch, threads=threads, device=device)
+    place = _place(plan, folder, resume, batch=batch, device=device)
     run = read_manifest(place)["run"]
     with held(place):
         _clear_wish(place)
@@ -89,7 +89,7 @@ def run_study(
         progress.say("running", now=True)
         pool: Pool | None = None
         try:
-            pool = maker(place, workers, int(run["threads"]), str(run["device"]), address)
+            pool = maker(place, workers, str(run["device"]), address)
             prepared = prepare(place)
             progress.begin(prepared, all_notes(place, remove_damaged=True), pool.size)
             pool.run(prepared, _chunks(prepared, progress.finished), progress, _looker(place, check))
@@ -117,7 +117,6 @@ def _place(
     resume: bool,
     *,
     batch: int,
-    threads: int,
     device: str,
 ) -> Path:
     """The folder of the study to be run, created where it is new. Raises BadStudy, and what `create` raises."""
@@ -135,7 +134,7 @@ def _place(
                 "The study in this folder was planned otherwise; choose another folder for this plan."
             )
         return place
-    return create(plan, place, batch=batch, threads=threads, device=device)
+    return create(plan, place, batch=batch, device=device)
 
 
 def _clear_wish(folder: Path) -> None:

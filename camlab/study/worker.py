@@ -78,10 +78,10 @@ def main(argv: Sequence[str]) -> int:
     while (numbers := wishes.work.get()) is not None:
         try:
             if worker is None:
-                from camlab.study.prepare import read_prepared
+                from camlab.study.prepare import THREADS, read_prepared
 
                 prepared = read_prepared(folder)
-                torch.set_num_threads(prepared.threads)
+                torch.set_num_threads(THREADS)
                 worker = UnitWorker(prepared)
             notes = compute_part(worker, folder, numbers, wishes.check)
             tell(done=[[note.unit, note.rows, note.seconds, note.skipped] for note in notes])

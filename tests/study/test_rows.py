@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from camlab.cache import MapCache
+from camlab.cams import PAPER_SIX
 from camlab.engine import CLEAN, Engine, Spec
 from camlab.errors import BadStudy
 from camlab.images import Picture, find_picture
@@ -129,6 +130,20 @@ def test_a_row_does_not_depend_on_what_was_computed_before(plan: StudyPlan) -> N
     last = ready.units[4]
     a, b = (worker.compute(last).table.drop_columns("seconds") for worker in (one, other))
     pd.testing.assert_frame_equal(a.to_pandas(), b.to_pandas(), check_exact=True)
+
+
+@pytest.mark.parametrize("model", ["efficientnet_lite0", "shapes_resnet", "shapes_vgg", "shapes_vit"])
+def test_no_row_depends_on_the_batch(model: str) -> None:
+    plan = StudyPlan(
+        (model,), ("photos" if model == "efficientnet_lite0" else "shapes",), (*PAPER_SIX, "cfcam"),
+        ("gaussian_noise",), seeds=2, layers=("before", "default"), limit=1, decompose=True,
+    )  # fmt: skip
+    ready, _ = plan_at_hand(plan, "cpu")
+    small, default, large = (
+        UnitWorker(dataclasses.replace(ready, batch=batch)).compute(ready.units[0]).table.drop(["seconds"])
+        for batch in (1, 16, 1000)
+    )
+    assert len(small) == plan.pairs() and small.equals(default) and small.equals(large)
 
 
 def test_other_weights_are_another_study(plan: StudyPlan) -> None:

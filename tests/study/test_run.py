@@ -15,15 +15,12 @@ import pandas as pd
 import pytest
 
 from camlab.errors import BadSetting, BadStudy, CamLabError, Cancelled
-from camlab.metrics import SIMILARITIES
 from camlab.store import Study, open_study
 from camlab.store.parts import all_notes, part_paths
 from camlab.study import Status, StudyPlan, cancel, create, pause, resume, run_study, start, status
 from camlab.study import control as control_module
 from camlab.study.lock import held, is_held
 
-MEASURES = [*SIMILARITIES, "rbo_cells", "rbo_slic50", "other_floor", "rbo_class_only", "rbo_noise_only"]
-FLOATS = [*MEASURES, "clean_prob", "clean_margin", "perturbed_prob", "clean_class_prob", "random_floor"]
 WAIT = 120.0  # seconds, after which something hangs
 
 
@@ -84,22 +81,14 @@ def test_two_runs_are_identical_whatever_the_number_of_workers(
     assert done == sorted(done) and told[-1].state == "finished" and told[-1].workers == 2
 
 
-def test_other_batches_and_threads_move_the_last_bits_only(
-    study: Study, plan: StudyPlan, tmp_path: Path
+def test_another_batch_and_other_threads_change_no_row(
+    study: Study, plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = dataclasses.replace(plan, models=("shapes_vgg",), limit=1)
-    run_study(few, tmp_path / "other", workers=1, device="cpu", batch=5, threads=2)
-    ours, theirs = comparable(study), comparable(open_study(tmp_path / "other"))
-    ours = ours[(ours["model"] == "shapes_vgg") & (ours["image"] == theirs["image"].iloc[0])]
-    assert len(ours) == len(theirs) == 88
-    for name in ("perturbed_index", "flipped", "near", "segments", "degenerate", "tied", "clean_index"):
-        assert (ours[name].to_numpy() == theirs[name].to_numpy()).all(), name
-    untied = ~ours["tied"].to_numpy()
-    assert untied.any()
-    for name in FLOATS:
-        assert ours[name].to_numpy()[untied] == pytest.approx(
-            theirs[name].to_numpy()[untied], abs=1e-5, nan_ok=True
-        ), name
+    # What a shell or a program that calls us has set for its own sake is not the workers' to follow.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "2")
+    run_study(plan, tmp_path / "other", workers=1, device="cpu", batch=1)
+    assert_same(study, open_study(tmp_path / "other"))
 
 
 def test_killed_in_the_middle_and_resumed_it_is_the_same_study(
@@ -203,7 +192,7 @@ def test_what_cannot_be_run_is_in_the_status(short: StudyPlan, tmp_path: Path) -
     assert found.state == "failed" and "blocks.77" in found.error and not found.alive
 
 
-@pytest.mark.parametrize("settings", [{"workers": 0}, {"batch": 0}, {"threads": 0}, {"address": "here"}])
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"batch": 0}, {"address": "here"}])
 def test_settings_that_cannot_be(short: StudyPlan, tmp_path: Path, settings: dict[str, int]) -> None:
     with pytest.raises(BadSetting):
         run_study(short, tmp_path / "s", device="cpu", **settings)  # type: ignore[arg-type]
