@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -24,6 +26,8 @@ from camlab.metrics.tally import (
 from camlab.threads import one_blas_thread
 
 DOMINANT_SHARE = 0.25
+THREADS = min(4, os.cpu_count() or 1)
+"""Groups whose intervals are drawn at once; each holds a few times 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -232,15 +236,21 @@ _REPLICATES: dict[str, Prepare] = {
 def _intervals(
     rows: Rows, group: Index, part: Index, units: Index, prepare: Prepare, replicates: int, seed: int
 ) -> list[dict[str, Interval | None]]:
-    """The intervals of every group, one group after the other; units: how many each has."""
+    """The intervals of every group, a few groups at a time; units: how many each has."""
     found: list[dict[str, Interval | None]] = [dict.fromkeys(VALUES) for _ in units]
+
+    def fill(of: tuple[int, Index | slice]) -> None:
+        g, members = of
+        # One unit gives the same replicate again and again: no interval rather than one of width 0.
+        if units[g] > 1:
+            values = prepare(rows.take(members), part[members], int(units[g]))
+            found[g] = bootstrap(values, int(units[g]), replicates, seed)
+
     if replicates > 0:
-        with one_blas_thread():
-            for g, members in _members(group, len(units)):
-                # One unit gives the same replicate again and again: no interval rather than one of width 0.
-                if units[g] > 1:
-                    values = prepare(rows.take(members), part[members], int(units[g]))
-                    found[g] = bootstrap(values, int(units[g]), replicates, seed)
+        # NumPy lets other threads run meanwhile; a group's draws are its own, so their order changes nothing.
+        with one_blas_thread(), ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(fill, _members(group, len(units))):
+                pass
     return found
 
 
