@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SLOW
-from tests.e2e.explorer import LIGHT, PANELS, Visit, click_point, download, drawn, open_app, until
+from tests.e2e.explorer import LIGHT, PANELS, Visit, click_point, download, drawn, open_app, press, until
 
 pytestmark = pytest.mark.e2e
 
@@ -36,10 +36,21 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
         dialog.get_by_role("button", name="Start the study").click,
     )
 
-    # Watch it fill, stop it, leave, come back, go on.
+    # Watch it fill, let it pause and go on, stop it, leave, come back, go on.
     progress = page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ pairs"))
     expect(progress.first).to_be_visible(timeout=SLOW)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
+    pause, go_on = (page.get_by_role("button", name=name, exact=True) for name in ("Pause", "Go on"))
+    press(pause)
+    expect(go_on).to_be_visible(timeout=SLOW)
+    paused = page.get_by_text(re.compile(r"Paused: [\d,]+ of [\d,]+ pairs"))
+    expect(paused.first).to_be_visible(timeout=SLOW)
+    page.wait_for_timeout(1500)  # what was under way within its batch has ended
+    held_at = paused.first.inner_text().split(" pairs")[0]
+    page.wait_for_timeout(3000)  # several looks at it
+    assert paused.first.inner_text().startswith(held_at), "nothing is computed while it is paused"
+    press(go_on)
+    expect(pause).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible(timeout=SLOW)
     address = page.url
