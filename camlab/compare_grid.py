@@ -28,8 +28,8 @@ from camlab.state import ExploreState
 from camlab.summary import linked_sets
 from camlab.switch import switched
 
-NO_MAP = "No map: it has the same value everywhere."
-NOT_COMPARABLE = "No similarity: the clean map has the same value everywhere."
+NO_MAP = "No map: it favours no place."
+NOT_COMPARABLE = "No similarity: the clean map favours no place."
 
 
 class Grid:

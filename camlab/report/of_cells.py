@@ -121,7 +121,7 @@ def _dots(cells: Sequence[Cell]) -> Plot:
 def _dull(cells: Sequence[Cell]) -> list[str]:
     count = sum(bool(cell.shown.row["degenerate"]) for cell in cells)
     return (
-        [f"{plural(count, 'cell')} with a degenerate map (the same value everywhere): no similarity."]
+        [f"{plural(count, 'cell')} with a degenerate map (one that favours no place): no similarity."]
         if count
         else []
     )

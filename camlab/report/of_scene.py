@@ -154,7 +154,7 @@ def _caveats(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
     if score.n_degenerate:
         low, high = score.consistency_bounds or (None, None)
         said.append(
-            f"{plural(score.n_degenerate, 'pair')} had a degenerate map (the same value everywhere) and "
+            f"{plural(score.n_degenerate, 'pair')} had a degenerate map (one that favours no place) and "
             "count in no score; "
             f"C could be {decimal(low)} to {decimal(high)} with them."
         )

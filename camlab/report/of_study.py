@@ -147,7 +147,7 @@ def _caveats(
             if r["n_degenerate"]
         ]
         said.append(
-            f"{plural(dull, 'pair')} with a degenerate map (the same value everywhere) count in neither "
+            f"{plural(dull, 'pair')} with a degenerate map (one that favours no place) count in neither "
             "C nor R: "
             f"{', '.join(worst[:4])}."
         )

@@ -30,9 +30,9 @@ def headline(scene: Scene, shown: Shown) -> None:
     for side, explained in (("clean", shown.clean), ("perturbed", shown.perturbed)):
         if explained.degenerate[method]:
             st.warning(
-                f"The {side} map is degenerate: {scene.method.title} gives the same value everywhere, so "
-                "there is nothing to compare and this pair counts as not observed. Choose another picture "
-                "or method.",
+                f"The {side} map is degenerate: {scene.method.title} favours no place here (the same value "
+                "everywhere, nothing above 0, or nothing but rounding), so there is nothing to compare and this "
+                "pair counts as not observed. Choose another method, layer or picture.",
                 icon=":material/texture:",
             )
 
