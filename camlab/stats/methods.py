@@ -19,6 +19,9 @@ from camlab.stats.paired import assumptions, compare_pairs
 from camlab.stats.results import Assumption, PairResult, TestResult, Value, p_text
 from camlab.words import percent, plural
 
+#: Up to so many pictures χ² and the studentized range are rough approximations of the ranks' distribution.
+FEW_FOR_CHI = 10
+
 
 @lru_cache(maxsize=64)
 def critical_difference(levels: int, n: int, alpha: float = 0.05) -> float:
@@ -81,7 +84,8 @@ def _friedman(sample: Sample, blank: TestResult) -> TestResult:
     best, last = table.levels[order[0]], table.levels[order[-1]]
     apart = sum(pair.differ for pair in nemenyi)
     noun = NOUNS[blank.compares]
-    stat = f"Friedman χ²({k - 1}) = {chi:.1f}, {p_text(p)}, {values[KENDALL].text}"
+    rough = f", roughly, with {n} pictures only" if n <= FEW_FOR_CHI else ""
+    stat = f"Friedman χ²({k - 1}) = {chi:.1f}, {p_text(p)}{rough}, {values[KENDALL].text}"
     if p <= sample.alpha:
         sentence = (
             f"{at(sample.group)}over {n} pictures the {k} {noun}s differ in the {sample.response.noun} "
@@ -151,8 +155,8 @@ def _friedman_assumptions(ranks: Floats, differ: bool) -> tuple[Assumption, ...]
         Assumption("blocks", True, f"{n} pictures, each once: seeds were averaged first."),
         Assumption(
             "sample size",
-            n > 10,
-            f"χ² is an approximation that is good from about 11 pictures on; there are {n}. "
+            n > FEW_FOR_CHI,
+            f"χ² is an approximation that is good from about {FEW_FOR_CHI + 1} pictures on; there are {n}. "
             "Iman and Davenport's F stands beside it.",
         ),
         Assumption(

@@ -97,7 +97,8 @@ def test_friedman_by_hand() -> None:
     assert [(each.name, each.value) for each in found.ranks] == [("a", 1.0), ("b", 2.0), ("c", 3.0)]
     assert found.sentence == (
         "Over 5 pictures the 3 methods differ in the similarity of the maps where the prediction is kept "
-        "(Friedman χ²(2) = 10.0, p = 0.0067, Kendall's W 1.00 [1.00, 1.00], large): a ranks highest and c lowest; "
+        "(Friedman χ²(2) = 10.0, p = 0.0067, roughly, with 5 pictures only, "
+        "Kendall's W 1.00 [1.00, 1.00], large): a ranks highest and c lowest; "
         "further apart than the critical difference are 1 of 3 pairs."
     )
 
