@@ -73,7 +73,7 @@ SHOTS: Mapping[str, Shot] = {
     "present": Shot("/present?step=2", _there(".cl-slide h2")),
 }
 #: What the Study page is shown with: photographs, all noise types of the preset, in a minute.
-STUDY = ["--preset", "quick", "--limit", "12", "--name", "A quick look"]
+STUDY = ["--preset", "quick", "--name", "A quick look"]
 
 
 @contextlib.contextmanager

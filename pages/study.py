@@ -85,7 +85,7 @@ def _welcome() -> None:
             icon=":material/bolt:",
             type="primary",
             on_click=study_plan.quick_look,
-            help="Six photographs, seven methods, five noise types: under a minute.",
+            help="Twelve photographs, seven methods, five noise types: under a minute.",
         )
         st.caption("Or plan your own with New study, or bring in a colleague's with Import.")
 

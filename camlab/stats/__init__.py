@@ -12,7 +12,7 @@ from camlab.stats.methods import critical_difference
 from camlab.stats.power import PowerNote, difference_shown, pictures_needed, power_note
 from camlab.stats.results import ALPHA, Assumption, PairResult, TestResult, Value, record
 from camlab.stats.run import DEFAULT_BY, prepare, run_tests
-from camlab.stats.verdict import Candidate, Verdict, verdict
+from camlab.stats.verdict import Candidate, Verdict, fewest_pictures, verdict
 
 __all__ = [
     "ALPHA",
@@ -35,6 +35,7 @@ __all__ = [
     "blocks",
     "critical_difference",
     "difference_shown",
+    "fewest_pictures",
     "pictures_needed",
     "power_note",
     "prepare",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -73,6 +74,11 @@ class Verdict:
     kind: str = field(default="verdict", init=False)
 
 
+def fewest_pictures(methods: int, alpha: float = ALPHA) -> int:
+    """The fewest pictures with which a verdict on so many methods (two and more) can tell any two of them apart."""
+    return fewest_to_differ(math.comb(methods, 2), alpha)
+
+
 def verdict(
     rows: pd.DataFrame | Cells,
     model: str | None = None,
@@ -112,10 +118,9 @@ def verdict(
         return _no_verdict(sample, table, too_few(len(table)))
     chosen = list(combinations(range(len(table.levels)), 2))
     if len(table) < (fewest := fewest_to_differ(len(chosen), alpha)):
-        few = (
-            f"{plural(len(table), 'picture')} cannot show any difference among {plural(len(chosen), 'pair')}"
-        )
-        return _no_verdict(sample, table, f"{few} of methods, however clear; it takes at least {fewest}.")
+        why = f"it compares {plural(len(chosen), 'pair')} of methods picture by picture (Wilcoxon, Holm), which "
+        why += f"{plural(len(table), 'picture')} cannot decide, however clear; it takes at least {fewest}."
+        return _no_verdict(sample, table, why)
     pairs = compare_pairs(sample, table, chosen)
     candidates = _candidates(sample, table, judged, pairs)
     top = tuple(each.method for each in candidates if not each.beaten_by)

@@ -75,13 +75,20 @@ class StudyPlan:
         """How many perturbed versions of each picture there are."""
         return sum(len(self.levels(noise)) * self.draws(noise) for noise in self.noises)
 
-    def pairs(self) -> int:
-        """How many pairs there are, before methods that cannot serve a layer are left out. Raises as `check`."""
+    def pictures(self) -> dict[str, int]:
+        """How many pictures each model sees. Raises as `check`."""
         from camlab.study.sources import open_sets, paired
 
         sets = open_sets(self)
-        pictures = sum(sets[label].count for _, label in paired(self, sets))
-        return pictures * self.versions() * len(self.layers) * len(self.methods)
+        found = dict.fromkeys(self.models, 0)
+        for model, label in paired(self, sets):
+            found[model] += sets[label].count
+        return found
+
+    def pairs(self) -> int:
+        """How many pairs there are, before methods that cannot serve a layer are left out. Raises as `check`."""
+        each = self.versions() * len(self.layers) * len(self.methods)
+        return sum(self.pictures().values()) * each
 
     def check(self) -> None:
         """Raise UnknownName, BadSetting or BadSource for the first thing that cannot be run.

@@ -12,6 +12,7 @@ import streamlit as st
 
 from camlab.cams import CAMS
 from camlab.errors import CamLabError, Cancelled
+from camlab.stats import fewest_pictures
 from camlab.store import new_folder, studies_root
 from camlab.study import PRESETS, Estimate, StudyPlan, create, estimate, start
 from camlab.words import duration, megabytes, plural
@@ -78,6 +79,12 @@ def _cost(plan: StudyPlan) -> None:
     current = _same(asking, plan)
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.markdown(f"**{plan.pairs():,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
+    needed = fewest_pictures(max(2, len(plan.methods)))
+    if len(plan.methods) > 1 and (pictures := min(plan.pictures().values())) < needed:
+        st.caption(
+            f":material/info: {plural(pictures, 'picture')} a model cannot tell any two of {len(plan.methods)} methods "
+            f"apart, however clear the difference: a verdict takes {needed} or more."
+        )
     right.button(
         "Plan",
         icon=":material/timer:",

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from camlab.stats import Verdict, verdict
+from camlab.stats import Verdict, fewest_pictures, verdict
 from tests.stats import twins
 from tests.stats.frames import study
 
@@ -142,5 +142,19 @@ def test_too_few_pictures_for_so_many_methods_make_no_verdict() -> None:
     methods = [f"m{i}" for i in range(7)]
     rows = study(pictures=8, methods=[*methods, "randomcam"], step=0.1, severities=(1.0,), degenerate=0)
     found = judged(rows.assign(flipped=False))
-    why = "8 pictures cannot show any difference among 28 pairs of methods, however clear; it takes at least 11."
+    why = (
+        "it compares 28 pairs of methods picture by picture (Wilcoxon, Holm), which 8 pictures cannot decide, however "
+        "clear; it takes at least 11."
+    )
     assert (found.reason, found.top) == (why, ())
+    assert fewest_pictures(8) == 11
+
+
+@pytest.mark.parametrize("methods", [2, 3, 5])
+def test_a_verdict_takes_just_so_many_pictures(methods: int) -> None:
+    fewest = fewest_pictures(methods)
+    for pictures, possible in ((fewest - 1, False), (fewest, True)):
+        names = [f"m{i}" for i in range(methods)]
+        rows = study(pictures=pictures, methods=names, step=0.1, severities=(1.0,), degenerate=0)
+        found = judged(rows.assign(flipped=False))
+        assert (found.reason == "") is possible, (pictures, found.reason)

@@ -13,6 +13,7 @@ from camlab.cams import PAPER_SIX
 from camlab.errors import BadSetting, BadSource, BadStudy, CamLabError, UnknownName
 from camlab.models import MODELS
 from camlab.noise import NOISES
+from camlab.stats import fewest_pictures
 from camlab.study import PRESETS, StudyPlan
 from camlab.study.sources import ROUND, fits, open_sets, paired, spread, units_of
 
@@ -88,7 +89,13 @@ def test_the_paper_preset_is_what_it_says() -> None:
     assert plan.noises == tuple(name for name, kind in NOISES.items() if not kind.needs)
     assert len(plan.noises) == 17 and plan.severities == (1, 2, 3, 4, 5) and plan.seeds == 3
     # 3 models × 140 pictures, 3 models × 60 scenes, 175 versions, 7 methods, 2 layers.
+    assert plan.pictures() == {m: 140 if m.startswith("efficientnet") else 60 for m in plan.models}
     assert plan.pairs() == (3 * 140 + 3 * 60) * 175 * 14
+
+
+def test_the_quick_look_has_pictures_enough_for_a_verdict() -> None:
+    plan = PRESETS["quick"].make()
+    assert min(plan.pictures().values()) >= fewest_pictures(len(plan.methods))
 
 
 def test_shapes_and_photographs_are_kept_apart_unless_asked_for() -> None:
