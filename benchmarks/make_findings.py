@@ -207,14 +207,17 @@ def tables(f: Findings) -> str:
     for family in f.small:
         each = {r["method"]: r for r in f.summed(family.rows, intervals=True)}
         small.append(f"**{family.title}**\n\n{values_table(each)}")
-    last = []
+    last, silent = [], []
     for model in f.layers:
         for r in f.summed(f._at([model], 1)):
             last.append([
                 MODELS[model].title, title(r["method"]),
                 *(decimal(r[v]) for v in ("consistency", "responsiveness", "rm", "blind", "stratified_gap")),
+                f"{r['n_degenerate']:,} of {r['n']:,}",
             ])  # fmt: skip
-    head = ("network", "method", "C", "R", "RM", "blind RM", "gap, a severity")
+            if r["n_degenerate"] == r["n"]:
+                silent.append(f"{title(r['method'])} on {MODELS[model].title}")
+    head = ("network", "method", "C", "R", "RM", "blind RM", "gap, a severity", "degenerate")
     return f"""## The values
 
 **{f.photo.title}**, block before the pooled layer:
@@ -229,13 +232,24 @@ RM by noise type, the best of a column in bold (differences of a hundredth are n
 **The pooled layer**, where Grad-CAM, XGrad-CAM and HiResCAM are one on the convolutional networks:
 
 {pipe(head, last)}
-
+{_silent(silent)}
 ## Critical differences
 
 ![{critical_diagram(f.kept).alt}](images/{PICTURE})
 
 {f.kept.sentence} Blocks are pictures: a picture's value is its mean over the three networks, all noise types, severities
 and draws, over the cells in which all methods have a value."""
+
+
+def _silent(pairs: Sequence[str]) -> str:
+    """What says nothing at all at the pooled layer, and why."""
+    if not pairs:
+        return ""
+    return f"""
+No pair of {" and ".join(pairs)} has a map that says anything: a layer norm stands behind that layer, the gradient is
+orthogonal to the activation there, and their product is zero by algebra. What float arithmetic leaves of it looks like
+a map once it is scaled, and is called degenerate here (see [metric.md](metric.md)).
+"""
 
 
 def first(f: Findings) -> str:

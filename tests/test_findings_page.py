@@ -110,6 +110,20 @@ def test_a_sentence_that_the_rows_do_not_bear_out_stops_the_page(
         section(made({**MODELS, "efficientnet_lite0": {**PHOTO, **changed}}))
 
 
+def test_a_method_that_says_nothing_at_the_pooled_layer_is_named() -> None:
+    assert "orthogonal" not in page(made())
+    f = made()
+    silent = (
+        (f.rows["model"] == "shapes_resnet") & (f.rows["layer"] == "last") & (f.rows["method"] == "hirescam")
+    )
+    f.rows.loc[silent, "degenerate"] = True
+    text = page(f)
+    assert "No pair of HiResCAM on ShapeScenes ResNet has a map that says anything" in text
+    count = int(silent.sum())
+    nothing = " | ".join(["not observed"] * 5)
+    assert f"| ShapeScenes ResNet | HiResCAM | {nothing} | {count:,} of {count:,} |" in text
+
+
 def test_survivors_and_segmentations_are_counted_from_the_rows() -> None:
     f = made()
     rows = f.photo.rows[(f.photo.rows["method"] == "gradcam") & (f.photo.rows["severity"] == 5.0)]
