@@ -61,11 +61,19 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
     expect(page.get_by_role("button", name="Resume", exact=True)).to_have_count(0, timeout=SLOW)
     expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0, timeout=3 * SLOW)
 
-    # Filter.
+    # Filter by the bar, and look at another tab.
     counted = page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ pairs, \d+ pictures?"))
     before = counted.inner_text()
-    page.goto(address + "&noises=fog&tab=distributions")
+    until(
+        lambda timeout: expect(page).to_have_url(re.compile("noises=fog"), timeout=timeout),
+        lambda: choose(page, "Noise types", "Fog"),
+    )
     expect(counted).not_to_have_text(before, timeout=SLOW)
+    tabs = page.get_by_test_id("stButtonGroup")
+    until(
+        lambda timeout: expect(page).to_have_url(re.compile("tab=distributions"), timeout=timeout),
+        tabs.get_by_text("Distributions", exact=True).first.click,
+    )
 
     # A point leads to its pictures, and from there into Explore.
     open_in_explore = page.get_by_role("link", name="Open in Explore")
@@ -96,6 +104,18 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
         {"name": "theirs.zip", "mimeType": "application/zip", "buffer": archive}
     )
     expect(page.get_by_text(re.compile("is here: [\\d,]+ pairs"))).to_be_visible(timeout=SLOW)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose an option of the filter bar that may be chosen already."""
+    group = page.locator(".st-key-study_filters").get_by_test_id("stMultiSelect").filter(has_text=label)
+    if group.get_by_text(option, exact=True).count():
+        return
+    field = group.get_by_role("combobox")
+    field.click()
+    field.fill(option)
+    page.get_by_role("option", name=option, exact=True).first.click()
+    page.keyboard.press("Escape")
 
 
 def choose_only(page: Page, label: str, option: str) -> None:
