@@ -12,14 +12,14 @@ from torch import Tensor
 
 from camlab.cams.base import CamMethod, Explainable, SharedPass, never, shared_pass
 from camlab.cams.eigen import first_component
-from camlab.cams.scaling import scale_maps
+from camlab.cams.scaling import scale_maps, uncancelled
 from camlab.errors import BadSetting
 from camlab.normalisation import mean_colour
 
 #: What test-time augmentation multiplies the normalised picture by, once as it is and once mirrored.
 INTENSITIES = (0.9, 1.0, 1.1)
 #: Part of the cache keys: raise it when `smoothed` gives other maps.
-SMOOTHING_VERSION = 1
+SMOOTHING_VERSION = 2
 #: The most noisy copies: beyond them the mean hardly moves any more.
 MOST_COPIES = 200
 
@@ -156,7 +156,8 @@ def eigen_smoothed(method: CamMethod) -> Callable[[SharedPass], Tensor]:
 
     def apply(shared: SharedPass) -> Tensor:
         parts = terms(shared)
-        return first_component(parts, parts.sum(dim=1))
+        # Where the plain map is nothing but rounding, so would be the sign that it gives.
+        return first_component(parts, uncancelled(parts.sum(dim=1), parts.abs().sum(dim=1)))
 
     return apply
 

@@ -13,6 +13,9 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from camlab.cams import CAMS, scale_maps, shared_pass
 from camlab.cams.smoothing import Smoothing, eigen_smoothed, smoothed, variants
 from camlab.errors import BadSetting, Cancelled
+from camlab.images import find_picture
+from camlab.models import load_classifier
+from camlab.prepare import model_input
 from tests.cams.stub import Stub, random_pictures, run, signed_stub
 
 KINDS = {"gradcam": GradCAM, "xgradcam": XGradCAM, "hirescam": HiResCAM, "layercam": LayerCAM}
@@ -69,6 +72,20 @@ def test_eigen_smoothing_equals_the_library_but_for_the_sign(name: str) -> None:
         assert min(np.abs(up - theirs[row]).max(), np.abs(down - theirs[row]).max()) <= 1e-5
         plain = CAMS[name].apply(run(signed_stub(), x, [*goals]))[row].numpy()
         assert np.corrcoef(ours[row].numpy().ravel(), plain.ravel())[0, 1] > 0
+
+
+def test_the_sign_is_not_taken_from_rounding() -> None:
+    """Behind a layer norm HiResCAM's terms add up to rounding, which another batch rounds otherwise."""
+    classifier = load_classifier("shapes_vit", "cpu")
+    pictures = torch.stack([model_input(classifier, find_picture(f"shapes/{i}-0")) for i in range(5)])
+    smooth = eigen_smoothed(CAMS["hirescam"])
+    shared = shared_pass(classifier, "blocks.1", pictures, [None] * 5, ["k"] * 5)
+    assert not CAMS["hirescam"].apply(shared).any()
+    together, _ = scale_maps(smooth(shared))
+    for row in range(5):
+        one = shared_pass(classifier, "blocks.1", pictures[row : row + 1], [None], ["k"])
+        alone, degenerate = scale_maps(smooth(one))
+        assert not degenerate.any() and torch.allclose(alone[0], together[row], atol=1e-3)
 
 
 def test_the_terms_of_every_method_add_up_to_its_map() -> None:
