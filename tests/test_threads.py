@@ -42,6 +42,7 @@ def test_callers_that_overlap_leave_nothing_behind() -> None:
     with one_blas_thread():
         leave.set()
         first.join()
+        assert blas_threads() == {1}, "who is still inside keeps the limit"
     assert blas_threads() == before
     with one_blas_thread():
         assert blas_threads() == {1}

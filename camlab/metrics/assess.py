@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -23,10 +22,10 @@ from camlab.metrics.tally import (
     stratum_counts,
     values_from,
 )
-from camlab.threads import one_blas_thread
+from camlab.threads import one_blas_thread, processors
 
 DOMINANT_SHARE = 0.25
-THREADS = min(4, os.cpu_count() or 1)
+THREADS = min(4, processors())
 """Groups whose intervals are drawn at once; each holds a few times 8 MB."""
 
 
@@ -248,9 +247,14 @@ def _intervals(
 
     if replicates > 0:
         # NumPy lets other threads run meanwhile; a group's draws are its own, so their order changes nothing.
-        with one_blas_thread(), ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(fill, _members(group, len(units))):
-                pass
+        with one_blas_thread():
+            if (workers := min(THREADS, len(units))) == 1:
+                for members in _members(group, len(units)):
+                    fill(members)
+            else:
+                with ThreadPoolExecutor(workers) as pool:
+                    for _ in pool.map(fill, _members(group, len(units))):
+                        pass
     return found
 
 

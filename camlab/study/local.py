@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from camlab.errors import BadSetting, CamLabError, Cancelled
 from camlab.study.control import environment
 from camlab.study.prepare import THREADS, Prepared
 from camlab.study.progress import Progress
+from camlab.threads import processors
 
 #: How often a chunk is tried again whose worker has died.
 TRIES = 3
@@ -38,7 +38,7 @@ def default_workers(device: str = "auto") -> int:
         return torch.cuda.device_count() if place.index in (None, 0) and device == "auto" else 1
     if place.type != "cpu":
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
 
 
 class _Worker:

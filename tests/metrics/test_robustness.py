@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from camlab.errors import BadSetting
-from camlab.metrics import auroc_within, by_severity, macro, robustness, same_pictures, stratified, tally
+from camlab.metrics import (
+    assess,
+    auroc_within,
+    by_severity,
+    macro,
+    robustness,
+    same_pictures,
+    stratified,
+    tally,
+)
 from tests.metrics import twins
 
 COLUMNS = ["image", "severity", "flipped", "near", "degenerate", "similarity"]
@@ -249,6 +258,30 @@ def test_values_lie_in_their_ranges_and_ignore_row_order(seed: int, n: int) -> N
     shuffled = robustness(pairs.sample(frac=1, random_state=0), replicates=0)
     assert none_to_nan(shuffled) == pytest.approx(none_to_nan(result), nan_ok=True)
     assert (shuffled.n_near, shuffled.warnings) == (result.n_near, result.warnings)
+
+
+@pytest.mark.parametrize("over", ["", "severity", "image"])
+def test_groups_at_once_are_groups_one_by_one(over: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = random_pairs(3, n=400, pictures=12)
+    rows, names, _ = tally.read_pairs(pairs)
+    group = np.arange(len(pairs)) % 7
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr(assess, "THREADS", threads)
+        found.append(assess.assess(rows, names, group, 7, "image", 200, 0, over))
+    assert found[0] == found[1]
+    assert any(each.intervals["consistency"] for each in found[0])
+    for g in range(7):  # and each is what it is alone
+        (alone,) = assess.assess(
+            *tally.read_pairs(pairs[group == g])[:2],
+            np.zeros((group == g).sum(), int),
+            1,
+            "image",
+            200,
+            0,
+            over,
+        )
+        assert alone.intervals == found[0][g].intervals
 
 
 def test_a_map_that_ignores_flips_has_the_blind_value() -> None:
