@@ -19,13 +19,13 @@ PICTURE_MB = 30
 ARCHIVE_MB = 300
 
 
-def begin(task: Intake) -> None:
-    """Take what is ready at once; show the progress of what is not. Only before widgets are drawn, or in a callback."""
+def begin(task: Intake, called_back: bool = True) -> None:
+    """Take what is ready at once; show the progress of what is not. In a callback, or before widgets are drawn."""
     if (before := _task()) is not None:
         before.job.cancel()
     st.session_state["intake"] = task
     if task.wait(AT_ONCE):
-        _finish(task, "upload_error" if task.name == UPLOAD else "source_error")
+        _finish(task, "upload_error" if task.name == UPLOAD else "source_error", called_back)
 
 
 def uploader() -> None:
@@ -79,7 +79,8 @@ def settle() -> None:
     """Take over what has ended since. Before any widget of the page is drawn."""
     if st.session_state.pop("intake.ended", False) and (task := _task()) is not None:
         _finish(task)
-    _take_new()  # a callback can be passed over where the run before was cut short; the box holds its files still
+    # A callback can be passed over where the run before was cut short; the box holds its files still.
+    _take_new(called_back=False)
 
 
 def _task() -> Intake | None:
@@ -96,10 +97,11 @@ def _counted(task: Intake) -> str:
     return f": {job.done:,} of {job.total:,} {task.unit}"
 
 
-def _finish(task: Intake, box: str | None = None) -> None:
+def _finish(task: Intake, box: str | None = None, called_back: bool = False) -> None:
     """Choose the first picture of what came in, or say why nothing did.
 
-    ``box`` is where sentences of the box stand that was just used; None: it may be closed by now.
+    ``box`` is where sentences of the box stand that was just used; None: it may be closed by now. ``called_back``:
+    it was used in a dialog, perhaps, which is then done with.
     """
     st.session_state["intake"] = None
     if task.image_set is None:
@@ -114,7 +116,7 @@ def _finish(task: Intake, box: str | None = None) -> None:
         else:
             sets.own()[task.name] = task.image_set
     session.put(session.with_fields(image=task.image_set.pictures[0].id))
-    if box is not None:
+    if called_back:
         close_dialog()
         st.session_state["rerun"] = True  # from inside a dialog: the page follows
 
@@ -131,7 +133,7 @@ def _take_upload() -> None:
     _take_new()
 
 
-def _take_new() -> None:
+def _take_new(called_back: bool = True) -> None:
     """Begin to take what the box holds and nobody has taken yet."""
     taken: set[str] = st.session_state.setdefault("upload.taken", set())
     files = [file for file in session.reported("upload_file") or () if file.file_id not in taken]
@@ -139,7 +141,8 @@ def _take_new() -> None:
         return
     st.session_state["upload_error"] = None
     taken.update(file.file_id for file in files)
-    begin(take_upload([(file.name, file.getvalue()) for file in files], sets.own().get(UPLOAD)))
+    task = take_upload([(file.name, file.getvalue()) for file in files], sets.own().get(UPLOAD))
+    begin(task, called_back)
 
 
 def _forget() -> None:
