@@ -2,8 +2,8 @@
 
 It is part of the cache keys because results outlive an upgrade and a change of device on disk. Another release
 may round otherwise, blur otherwise or encode a JPEG otherwise; and a comparison of two devices that share one
-entry would compare nothing. Left out is what moves only the last bits within one installation: the number of
-threads and what else was in the batch.
+entry would compare nothing. Left out is what moves only the last bits of activations within one installation:
+the number of threads and what else was in the batch. (A study, which keeps what it computes, fixes both.)
 """
 
 from __future__ import annotations

@@ -262,6 +262,8 @@ class Classifier:
 
     def in_groups(self, stages: Sequence[Stage], x: Tensor) -> Tensor:
         """What comes out when ``x`` goes through the stages, a few pictures at a time on a CPU."""
+        if not stages:
+            return x
         parts = [_run(stages, part) for part in torch.split(x, group_size(self.device, len(x)))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

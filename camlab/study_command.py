@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_count,
         default=16,
-        help="pictures that are computed at once, a matter of memory; default 16",
+        help="pictures that are computed at once, on a CPU in sixes; a matter of memory; default 16",
     )
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--backend", metavar="B", default="local", help="local (default) or ray")

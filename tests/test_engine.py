@@ -471,7 +471,24 @@ def test_every_way_of_running_out_of_memory(error: Exception, monkeypatch: pytes
 
     monkeypatch.setattr(queue_module, "shared_pass", failing)
     explain(Engine(signed_stub()), methods=["gradcam"])
-    assert tries[:2] == [7, 3] and max(tries[2:]) == 1 and sum(tries[2:]) == 7
+    assert tries[:3] == [7, AT_ONCE, 3] and max(tries[3:]) == 1 and sum(tries[3:]) == 7
+
+
+def test_halved_the_batch_stays_one_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    original, tries = queue_module.shared_pass, list[int]()
+
+    def failing(classifier: Any, layer: Any, pictures: Tensor, *args: Any, **options: Any) -> Any:
+        tries.append(len(pictures))
+        if len(pictures) > AT_ONCE + 1:
+            raise MemoryError
+        return original(classifier, layer, pictures, *args, **options)
+
+    specs = [Spec("gaussian_noise", 2.0, seed) for seed in range(20)]
+    whole = explain(Engine(signed_stub(), batch=AT_ONCE), specs)
+    monkeypatch.setattr(queue_module, "shared_pass", failing)
+    halved = explain(Engine(signed_stub(), batch=5 * AT_ONCE, chunk=AT_ONCE), specs)
+    assert tries == [20, 6, 6, 6, 2]
+    assert all(same(a, b) for a, b in zip(whole, halved, strict=True))
 
 
 def test_not_even_one_picture_fits() -> None:

@@ -91,6 +91,11 @@ class SharedPass:
         return self.gradients
 
     @cached_property
+    def magnitude(self) -> Tensor:
+        """Absolute activations (N, K, h, w), computed once for the methods that weight them."""
+        return self.activations.abs()
+
+    @cached_property
     def product(self) -> Tensor:
         """Gradients times activations (N, K, h, w), computed once for the methods that start from it."""
         return self.grads * self.activations
@@ -225,7 +230,7 @@ def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
 def _from_weights(compute: CamFn) -> tuple[CamFn, CamFn]:
     def apply(shared: SharedPass) -> Tensor:
         weights, activations = compute(shared), shared.activations
-        return uncancelled(weighted_sum(weights, activations), weighted_sum(weights.abs(), activations.abs()))
+        return uncancelled(weighted_sum(weights, activations), weighted_sum(weights.abs(), shared.magnitude))
 
     return apply, lambda shared: compute(shared)[..., None, None] * shared.activations
 
@@ -281,7 +286,8 @@ def shared_pass(
     ]
     logits, index = torch.cat([part[0] for part in done]), torch.cat([part[1] for part in done])
     found = [part[2] for part in done if part[2] is not None]
-    grads = classifier.to_maps(torch.cat(found), layer) if gradients else None
+    whole = found[0] if len(found) == 1 else torch.cat(found) if found else None
+    grads = None if whole is None else classifier.to_maps(whole, layer)
     return SharedPass(
         classifier,
         layer,

@@ -101,6 +101,11 @@ def prepare(folder: Path) -> Prepared:
     manifest = read_manifest(folder)
     if "models" in manifest:
         now = versions()
+        # Rows of one study are made by one set of rules; other libraries only round otherwise.
+        if (manifest.get("versions") or {}).get("maps") != now["maps"]:
+            raise BadStudy(
+                "This study was begun by another version of CAM Lab, whose maps differ; start a new one with its plan."
+            )
         if now not in (known := [manifest.get("versions"), *manifest.get("resumed_with", [])]):
             write_json(folder / MANIFEST, {**manifest, "resumed_with": [*known[1:], now]})
         return read_prepared(folder)
@@ -170,8 +175,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of all that computes, and of the machine's kind."""
-    return versions_of(_LIBRARIES) | {"machine": f"{platform.system()} {platform.machine()}"}
+    """Versions of all that computes, and of the machine's kind; maps: of the rules that maps are made by."""
+    from camlab.cams.scaling import SCALE_VERSION
+    from camlab.engine import FORWARD_VERSION, PERTURB_VERSION
+
+    own = {
+        "maps": f"{PERTURB_VERSION}.{FORWARD_VERSION}.{SCALE_VERSION}",
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+    return versions_of(_LIBRARIES) | own
 
 
 def layer_named(classifier: Any, word: str) -> str | None:

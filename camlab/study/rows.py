@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from camlab.cache import MapCache
+from camlab.cams import CAMS
 from camlab.cams.base import never
 from camlab.engine import CLEAN, Engine, Explained
 from camlab.errors import BadImage, BadStudy
@@ -251,8 +252,10 @@ class _UnitWork:
         clean, others = seen.versions[0], seen.versions[1:]
         flips = [i for i, version in enumerate(others) if version.index != clean.index]
         classes = sorted({others[i].index for i in flips})
+        # A map that knows no class is the same for every class.
+        methods = [method for method in work.methods if CAMS[method].class_specific]
         ask = partial(
-            self.engine.explain, self.input, self.picture.digest, methods=work.methods, layer=work.layer,
+            self.engine.explain, self.input, self.picture.digest, methods=methods, layer=work.layer,
             check=self.check,
         )  # fmt: skip
         by_class = dict(zip(classes, ask([CLEAN] * len(classes), targets=classes), strict=True))
@@ -260,11 +263,14 @@ class _UnitWork:
         result = {}
         for method in work.methods:
             maps = seen.maps[method]
-            class_only = np.stack([maps[0], *(by_class[c].maps[method] for c in classes)])
-            place = [classes.index(v.index) + 1 if v.index != clean.index else 0 for v in others]
-            noise_only = np.stack(
-                [noisy[i].maps[method] if i in noisy else maps[i + 1] for i in range(len(others))]
+            asked = method in methods
+            class_only = np.stack(
+                [maps[0], *(by_class[c].maps[method] if asked else maps[0] for c in classes)]
             )
+            place = [classes.index(v.index) + 1 if v.index != clean.index else 0 for v in others]
+            noise_only = np.stack([
+                noisy[i].maps[method] if asked and i in noisy else maps[i + 1] for i in range(len(others))
+            ])  # fmt: skip
             result[method] = {
                 "rbo_class_only": self._rbo(maps[:1], class_only)[place],
                 "rbo_noise_only": self._rbo(maps[:1], noise_only),

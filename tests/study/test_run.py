@@ -23,7 +23,7 @@ from camlab.store.parts import all_notes, part_paths
 from camlab.study import Status, StudyPlan, cancel, create, pause, resume, run_study, start, status
 from camlab.study import control as control_module
 from camlab.study.lock import held, is_held
-from camlab.study.prepare import read_prepared
+from camlab.study.prepare import THREADS, read_prepared
 from camlab.study.rows import UnitWorker
 
 MEASURES = [*SIMILARITIES, "rbo_cells", "rbo_slic50", "other_floor", "perturbed_prob", "clean_margin"]
@@ -115,6 +115,28 @@ def test_workers_have_one_thread_whatever_their_environment_says(
     assert len(found) == table.num_rows == 6
     for name in MEASURES:
         assert found[name].to_list() == table[name].to_pylist(), name
+
+
+def test_a_workers_environment_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_NUM_THREADS", "8")
+    found = control_module.environment(THREADS)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    assert [found[name] for name in names] == ["1"] * 4
+    assert control_module.environment()["MKL_NUM_THREADS"] == "8"
+
+
+def test_what_was_begun_with_other_maps_is_not_gone_on_with(short: StudyPlan, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise Cancelled
+
+    folder = tmp_path / "s"
+    assert run_study(short, folder, workers=1, device="cpu", check=stop).state == "cancelled"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["versions"]["maps"] = "0.0.0"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BadStudy, match="another version of CAM Lab"):
+        run_study(short, folder, resume=True, workers=1)
+    assert status(folder).state == "failed"
 
 
 def test_killed_in_the_middle_and_resumed_it_is_the_same_study(
