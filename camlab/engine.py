@@ -19,7 +19,7 @@ from camlab.cams.smoothing import PLAIN, SMOOTHING_VERSION, Smoothing, smoothed
 from camlab.errors import BadSetting, CamLabError
 from camlab.inputs import Inputs
 from camlab.layers import averaged
-from camlab.memory import AT_ONCE, out_of_memory, part_size
+from camlab.memory import AT_ONCE, halved, out_of_memory, part_size
 from camlab.noise import Companion, nobody
 from camlab.queue import DeviceQueue, PassRequest, device_queue
 from camlab.split import PLUS
@@ -243,13 +243,7 @@ class _Request:
                 jobs = jobs[len(part) :]
                 continue
             # Outside the handler: there the error would still hold on to the tensors of the failed try.
-            size, chunk = self._smaller(min(size, len(part)), chunk)
-
-    def _smaller(self, size: int, chunk: int) -> tuple[int, int]:
-        """Half as much: of the pictures, in whole groups as long as there are such; then of an extra pass, too."""
-        if self.classifier.device.type == "cpu" and size > AT_ONCE:
-            return size // 2 // AT_ONCE * AT_ONCE or AT_ONCE, chunk
-        return max(1, size // 2), max(1, chunk // 2)
+            size, chunk = halved(min(size, len(part)), chunk, self.classifier.device)
 
     def _run(self, jobs: list[_Job], chunk: int) -> None:
         """One batch: the shared pass, the methods that only read it, then the dear ones; each is kept."""

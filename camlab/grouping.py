@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,3 +83,15 @@ def in_order(number: Index, count: int) -> Index:
     if count > 1 << 16:
         order = order[in_order(number[order] >> 16, count >> 16)]
     return order
+
+
+def members_of(group: Index, count: int) -> Iterator[tuple[int, Index | slice]]:
+    """The rows of every group that has any, with its number; group: (n,) in 0 … count − 1."""
+    if count == 1:
+        yield 0, slice(None)
+        return
+    order = in_order(group, count)
+    ends = np.r_[0, np.cumsum(np.bincount(group, minlength=count))]
+    for g, (begin, end) in enumerate(pairwise(ends)):
+        if end > begin:
+            yield g, order[begin:end]

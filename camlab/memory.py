@@ -24,6 +24,13 @@ def part_size(count: int, most: int, step: int = 1) -> int:
     return max(step, -(-size // step) * step)
 
 
+def halved(size: int, chunk: int, device: torch.device) -> tuple[int, int]:
+    """Half as many pictures, on a CPU in whole groups as long as there are such; then half an extra pass, too."""
+    if device.type == "cpu" and size > AT_ONCE:
+        return size // 2 // AT_ONCE * AT_ONCE or AT_ONCE, chunk
+    return max(1, size // 2), max(1, chunk // 2)
+
+
 def out_of_memory(error: Exception) -> bool:
     """Whether an error says so: CUDA, MPS and the CPU's allocator each say it in their own words."""
     text = str(error).lower()

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlab.memory import AT_ONCE, group_size, out_of_memory, part_size
+from camlab.memory import AT_ONCE, group_size, halved, out_of_memory, part_size
 
 
 @given(st.integers(0, 500), st.integers(1, 40), st.integers(1, 8))
@@ -31,6 +31,15 @@ def test_seventeen_at_sixteen_go_as_nine_and_eight() -> None:
 def test_groups_are_of_a_cpu() -> None:
     assert group_size(torch.device("cpu"), 100) == AT_ONCE
     assert group_size(torch.device("meta"), 100) == 100 and group_size(torch.device("meta"), 0) == 1
+
+
+def test_half_a_batch_is_one_of_whole_groups_on_a_cpu() -> None:
+    cpu, other = torch.device("cpu"), torch.device("meta")
+    tried = [(96, 16)]
+    while tried[-1] != (1, 1):
+        tried.append(halved(*tried[-1], cpu))
+    assert tried == [(96, 16), (48, 16), (24, 16), (12, 16), (6, 16), (3, 8), (1, 4), (1, 2), (1, 1)]
+    assert halved(96, 96, other) == (48, 48) and halved(11, 16, cpu) == (AT_ONCE, 16)
 
 
 @pytest.mark.parametrize(

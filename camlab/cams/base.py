@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camlab.cams.scaling import uncancelled
+from camlab.cams.scaling import uncancelled, weighted_sum
 from camlab.memory import group_size
 from camlab.registry import Registry
 from camlab.split import PLUS, PointwiseHead
@@ -220,11 +220,6 @@ def cam_method(
         return compute
 
     return register
-
-
-def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
-    """Channel weights (N, K) times activations (N, K, h, w), summed over the channels: (N, h, w)."""
-    return torch.einsum("nk,nkhw->nhw", weights, activations)
 
 
 def _from_weights(compute: CamFn) -> tuple[CamFn, CamFn]:

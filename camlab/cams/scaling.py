@@ -14,6 +14,11 @@ DEGENERATE = 1e-6
 CANCELLED = 1e-5
 
 
+def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
+    """Channel weights (N, K) times activations (N, K, h, w), summed over the channels: (N, h, w)."""
+    return torch.einsum("nk,nkhw->nhw", weights, activations)
+
+
 def uncancelled(raw: Tensor, magnitude: Tensor) -> Tensor:
     """Raw maps (N, h, w) that are sums over channels, all zeros where nothing but rounding is left of the sum.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 
-from camlab.grouping import in_order
+from camlab.grouping import in_order, members_of
 from camlab.metrics.intervals import FEWEST_PAIRS, Interval, bootstrap
 from camlab.metrics.tally import (
     MEANS,
@@ -248,12 +247,12 @@ def _intervals(
     if replicates > 0:
         # NumPy lets other threads run meanwhile; a group's draws are its own, so their order changes nothing.
         with one_blas_thread():
-            if (workers := min(THREADS, len(units))) == 1:
-                for members in _members(group, len(units)):
+            if (workers := min(THREADS, len(units))) <= 1:
+                for members in members_of(group, len(units)):
                     fill(members)
             else:
                 with ThreadPoolExecutor(workers) as pool:
-                    for _ in pool.map(fill, _members(group, len(units))):
+                    for _ in pool.map(fill, members_of(group, len(units))):
                         pass
     return found
 
@@ -282,18 +281,6 @@ def _within(group: Index, picture: Index, count: int) -> tuple[Index, Index, Ind
     number = np.empty(len(group), np.intp)
     number[order] = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return part - first[group], pictures, number
-
-
-def _members(group: Index, count: int) -> Iterator[tuple[int, Index | slice]]:
-    """The rows of every group that has any."""
-    if count == 1:
-        yield 0, slice(None)
-        return
-    order = in_order(group, count)
-    ends = np.r_[0, np.cumsum(np.bincount(group, minlength=count))]
-    for g, (begin, end) in enumerate(pairwise(ends)):
-        if end > begin:
-            yield g, order[begin:end]
 
 
 def _warnings(
