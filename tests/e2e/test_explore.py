@@ -184,8 +184,10 @@ def test_upload_downloads_and_state_file(server: str, visit: Visit) -> None:
 
 def test_a_copied_link_shows_the_same_pixels_elsewhere(server: str, visit: Visit) -> None:
     first = open_app(visit(), f"{server}/?draws=1&noise=fog&method=layercam&layer=blocks.6&view=segments")
-    changes(first, 1, lambda: drag_severity(first, 4.25))
-    expect(first).to_have_url(re.compile(r"severity=4\.25"))
+    until(
+        lambda timeout: expect(first).to_have_url(re.compile(r"severity=4\.25"), timeout=timeout),
+        lambda: drag_severity(first, 4.25),
+    )
     second = open_app(visit(), first.url)
     drawn(first)
     drawn(second)
@@ -198,8 +200,10 @@ def test_a_copied_link_shows_the_same_pixels_elsewhere(server: str, visit: Visit
 
 def test_back_and_forward_follow_the_link(server: str, visit: Visit) -> None:
     page = open_app(visit(), f"{server}/?draws=1&severity=2&{LIGHT}")
-    changes(page, 1, lambda: drag_severity(page, 4.0))
-    expect(page).to_have_url(re.compile(r"severity=4"))
+    until(
+        lambda timeout: expect(page).to_have_url(re.compile(r"severity=4"), timeout=timeout),
+        lambda: drag_severity(page, 4.0),
+    )
     page.wait_for_timeout(2000)  # going back within the moment that a link takes to settle is ignored
     changes(page, 1, page.go_back, tries=1)
     expect(slider(page)).to_have_value("2")
