@@ -32,7 +32,7 @@ def headline(scene: Scene, shown: Shown) -> None:
             st.warning(
                 f"The {side} map is degenerate: {scene.method.title} favours no place here (the same value "
                 "everywhere, nothing above 0, or nothing but rounding), so there is nothing to compare and this "
-                "pair counts as not observed. Choose another method, layer or picture.",
+                "pair counts as not observed. Choose another picture or method.",
                 icon=":material/texture:",
             )
 

@@ -79,12 +79,13 @@ def _cost(plan: StudyPlan) -> None:
     current = _same(asking, plan)
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.markdown(f"**{plan.pairs():,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
-    needed = fewest_pictures(max(2, len(plan.methods)))
-    if len(plan.methods) > 1 and (pictures := min(plan.pictures().values())) < needed:
-        st.caption(
-            f":material/info: {plural(pictures, 'picture')} a model cannot tell any two of {len(plan.methods)} methods "
-            f"apart, however clear the difference: a verdict takes {needed} or more."
-        )
+    if (methods := len(plan.methods)) > 1:
+        pictures, needed = min(plan.pictures().values()), fewest_pictures(methods)
+        if pictures < needed:
+            st.caption(
+                f":material/info: {plural(pictures, 'picture')} a model cannot tell any two of {methods} methods "
+                f"apart, however clear the difference: a verdict takes {needed} or more."
+            )
     right.button(
         "Plan",
         icon=":material/timer:",

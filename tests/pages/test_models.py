@@ -80,7 +80,7 @@ def test_cached_models_are_offered_beside_the_bundled_ones() -> None:
 def test_a_cached_model_is_explained_and_its_link_restores_it() -> None:
     at = open_app()
     at.selectbox(key="explore.model").set_value(RESNET).run()
-    assert not at.exception and not at.error and "has no layer" not in alerts(at)
+    assert not at.exception and not at.error and "layer" not in alerts(at)
     assert state(at).model == RESNET and at.query_params["model"] == RESNET
     assert len(at.image) == 3
     facts = next(c.value for c in at.caption if "parameters" in c.value).replace("\\", "")
