@@ -4,11 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts import router
+from pages.shared import navigation
 
 ROOT = Path(__file__).parent
 
-router.configure()
+navigation.configure()
 st.logo(str(ROOT / "assets" / "logo.svg"), size="large")
 st.html(ROOT / "assets" / "style.css")
-router.navigation()
+navigation.navigation()

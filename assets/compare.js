@@ -72,7 +72,7 @@ function values(data) {
   return Float32Array.from({ length: data.byteLength / 2 }, (_, i) => view.getUint16(2 * i, true) / LEVELS);
 }
 
-/** Where output places lie between those of a map, pixel centres aligned, as `upsample` in camlab/render.py has it. */
+/** Where output places lie between those of a map, pixel centres aligned, as `upsample` in camlab/drawing/pictures.py has it. */
 function steps(sizeOut, sizeIn) {
   return Array.from({ length: sizeOut }, (_, i) => between((i + 0.5) / sizeOut, sizeIn));
 }

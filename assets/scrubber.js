@@ -8,7 +8,7 @@ const LEVELS = 65535;
 
 // ---------------------------------------------------------------------------------------- parcels
 
-/** Frames and scores of the strip on screen; everything here has come from `camlab.frames`. */
+/** Frames and scores of the strip on screen; everything here has come from `camlab.explore.output.frames`. */
 class Store {
   constructor() {
     this.strip = "";
@@ -127,7 +127,7 @@ async function decodeFrame(frame, base) {
 }
 
 // -------------------------------------------------------------------------------------- pixel maths
-// Each function does what its namesake in camlab/render.py does.
+// Each function does what its namesake in camlab/drawing/pictures.py does.
 
 /** Bilinear interpolation along one axis, pixel centres aligned (align_corners=False). */
 function steps(sizeOut, sizeIn) {

@@ -19,10 +19,10 @@ import torch
 from torch import nn
 
 from camlab.cams import CAMS, scale_maps, shared_pass
-from camlab.catalogue import UNEXPLAINED
-from camlab.classifier import Classifier
-from camlab.errors import CamLabError
-from camlab.preprocessing import Preprocessing
+from camlab.common.errors import CamLabError
+from camlab.models.classifier import Classifier
+from camlab.models.hub.catalogue import UNEXPLAINED
+from camlab.models.preprocessing import Preprocessing
 
 #: Families that cannot be explained layer by layer, each with the reason.
 EXCEPTIONS = UNEXPLAINED

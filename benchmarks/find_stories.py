@@ -21,15 +21,16 @@ from typing import Any
 import numpy as np
 
 from camlab.cams import CAMS
-from camlab.engine import CLEAN, Spec
+from camlab.engine.shared import engine_for
+from camlab.engine.spec import CLEAN, Spec
+from camlab.explore.output.presets import FILE, SEEDS, stories
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
+from camlab.explore.trials.steadiness import Steady, distinct, steadiness, usable_methods
 from camlab.images import built_in_pictures, find_picture
 from camlab.metrics import similarity
 from camlab.noise import NOISES
-from camlab.scene import Scene, engine_for
-from camlab.state import ExploreState
-from camlab.steadiness import Steady, distinct, steadiness, usable_methods
-from camlab.story.presets import FILE, SEEDS, stories
-from camlab.summary import is_baseline
+from camlab.study.analysis.summary import is_baseline
 
 MODELS = ("efficientnet_lite0", "shapes_resnet", "shapes_vit")
 NOISE_TYPES = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "motion_blur", "fog")

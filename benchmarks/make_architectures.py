@@ -4,7 +4,7 @@
 
 One row a pretrained name. Every architecture is built once for each number of classes on the meta device, so that
 no weights are made or fetched. The columns ``signature`` and ``sketch`` are digests of its tensors without the
-classifier (`camlab.signature`), by which a checkpoint finds its architecture. The table is to be made anew when
+classifier (`camlab.models.own.signature`), by which a checkpoint finds its architecture. The table is to be made anew when
 timm is upgraded. timm's package ships no accuracies, so there are none in it.
 """
 
@@ -23,8 +23,8 @@ import torch
 from timm.data.imagenet_info import infer_imagenet_subset
 from timm.models import get_pretrained_cfg, model_entrypoint
 
-from camlab.catalogue import TABLE, CatalogueRow
-from camlab.signature import shapes_of, signature, sketch, without
+from camlab.models.hub.catalogue import TABLE, CatalogueRow
+from camlab.models.own.signature import shapes_of, signature, sketch, without
 
 #: Label sets that timm has no names for; every other number of outputs is an image embedding (CLIP and others).
 OTHER_LABEL_SETS = {19168: "ImageNet-21K, winter 2021", 115217: "Bamboo"}

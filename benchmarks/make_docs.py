@@ -23,18 +23,18 @@ from benchmarks.families import EXCEPTIONS
 from benchmarks.families import TABLE as FAMILIES
 from camlab.cams import CAMS
 from camlab.cams.base import CamMethod
-from camlab.catalogue import SHELF, catalogue, catalogue_row, families, table_version
-from camlab.datasets import DATASETS
-from camlab.hub_datasets import PREFIX
+from camlab.common.registry import Registry
+from camlab.common.wording import millions, sides
 from camlab.images import IMAGE_SETS
+from camlab.images.datasets.catalogue import DATASETS
+from camlab.images.datasets.hub import PREFIX
 from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
+from camlab.models.hub.catalogue import SHELF, catalogue, catalogue_row, families, table_version
 from camlab.noise import NOISES
-from camlab.registry import Registry
-from camlab.stats import TESTS
-from camlab.store import COLUMNS, IMAGE_COLUMNS, Column
 from camlab.study import PRESETS
-from camlab.words import millions, sides
+from camlab.study.stats import TESTS
+from camlab.study.store import COLUMNS, IMAGE_COLUMNS, Column
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = ("models.md", "images.md", "methods.md", "statistics.md", "study.md")

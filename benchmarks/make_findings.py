@@ -23,17 +23,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-from camlab.charts.critical import critical_diagram
-from camlab.charts.study_look import level_title
-from camlab.filters import Filters
+from camlab.common.wording import decimal
+from camlab.images.properties import PROPERTIES
 from camlab.metrics.association import association
 from camlab.models import MODELS
-from camlab.papertable import FORMATS, paper_table
-from camlab.properties import PROPERTIES
-from camlab.stats import TestResult, run_tests
-from camlab.store import Study, open_study
-from camlab.summary import BASELINE, columns, is_baseline, records
-from camlab.words import decimal
+from camlab.study.analysis.filters import Filters
+from camlab.study.analysis.paper_table import FORMATS, paper_table
+from camlab.study.analysis.summary import BASELINE, columns, is_baseline, records
+from camlab.study.charts.critical import critical_diagram
+from camlab.study.charts.look import level_title
+from camlab.study.stats import TestResult, run_tests
+from camlab.study.store import Study, open_study
 
 DOCS = Path(__file__).parent.parent / "docs"
 PICTURE = "findings-critical-difference.svg"

@@ -5,7 +5,7 @@
 
 Quickshift takes half a second a picture, longer than everything else that the first view of one needs. The
 archive holds the segments of the default segmentation, each under a digest of the very pixels and parameters
-that they belong to (`camlab.labels.shipped_key`): where either changes, what is in the archive is not found any
+that they belong to (`camlab.engine.segments.shipped_key`): where either changes, what is in the archive is not found any
 more, and this script has to be run again. The same segments give the same file, byte by byte.
 """
 
@@ -20,11 +20,11 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
+from camlab.engine.segments import ARCHIVE, shipped_key
+from camlab.explore.state import ExploreState
 from camlab.images import built_in_pictures, find_picture
-from camlab.labels import ARCHIVE, shipped_key
 from camlab.metrics import segment
 from camlab.models import MODELS, load_classifier
-from camlab.state import ExploreState
 
 
 def photo_models() -> list[str]:

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.make_docs import DOCS
-from camlab.errors import CamLabError
+from camlab.common.errors import CamLabError
+from camlab.engine.shared import engine_for
 from camlab.images import find_picture
 from camlab.lessons import LESSONS, LessonState, Setting, Sheet, finish
-from camlab.prepare import engine_for
 
 PAGE = DOCS / "teaching.md"
 _MARKS = re.compile(r"(<!-- begin: lesson-(?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

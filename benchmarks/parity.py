@@ -21,10 +21,11 @@ import torch
 from torch import Tensor
 
 from camlab.cams import CAMS, SharedPass, scale_maps, shared_pass
-from camlab.classifier import Classifier
-from camlab.engine import CLEAN, Engine, Spec
+from camlab.engine.engine import Engine
+from camlab.engine.spec import CLEAN, Spec
 from camlab.images import Picture, built_in_pictures
 from camlab.models import MODELS, load_classifier
+from camlab.models.classifier import Classifier
 from tests.cams.oracle import (
     CORRECTED,
     SHIPPED,

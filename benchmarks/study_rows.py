@@ -26,29 +26,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from camlab.charts import (
-    Chart,
-    cr_plane,
-    paired_lines,
-    property_correlations,
-    severity_spread,
-    severity_values,
-    similarity_against,
-    similarity_histogram,
-    similarity_ridges,
-    similarity_steps,
-    similarity_violins,
-    value_dots,
-    value_heatmap,
-    value_ranks,
-)
-from camlab.filters import OUTCOMES, Filters
-from camlab.listing import table
+from camlab.cli.listing import table
+from camlab.drawing.charts.look import Chart
 from camlab.metrics import SIMILARITIES, random_ranking_floor
-from camlab.papertable import html, paper_table
-from camlab.store import COLUMNS, IMAGE_COLUMNS, Study, open_study
-from camlab.store.schema import arrow_schema
-from camlab.summary import DEFAULT_BY, columns, merge_methods, records, scored
+from camlab.study.analysis.filters import OUTCOMES, Filters
+from camlab.study.analysis.paper_table import html, paper_table
+from camlab.study.analysis.summary import DEFAULT_BY, columns, merge_methods, records, scored
+from camlab.study.charts.dots import value_dots
+from camlab.study.charts.heat import value_heatmap
+from camlab.study.charts.levels import severity_values
+from camlab.study.charts.paired import paired_lines
+from camlab.study.charts.pictures import property_correlations, similarity_against
+from camlab.study.charts.plane import cr_plane
+from camlab.study.charts.ranks import value_ranks
+from camlab.study.charts.severity import severity_spread
+from camlab.study.charts.shares import similarity_histogram, similarity_steps
+from camlab.study.charts.spread import similarity_ridges, similarity_violins
+from camlab.study.store import COLUMNS, IMAGE_COLUMNS, Study, open_study
+from camlab.study.store.schema import arrow_schema
 
 MODELS = ("efficientnet_lite0", "resnet18", "mobilenetv3")
 SETS = ("photos", "objects")

@@ -25,18 +25,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from camlab.cache import MapCache
 from camlab.cams import CAMS
-from camlab.classifier import Classifier
-from camlab.engine import Engine
+from camlab.common.jobs import Worker
+from camlab.engine.cache.memory import MapCache
+from camlab.engine.device_queue import DeviceQueue
+from camlab.engine.engine import Engine
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
+from camlab.explore.sweep import Sweep
 from camlab.images import Picture, built_in_pictures
-from camlab.jobs import Worker
 from camlab.models import load_classifier
+from camlab.models.classifier import Classifier
 from camlab.noise import NOISES
-from camlab.queue import DeviceQueue
-from camlab.scene import Scene, Shown
-from camlab.state import ExploreState
-from camlab.sweep import Sweep
 
 #: How far a map value or a probability may be from the single-threaded run: another batch rounds otherwise.
 CLOSE = 1e-4

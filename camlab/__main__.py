@@ -2,7 +2,7 @@
 
 import sys
 
-from camlab.cli import main
+from camlab.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

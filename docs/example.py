@@ -26,12 +26,13 @@ sys.path.extend([".", ".."])
 
 import pandas as pd
 
-from camlab.export import panels_png, shown_verdict
+from camlab.engine.shared import engine_for
+from camlab.explore.output.export import panels_png, shown_verdict
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
 from camlab.images import find_picture
 from camlab.metrics import robustness, similarity
 from camlab.noise import perturb
-from camlab.scene import Scene, engine_for
-from camlab.state import ExploreState
 
 # %% [markdown]
 # ## One pair

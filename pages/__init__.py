@@ -1,0 +1,1 @@
+"""The dashboard's pages: one folder per page, and what they share."""

@@ -24,7 +24,7 @@ from camlab.models import load_classifier
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from camlab.classifier import Classifier
+    from camlab.models.classifier import Classifier
 
 
 @pytest.fixture(scope="session")

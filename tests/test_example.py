@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 import camlab
+from camlab.engine.shared import engine_for
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
 from camlab.images import find_picture
-from camlab.scene import Scene, engine_for
-from camlab.state import ExploreState
 
 EXAMPLE = Path(camlab.__file__).parent.parent / "docs" / "example.py"
 

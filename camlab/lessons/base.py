@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camlab.builtin import IMAGE_SETS
-from camlab.engine import Engine
+from camlab.common.jobs import Job, Steps
+from camlab.common.registry import Registry
+from camlab.drawing.pictures import Bytes, blend, colourise, enlarge, to_image, upsample
+from camlab.engine.engine import Engine
+from camlab.engine.shared import REFERENCE_SET
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
 from camlab.images import Picture, set_of
-from camlab.jobs import Job, Steps
+from camlab.images.builtin import IMAGE_SETS
 from camlab.lessons.settings import LessonState
-from camlab.prepare import REFERENCE_SET
-from camlab.registry import Registry
-from camlab.render import Bytes, blend, colourise, enlarge, to_image, upsample
-from camlab.scene import Scene
-from camlab.state import ExploreState
 
 COLOURS, OPACITY = "inferno", 0.55
 

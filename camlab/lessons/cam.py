@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from camlab.cams import scale_maps, shared_pass
+from camlab.common.wording import percent, plural
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, heat, lesson, overlay
 from camlab.models import short_name
-from camlab.words import percent, plural
 
 STRONGEST = 12  # channels with a switch of their own; all others share one
 ALIKE = 0.95  # correlation from which a map counts as nearly the finished one

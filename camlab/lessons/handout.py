@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from camlab.drawing.pictures import data_url
+from camlab.explore.output.pair_html import credit
 from camlab.lessons.base import Lesson, Setting, Sheet
 from camlab.lessons.settings import LessonState
-from camlab.pieces import credit
-from camlab.render import data_url
 
 MOST_FIGURES = 4
 #: A4 with margins; a page on the screen looks like the printed one. No picture is loaded from anywhere.

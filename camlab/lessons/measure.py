@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from camlab.cams import CAMS
-from camlab.engine import Spec
-from camlab.jobs import Job
+from camlab.common.jobs import Job
+from camlab.common.wording import decimal, percent, plural
+from camlab.drawing.pictures import Bytes, Panel, draw_segments, to_image
+from camlab.engine.spec import Spec
+from camlab.explore.results import Shown
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, overlay
 from camlab.lessons.rankings import Build, build
 from camlab.lessons.settings import PAIRS
 from camlab.metrics import Robustness, robustness, stratified
 from camlab.noise import NOISES
-from camlab.pairs import Shown
-from camlab.render import Bytes, Panel, draw_segments, to_image
-from camlab.words import decimal, percent, plural
 
 #: Severities of the pairs that are sorted by hand, one draw each: mild to strong.
 SEVERITIES = (0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.25, 4.5, 5.0)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from camlab.cams import CAMS, PAPER_SIX, Coincidence, coinciding, shared_pass, unserved
-from camlab.engine import CLEAN
+from camlab.engine.spec import CLEAN
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
 
 SAME = 1e-5  # largest difference of two maps in [0, 1] that is rounding

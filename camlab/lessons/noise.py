@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from camlab.jobs import Job
+from camlab.common.jobs import Job
+from camlab.engine.shared import REFERENCE_COUNT
+from camlab.explore.results import Floors
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
 from camlab.metrics import breaks_at, flips_at
 from camlab.noise import NOISES
-from camlab.pairs import Floors
-from camlab.scene import REFERENCE_COUNT
 
 TRIED = ("gaussian_noise", "salt_and_pepper", "gaussian_blur", "jpeg_compression", "fog")
 SEVERITIES = tuple(step / 2 for step in range(1, 11))

@@ -9,13 +9,13 @@ from math import comb
 import numpy as np
 
 from camlab.cams import CAMS
-from camlab.jobs import Job
+from camlab.common.jobs import Job
+from camlab.drawing.pictures import Bytes
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, overlay
 from camlab.lessons.settings import QUESTIONS
 from camlab.noise import NOISES, stream
-from camlab.pairs import Shown
-from camlab.render import Bytes
-from camlab.scene import Scene
 
 NOISES_ASKED = ("gaussian_noise", "salt_and_pepper", "gaussian_blur", "fog", "jpeg_compression")
 METHODS_ASKED = ("gradcam", "gradcam++", "layercam", "eigencam")

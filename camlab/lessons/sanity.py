@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from camlab.cache import MapCache
 from camlab.cams import CAMS
-from camlab.classifier import Classifier
-from camlab.engine import CLEAN, Engine
-from camlab.jobs import Job
+from camlab.common.jobs import Job
+from camlab.engine.cache.memory import MapCache
+from camlab.engine.engine import Engine
+from camlab.engine.spec import CLEAN
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
 from camlab.metrics import similarity
+from camlab.models.classifier import Classifier
 from camlab.noise import stream
 
 METHODS = ("gradcam", "gradcam++", "layercam", "eigencam", "randomcam")

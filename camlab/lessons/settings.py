@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from camlab.errors import BadSetting, CamLabError
-from camlab.parsing import flag
-from camlab.state import field_text, parse_field
+from camlab.common.errors import BadSetting, CamLabError
+from camlab.common.parsing import flag
+from camlab.explore.state import field_text, parse_field
 
 PAIRS = 12  # pairs that are sorted by hand in the lesson on measuring
 QUESTIONS = 8  # of the quiz

@@ -3,19 +3,12 @@
 ``similarity`` and ``robustness`` name functions here; their modules are reached with ``from … import name``.
 """
 
+from camlab.metrics.assess import Robustness
 from camlab.metrics.intervals import Interval
 from camlab.metrics.landmarks import breaks_at, flips_at, other_picture_floor
 from camlab.metrics.pixels import upsample
 from camlab.metrics.ranking import TIE_VARIANTS, floor_corrected, random_ranking_floor, rbo, rbo_lists
-from camlab.metrics.robustness import (
-    Robustness,
-    auroc_within,
-    by_severity,
-    macro,
-    robustness,
-    same_pictures,
-    stratified,
-)
+from camlab.metrics.robustness import auroc_within, by_severity, macro, robustness, same_pictures, stratified
 from camlab.metrics.segments import (
     SEGMENTATIONS,
     Parameter,

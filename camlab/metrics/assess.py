@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from camlab.grouping import in_order, members_of
+from camlab.common.grouping import in_order, members_of
+from camlab.common.threads import one_blas_thread, processors
 from camlab.metrics.intervals import FEWEST_PAIRS, Interval, bootstrap
 from camlab.metrics.tally import (
     MEANS,
@@ -21,7 +22,6 @@ from camlab.metrics.tally import (
     stratum_counts,
     values_from,
 )
-from camlab.threads import one_blas_thread, processors
 
 DOMINANT_SHARE = 0.25
 THREADS = min(4, processors())

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
+from camlab.common.registry import Registry
 from camlab.metrics.pixels import DECIMALS, Floats, is_constant
-from camlab.registry import Registry
 
 if TYPE_CHECKING:
-    from camlab.preprocessing import Preprocessing
+    from camlab.models.preprocessing import Preprocessing
 
 Mask = NDArray[np.bool_]
 

@@ -22,8 +22,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from camlab.errors import BadSetting
-from camlab.registry import Registry
+from camlab.common.errors import BadSetting
+from camlab.common.registry import Registry
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camlab.errors import BadSetting
-from camlab.grouping import Index, numbered, within_groups
+from camlab.common.errors import BadSetting
+from camlab.common.grouping import Index, numbered, within_groups
 from camlab.metrics.assess import Robustness as Robustness
 from camlab.metrics.assess import assess, auroc_of
 from camlab.metrics.intervals import REPLICATES, SEED

@@ -12,9 +12,9 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
+from camlab.common.registry import Registry
 from camlab.metrics.pixels import DECIMALS, Floats, bilinear_weights
-from camlab.registry import Registry
 
 Labels = NDArray[np.int32]
 #: Bytes of pooling matrices that are remembered. One is n × h·w numbers: 20 kB on a 7 × 7 map, megabytes early on.

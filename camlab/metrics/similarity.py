@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
+from camlab.common.registry import Registry
 from camlab.metrics.pixels import (
     DECIMALS,
     SSIM_RADIUS,
@@ -25,7 +26,6 @@ from camlab.metrics.pixels import (
 )
 from camlab.metrics.ranking import TIE_VARIANTS, average_ranks, random_ranking_floor, rbo
 from camlab.metrics.segments import Labels, kept_matrix, pool
-from camlab.registry import Registry
 
 TOP_PART = 5  # the hottest fifth
 PIXELS_AT_ONCE = 1 << 18

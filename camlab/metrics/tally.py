@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 from camlab.metrics.wins import JoinedWins, Wins, stratum_wins
 
 Floats = NDArray[np.float64]

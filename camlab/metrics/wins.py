@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from camlab.grouping import Index, in_order
+from camlab.common.grouping import Index, in_order
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

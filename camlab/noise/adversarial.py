@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 from camlab.noise.base import Attackable, Surroundings, noise_type
 
 Streams = Sequence[np.random.Generator]

@@ -28,8 +28,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camlab.errors import BadSetting
-from camlab.registry import Registry
+from camlab.common.errors import BadSetting
+from camlab.common.registry import Registry
 
 MAX_SEVERITY = 5.0
 
@@ -54,7 +54,7 @@ Needs = Literal["", "model", "companion"]
 
 
 class Attackable(Protocol):
-    """What an attack needs of a classifier (`camlab.models.Classifier` has it)."""
+    """What an attack needs of a classifier (`camlab.models.registry.Classifier` has it)."""
 
     @property
     def device(self) -> torch.device: ...

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 from camlab.noise.base import column, noise_type
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from camlab.study.control import Status, cancel, pause, resume, start, status
-from camlab.study.estimate import Estimate, estimate
 from camlab.study.plan import StudyPlan
 from camlab.study.prepare import create
 from camlab.study.presets import PRESETS, Preset
-from camlab.study.run import run_study
+from camlab.study.run.control import Status, cancel, pause, resume, start, status
+from camlab.study.run.estimate import Estimate, estimate
+from camlab.study.run.run import run_study
 
 __all__ = [
     "PRESETS",

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camlab.errors import BadImage
+from camlab.common.errors import BadImage
+from camlab.engine.shared import model_mask
+from camlab.engine.spec import Explained
+from camlab.images.picture import Picture
+from camlab.images.properties import properties_of
 from camlab.models import Classifier, short_name
-from camlab.picture import Picture
-from camlab.prepare import model_mask
-from camlab.properties import properties_of
 from camlab.study.sources import Unit
-from camlab.versions import Explained
 
 #: Probabilities that differ by no more than this tie to within the error of their floats.
 TIE = 1e-6

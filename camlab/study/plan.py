@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from camlab.errors import BadSetting, BadStudy
+from camlab.common.errors import BadSetting, BadStudy
 
 if TYPE_CHECKING:
-    from camlab.engine import Spec
+    from camlab.engine.spec import Spec
 
 LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
 #: Words for target layers, which mean another layer of every model.
@@ -62,7 +62,7 @@ class StudyPlan:
 
     def specs(self) -> list[Spec]:
         """Every perturbed version of a picture, in the order of the rows."""
-        from camlab.engine import Spec
+        from camlab.engine.spec import Spec
 
         return [
             Spec(noise, severity, seed)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from camlab.arithmetic import versions_of
-from camlab.errors import BadSetting, BadStudy
-from camlab.store.files import read_json, write_json
-from camlab.store.schema import SCHEMA_VERSION
-from camlab.store.study import MANIFEST
+from camlab.common.environment import versions_of
+from camlab.common.errors import BadSetting, BadStudy
 from camlab.study.plan import BEFORE, DEFAULT, StudyPlan
 from camlab.study.sources import Source, Unit, open_sets, units_of
+from camlab.study.store.files import read_json, write_json
+from camlab.study.store.schema import SCHEMA_VERSION
+from camlab.study.store.study import MANIFEST
 
 _LIBRARIES = (
     *("torch", "timm", "grad-cam", "numpy", "scipy", "scikit-image", "pillow"),
@@ -177,7 +177,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of all that computes, and of the machine's kind; maps: of the rules that maps are made by."""
     from camlab.cams.scaling import SCALE_VERSION
-    from camlab.engine import FORWARD_VERSION, PERTURB_VERSION
+    from camlab.engine.engine import FORWARD_VERSION, PERTURB_VERSION
 
     own = {
         "maps": f"{PERTURB_VERSION}.{FORWARD_VERSION}.{SCALE_VERSION}",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from camlab.registry import Registry
+from camlab.common.registry import Registry
+from camlab.study.analysis.summary import BASELINE
 from camlab.study.plan import BEFORE, DEFAULT, FITTING, StudyPlan
-from camlab.summary import BASELINE
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from camlab.cams.base import never
-from camlab.inputs import Inputs
+from camlab.engine.inputs import Inputs
+from camlab.engine.spec import Spec
 from camlab.models import Classifier
-from camlab.versions import Spec
 
 
 class LastInputs(Inputs):

@@ -13,23 +13,24 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from camlab.cache import MapCache
 from camlab.cams import CAMS
 from camlab.cams.base import never
-from camlab.engine import CLEAN, Engine, Explained
-from camlab.errors import BadImage, BadStudy
-from camlab.labels import picture_segments
-from camlab.memory import AT_ONCE
+from camlab.common.errors import BadImage, BadStudy
+from camlab.engine.cache.memory import MapCache
+from camlab.engine.engine import Engine
+from camlab.engine.segments import picture_segments
+from camlab.engine.shared import model_input, reference_pictures, second_input
+from camlab.engine.spec import CLEAN, Explained
+from camlab.images.picture import Picture
 from camlab.metrics import SIMILARITIES, Comparison, other_picture_floor, rbo_cells, similarity
 from camlab.models import Classifier, load_classifier
-from camlab.picture import Picture
-from camlab.prepare import model_input, reference_pictures, second_input
-from camlab.store.parts import UnitNote
-from camlab.store.schema import COLUMNS, arrow_schema
+from camlab.models.batching import AT_ONCE
 from camlab.study.pictures import image_row, is_tie, margin
 from camlab.study.prepare import LayerWork, Prepared
 from camlab.study.reuse import GoingOn, LastInputs
 from camlab.study.sources import Unit, picture_of
+from camlab.study.store.parts import UnitNote
+from camlab.study.store.schema import COLUMNS, arrow_schema
 
 Check = Callable[[], None]
 Floats = NDArray[np.float64]

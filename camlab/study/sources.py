@@ -8,15 +8,15 @@ from functools import cached_property
 
 import numpy as np
 
-from camlab.datasets import DATASETS
-from camlab.errors import BadImage
-from camlab.folders import open_folder
+from camlab.cli.listing import image_set_named
+from camlab.common.errors import BadImage
 from camlab.images import IMAGE_SETS, SHAPES, shape_scenes
-from camlab.listing import image_set_named
+from camlab.images.datasets.catalogue import DATASETS
+from camlab.images.folders import open_folder
+from camlab.images.picture import ImageSet, Picture
 from camlab.models import MODELS, find_model
-from camlab.picture import ImageSet, Picture
+from camlab.models.shape_training import HELD_OUT_SEED
 from camlab.study.plan import ALL, StudyPlan
-from camlab.training import HELD_OUT_SEED
 
 #: A study of more units than this puts several into a part, so that a folder never holds too many files.
 MAX_PARTS = 2000

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from camlab.cams import SharedPass, shared_pass
-from camlab.errors import UnknownName
-from camlab.split import PointwiseHead, Stage, pointwise_head
+from camlab.common.errors import UnknownName
+from camlab.models.network.split import PointwiseHead, Stage, pointwise_head
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from camlab.cams import CAMS, PAPER_SIX, cam_method, scale_maps, shared_pass
-from camlab.errors import UnknownName
+from camlab.common.errors import UnknownName
 from tests.cams.stub import hand_stub, random_pictures, run, signed_stub
 
 ORDER = [

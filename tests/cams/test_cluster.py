@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from camlab.cams import CAMS, SharedPass, shared_pass
 from camlab.cams.cluster import channel_weights, clusters
-from camlab.classifier import Classifier
-from camlab.errors import Cancelled
+from camlab.common.errors import Cancelled
+from camlab.models.classifier import Classifier
 from tests.cams.stub import pooled_stub, random_pictures, run, signed_stub
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from camlab.cams import CAMS, SharedPass, coinciding, scale_maps, shared_pass
 from camlab.cams.ablation import drops_by_passes
-from camlab.classifier import Classifier
-from camlab.engine import CLEAN, Engine, Spec
-from camlab.errors import UnknownName
+from camlab.common.errors import UnknownName
+from camlab.engine.engine import Engine
+from camlab.engine.spec import CLEAN, Spec
+from camlab.models.classifier import Classifier
 from tests.cams.conftest import spread_pictures
 from tests.cams.stub import Stub, pooled_stub, random_pictures, run, signed_stub
 

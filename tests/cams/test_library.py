@@ -22,10 +22,10 @@ from torch.nn import functional as F
 from camlab.cams import CAMS, SharedPass, library, scale_maps, shared_pass, shipped
 from camlab.cams.borrowed import from_input, from_maps
 from camlab.cams.library import library_maps
-from camlab.classifier import Classifier
-from camlab.errors import BadSetting, Cancelled
+from camlab.common.errors import BadSetting, Cancelled
 from camlab.models import MODELS
-from camlab.preprocessing import Preprocessing
+from camlab.models.classifier import Classifier
+from camlab.models.preprocessing import Preprocessing
 from tests.cams.oracle import at_input_size
 from tests.cams.stub import Stub, random_pictures, run, signed_stub
 

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as hnp
 
 from camlab.cams import CAMS, scale_maps, shared_pass
 from camlab.cams.scaling import CANCELLED, uncancelled
+from camlab.engine.shared import model_input
 from camlab.images import find_picture
 from camlab.models import load_classifier
-from camlab.prepare import model_input
 
 
 def test_scaled_map_by_hand() -> None:

@@ -12,10 +12,10 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from camlab.cams import CAMS, scale_maps, shared_pass
 from camlab.cams.smoothing import Smoothing, eigen_smoothed, smoothed, variants
-from camlab.errors import BadSetting, Cancelled
+from camlab.common.errors import BadSetting, Cancelled
+from camlab.engine.shared import model_input
 from camlab.images import find_picture
 from camlab.models import load_classifier
-from camlab.prepare import model_input
 from tests.cams.stub import Stub, random_pictures, run, signed_stub
 
 KINDS = {"gradcam": GradCAM, "xgradcam": XGradCAM, "hirescam": HiResCAM, "layercam": LayerCAM}

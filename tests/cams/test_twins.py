@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from camlab.cams import CAMS, SharedPass, scale_maps, score, shared_pass
 from camlab.cams.eigen import first_component
-from camlab.errors import Cancelled
+from camlab.common.errors import Cancelled
 from camlab.models import load_classifier
 from tests.cams.stub import Stub, pointwise_stub, pooled_stub, random_pictures, run, signed_stub
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from benchmarks.browser import NotStarted, chromium_path
 from benchmarks.browser import serving as start_server
-from tests.hub_stand_in import fill_cache
-from tests.test_own import network
+from tests.models.hub.stand_in import fill_cache
+from tests.models.own.test_model import network
 
 SLOW = 120_000  # milliseconds: the first view loads a model on a machine that may be busy
 expect.set_options(timeout=SLOW)

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from camlab.compare_figure import figure, overlay
-from camlab.compare_grid import Grid
-from camlab.comparison import Place, parse_link
+from camlab.drawing.pictures import upsample
+from camlab.explore.compare.figure import figure, overlay
+from camlab.explore.compare.grid import Grid
+from camlab.explore.compare.state import Place, parse_link
 from camlab.images import find_picture
-from camlab.render import upsample
 from tests.e2e.conftest import SLOW
 from tests.e2e.explorer import Visit, download, until
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Error, expect
 
+from tests.e2e.conftest import SLOW
 from tests.e2e.explorer import (
     LIGHT,
     PANELS,
-    SLOW,
     Visit,
     changes,
     choose,

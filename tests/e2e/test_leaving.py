@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from camlab.download import SILENCE
+from camlab.images.datasets.download import SILENCE
 from tests.e2e.conftest import ServerLog, serving
 from tests.e2e.explorer import Visit, open_app, until
-from tests.test_download import Server
-from tests.test_download import server as hub
-from tests.test_hub_datasets import offer
+from tests.images.datasets.test_download import Server
+from tests.images.datasets.test_download import server as hub
+from tests.images.datasets.test_hub import offer
 
 pytestmark = pytest.mark.e2e
 __all__ = ["hub"]

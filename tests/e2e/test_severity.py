@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.conftest import SLOW
 from tests.e2e.explorer import (
-    SLOW,
     Visit,
     drawn,
     handle_at,

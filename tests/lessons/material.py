@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from camlab.engine.shared import engine_for
 from camlab.images import find_picture
 from camlab.lessons import LESSONS, LessonRun, LessonState, Setting, finish
-from camlab.prepare import engine_for
 
 
 def setting(lesson: str, **changes: Any) -> Setting:

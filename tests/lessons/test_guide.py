@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measure_lessons import PAGE, measured, part, rewritten, update
-from camlab.bundled import weights_file
-from camlab.errors import MissingWeights
+from camlab.common.errors import MissingWeights
 from camlab.lessons import LESSONS
+from camlab.models.efficientnet_lite import weights_file
 from tests.lessons.material import finished
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from camlab.cams import CAMS
-from camlab.engine import CLEAN
+from camlab.engine.spec import CLEAN
 from camlab.lessons import LESSONS
 from camlab.lessons.attack import Fooling
 from camlab.lessons.cam import STRONGEST, Channels, correlation

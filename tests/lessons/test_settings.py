@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 from camlab.lessons import LessonState, parse_link, to_link
 from camlab.lessons.rankings import agreements, build, ranks
 from camlab.metrics import random_ranking_floor, rbo

@@ -20,8 +20,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor
 
 from camlab.cams import CAMS, scale_maps, shared_pass
-from camlab.classifier import Classifier
-from camlab.errors import BadSetting, Cancelled
+from camlab.common.errors import BadSetting, Cancelled
 from camlab.metrics import upsample
 from camlab.metrics.faithfulness import (
     FAITHFULNESS,
@@ -34,6 +33,7 @@ from camlab.metrics.faithfulness import (
     insertion,
     road,
 )
+from camlab.models.classifier import Classifier
 from tests.cams.stub import random_pictures, signed_stub
 
 SIZE = (12, 10)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from camlab.errors import BadSetting, UnknownName
+from camlab.common.errors import BadSetting, UnknownName
 from camlab.metrics.localisation import (
     LOCALISATIONS,
     best_iou,
@@ -21,7 +21,7 @@ from camlab.metrics.localisation import (
     mask_at_input,
     pointing_game,
 )
-from camlab.preprocessing import Preprocessing
+from camlab.models.preprocessing import Preprocessing
 
 SHAPE = (7, 5)
 MAPS = hnp.arrays(np.float64, (2, *SHAPE), elements=st.sampled_from([0, 0.1, 0.25, 0.5, 0.9, 1]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camlab.errors import BadSetting, UnknownName
+from camlab.common.errors import BadSetting, UnknownName
 from camlab.metrics.ranking import (
     TIE_VARIANTS,
     average_ranks,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 from camlab.metrics import (
     assess,
     auroc_within,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camlab.errors import BadSetting, UnknownName
+from camlab.common.errors import BadSetting, UnknownName
 from camlab.metrics import segments
 from camlab.metrics.pixels import bilinear_weights, is_constant, upsample
 from camlab.metrics.segments import SEGMENTATIONS, kept_matrix, pooling_matrix, segment, segment_means

@@ -8,7 +8,7 @@ from scipy import stats
 from skimage.metrics import structural_similarity
 from sklearn.metrics.pairwise import cosine_similarity
 
-from camlab.errors import BadSetting, UnknownName
+from camlab.common.errors import BadSetting, UnknownName
 from camlab.metrics import Comparison, rbo_cells, segment, similarity, unit_scale
 from camlab.metrics.pixels import selected, top_membership
 from camlab.metrics.similarity import SIMILARITIES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from camlab.errors import BadSetting, Cancelled
+from camlab.common.errors import BadSetting, Cancelled
 from camlab.noise import NOISES, Surroundings, perturb, stream
 from camlab.noise.adversarial import STEPS, ascent
 from tests.noise.around import TwoFields, around

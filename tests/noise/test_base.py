@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import camlab.noise
-from camlab.errors import BadSetting, UnknownName
+from camlab.common.errors import BadSetting, UnknownName
 from camlab.noise import FAMILIES, NOISES, noise_type, parameters_at, perturb, stream
 from tests.noise.twins import DIGESTS, TABLE
 

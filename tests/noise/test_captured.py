@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from camlab.errors import BadSetting, UnknownName
+from camlab.common.errors import BadSetting, UnknownName
 from camlab.noise import NOISES, Surroundings, perturb, unavailable
 from tests.noise.around import TwoFields, field
 from tests.noise.twins import DIGESTS

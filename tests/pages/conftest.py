@@ -11,7 +11,7 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import session
+from pages.shared import session
 
 APP = Path(__file__).parents[2] / "app.py"
 PATIENCE = 120

@@ -7,7 +7,7 @@ import time
 import pytest
 import streamlit as st
 
-from pages.parts import address
+from pages.shared import address
 
 
 class Params(dict[str, str]):

@@ -11,10 +11,12 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from camlab.comparison import MOST_PINS, CompareState, Place, parse_place
-from camlab.errors import BadSetting
-from camlab.state import ExploreState
-from pages.parts import compare_link, compare_report, compare_view
+from camlab.common.errors import BadSetting
+from camlab.explore.compare.state import MOST_PINS, CompareState, Place, parse_place
+from camlab.explore.state import ExploreState
+from pages.compare import grid as compare_view
+from pages.compare import link as compare_link
+from pages.compare import report
 from tests.pages.conftest import APP, PATIENCE, alerts, html, said, wait_for
 
 SMALL = {"model": "shapes_vgg", "image": "shapes/0-0"}
@@ -27,7 +29,7 @@ def open_page(wait: bool = True, **link: str) -> AppTest:
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
     for name, value in {**SMALL, **link}.items():
         at.query_params[name] = value
-    at.switch_page("pages/compare.py").run()
+    at.switch_page("pages/compare/page.py").run()
     assert not at.exception
     return wait_for(at, complete) if wait else at
 
@@ -180,18 +182,18 @@ def test_the_picture_chosen_in_explore_is_compared_and_stays_on_the_way_back() -
         at.query_params[name] = value
     at.run()
     at.query_params.clear()
-    at.switch_page("pages/compare.py").run()
+    at.switch_page("pages/compare/page.py").run()
     assert state(at).base.image == "shapes/0-5" and state(at).base.noise == "fog"
     assert "scorecam_top" in state(at).rows and 2.75 in state(at).values, "what Explore shows is in the grid"
     assert "2.75" in at.multiselect(key="compare.columns.severity").value
     at.multiselect(key="compare.methods").set_value(["eigencam"]).run()
     at.query_params.clear()
-    at.switch_page("pages/explore.py").run()
+    at.switch_page("pages/explore/page.py").run()
     assert not at.exception
     explored: ExploreState = at.session_state["state"]
     assert (explored.image, explored.model, explored.noise) == ("shapes/0-5", "shapes_resnet", "fog")
     at.query_params.clear()
-    at.switch_page("pages/compare.py").run()
+    at.switch_page("pages/compare/page.py").run()
     assert state(at).rows == ("eigencam",), "and the comparison is as it was left"
 
 
@@ -244,7 +246,7 @@ def test_a_report_that_fails_says_so_and_the_figures_stay(monkeypatch: pytest.Mo
     def fails(*_: object) -> None:
         raise BadSetting("This report would be too large; unpin some cells.")
 
-    monkeypatch.setattr(compare_report, "report_html", fails)
+    monkeypatch.setattr(report, "report_html", fails)
     at = open_page(**FEW, pins=PIN)
     at.button(key="compare.report.start").click().run()
     wait_for(at, lambda page: "unpin some cells" in alerts(page))

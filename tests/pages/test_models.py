@@ -14,14 +14,16 @@ from cachetools import LRUCache
 from huggingface_hub import constants
 from streamlit.testing.v1 import AppTest
 
-from camlab import hub, models, own
-from camlab.catalogue import SHELF, catalogue_row
-from camlab.own import MAX_OWN_BYTES
-from camlab.state import ExploreState
-from pages.parts import session
-from tests.hub_stand_in import StandIn, fill_cache, stand_in
+from camlab.explore.state import ExploreState
+from camlab.models import registry
+from camlab.models.hub import download
+from camlab.models.hub.catalogue import SHELF, catalogue_row
+from camlab.models.own import model
+from camlab.models.own.model import MAX_OWN_BYTES
+from pages.shared import session
+from tests.models.hub.stand_in import StandIn, fill_cache, stand_in
+from tests.models.own.test_model import network
 from tests.pages.conftest import alerts, html, open_app, said, wait_for
-from tests.test_own import network
 
 RESNET, VIT, ABSENT = "timm/test_resnet.r160_in1k", "timm/test_vit.r160_in1k", "timm/resnet50.a1_in1k"
 
@@ -30,15 +32,15 @@ RESNET, VIT, ABSENT = "timm/test_resnet.r160_in1k", "timm/test_vit.r160_in1k", "
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache with two small networks, and no model or checkpoint of another test in memory."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(models, "_others", LRUCache(models.MAX_LOADED))
-    monkeypatch.setattr(own, "_known", LRUCache(MAX_OWN_BYTES, own._bytes))
+    monkeypatch.setattr(registry, "_others", LRUCache(registry.MAX_LOADED))
+    monkeypatch.setattr(model, "_known", LRUCache(MAX_OWN_BYTES, model._bytes))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in (RESNET, VIT):
         fill_cache(tmp_path, name, weights(name))
     yield tmp_path
     session.engine.clear()
     # Engines hold their models: those of these weights must not serve another test.
-    from camlab.scene import engine_for
+    from camlab.engine.shared import engine_for
 
     engine_for.cache_clear()
 
@@ -71,7 +73,7 @@ def test_cached_models_are_offered_beside_the_bundled_ones() -> None:
     at = open_app()
     offered = at.selectbox(key="explore.model").options
     assert offered == [
-        *(row.title for row in models.MODELS.values()),
+        *(row.title for row in registry.MODELS.values()),
         "test_resnet.r160_in1k",
         "test_vit.r160_in1k",
     ]
@@ -205,7 +207,7 @@ def test_a_link_to_an_unknown_model_keeps_the_last_one(name: str, told: str) -> 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """A stand-in for the hub that has the absent model: the weights of the small one, under its address."""
-    hub._check_usable(catalogue_row(ABSENT))
+    download._check_usable(catalogue_row(ABSENT))
     with stand_in() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)
         monkeypatch.delenv("HF_HUB_OFFLINE")
@@ -334,7 +336,7 @@ def test_a_checkpoint_that_is_no_longer_in_memory_leaves_the_page_usable(
     def forgotten(
         name: str,
     ) -> object:  # when the next run begins: until then, the test reads the widget's words
-        own._known.clear()
+        model._known.clear()
         return load(name)
 
     monkeypatch.setattr(session, "load_classifier", forgotten)
@@ -367,7 +369,7 @@ def test_a_network_with_many_layers_offers_all_of_them(hub_cache: Path) -> None:
     fill_cache(hub_cache, name, weights(name))
     at = open_app(model=name)
     options = at.selectbox(key="explore.layer").options
-    classifier = models.load_classifier(name)
+    classifier = registry.load_classifier(name)
     assert len(options) == len(classifier.layers) > 10
     shallowest = min(layer.name.count(".") for layer in classifier.layers)
     for option, layer in zip(options, reversed(classifier.layers), strict=True):

@@ -13,21 +13,21 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from camlab import hub_datasets
-from camlab.errors import BadSource
-from camlab.folders import open_folder as open_folder_set
+from camlab.common.errors import BadSource
+from camlab.common.jobs import Steps
+from camlab.explore.state import ExploreState
 from camlab.images import IMAGE_SETS, find_picture
-from camlab.jobs import Steps
-from camlab.own_pair import companion_of
-from camlab.state import ExploreState
-from pages.parts import intake
-from pages.parts.gallery import PAGE, _thumbnail
-from pages.parts.pictures import LISTED
+from camlab.images.datasets import hub
+from camlab.images.folders import open_folder as open_folder_set
+from camlab.images.photo_pairs import companion_of
+from pages.choose import uploads
+from pages.choose.gallery import PAGE, _thumbnail
+from pages.choose.picture import LISTED
+from tests.images.datasets.test_download import Server
+from tests.images.datasets.test_download import server as server
+from tests.images.datasets.test_hub import offer, parquet
 from tests.material import encoded, png, zipped
 from tests.pages.conftest import alerts, html, open_app, said, wait_for
-from tests.test_download import Server
-from tests.test_download import server as server
-from tests.test_hub_datasets import offer, parquet
 
 
 def state(at: AppTest) -> ExploreState:
@@ -170,7 +170,7 @@ def test_many_files_and_archives_become_your_pictures() -> None:
 
 
 def test_files_whose_callback_was_passed_over_are_taken_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "_take_upload", lambda: None)
+    monkeypatch.setattr(uploads, "_take_upload", lambda: None)
     at = open_app(draws="1")
     upload(at, ("broken.jpg", b"no picture"))
     assert "broken.jpg" in alerts(at) and state(at).image == ExploreState().image
@@ -252,7 +252,7 @@ def test_uploads_push_out_pairs_whose_clean_picture_has_gone(monkeypatch: pytest
     upload(at, ("a.png", png(1)))
     assert len(at.session_state["pairs"]) == 1 and len(at.session_state["sets"]["upload"].pictures) == 2
     monkeypatch.setattr(
-        "camlab.intake.MAX_TOTAL_BYTES", len(png(1)) + len(png(2))
+        "camlab.images.loading.MAX_TOTAL_BYTES", len(png(1)) + len(png(2))
     )  # no room for the pair's files
     upload(at, ("b.png", png(2)))
     assert len(at.session_state["sets"]["upload"].pictures) == 2 and not at.session_state["pairs"]
@@ -370,7 +370,7 @@ def test_a_data_set_says_licence_and_size_and_an_offline_download_says_so(
     def offline(*_: object, **__: object) -> None:
         raise BadSource("CIFAR-10 cannot be reached (no network); connect this machine and try again.")
 
-    monkeypatch.setattr("camlab.intake.fetching", offline)
+    monkeypatch.setattr("camlab.images.loading.fetching", offline)
     at = more(open_app(draws="1"), "A data set")
     at.selectbox(key="dataset_name").set_value("cifar10").run()
     told = said(at) + "\n".join(m.value.replace("\\", "") for m in at.markdown)
@@ -380,9 +380,9 @@ def test_a_data_set_says_licence_and_size_and_an_offline_download_says_so(
     assert not at.exception
     assert "no network" in alerts(at) and state(at) == before
     # Where it takes longer, the dialog has made way, and the page says it.
-    monkeypatch.setattr("pages.parts.intake.AT_ONCE", 0.0)
+    monkeypatch.setattr("pages.choose.uploads.AT_ONCE", 0.0)
     answer = threading.Event()
-    monkeypatch.setattr("camlab.intake.fetching", lambda *_, **__: answer.wait(30) and offline())
+    monkeypatch.setattr("camlab.images.loading.fetching", lambda *_, **__: answer.wait(30) and offline())
     more(at, "A data set")
     at.button(key="dataset_take").click().run()
     answer.set()
@@ -394,7 +394,7 @@ def test_a_data_set_of_the_hub_says_licence_and_size_first_and_is_then_shown(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMLAB_DATA_DIR", str(tmp_path / "sets"))
-    monkeypatch.setattr(hub_datasets, "_looked_up", {})
+    monkeypatch.setattr(hub, "_looked_up", {})
     at = more(open_app(draws="1"), "A data set")
     at.selectbox(key="dataset_name").set_value("hf:").run()
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -408,7 +408,7 @@ def test_a_data_set_of_the_hub_says_licence_and_size_first_and_is_then_shown(
     told = said(at) + "\n".join(m.value.replace("\\", "") for m in at.markdown)
     assert not at.exception and "[mit]" in told and "The download is 1 MB" in told
     assert not any("/resolve/" in path for path in server.asked)
-    monkeypatch.setattr("pages.parts.intake.AT_ONCE", 30.0)
+    monkeypatch.setattr("pages.choose.uploads.AT_ONCE", 30.0)
     at.button(key="dataset_take").click().run()
     assert not at.exception and state(at).image == "hf--own--leaves/test/000000"
     assert "own/leaves" in at.selectbox(key="explore.image_set").options
@@ -426,8 +426,8 @@ def test_a_download_shows_progress_and_is_cancelled(monkeypatch: pytest.MonkeyPa
         finally:
             ended.set()
 
-    monkeypatch.setattr("camlab.intake.fetching", slow)
-    monkeypatch.setattr("pages.parts.intake.AT_ONCE", 0.2)
+    monkeypatch.setattr("camlab.images.loading.fetching", slow)
+    monkeypatch.setattr("pages.choose.uploads.AT_ONCE", 0.2)
     at = more(open_app(draws="1"), "A data set")
     at.button(key="dataset_take").click().run()
     at.run()
@@ -441,7 +441,7 @@ def test_a_download_shows_progress_and_is_cancelled(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_took_its_time_is_taken_over_when_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.parts.intake.AT_ONCE", 0.0)
+    monkeypatch.setattr("pages.choose.uploads.AT_ONCE", 0.0)
     at = upload(open_app(draws="1"), ("a.png", png(1, 64, 48)), ("b.png", png(2, 64, 48)))
     wait_for(at, lambda page: state(page).image.startswith("upload/"))
     assert "2 pictures taken." in said(at) and alerts(at) == ""

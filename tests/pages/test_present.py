@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from camlab.state import ExploreState, to_query
-from camlab.store import Study
-from camlab.story import STEPS, stories
-from pages.parts import present_link as link
-from pages.parts import session
+from camlab.drawing.slides import STEPS
+from camlab.explore.output.presets import stories
+from camlab.explore.state import ExploreState, to_query
+from camlab.study.store import Study
+from pages.present import link
+from pages.shared import session
 from tests.pages.conftest import APP, PATIENCE, alerts, html, wait_for
 from tests.study.conftest import study as study
 
@@ -20,7 +21,7 @@ LIGHT = to_query(ExploreState(model="shapes_resnet", image="shapes/0-1", severit
 
 def open_present(**query: str) -> AppTest:
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
-    at.switch_page("pages/present.py")
+    at.switch_page("pages/present/page.py")
     for name, value in query.items():
         at.query_params[name] = value
     at.run()
@@ -113,7 +114,7 @@ def test_what_explore_shows_is_told() -> None:
     for name, value in LIGHT.items():
         at.query_params[name] = value
     at.run()
-    at.switch_page("pages/present.py").run()
+    at.switch_page("pages/present/page.py").run()
     at.selectbox(key=link.key("story")).select("explore").run()
     assert not at.exception and address(at)["image"] == "shapes/0-1"
     assert session.PREFIX == "explore."

@@ -9,9 +9,11 @@ from collections.abc import Callable
 import pytest
 import streamlit as st
 
-from camlab.scene import engine_for
-from camlab.state import ExploreState
-from pages.parts import finder, intake, measures, models, pictures, scrubber, session, sources, takeaway
+from camlab.engine.shared import engine_for
+from camlab.explore.state import ExploreState
+from pages.choose import model, more_pictures, picture, uploads
+from pages.explore import case_finder, downloads, scores, severity_handle
+from pages.shared import session
 
 
 def test_a_loaded_model_is_shared_and_kept_out_of_the_garbage_collector() -> None:
@@ -50,21 +52,21 @@ class Chart:
 
 
 CALLBACKS = [
-    scrubber._dragged,
-    scrubber._typed,
-    models._chosen,
-    pictures._set_changed,
-    pictures._chosen,
-    pictures._numbered,
-    pictures._shapes_changed,
-    intake._take_upload,
-    intake._cancel,
-    sources._take_pair,
-    sources._take_folder,
-    sources._take_dataset,
-    takeaway._load,
-    finder._stop,
-    lambda: measures._selected("curve", "severity"),
+    severity_handle._dragged,
+    severity_handle._typed,
+    model._chosen,
+    picture._set_changed,
+    picture._chosen,
+    picture._numbered,
+    picture._shapes_changed,
+    uploads._take_upload,
+    uploads._cancel,
+    more_pictures._take_pair,
+    more_pictures._take_folder,
+    more_pictures._take_dataset,
+    downloads._load,
+    case_finder._stop,
+    lambda: scores._selected("curve", "severity"),
 ]
 
 
@@ -85,21 +87,23 @@ def test_a_callback_whose_widget_is_gone_or_empty_changes_nothing(
 
 def test_a_click_on_a_point_sets_the_field_also_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {"curve": Chart({"customdata": [2.5]})})
-    measures._selected("curve", "severity")
+    scores._selected("curve", "severity")
     assert session.with_fields().severity == 2.5
     session.set_field("severity", 1.0)
     st.session_state["curve"] = Chart()
-    measures._selected("curve", "severity")
+    scores._selected("curve", "severity")
     assert session.with_fields().severity == 2.5
 
 
 def test_what_the_handle_reports_is_taken_once_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {"state": ExploreState(severity=3.0)})
     held = {"severity": {"value": 1.0, "at": 1}}
-    assert scrubber._take(held) and session.with_fields().severity == 1.0
+    assert severity_handle._take(held) and session.with_fields().severity == 1.0
     session.set_field("severity", 4.0)
-    assert not scrubber._take(held) and session.with_fields().severity == 4.0
-    assert scrubber._take({"severity": {"value": 1.0, "at": 2}}) and session.with_fields().severity == 1.0
+    assert not severity_handle._take(held) and session.with_fields().severity == 4.0
+    assert (
+        severity_handle._take({"severity": {"value": 1.0, "at": 2}}) and session.with_fields().severity == 1.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,4 +113,4 @@ def test_a_handle_that_reports_no_severity_changes_nothing(
     held: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(st, "session_state", {"state": ExploreState(severity=3.0)})
-    assert not scrubber._take(held) and session.with_fields().severity == 3.0
+    assert not severity_handle._take(held) and session.with_fields().severity == 3.0

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from camlab.filters import Filters
-from camlab.stats import TESTS, prepare, run_tests, verdict
-from camlab.store import list_studies, open_study
+from camlab.drawing.charts.titles import titled
 from camlab.study import Estimate, StudyPlan, create, run_study, status
-from camlab.summary import merge_methods, records, scored
-from camlab.titles import titled
-from pages.parts.study_link import LOOKS, TABS
+from camlab.study.analysis.filters import Filters
+from camlab.study.analysis.summary import merge_methods, records, scored
+from camlab.study.stats import TESTS, prepare, run_tests, verdict
+from camlab.study.store import list_studies, open_study
+from pages.study.link import LOOKS, TABS
 from tests.pages.conftest import APP, PATIENCE, alerts, said
 
 OVERVIEW = 4  # charts of the tab that is shown first
@@ -70,7 +70,7 @@ def open_page(**link: str) -> AppTest:
     at.query_params.clear()
     for name, value in link.items():
         at.query_params[name] = value
-    at.switch_page("pages/study.py").run()
+    at.switch_page("pages/study/page.py").run()
     assert not at.exception
     return at
 
@@ -236,7 +236,7 @@ def test_a_study_that_goes_while_it_is_open_is_said_to_be_gone(shelf: Path) -> N
 
 
 def test_rubbish_is_not_imported_and_a_colleagues_study_is(shelf: Path, tmp_path: Path) -> None:
-    from camlab.store import export
+    from camlab.study.store import export
 
     at = open_page(study="small")
     press(at, "Import")
@@ -289,7 +289,7 @@ def test_a_plan_is_checked_costed_and_started(root: Path, monkeypatch: pytest.Mo
     assert tiles["Pictures under a model"] == "3"
     assert int(tiles["Pairs"].replace(",", "")) in (3 * 15, 3 * 15 * 2)
     started: list[Path] = []
-    monkeypatch.setattr("pages.parts.study_plan.start", lambda folder: started.append(folder))
+    monkeypatch.setattr("pages.study.plan.start", lambda folder: started.append(folder))
     # Another name costs nothing, another limit has to be planned anew.
     at.number_input(key="study.plan.limit").set_value(2).run()
     assert next(button for button in at.button if button.label == "Start the study").disabled
@@ -305,7 +305,7 @@ def test_a_study_that_waits_is_started_and_fills_the_page(
     root: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Path] = []
-    monkeypatch.setattr("pages.parts.study_run.start", started.append)
+    monkeypatch.setattr("pages.study.run.start", started.append)
     create(PLAN, root / "waiting")
     at = open_page(study="waiting")
     assert "The first pairs are on their way" in said(at) and charts(at) == 0
@@ -417,8 +417,8 @@ def test_a_long_plan_warns_and_one_too_large_for_the_disk_is_not_started(
 ) -> None:
     free = [10**12]
     cost = Estimate(1_000_000, 500, 9 * 3600.0, 10**9, 2, {})
-    monkeypatch.setattr("pages.parts.study_plan.estimate", lambda plan, check: cost)
-    monkeypatch.setattr("pages.parts.study_plan._free", lambda: free[0])
+    monkeypatch.setattr("pages.study.plan.estimate", lambda plan, check: cost)
+    monkeypatch.setattr("pages.study.plan._free", lambda: free[0])
     at = open_page()
     press(at, "New study")
     press(at, "Plan")
@@ -481,10 +481,10 @@ def test_whoever_comes_back_from_explore_finds_the_study_as_it_was_left(shelf: P
     left = dict(at.query_params)
     shown = next(each.value for each in at.html if "cl-paper" in each.value)
     at.query_params.clear()
-    at.switch_page("pages/explore.py").run()
+    at.switch_page("pages/explore/page.py").run()
     assert not at.exception
     at.query_params.clear()
-    at.switch_page("pages/study.py").run()
+    at.switch_page("pages/study/page.py").run()
     assert not at.exception and not at.warning
     assert dict(at.query_params) == left
     assert shown in {each.value for each in at.html}

@@ -7,11 +7,11 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from camlab.attack import ExplanationAttack
-from camlab.errors import BadImage
-from camlab.faithful import FaithfulnessRun
+from camlab.common.errors import BadImage
+from camlab.explore.attack.search import ExplanationAttack
+from camlab.explore.trials.averaging import COPIES, Remedy
+from camlab.explore.trials.faithfulness import FaithfulnessRun
 from camlab.images import IMAGE_SETS
-from camlab.remedy import COPIES, Remedy
 from tests.pages.conftest import PATIENCE, alerts, open_app, said, wait_for
 
 LABELS = ["Object", "Faithfulness", "Averaging", "Attack"]
@@ -80,7 +80,7 @@ def test_an_outline_that_cannot_be_read_is_one_sentence_and_the_rest_stays(
         raise BadImage("The outline of this picture is damaged; choose another picture.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("camlab.localise.model_mask", broken)
+        patch.setattr("camlab.explore.trials.localisation.model_mask", broken)
         at = open_app(draws="1", outline="1")
         assert not at.exception
         assert "outline of this picture is damaged" in alerts(at)
@@ -88,7 +88,9 @@ def test_an_outline_that_cannot_be_read_is_one_sentence_and_the_rest_stays(
 
 
 def test_faithfulness_is_measured_on_demand_and_kept_for_the_pair(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("camlab.faithful.PERCENTILES", (90,))  # filling in nine times takes half a minute
+    monkeypatch.setattr(
+        "camlab.explore.trials.faithfulness.PERCENTILES", (90,)
+    )  # filling in nine times takes half a minute
     at = press(open_app(draws="1", severity="2"), "faithfulness.start")
     run = finished(at, "faithfulness")
     assert isinstance(run, FaithfulnessRun)
@@ -156,7 +158,9 @@ GOOD = tuple(p.id for p in IMAGE_SETS["photos"].pictures)
 
 def test_an_attack_that_cannot_begin_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_app(draws="1")
-    monkeypatch.setattr("camlab.attacked.unattackable", lambda _: "This map cannot be moved; choose another.")
+    monkeypatch.setattr(
+        "camlab.explore.attack.outcome.unattackable", lambda _: "This map cannot be moved; choose another."
+    )
     press(at, "attack.start")
     assert "This map cannot be moved; choose another." in alerts(at)
     assert len(at.image) == 3

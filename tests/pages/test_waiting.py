@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import waiting
+from pages.shared import waiting
 from tests.pages.conftest import html, open_app
 
 
@@ -14,7 +14,7 @@ def page(seconds: float) -> None:
 
     import streamlit as st
 
-    from pages.parts.waiting import waiting
+    from pages.shared.waiting import waiting
 
     check = waiting(st.empty(), "Computing Score-CAM", "It takes 1 pass.")
     end = time.monotonic() + seconds
@@ -44,7 +44,7 @@ def test_a_slow_map_says_what_it_takes_and_the_notice_goes(monkeypatch: pytest.M
         check = real(place, what, about)  # type: ignore[arg-type]
         return lambda: (asked.append("checked"), check())
 
-    monkeypatch.setattr("pages.explore.waiting", spied, raising=False)
+    monkeypatch.setattr("pages.explore.page.waiting", spied, raising=False)
     monkeypatch.setattr(waiting, "waiting", spied)
     monkeypatch.setattr(waiting, "PATIENCE", 0.0)
     monkeypatch.setattr(waiting, "EVERY", 0.0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from camlab.store import Study, open_study
 from camlab.study import StudyPlan, run_study
+from camlab.study.store import Study, open_study
 
 PLAN = StudyPlan(
     models=("shapes_resnet", "shapes_vgg"),

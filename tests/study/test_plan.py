@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from camlab.cams import PAPER_SIX
-from camlab.errors import BadSetting, BadSource, BadStudy, CamLabError, UnknownName
+from camlab.common.errors import BadSetting, BadSource, BadStudy, CamLabError, UnknownName
 from camlab.models import MODELS
 from camlab.noise import NOISES
-from camlab.stats import fewest_pictures
 from camlab.study import PRESETS, StudyPlan
 from camlab.study.sources import ROUND, fits, open_sets, paired, spread, units_of
+from camlab.study.stats import fewest_pictures
 
 
 def test_pairs_are_counted_as_nested_loops_count_them(plan: StudyPlan) -> None:

@@ -10,25 +10,25 @@ import pandas as pd
 import pytest
 import torch
 
-from camlab.cache import MapCache
 from camlab.cams import PAPER_SIX
-from camlab.engine import CLEAN, Engine, Spec
-from camlab.errors import BadStudy
+from camlab.common.errors import BadStudy
+from camlab.engine.cache.memory import MapCache
+from camlab.engine.engine import Engine
+from camlab.engine.segments import picture_segments
+from camlab.engine.shared import model_input, model_mask
+from camlab.engine.spec import CLEAN, Explained, Spec
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
 from camlab.images import Picture, find_picture
-from camlab.labels import picture_segments
+from camlab.images.properties import properties_of
 from camlab.metrics import SIMILARITIES, Comparison, rbo_cells, similarity
 from camlab.models import Classifier, load_classifier
-from camlab.prepare import model_input, model_mask
-from camlab.properties import properties_of
-from camlab.scene import Scene
-from camlab.state import ExploreState
-from camlab.store import Study
 from camlab.study import StudyPlan
 from camlab.study.pictures import TIE, is_tie
 from camlab.study.prepare import plan_at_hand
 from camlab.study.reuse import GoingOn, LastInputs
 from camlab.study.rows import UnitWorker
-from camlab.versions import Explained
+from camlab.study.store import Study
 
 
 def scene_rows(classifier: Classifier, picture: Picture, layer: str, plan: StudyPlan) -> list[dict[str, Any]]:

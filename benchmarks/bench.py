@@ -1,0 +1,302 @@
+"""How long the page's work takes on this machine, as ratios to one plain forward pass of the same network.
+
+Ratios carry over from one machine to another and survive a busy one better than milliseconds do. The first
+view starts a fresh process, but the files it reads are in the system's memory already; the web server's and
+the browser's own start come on top.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from camlab.common.directories import IMPORT_ROOT
+from camlab.common.errors import CamLabError
+
+if TYPE_CHECKING:
+    from camlab.explore.results import Shown
+    from camlab.explore.scene import Scene
+    from camlab.images import Picture
+    from camlab.models import Classifier
+
+REPEATS, QUICK_REPEATS = 20, 6
+COLD_STARTS, QUICK_COLD_STARTS = 3, 1
+WARM_UP_SEEDS = range(2)
+FIRST_SEED = 1000  # measured draws start here, so that none was drawn while warming up
+
+# Run in a process of its own, where nothing is imported yet.
+_COLD_START = "import sys; from benchmarks.bench import first_view; first_view(*sys.argv[1:])"
+
+Progress = Callable[[str], None]
+
+
+def bench(
+    models: Sequence[str] | None,
+    *,
+    device: str = "auto",
+    quick: bool = False,
+    progress: Progress = lambda _: None,
+    warn: Progress = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Measure models (default: the page's) and return a record for each.
+
+    Networks of `side_by_side.UNTRAINED` are timed too, without what only the page has. `progress` is called
+    `steps` times, `warn` with what makes the figures doubtful.
+
+    ``ratios`` begins with those of `side_by_side`, as do ``pairs_per_second``, ``exponent`` and ``peak_bytes``.
+    The rest of ``ratios`` and ``seconds`` is the page's; both hold medians:
+    ``first_view``, a fresh process until the first pair is drawn,
+    with its parts; ``severity_change_<method>``, a draw never seen before, shown and drawn, for each gradient
+    method; ``repaint``, a pair from the cache drawn again; ``sweep_pair``, one pair of a sweep; ``forward``,
+    the plain pass. A ratio is the median divided by the forward pass's. ``sweep_pairs_per_second``,
+    ``repeats``, ``machine`` (with its load average before the run) and ``versions`` stand beside.
+
+    Raises UnknownName, BadSetting, MissingWeights.
+    """
+    from benchmarks.side_by_side import UNTRAINED, side_by_side, untrained
+    from camlab.explore.output.export import versions
+    from camlab.models import MODELS, load_classifier
+
+    names = _names(models)
+    for name in names:
+        if name not in UNTRAINED:
+            MODELS[name]
+    # Whatever is not there ends the run here, before it has begun.
+    classifiers = [(untrained if name in UNTRAINED else load_classifier)(name, device) for name in names]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    if load is not None and load >= (os.cpu_count() or 1):
+        warn(
+            f"this machine is busy (load {load:.1f} on {os.cpu_count()} CPUs): the milliseconds are too high"
+        )
+    records = []
+    for name, classifier in zip(names, classifiers, strict=True):
+        about = {"machine": machine(str(classifier.device)) | {"load": load}, "versions": versions()}
+        if name in UNTRAINED:
+            times = _alone(classifier, QUICK_REPEATS)
+            core = side_by_side(classifier, quick=quick, progress=progress)
+            core["seconds"] = {"forward": median(times), **core["seconds"]}
+            records.append({"model": name, **core, "repeats": {"forward": len(times)}, **about})
+            continue
+        cold_starts = QUICK_COLD_STARTS if quick else COLD_STARTS
+        progress(f"{name}: first view, {cold_starts} × in a fresh process")
+        cold = [_cold_start(name, device) for _ in range(cold_starts)]
+        warm = _measure(classifier, QUICK_REPEATS if quick else REPEATS, progress)
+        seconds = {key: median(start[key] for start in cold) for key in cold[0]}
+        seconds |= {key: median(times) for key, times in warm.items()}
+        forward = seconds.pop("forward")
+        core = side_by_side(classifier, quick=quick, progress=progress)
+        records.append(
+            {
+                "model": name,
+                "ratios": core["ratios"] | {key: value / forward for key, value in seconds.items()},
+                "seconds": {"forward": forward, **seconds, **core["seconds"]},
+                "pairs_per_second": core["pairs_per_second"],
+                "exponent": core["exponent"],
+                "peak_bytes": core["peak_bytes"],
+                "sweep_pairs_per_second": 1 / seconds["sweep_pair"],
+                "repeats": {"first_view": cold_starts, "other": len(warm["repaint"])},
+                **about,
+            }
+        )
+    return records
+
+
+def steps(models: Sequence[str] | None, quick: bool = False) -> int:
+    """How often `bench` reports progress for these models, warnings apart."""
+    from benchmarks import side_by_side
+
+    page = 3 + len(_gradient_methods())
+    names = _names(models)
+    return sum(side_by_side.steps(quick) + page * (name not in side_by_side.UNTRAINED) for name in names)
+
+
+def _names(models: Sequence[str] | None) -> list[str]:
+    from camlab.explore.state import ExploreState
+
+    return list(dict.fromkeys(models or [ExploreState().model]))
+
+
+def _gradient_methods() -> list[str]:
+    from camlab.cams import CAMS
+
+    return [name for name, method in CAMS.items() if method.uses_gradients]
+
+
+def _alone(classifier: Classifier, repeats: int) -> list[float]:
+    """Seconds of the plain pass of one picture."""
+    from camlab.explore.state import ExploreState
+    from camlab.images import find_picture
+
+    forward = _forward(classifier, find_picture(ExploreState().image))
+    forward()
+    return [_timed(forward) for _ in range(repeats)]
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the figures are measured on."""
+    import torch
+
+    return {
+        "cpus": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "device": device,
+        "architecture": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def paint(scene: Scene, shown: Shown) -> list[bytes]:
+    """The three panels as the page sends them to the browser."""
+    from camlab.drawing.pictures import encode_png
+    from camlab.explore.output.export import draw_change, draw_panel
+
+    pictures = [
+        draw_panel(scene, shown.clean, shown.clean_input),
+        draw_panel(scene, shown.perturbed, shown.perturbed_input),
+        draw_change(scene, shown),
+    ]
+    return [encode_png(picture) for picture in pictures]
+
+
+def first_view(model: str, device: str = "auto") -> None:
+    """Show the default pair and print, as JSON, the seconds that importing, loading and showing took."""
+    marks = [time.perf_counter()]
+    from camlab.engine.shared import engine_for
+    from camlab.explore.output import export  # noqa: F401  what paint() imports
+    from camlab.explore.scene import Scene
+    from camlab.explore.state import ExploreState
+    from camlab.images import find_picture
+
+    marks.append(time.perf_counter())
+    state = dataclasses.replace(ExploreState(), model=model)
+    engine = engine_for(model, device)
+    marks.append(time.perf_counter())
+    scene = Scene(engine, find_picture(state.image), state)
+    paint(scene, scene.shown(state.severity, state.seed))
+    marks.append(time.perf_counter())
+    parts = (after - before for before, after in pairwise(marks))
+    print(json.dumps(dict(zip(("import", "load", "show"), parts, strict=True))), flush=True)
+
+
+def _cold_start(model: str, device: str) -> dict[str, float]:
+    """Seconds from starting a new interpreter until it has drawn its first pair, and the parts of that."""
+    # First on the path, so that the new process measures this very copy of the package.
+    path = os.pathsep.join([str(IMPORT_ROOT), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", _COLD_START, model, device]
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # whatever fails there fails here too, with a clear message
+        # Without what earlier processes stored on disk: a first view is to be computed.
+        env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), "CAMLAB_CACHE_DIR": "off"},
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        seconds = time.perf_counter() - start  # not until it has shut down: nobody waits for that
+    if child.returncode != 0 or not line:
+        raise CamLabError(f"The fresh process for {model} failed; run `python -m camlab explain` to see why.")
+    return {"first_view": seconds} | {f"first_view_{part}": value for part, value in json.loads(line).items()}
+
+
+def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[str, list[float]]:
+    """Seconds of every repeat, by what was measured.
+
+    The forward pass is measured between all other things, so that a machine that grows busy meanwhile slows
+    both sides of a ratio.
+    """
+    from camlab.cams import CAMS
+    from camlab.engine.cache.memory import MapCache
+    from camlab.engine.engine import Engine
+    from camlab.explore.scene import Scene
+    from camlab.explore.state import ExploreState
+    from camlab.explore.sweep import STEP_IMAGES
+    from camlab.images import find_picture
+
+    # A cache of its own: whatever this process has computed before must not answer here.
+    engine = Engine(classifier, MapCache())
+    base = dataclasses.replace(ExploreState(), model=classifier.name)
+    picture = find_picture(base.image)
+    methods = _gradient_methods()
+    scenes = {name: Scene(engine, picture, dataclasses.replace(base, method=name)) for name in methods}
+    times: dict[str, list[float]] = {"forward": []}
+    forward = _forward(classifier, picture)
+
+    progress(f"{classifier.name}: warming up")
+    for scene in scenes.values():
+        for seed in WARM_UP_SEEDS:
+            paint(scene, scene.shown(base.severity, seed))
+            forward()
+    draws = _draws()
+
+    for name, scene in scenes.items():
+        progress(f"{classifier.name}: severity change, {CAMS[name].title}, {repeats} ×")
+        for _ in range(repeats):
+            times["forward"].append(_timed(forward))
+            times.setdefault(f"severity_change_{name}", []).append(_timed(_change, scene, next(draws)))
+    scene = scenes[base.method] if base.method in scenes else next(iter(scenes.values()))
+
+    progress(f"{classifier.name}: repaint from the cache and sweep, {repeats} ×")
+    step = STEP_IMAGES[scene.cost]
+    for _ in range(repeats):
+        draw = next(draws)
+        _change(scene, draw)
+        times["forward"].append(_timed(forward))
+        times.setdefault("repaint", []).append(_timed(_repaint, scene, draw))
+        pairs = [next(draws) for _ in range(step)]
+        times.setdefault("sweep_pair", []).append(_timed(scene.rows, pairs) / step)
+    return times
+
+
+def _draws() -> Iterator[tuple[float, int]]:
+    """(severity, seed) pairs, each once, over all severities of the slider above 0."""
+    from camlab.explore.sweep import sweep_severities
+
+    severities = [severity for severity in sweep_severities("gaussian_noise") if severity > 0]
+    seed = FIRST_SEED
+    while True:
+        # 7 is coprime to the 20 steps: neighbours lie far apart, and every severity gets its turn.
+        yield severities[(seed * 7) % len(severities)], seed
+        seed += 1
+
+
+def _forward(classifier: Classifier, picture: Picture) -> Callable[[], None]:
+    import torch
+
+    from camlab.engine.shared import model_input
+
+    batch = model_input(classifier, picture)[None]
+
+    def forward() -> None:
+        with torch.inference_mode():
+            classifier.logits(batch).cpu()  # on a GPU the copy waits for the result
+
+    return forward
+
+
+def _change(scene: Scene, draw: tuple[float, int]) -> None:
+    shown = scene.shown(*draw)
+    assert not shown.perturbed.cached, "a draw that was to be computed came from the cache"
+    paint(scene, shown)
+
+
+def _repaint(scene: Scene, draw: tuple[float, int]) -> None:
+    shown = scene.shown(*draw)
+    assert shown.cached, "a pair that was to come from the cache was computed"
+    paint(scene, shown)
+
+
+def _timed(work: Callable[..., object], *arguments: object) -> float:
+    start = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - start

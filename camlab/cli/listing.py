@@ -1,0 +1,179 @@
+"""What can be chosen, as rows of plain data straight from the registries."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camlab.common.registry import Registry
+
+if TYPE_CHECKING:
+    from camlab.images.picture import ImageSet
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One kind of choice: ``rows`` makes the rows, of which a text output shows the fields in ``columns``.
+
+    ``search`` makes those that answer a text, best first; None where the list is too short to need it.
+    """
+
+    rows: Callable[[], list[Row]]
+    columns: tuple[str, ...]
+    search: Callable[[str], list[Row]] | None = None
+
+
+#: The registries are imported by the rows' functions: some of them take seconds.
+LISTS: Registry[Listing] = Registry("list")
+
+
+def _listing(name: str, *columns: str) -> Callable[[Callable[[], list[Row]]], Callable[[], list[Row]]]:
+    def register(rows: Callable[[], list[Row]]) -> Callable[[], list[Row]]:
+        LISTS.add(name, Listing(rows, columns))
+        return rows
+
+    return register
+
+
+@_listing("models", "name", "title", "summary")
+def _models() -> list[Row]:
+    from camlab.models import MODELS
+
+    return fields(MODELS)
+
+
+def _catalogue_rows(text: str = "") -> list[Row]:
+    from camlab.models.hub.catalogue import SHELF, badges, search
+
+    found = search(text)
+    where = badges(found)
+    return [
+        {
+            "name": row.id,
+            "family": row.family,
+            "parameters": row.parameters,
+            "input_size": row.input_size,
+            "input": f"{row.input_size[0]} × {row.input_size[1]}",
+            "size": f"{row.parameters / 1e6:.1f} M",
+            "classes": row.classes,
+            "licence": row.licence,
+            "weights": where[row.name].value,
+            "summary": SHELF.get(row.name, ""),
+        }
+        for row in found
+    ]
+
+
+LISTS.add(
+    "catalogue",
+    Listing(
+        _catalogue_rows, ("name", "family", "size", "input", "classes", "weights", "summary"), _catalogue_rows
+    ),
+)
+
+
+@_listing("images", "id", "title", "label", "licence", "author")
+def _images() -> list[Row]:
+    from camlab.images import IMAGE_SETS
+
+    return [row for image_set in IMAGE_SETS.values() for row in image_rows(image_set)]
+
+
+def image_rows(image_set: ImageSet) -> list[Row]:
+    """One row a picture of the set."""
+    return [
+        {
+            "id": picture.id,
+            "set": picture.image_set,
+            "title": picture.title,
+            "label": picture.label,
+            "author": picture.author,
+            "licence": picture.licence,
+        }
+        for picture in image_set.pictures
+    ]
+
+
+def image_set_named(name: str) -> ImageSet:
+    """A built-in set, a data set on this machine, or a folder by its path. Raises UnknownName, BadSource."""
+    from camlab.images import IMAGE_SETS
+    from camlab.images.datasets.catalogue import DATASETS, open_dataset
+    from camlab.images.folders import open_folder
+
+    if name in IMAGE_SETS:
+        return IMAGE_SETS[name]
+    if name in DATASETS:
+        return open_dataset(name)
+    if Path(name).is_dir():
+        return open_folder(Path(name).resolve(), [name])  # who types commands may read what this program may
+    return IMAGE_SETS[name]
+
+
+@_listing("datasets", "name", "title", "pictures", "megabytes", "licence", "here")
+def _datasets() -> list[Row]:
+    from camlab.images.datasets.catalogue import DATASETS, is_here
+
+    return [
+        {
+            "name": dataset.name,
+            "title": dataset.title,
+            "summary": dataset.summary,
+            "pictures": dataset.count,
+            "classes": dataset.classes,
+            "megabytes": dataset.megabytes,
+            "author": dataset.author,
+            "licence": dataset.licence,
+            "licence_url": dataset.licence_url,
+            "source": dataset.source,
+            "here": is_here(dataset.name),
+        }
+        for dataset in DATASETS.values()
+    ]
+
+
+@_listing("methods", "name", "title", "summary")
+def _methods() -> list[Row]:
+    from camlab.cams import CAMS
+
+    return fields(CAMS)
+
+
+@_listing("noises", "name", "title", "family", "summary")
+def _noises() -> list[Row]:
+    from camlab.noise import NOISES
+
+    return fields(NOISES)
+
+
+@_listing("similarities", "name", "title", "summary")
+def _similarities() -> list[Row]:
+    from camlab.metrics import SIMILARITIES
+
+    return fields(SIMILARITIES)
+
+
+def fields(registry: Mapping[str, Any]) -> list[Row]:
+    """The fields of every entry, in the registry's order, without those that hold a function."""
+    hidden = {
+        f.name
+        for entry in registry.values()
+        for f in dataclasses.fields(entry)
+        if callable(getattr(entry, f.name))
+    }
+    return [
+        {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in hidden}
+        for entry in registry.values()
+    ]
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of text with the cells of each column below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

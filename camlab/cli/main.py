@@ -1,0 +1,82 @@
+"""The command line, ``python -m camlab COMMAND``: one module a command, in one table.
+
+It makes the calls that the Explore page makes. The result goes to stdout, everything else to stderr; what a
+user can put right ends in one line and exit code 2. Nothing slow is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import camlab
+from camlab.cli import bench, cache, download, explain, list, report, stats, study, summary, train
+from camlab.cli.terminal import Command
+from camlab.common.errors import BadSetting, CamLabError
+
+BAD_INPUT, INTERRUPTED, READER_GONE = 2, 130, 141  # the last two as a shell counts SIGINT and SIGPIPE
+
+#: One module a command, in the order in which people see them.
+COMMANDS: tuple[Command, ...] = (
+    explain,
+    list,
+    study,
+    summary,
+    stats,
+    report,
+    download,
+    bench,
+    cache,
+    train,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; ``argv`` defaults to the process's arguments."""
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int | None = arguments.run(arguments)
+        sys.stdout.flush()
+    except SystemExit as stop:  # --help and --version end here
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except CamLabError as error:
+        return _fail(str(error))
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror or error}{place}")
+    return code or 0
+
+
+def _fail(message: str) -> int:
+    print("camlab:", " ".join(message.split()), file=sys.stderr)
+    return BAD_INPUT
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in the one line that every other error gets."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadSetting(f"{message}; {self.prog} --help says more.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m camlab",
+        description="Measure how class activation maps react to noise.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"camlab {camlab.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        sub = commands.add_parser(command.NAME, help=command.HELP, allow_abbrev=False)
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser

@@ -1,0 +1,91 @@
+"""What ``python -m camlab report`` takes and does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camlab.cli.terminal import note, say
+from camlab.common.errors import BadSetting, BadState
+
+if TYPE_CHECKING:
+    from camlab.drawing.report.material import Material
+
+NAME = "report"
+HELP = "write one self-contained HTML file about a study or a saved state"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options the command has."""
+    add = parser.add_argument
+    add(
+        "source",
+        metavar="STUDY|STATE.json",
+        type=Path,
+        help="a study's folder, or a file that Explore's “State and results” saved",
+    )
+    add("--out", metavar="F.html", type=Path, required=True, help="the file to write")
+    add("--similarity", metavar="N", default="rbo", help="of a study: see `list similarities`; default rbo")
+    add("--no-pictures", action="store_true", help="of a study: leave out the pairs that say most")
+    add("--device", metavar="D", default="auto", help="of a state: auto (default), cpu, cuda or mps")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Gather what the report says, and write it whole or not at all."""
+    out: Path = arguments.out
+    if out.is_dir():
+        raise BadSetting(f"{out} is a folder; name the file to write, such as {out / 'report.html'}.")
+    if not out.parent.is_dir():
+        raise BadSetting(f"There is no folder {out.parent}; make it first, or name another file.")
+    from camlab.drawing.report.html import report_html
+
+    text = report_html(_material(arguments))
+    handle, scratch = tempfile.mkstemp(dir=out.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(scratch).chmod(0o644)
+        Path(scratch).replace(out)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+    say(f"{out} ({len(text.encode()) / 1e6:.1f} MB)")
+
+
+def _material(arguments: argparse.Namespace) -> Material:
+    source: Path = arguments.source
+    if source.is_dir():
+        from camlab.study.report import study_material
+        from camlab.study.store import open_study
+
+        study = open_study(source)
+        return study_material(study, arguments.similarity, note=note, pictures=not arguments.no_pictures)
+    if not source.exists():
+        raise BadSetting(f"There is no study and no state file {str(source)[:200]!r}; check the path.")
+    return _of_state(source.read_bytes(), arguments.device)
+
+
+def _of_state(data: bytes, device: str) -> Material:
+    from camlab.engine.shared import engine_for
+    from camlab.explore.output.report import measured_sweep, scene_material
+    from camlab.explore.scene import Scene
+    from camlab.explore.state import parse_json
+    from camlab.images import OWN_KINDS, find_picture, set_of
+
+    state, problems = parse_json(data)
+    if problems:
+        # Another picture or method than the one that was saved would make a report about something else.
+        raise BadState(" ".join(problems))
+    if set_of(state.image) in OWN_KINDS:
+        raise BadState(
+            "This state shows a picture of somebody's own, which is not in the file; open the picture in the app "
+            "and take the report from there."
+        )
+    scene = Scene(engine_for(state.model, device), find_picture(state.image), state)
+    if reason := scene.lacking:
+        raise BadState(reason)
+    shown = scene.shown(state.severity, state.shown_seed)
+    return scene_material(scene, shown, measured_sweep(scene, note))

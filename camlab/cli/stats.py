@@ -1,0 +1,173 @@
+"""What ``python -m camlab stats`` takes and does."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camlab.cli.listing import table
+from camlab.cli.terminal import dump, names_in, say
+from camlab.common.errors import BadSetting
+from camlab.common.wording import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from camlab.study.stats import PowerNote, TestResult, Verdict
+
+MOST_NAMED = 3  # groups that one sentence names
+
+NAME = "stats"
+HELP = "test what a study means: methods, noise types, severities, kept against flipped"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options the command has."""
+    add = parser.add_argument
+    add("study", metavar="STUDY", type=Path, help="a study's folder")
+    add(
+        "--by",
+        metavar="COLUMNS",
+        default="model,layer",
+        help="test every group of these apart: model, image_set, method, layer, noise, severity, with commas "
+        "between them; default: model,layer",
+    )
+    add(
+        "--response",
+        metavar="R",
+        default="kept",
+        help="kept: consistency (default); flipped: responsiveness; all: similarity whatever the prediction does",
+    )
+    add("--similarity", metavar="S", default="rbo", help="the similarity that is compared; default: rbo")
+    add(
+        "--test",
+        metavar="T",
+        action="append",
+        help="a test by its name; may be given more than once; default: all",
+    )
+    add("--json", action="store_true", help="print one object: verdicts, tests and power, with every number")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read the study, test it and print what came out."""
+    from camlab.study.analysis.summary import columns
+    from camlab.study.stats import TESTS, record
+    from camlab.study.stats.blocks import RESPONSES
+    from camlab.study.store import open_study
+
+    RESPONSES[arguments.response]
+    for name in arguments.test or ():
+        TESTS[name]
+    study = open_study(arguments.study)
+    found = findings(
+        study.rows(columns(arguments.similarity)),
+        names_in([arguments.by]),
+        arguments.response,
+        arguments.test,
+        similarity=arguments.similarity,
+        coincide=study.coincide,
+    )
+    if arguments.json:
+        dump(record(found))
+    else:
+        say(text(found))
+
+
+def findings(
+    rows: pd.DataFrame,
+    by: Sequence[str] = ("model", "layer"),
+    response: str = "kept",
+    tests: Sequence[str] | None = None,
+    *,
+    similarity: str | None = None,
+    coincide: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Test a study's rows by groups, with a verdict for every model, layer and noise type.
+
+    similarity: None for rows that are scored; the rest as `camlab.study.stats.run_tests` takes it. Raises BadSetting
+    for a study without rows or a column that there is not, UnknownName for a response or a test.
+    """
+    from camlab.study.stats import power_note, prepare, run_tests, verdict
+
+    results = run_tests(rows, by, response, tests, similarity=similarity, coincide=coincide)
+    if not results:
+        raise BadSetting("The study has no rows to test yet; let it run first.")
+    verdicts, notes = [], []
+    for group, part in prepare(rows, similarity, coincide).split(["model", "layer"]):
+        notes.append({"group": group, "note": power_note(part, response)})
+        for place, _ in part.split(["noise"]):
+            verdicts.append(verdict(part, **group, **place, response=response))
+    return {"verdicts": verdicts, "tests": results, "power": notes}
+
+
+def text(found: dict[str, Any]) -> str:
+    """The same for people: the sentences, and the pairs of every test in a table."""
+    parts = [_verdicts(found["verdicts"])]
+    title = ""
+    for result in found["tests"]:
+        if result.title != title:
+            title = result.title
+            parts.append(f"{title}: {result.question}")
+            undone: dict[str, list[str]] = {}
+            for each in found["tests"]:
+                if each.title == title and not each.done:
+                    undone.setdefault(each.reason, []).append(_place(each.group))
+            parts += [f"  Cannot be tested {_in(places)}: {why}" for why, places in undone.items()]
+        if result.done:
+            parts.append("\n".join(_test(result)))
+    parts.append("\n".join(["How many pictures it takes", *(_power(**each) for each in found["power"])]))
+    return "\n\n".join(parts)
+
+
+def _verdicts(verdicts: list[Verdict]) -> str:
+    lines = ["Which CAM to trust"]
+    for each in verdicts:
+        lines += [f"  {each.sentence}", *(f"    {caution}" for caution in each.cautions)]
+    return "\n".join(lines)
+
+
+def _place(group: Mapping[str, Any]) -> str:
+    return ", ".join(str(value) for value in group.values() if str(value))
+
+
+def _in(places: Sequence[str]) -> str:
+    """The groups that one reason holds for, the first of them by name."""
+    named = [place for place in places if place][:MOST_NAMED]
+    if not named:
+        return "in any group"
+    more = len(places) - len(named)
+    return f"in {plural(len(places), 'group')} ({'; '.join(named)}{f'; {more} more' if more else ''})"
+
+
+def _power(group: dict[str, Any], note: PowerNote) -> str:
+    place = _place(group)
+    return f"  {place + ': ' if place else ''}{note.sentence}"
+
+
+def _test(result: TestResult) -> list[str]:
+    lines = [f"  {result.sentence}", *(f"    {each}" for each in result.left_out)]
+    lines += [f"    Mind: {each.says}" for each in result.assumptions if each.holds is False]
+    if result.pairs:
+        head = ["pair", "n", "effect", "95 % interval", "p", "p adjusted", ""]
+        rows = [
+            [
+                f"{pair.a} / {pair.b}",
+                str(pair.n),
+                "" if pair.effect is None else f"{pair.effect.value:+.3f}",
+                ""
+                if pair.effect is None or pair.effect.low is None
+                else f"{pair.effect.low:+.3f} to {pair.effect.high:+.3f}",
+                _p(pair.p),
+                _p(pair.p_adjusted),
+                "differ" if pair.differ else "",
+            ]
+            for pair in result.pairs
+        ]
+        lines += [f"    {line}" for line in table([head, *rows])]
+    return lines
+
+
+def _p(p: float | None) -> str:
+    return "" if p is None else f"{p:.3g}"

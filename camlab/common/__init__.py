@@ -1,0 +1,1 @@
+"""What every package shares: errors, registries, background jobs, memoised values, wording of numbers."""

@@ -1,0 +1,204 @@
+"""Long work in small steps on one background thread, fair between jobs, giving way to whoever waits."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from camlab.common.errors import CamLabError, Cancelled
+
+Steps = Iterator[None]
+
+#: Whether the work of this thread may wait until nobody else needs the device.
+in_background: ContextVar[bool] = ContextVar("in_background", default=False)
+
+# Seconds without anyone asking for the job's progress. Browsers let a page in the background ask once a minute.
+ABANDONED_AFTER = 180.0
+GONE_AFTER = (
+    1.5  # seconds without the visitor: a browser that lost its connection for a moment is back by then
+)
+STOP_WITHIN = 20.0  # seconds that the end of the program waits for the step under way
+
+
+def _nothing(_: Job) -> Steps:
+    """What is left to do for a job that has ended."""
+    return iter(())
+
+
+class Job:
+    """One piece of long work: a generator whose every step is short, and what became of it.
+
+    ``done`` and ``total`` count steps as the work itself reports them with ``advance``. A job that nobody
+    has looked at (``touch``) for ABANDONED_AFTER seconds stops by itself, and so does one whose visitor has not been
+    ``present`` for GONE_AFTER seconds.
+    """
+
+    def __init__(
+        self, title: str, work: Callable[[Job], Steps], present: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.title = title
+        self.done = 0
+        self.total = 0
+        self.error: str | None = None
+        self.finished = False
+        self.cancelled = False
+        self.version = 0
+        self.elapsed = 0.0
+        self._advancing = 0.0  # the part of `elapsed` that went into counted steps
+        self._work = work
+        self._steps: Steps | None = None
+        self._present = present
+        self._seen = self._last_present = time.monotonic()
+
+    @property
+    def running(self) -> bool:
+        """Whether steps are still to come."""
+        return not (self.finished or self.cancelled)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left in seconds, from the pace of the steps that advanced; None before the first of them."""
+        if not self.done or self.total <= self.done:
+            return None
+        return self._advancing / self.done * (self.total - self.done)
+
+    def touch(self) -> None:
+        """Say that somebody is still waiting for this job."""
+        self._seen = time.monotonic()
+
+    def cancel(self) -> None:
+        """Ask the job to stop; it does so before its next step, or inside one through ``check``."""
+        self.cancelled = True
+
+    def check(self) -> None:
+        """Raise Cancelled where the job is to stop: hand this to whatever computes inside a step."""
+        now = time.monotonic()
+        if self._present():
+            self._last_present = now
+        elif now - self._last_present > GONE_AFTER:
+            self.cancel()
+        if self.cancelled:
+            raise Cancelled
+
+    def advance(self, steps: int = 1) -> None:
+        """Count finished steps."""
+        self.done += steps
+        self.version += 1
+
+    def step(self) -> None:
+        """Run one step in the calling thread; errors end the job and are kept as a sentence."""
+        if time.monotonic() - self._seen > ABANDONED_AFTER:
+            self.cancel()
+        start, done = time.perf_counter(), self.done
+        try:
+            self.check()
+            if self._steps is None:
+                self._steps = self._work(self)
+            next(self._steps)
+        except StopIteration:
+            self.finished = True
+        except Cancelled:
+            self.cancelled = True
+        except CamLabError as error:
+            self.error, self.finished = str(error), True
+        except Exception as error:  # a bug in one job must not take the worker, and every other job, down
+            self.error = (
+                f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry."
+            )
+            self.finished = True
+        finally:
+            took = time.perf_counter() - start
+            self.elapsed += took
+            self._advancing += took if self.done > done else 0.0
+            self.version += 1
+            if not self.running:
+                # Work is bound to what it fills, which holds the job: let go, so that all of it is freed at once.
+                self._work, self._steps = _nothing, None
+
+
+def run_apart(job: Job) -> threading.Thread:
+    """Run a job to its end on a thread of its own and return that: for steps that are long, as nothing can cut them.
+
+    Such a step computes nothing with a network (it downloads, lists, decodes), and is not waited for at the end.
+    """
+
+    def run() -> None:
+        while job.running:
+            job.step()
+
+    thread = threading.Thread(target=run, name="camlab-apart", daemon=True)
+    thread.start()
+    return thread
+
+
+class Worker:
+    """Runs jobs step by step in turn on one daemon thread; foreground work holds it back between steps."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+        self._wake = threading.Condition()
+        self._foreground = 0
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job) -> Job:
+        """Queue a job and return it at once; after ``stop`` it comes back cancelled."""
+        with self._wake:
+            if self._stopped:
+                job.cancel()
+                return job
+            self._jobs.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="camlab-worker", daemon=True)
+                self._thread.start()
+                atexit.register(self.stop)
+            self._wake.notify_all()
+        return job
+
+    def cancel(self) -> None:
+        """Cancel every job; new ones can be submitted."""
+        with self._wake:
+            for job in self._jobs:
+                job.cancel()
+
+    def stop(self) -> None:
+        """Cancel all jobs and wait for the step under way; called at the end of the program.
+
+        A thread that is cut off inside native code when the interpreter ends would abort the process.
+        """
+        with self._wake:
+            self._stopped = True
+            self.cancel()
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join(STOP_WITHIN)
+
+    @contextmanager
+    def foreground(self) -> Iterator[None]:
+        """While this is entered no new background step starts: someone is waiting for an answer."""
+        with self._wake:
+            self._foreground += 1
+        try:
+            yield
+        finally:
+            with self._wake:
+                self._foreground -= 1
+                self._wake.notify_all()
+
+    def _run(self) -> None:
+        in_background.set(True)
+        for turn in itertools.count():
+            with self._wake:
+                self._wake.wait_for(lambda: self._stopped or (self._jobs and not self._foreground))
+                if self._stopped:
+                    return
+                job = self._jobs[turn % len(self._jobs)]
+            job.step()
+            if not job.running:
+                with self._wake:
+                    self._jobs.remove(job)

@@ -1,0 +1,44 @@
+"""One mechanism for everything that can be chosen by name: an ordered, closed-for-duplicates mapping."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from camlab.common.errors import UnknownName
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T]):
+    """Ordered mapping from a name to its entry; ``kind`` names the entries in error messages."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def add(self, name: str, entry: T) -> T:
+        """Add one entry and return it. Raises ValueError where the name is taken."""
+        if name in self._entries:
+            raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._entries[name] = entry
+        return entry
+
+    def __getitem__(self, name: str) -> T:
+        """Return the entry. Raises UnknownName, with the nearest names, where there is none."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            near = difflib.get_close_matches(str(name), self._entries, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose one of: {', '.join(self._entries)}."
+            raise UnknownName(f"There is no {self.kind} called {str(name)[:60]!r}; {hint}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

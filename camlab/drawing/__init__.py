@@ -1,0 +1,1 @@
+"""What pictures, HTML, slides, charts and reports share, whatever they show."""

@@ -1,0 +1,1 @@
+"""The look, dot rows and titles that all charts share."""

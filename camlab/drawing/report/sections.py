@@ -1,0 +1,163 @@
+"""The sections of a report: each turns what it finds of a report's material into HTML, or into nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from camlab.common.registry import Registry
+from camlab.drawing.charts.look import PLOTLY_CONFIG
+from camlab.drawing.help import LOOKING
+from camlab.drawing.report.material import Credit, Material, Photo, Plot, Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what makes the HTML below it; an empty text leaves the section out."""
+
+    title: str
+    make: Callable[[Material], str]
+
+
+SECTIONS: Registry[Section] = Registry("section of a report")
+
+
+def section(name: str, title: str) -> Callable[[Callable[[Material], str]], Callable[[Material], str]]:
+    """Register a section; they stand in a report in the order of registration."""
+
+    def register(make: Callable[[Material], str]) -> Callable[[Material], str]:
+        SECTIONS.add(name, Section(title, make))
+        return make
+
+    return register
+
+
+def _paragraphs(texts: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(text)}</p>" for text in texts)
+
+
+def _listed(texts: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _about(name: str) -> str:
+    return f'<details class="about"><summary>What am I looking at?</summary><p>{escape(LOOKING[name])}</p></details>'
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.head)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in table.rows
+    )
+    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    drawn = (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(table.title, quote=True)}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}"
+    )
+    if table.folded:
+        return f"<details><summary>{escape(table.title)}</summary>{drawn}</details>"
+    return f"<h3>{escape(table.title)}</h3>{drawn}"
+
+
+@section("summary", "In short")
+def _summary(material: Material) -> str:
+    return _paragraphs(material.summary)
+
+
+@section("caveats", "What to keep in mind")
+def _caveats(material: Material) -> str:
+    return _listed(material.caveats)
+
+
+@section("pictures", "Pictures")
+def _pictures(material: Material) -> str:
+    parts = []
+    for title, photos in material.photos:
+        parts.append(f'<h3>{escape(title)}</h3><div class="photos">{"".join(map(_photo, photos))}</div>')
+    return "".join(parts) + (_about("panels") if parts else "")
+
+
+def _photo(each: Photo) -> str:
+    data = base64.b64encode(each.data).decode()
+    return (
+        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(each.alt, quote=True)}">'
+        f"<figcaption>{escape(each.caption)}</figcaption></figure>"
+    )
+
+
+@section("scores", "Scores")
+def _scores(material: Material) -> str:
+    if not material.gauges:
+        return ""
+    return f'<div class="gauges">{"".join(material.gauges)}</div>{_about("gauges")}'
+
+
+@section("plots", "Plots")
+def _plots(material: Material) -> str:
+    return "".join(_plot(i, each) for i, each in enumerate(material.plots))
+
+
+def _plot(number: int, plot: Plot) -> str:
+    figure = json.loads(plot.chart.figure.to_json())
+    figure["config"] = {**PLOTLY_CONFIG, "responsive": True}
+    # Inside a script nothing is escaped: a "<" could end it.
+    data = json.dumps(figure, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    label = escape(plot.chart.alt, quote=True)
+    return (
+        f'<div class="chart"><h3>{escape(plot.title)}</h3>'
+        f'<div class="plot" id="plot{number}" role="img" aria-label="{label}" '
+        f'style="min-height:{int(plot.chart.figure.layout.height or 320)}px"></div>'
+        f'<script type="application/json" data-plot="plot{number}">{data}</script>'
+        f'<p class="words">{escape(plot.chart.alt)}</p>{_about(plot.about)}</div>'
+    )
+
+
+@section("tables", "Numbers")
+def _tables(material: Material) -> str:
+    return "".join(map(_table, material.tables))
+
+
+@section("tests", "Tests")
+def _tests(material: Material) -> str:
+    return "".join(f"<h3>{escape(title)}</h3>{_listed(said)}" for title, said in material.tests)
+
+
+@section("settings", "Method and settings")
+def _settings(material: Material) -> str:
+    return _pairs(material.facts.items())
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in pairs)
+    return f"<dl>{rows}</dl>" if rows else ""
+
+
+@section("reproduce", "How to get the same again")
+def _reproduce(material: Material) -> str:
+    lines = "".join(f"<pre><code>{escape(line)}</code></pre>" for line in material.reproduce)
+    link = (
+        f"<p>In the app: <code>{escape(material.link)}</code> behind its address shows the same.</p>"
+        if material.link
+        else ""
+    )
+    return lines + link
+
+
+@section("versions", "Versions")
+def _versions(material: Material) -> str:
+    return _pairs(material.versions.items())
+
+
+@section("licences", "Licences of the pictures")
+def _licences(material: Material) -> str:
+    if not material.credits:
+        return ""
+    once: Sequence[Credit] = list(dict.fromkeys(material.credits))
+    rows = [(c.title, c.author, c.licence, c.url) for c in once]
+    table = Table("Every picture", ("Picture", "Author", "Licence", "Its text"), rows, folded=len(rows) > 8)
+    return _table(table)

@@ -1,0 +1,1 @@
+"""The result cache: memory in front of a database on disk, and its upkeep."""

@@ -1,0 +1,82 @@
+"""Looking after the results on disk: what ``python -m camlab cache`` does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from camlab.common.errors import BadSetting
+from camlab.common.registry import Registry
+from camlab.engine.cache.database import DIRECTORY_VARIABLE, Database
+from camlab.engine.cache.disk import open_database
+
+#: Exit code of a check that found something broken, as of `fsck` and `git fsck`; what it found is put right.
+FOUND_BROKEN = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out: fields for JSON, lines for people, the exit code."""
+
+    record: dict[str, Any]
+    lines: list[str]
+    code: int = 0
+
+
+UPKEEP: Registry[Callable[[Database], Outcome]] = Registry("cache command")
+
+
+def upkeep(name: str) -> Outcome:
+    """Do one of UPKEEP with the user's cache; where it is off, or cannot be used, say so.
+
+    Raises UnknownName for the command, BadSetting for a directory or a size that the environment names badly.
+    """
+    work = UPKEEP[name]
+    database = open_database()
+    if database is None:
+        problem = f"The cache on disk is off ({DIRECTORY_VARIABLE}=off): results are kept in memory only."
+        return Outcome({"directory": None, "problem": problem}, [problem])
+    try:
+        return work(database)
+    except BadSetting as error:
+        return Outcome({"directory": str(database.directory), "problem": str(error)}, [str(error)])
+
+
+def _command(
+    work: Callable[[Database], Outcome],
+) -> Callable[[Database], Outcome]:
+    return UPKEEP.add(work.__name__, work)
+
+
+@_command
+def info(database: Database) -> Outcome:
+    """Where the cache is and how full."""
+    found = database.info()
+    lines = [
+        f"directory  {found.directory}",
+        f"entries    {found.entries:,}",
+        f"bytes      {found.bytes:,}",
+        f"limit      {found.limit:,}",
+    ]
+    return Outcome({**dataclasses.asdict(found), "problem": None}, lines)
+
+
+@_command
+def clear(database: Database) -> Outcome:
+    """Remove every entry. What a running program holds in memory stays there until it ends."""
+    removed = database.clear()
+    record = {"directory": str(database.directory), "removed": removed, "problem": None}
+    return Outcome(record, [f"{removed:,} entries removed"])
+
+
+@_command
+def verify(database: Database) -> Outcome:
+    """Read every entry and remove the broken ones; the exit code is FOUND_BROKEN where there were any."""
+    checked = database.verify()
+    lines = [f"{checked.sound:,} entries sound, {checked.broken:,} broken and removed"]
+    if checked.rebuilt:
+        lines.insert(0, "the database itself was damaged and was replaced by an empty one")
+    record = {"directory": str(database.directory), **dataclasses.asdict(checked), "problem": None}
+    return Outcome(record, lines, FOUND_BROKEN if checked.broken or checked.rebuilt else 0)

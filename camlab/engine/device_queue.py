@@ -1,0 +1,239 @@
+"""One queue for each device: whoever is waited for goes first, and what fits together goes as one batch."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from camlab.cams.base import Explainable, SharedPass, never, shared_pass
+from camlab.common.jobs import in_background
+
+#: Seconds between two looks whether a waiting request was cancelled.
+LOOK = 0.05
+
+
+@dataclass(frozen=True)
+class PassRequest:
+    """What `shared_pass` takes: pictures (N, 3, H, W) in [0, 1], a target and a content key for each."""
+
+    classifier: Explainable
+    layer: str
+    pictures: Tensor
+    targets: Sequence[int | None]
+    keys: Sequence[str]
+    gradients: bool
+    check: Callable[[], None] = never
+    chunk: int = 16
+
+    def fits(self, other: PassRequest) -> bool:
+        """Whether the two may be one batch: the same network, layer and kind of pass."""
+        return (
+            self.classifier is other.classifier
+            and self.layer == other.layer
+            and self.gradients == other.gradients
+            and self.pictures.shape[1:] == other.pictures.shape[1:]
+        )
+
+
+@dataclass(eq=False)
+class _Ticket:
+    """A place in the queue; with a request it can also be served by somebody else's turn."""
+
+    urgent: bool
+    request: PassRequest | None = None
+    taken: bool = False
+    result: SharedPass | None = None
+    error: BaseException | None = None
+
+    @property
+    def served(self) -> bool:
+        return self.result is not None or self.error is not None
+
+
+class DeviceQueue:
+    """The turns on one device. No thread of its own: who has the turn runs what waits and fits, too.
+
+    Urgent requests go before those of the background; among equals, first come, first served.
+    """
+
+    def __init__(self, limit: int = 16) -> None:
+        """`limit`: how many pictures requests of different callers may add up to in one batch."""
+        self.limit = limit
+        self.batches = 0  # passes run, and the requests that they served
+        self.requests = 0
+        self._waiting: list[_Ticket] = []
+        self._busy = False
+        self._changed = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        with self._changed:
+            return len(self._waiting)
+
+    def run(self, request: PassRequest) -> SharedPass:
+        """Run a shared pass in its turn, with other callers' requests where they fit; returns its own part.
+
+        Raises what the pass raises, and what `request.check` raises while it waits. A batch of several that
+        fails is run again one by one, so that nobody gets another's error.
+        """
+        ticket = _Ticket(not in_background.get(), request)
+        self._wait(ticket, request.check)
+        if not ticket.served:
+            self._lead(ticket)
+        if ticket.error is not None:
+            error, ticket.error = ticket.error, None  # a ticket in the traceback would hold on to the tensors
+            try:
+                raise error
+            finally:
+                del error
+        assert ticket.result is not None
+        return ticket.result
+
+    @contextmanager
+    def turn(self, check: Callable[[], None] = never) -> Iterator[Callable[[], None]]:
+        """Have the device for oneself. Yields a check for between steps: it lets others go first, then goes on.
+
+        Raises what `check` raises, also while it waits.
+        """
+        urgent = not in_background.get()
+        held = False
+
+        def acquire() -> None:
+            nonlocal held
+            self._wait(_Ticket(urgent), check)
+            held = True
+
+        def release() -> None:
+            nonlocal held
+            held = False
+            self._release()
+
+        def step_aside() -> None:
+            check()
+            if self._wanted(urgent):
+                release()
+                acquire()
+
+        acquire()
+        try:
+            yield step_aside
+        finally:
+            if held:
+                release()
+
+    def _wanted(self, urgent: bool) -> bool:
+        """Whether somebody waits who may go before one who has had a step of a turn."""
+        with self._changed:
+            return any(ticket.urgent or not urgent for ticket in self._waiting)
+
+    def _wait(self, ticket: _Ticket, check: Callable[[], None]) -> None:
+        """Until the turn has come (the device is then busy with this ticket) or the ticket has been served."""
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                while not ticket.served:
+                    if not self._busy and not ticket.taken and self._first() is ticket:
+                        self._busy = True
+                        return
+                    self._changed.wait(LOOK)
+                    check()
+            finally:
+                if ticket in self._waiting:
+                    self._waiting.remove(ticket)
+                self._changed.notify_all()
+
+    def _first(self) -> _Ticket | None:
+        return next((t for t in self._waiting if t.urgent), self._waiting[0] if self._waiting else None)
+
+    def _release(self) -> None:
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+
+    def _lead(self, ticket: _Ticket) -> None:
+        """Run this ticket's request and what fits to it; the device is busy with it, and free afterwards."""
+        group = [ticket, *self._companions(ticket)]
+        try:
+            _serve(group)
+            self.batches += 1
+            self.requests += len(group)
+        finally:
+            for each in group:
+                if not each.served:
+                    each.error = RuntimeError("the batch was interrupted")
+            self._release()
+
+    def _companions(self, ticket: _Ticket) -> list[_Ticket]:
+        """Waiting requests that go along, as many as the limit has room for; none that is less urgent."""
+        assert ticket.request is not None
+        room = self.limit - len(ticket.request.pictures)
+        chosen = []
+        with self._changed:
+            for other in sorted(self._waiting, key=lambda t: not t.urgent):
+                if other.request is None or not ticket.request.fits(other.request):
+                    continue
+                if ticket.urgent and not other.urgent:
+                    continue  # every picture more makes the one who is waited for wait longer
+                if len(other.request.pictures) <= room:
+                    room -= len(other.request.pictures)
+                    chosen.append(other)
+            for other in chosen:
+                other.taken = True
+                self._waiting.remove(other)
+        return chosen
+
+
+@cache
+def device_queue(device: str) -> DeviceQueue:
+    """The queue that all engines on a device share."""
+    return DeviceQueue()
+
+
+def _serve(group: Sequence[_Ticket]) -> None:
+    """Give each ticket its part of one pass, or its own error."""
+    if len(group) > 1:
+        try:
+            for ticket, part in zip(group, _together([_request(t) for t in group]), strict=True):
+                ticket.result = part
+            return
+        except Exception:  # whose fault it is shows one by one
+            for ticket in group:
+                ticket.result = None
+    for ticket in group:
+        try:
+            ticket.result = _together([_request(ticket)])[0]
+        except Exception as error:  # goes to the thread that asked
+            # What the failed pass held must be free for the next one.
+            traceback.clear_frames(error.__traceback__)
+            ticket.error = error
+
+
+def _request(ticket: _Ticket) -> PassRequest:
+    assert ticket.request is not None
+    return ticket.request
+
+
+def _together(requests: Sequence[PassRequest]) -> list[SharedPass]:
+    first = requests[0]
+    whole = shared_pass(
+        first.classifier,
+        first.layer,
+        torch.cat([r.pictures for r in requests]) if len(requests) > 1 else first.pictures,
+        [target for r in requests for target in r.targets],
+        [key for r in requests for key in r.keys],
+        gradients=first.gradients,
+    )
+    parts, start = [], 0
+    for request in requests:
+        rows = slice(start, start + len(request.pictures))
+        start = rows.stop
+        parts.append(whole.rows(rows, request.check, request.chunk))
+    return parts

@@ -1,0 +1,317 @@
+"""The compute core: versions of a picture in, predictions and low-resolution maps out, each computed once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camlab.cams import CAMS, Explainable, probabilities, scale_maps
+from camlab.cams.base import CamMethod, SharedPass, never
+from camlab.cams.scaling import SCALE_VERSION
+from camlab.cams.smoothing import PLAIN, SMOOTHING_VERSION, Smoothing, smoothed
+from camlab.common.environment import arithmetic
+from camlab.common.errors import BadSetting, CamLabError
+from camlab.engine.cache.memory import MapCache, content_key, pixel_digest
+from camlab.engine.device_queue import DeviceQueue, PassRequest, device_queue
+from camlab.engine.inputs import Inputs
+from camlab.engine.layer_mean import averaged
+from camlab.engine.spec import CLEAN, Explained, Spec, canonical
+from camlab.models.batching import AT_ONCE, halved, out_of_memory, part_size
+from camlab.models.network.split import PLUS
+from camlab.noise import Companion, nobody
+
+__all__ = ["CLEAN", "FORWARD_VERSION", "PERTURB_VERSION", "Engine", "Explained", "Spec"]
+
+#: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
+PERTURB_VERSION = 1
+FORWARD_VERSION = 3
+
+
+@dataclass
+class _Job:
+    """One thing to explain: a version and a target, with what is known of it so far."""
+
+    spec: Spec
+    content: str
+    target: int | None
+    probabilities: np.ndarray | None = None
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    computed: bool = False
+
+
+class Engine:
+    """Explains versions of pictures with one classifier. Threads may share an engine, and engines a cache."""
+
+    def __init__(
+        self,
+        classifier: Explainable,
+        cache: MapCache | None = None,
+        batch: int = 16,
+        queue: DeviceQueue | None = None,
+        companion: Companion = nobody,
+        chunk: int | None = None,
+    ) -> None:
+        """`batch`: how many pictures are computed at once; `queue`: default, the one of the device.
+
+        `chunk`: how many inputs a method's extra passes take at once, default as many as the batch.
+
+        `companion`: the user's second picture of a scene (3, H, W) at the model's input size, by the digest
+        of the first.
+
+        Raises BadSetting where the batch is under 1.
+        """
+        if batch < 1:
+            raise BadSetting(f"A batch of {batch} pictures cannot be run; choose 1 or more.")
+        self.classifier = classifier
+        self.cache = MapCache() if cache is None else cache
+        self.batch = batch
+        self.chunk = batch if chunk is None else chunk
+        self.queue = queue or device_queue(str(classifier.device))
+        self.pictures = Inputs(classifier, self.queue, companion)
+        if classifier.device.type == "cuda":
+            # TF32 keeps 10 bits of each factor: enough for a preview, not for a score that is stored.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
+
+    def part_size(self, count: int) -> int:
+        """How many of ``count`` pictures are computed at once, in equal parts.
+
+        A batch of whole groups (see `group_size`) is cut into whole groups: which pictures go through the network
+        together is then the same for any such batch, and so are all values, bit for bit.
+        """
+        whole = self.classifier.device.type == "cpu" and self.batch % AT_ONCE == 0
+        return part_size(count, self.batch, AT_ONCE if whole else 1)
+
+    def inputs(
+        self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None] = never
+    ) -> Tensor:
+        """The perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs; see `Inputs.make`."""
+        return self.pictures.make(clean, digest, specs, check)
+
+    def explain(
+        self,
+        clean: Tensor,
+        digest: str,
+        specs: Sequence[Spec],
+        methods: Sequence[str],
+        layer: str | None = None,
+        targets: int | Sequence[int | None] | None = None,
+        check: Callable[[], None] = never,
+        smoothing: Smoothing = PLAIN,
+    ) -> list[Explained]:
+        """Explain each version of a picture; what the cache holds is not computed again.
+
+        clean: (3, H, W) float32 in [0, 1] at the model's input size; digest: the picture's own. A target of
+        None is the class predicted on that very version. `check` is called between steps; what it raises
+        (Cancelled) comes through, and what was finished before stays in the cache. Out of memory, the batch
+        is halved and the work goes on. Of several layers ("a+b") the maps are averaged. Raises UnknownName for
+        a method, layer or noise type that is not there, BadSetting for a picture of another size, a target that
+        is no class or a method that cannot serve the layer, CamLabError where even one picture does not fit in
+        memory.
+        """
+        layer = self.classifier.resolve_layer(layer)
+        if PLUS in layer:
+            each = [
+                self.explain(clean, digest, specs, methods, one, targets, check, smoothing)
+                for one in layer.split(PLUS)
+            ]
+            return [averaged(versions) for versions in zip(*each, strict=True)]
+        wanted = {name: CAMS[name] for name in dict.fromkeys(methods)}
+        for entry in wanted.values():
+            if reason := entry.serves(self.classifier, layer):
+                raise BadSetting(reason)
+        goals = self._targets(targets, len(specs))
+        if tuple(clean.shape) != (3, *self.classifier.input_size):
+            size = " × ".join(map(str, self.classifier.input_size))
+            raise BadSetting(f"This model takes RGB pictures of {size} pixels; preprocess it first.")
+        clean = clean.detach().to("cpu", torch.float32).contiguous()
+        request = _Request(self, clean, digest, layer, wanted, check, smoothing)
+        asked = [(canonical(spec), goal) for spec, goal in zip(specs, goals, strict=True)]
+        jobs = {pair: request.look_up(*pair) for pair in dict.fromkeys(asked)}
+        groups: dict[tuple[str, ...], list[_Job]] = {}
+        for job in jobs.values():
+            missing = tuple(name for name in wanted if name not in job.maps)
+            if missing or job.probabilities is None:
+                groups.setdefault(missing, []).append(job)
+        for group in groups.values():
+            request.compute(group)
+        return [_explained(jobs[pair], list(wanted)) for pair in asked]
+
+    def _targets(self, targets: int | Sequence[int | None] | None, count: int) -> list[int | None]:
+        goals = list(targets) if isinstance(targets, Sequence) else [targets] * count
+        classes = len(self.classifier.class_names)
+        if len(goals) != count:
+            raise BadSetting(f"There are {len(goals)} target classes for {count} pictures; give each one.")
+        for goal in goals:
+            if goal is not None and not 0 <= goal < classes:
+                raise BadSetting(f"There is no class {goal}; choose a number from 0 to {classes - 1}.")
+        return [None if goal is None else int(goal) for goal in goals]
+
+
+class _Request:
+    """One call of `Engine.explain`: what all its jobs have in common."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clean: Tensor,
+        digest: str,
+        layer: str,
+        methods: Mapping[str, CamMethod],
+        check: Callable[[], None],
+        smoothing: Smoothing,
+    ) -> None:
+        self.smoothing = smoothing
+        self.engine, self.classifier, self.cache = engine, engine.classifier, engine.cache
+        self.clean, self.digest, self.layer, self.methods, self.check = clean, digest, layer, methods, check
+        pixels = clean.numpy()
+        # The digest decides the noise, the pixels the rest: a model may see one picture cropped in two ways.
+        picture = (digest, pixels.shape, pixel_digest(pixels))
+        network = (self.classifier.fingerprint, arithmetic(self.classifier.device))
+        # Digests of what many keys have in common: a key is then short, and quickly made.
+        self._common = content_key(FORWARD_VERSION, network, picture)
+        self._versions: dict[Spec, str] = {}
+        info = self.classifier.layer_info(layer)
+        self.map_shape = (info.height, info.width)
+
+    # keys
+
+    def prediction_key(self, spec: Spec) -> str:
+        return content_key("prediction", self._version(spec))
+
+    def map_key(self, spec: Spec, method: str, target: int) -> str:
+        entry = self.methods[method]
+        # A method that ignores the class has one map for all classes.
+        goal = target if entry.class_specific else None
+        code: tuple[object, ...] = (SCALE_VERSION, entry.version)
+        if self.smoothing != PLAIN:
+            code = (*code, SMOOTHING_VERSION, dataclasses.astuple(self.smoothing))
+        return content_key("map", self._version(spec), self.layer, code, method, goal)
+
+    def _version(self, spec: Spec) -> str:
+        if spec not in self._versions:
+            noise = None if spec == CLEAN else (PERTURB_VERSION, spec.noise, spec.severity, spec.seed)
+            more = self.engine.pictures.material(spec, self.digest)
+            self._versions[spec] = content_key(self._common, noise, *more)
+        return self._versions[spec]
+
+    def _content(self, spec: Spec) -> str:
+        # What random maps are drawn from: the same on every machine, so not the pixels' own digest.
+        return content_key(self.digest, tuple(self.clean.shape), spec.noise, spec.severity, spec.seed)
+
+    # cache
+
+    def look_up(self, spec: Spec, target: int | None) -> _Job:
+        """A job with all that the cache knows of it."""
+        job = _Job(spec, self._content(spec), target)
+        classes = len(self.classifier.class_names)
+        job.probabilities = self.cache.get(self.prediction_key(spec), (classes,))
+        if job.target is None and job.probabilities is not None:
+            job.target = int(job.probabilities.argmax())
+        for method in self.methods:
+            # An unknown target matters only to methods that depend on the class.
+            if job.target is None and self.methods[method].class_specific:
+                continue
+            key = self.map_key(spec, method, -1 if job.target is None else job.target)
+            if (found := self.cache.get(key, self.map_shape)) is not None:
+                job.maps[method] = found
+        return job
+
+    # work
+
+    def compute(self, jobs: list[_Job]) -> None:
+        """Compute what these jobs miss (all of them the same) in batches; out of memory, in smaller ones."""
+        size, chunk = self.engine.part_size(len(jobs)), self.engine.chunk
+        while jobs:
+            self.check()
+            part = jobs[:size]
+            try:
+                self._run(part, chunk)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if size == chunk == 1:
+                    raise CamLabError(
+                        "Not even one picture fits in memory; choose a smaller model or run on the CPU."
+                    ) from error
+            else:
+                jobs = jobs[len(part) :]
+                continue
+            # Outside the handler: there the error would still hold on to the tensors of the failed try.
+            size, chunk = halved(min(size, len(part)), chunk, self.classifier.device)
+
+    def _run(self, jobs: list[_Job], chunk: int) -> None:
+        """One batch: the shared pass, the methods that only read it, then the dear ones; each is kept."""
+        missing = [entry for name, entry in self.methods.items() if any(name not in job.maps for job in jobs)]
+        pictures = self.engine.inputs(self.clean, self.digest, [job.spec for job in jobs], self.check)
+        self.check()
+        shared = self.engine.queue.run(
+            PassRequest(
+                self.classifier,
+                self.layer,
+                pictures,
+                [job.target for job in jobs],
+                [job.content for job in jobs],
+                self.smoothing == PLAIN and any(entry.uses_gradients for entry in missing),
+                self.check,
+                chunk,
+            )
+        )
+        found = probabilities(shared.logits)
+        for row, job in enumerate(jobs):
+            job.computed = True
+            if job.probabilities is None:
+                job.probabilities = self.cache.put(self.prediction_key(job.spec), found[row])
+            if job.target is None:
+                job.target = int(shared.targets[row])
+        self.check()
+        if self.smoothing != PLAIN:
+            for entry in missing:
+                with self.engine.queue.turn(self.check) as step_aside:
+                    self._keep(jobs, [entry], self._smoothed(entry, pictures, jobs, step_aside, chunk)[None])
+            return
+        self._maps(jobs, [entry for entry in missing if entry.cost == "shared"], shared)
+        for entry in missing:
+            if entry.cost != "shared":
+                with self.engine.queue.turn(self.check) as step_aside:
+                    self._maps(jobs, [entry], dataclasses.replace(shared, check=step_aside))
+
+    def _maps(self, jobs: list[_Job], entries: Sequence[CamMethod], shared: SharedPass) -> None:
+        """Apply methods to a pass and store the maps; they come to the CPU together."""
+        if not entries:
+            return
+        dtype = shared.activations.dtype
+        self._keep(jobs, entries, torch.stack([entry.apply(shared).to(dtype) for entry in entries]))
+
+    def _smoothed(
+        self, entry: CamMethod, pictures: Tensor, jobs: list[_Job], check: Callable[[], None], chunk: int
+    ) -> Tensor:
+        """Raw maps (N, h, w) of a method under the smoothing; targets are known by now."""
+        targets, keys = [job.target for job in jobs], [job.content for job in jobs]
+        return smoothed(
+            self.classifier, self.layer, pictures, targets, keys, entry, self.smoothing, check, chunk
+        )
+
+    def _keep(self, jobs: list[_Job], entries: Sequence[CamMethod], raw: Tensor) -> None:
+        """Scale raw maps (methods, N, h, w) and store them."""
+        scaled, _ = scale_maps(raw.flatten(0, 1))
+        maps = scaled.reshape(raw.shape).numpy()
+        for entry, layers in zip(entries, maps, strict=True):
+            for job, map_ in zip(jobs, layers, strict=True):
+                if entry.name not in job.maps:
+                    assert job.target is not None
+                    key = self.map_key(job.spec, entry.name, job.target)
+                    job.maps[entry.name] = self.cache.put(key, map_)
+
+
+def _explained(job: _Job, methods: list[str]) -> Explained:
+    assert job.probabilities is not None and job.target is not None
+    maps = {name: job.maps[name] for name in methods}
+    # A map that is not degenerate reaches 1, so the flag needs no storing.
+    degenerate = {name: not map_.any() for name, map_ in maps.items()}
+    return Explained(job.probabilities, job.target, maps, degenerate, cached=not job.computed)

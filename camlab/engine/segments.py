@@ -1,0 +1,127 @@
+"""The segments of model-input pictures: shipped with the built-in ones, else cached, else cut in the background."""
+
+from __future__ import annotations
+
+import threading
+import zipfile
+import zlib
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from camlab.common.directories import ASSETS
+from camlab.engine.cache.memory import MapCache, content_key, pixel_digest
+from camlab.metrics.segments import SEGMENTATIONS, Labels, segment
+
+#: Part of the keys: raise it when `segment` gives other labels for the same picture and parameters.
+SEGMENT_VERSION = 1
+
+#: Labels (uint8) by `shipped_key`, written by `python -m benchmarks.make_segments`.
+ARCHIVE = ASSETS / "segments.npz"
+
+_lock = threading.Lock()
+_under_way: dict[tuple[int, str], Future[Labels]] = {}
+_pool = ThreadPoolExecutor(2, thread_name_prefix="camlab-segments")
+
+
+def begin_segments(
+    clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache
+) -> Future[Labels]:
+    """The segments of a model-input picture, at once where they are known, else from another thread soon.
+
+    clean: (3, H, W) float32 in [0, 1]; the future's result is read-only int32 (H, W), or what `segment` raises.
+    Whoever asks for what is being cut already gets the same future. Raises UnknownName for the segmentation.
+    """
+    settings = _settings(name, parameters)
+    shipped = shipped_key(clean, name, settings)
+    if (known := shipped_segments(shipped, (clean.shape[1], clean.shape[2]))) is not None:
+        return _done(known)
+    key = content_key("segments", _scikit_image(), shipped)
+    if (known := _cached(cache, key, clean)) is not None:
+        return _done(known)
+    place = (id(cache), key)
+    with _lock:
+        if (under_way := _under_way.get(place)) is not None:
+            return under_way
+        if (known := _cached(cache, key, clean)) is not None:  # finished since the first look
+            return _done(known)
+        future = _under_way[place] = _pool.submit(_cut, clean, name, dict(parameters), cache, key)
+    future.add_done_callback(lambda _: _under_way.pop(place, None))
+    return future
+
+
+def picture_segments(
+    clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache
+) -> Labels:
+    """The same, waited for. Raises UnknownName and BadSetting as `segment` does."""
+    return begin_segments(clean, name, parameters, cache).result()
+
+
+def shipped_key(clean: torch.Tensor, name: str, parameters: Mapping[str, float]) -> str:
+    """A digest of all that decides the segments of (3, H, W): pixels, segmentation, parameters, our version.
+
+    scikit-image's version is not part of it: the archive says what the built-in pictures' segments are, so
+    that their scores stay what they are when scikit-image changes.
+    """
+    pixels = np.ascontiguousarray(clean.numpy())
+    settings = _settings(name, parameters)
+    return content_key(
+        SEGMENT_VERSION, pixels.shape, pixel_digest(pixels), name, tuple(sorted(settings.items()))
+    )
+
+
+@lru_cache(maxsize=96)
+def shipped_segments(key: str, shape: tuple[int, int]) -> Labels | None:
+    """Labels from the archive, read-only int32 (H, W); None where it has none for this key."""
+    if key not in _shipped_names():
+        return None
+    try:
+        with np.load(ARCHIVE) as archive:  # which unpickles nothing
+            labels: Labels = archive[key].astype(np.int32)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
+    if labels.shape != shape or (np.bincount(labels.ravel()) == 0).any():
+        return None
+    labels.setflags(write=False)
+    return labels
+
+
+@lru_cache(maxsize=1)
+def _shipped_names() -> frozenset[str]:
+    try:
+        with np.load(ARCHIVE) as archive:
+            return frozenset(archive.files)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return frozenset()
+
+
+@lru_cache(maxsize=1)
+def _scikit_image() -> str:
+    return version("scikit-image")
+
+
+def _settings(name: str, parameters: Mapping[str, float]) -> dict[str, float]:
+    """All parameters, defaults filled in; what the segmentation does not know is left for it to refuse."""
+    defaults = {p.name: p.default for p in SEGMENTATIONS[name].parameters}
+    return {key: float(value) for key, value in {**defaults, **parameters}.items()}
+
+
+def _cached(cache: MapCache, key: str, clean: torch.Tensor) -> Labels | None:
+    return cache.get(key, (clean.shape[1], clean.shape[2]), np.int32)
+
+
+def _cut(
+    clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache, key: str
+) -> Labels:
+    labels = segment(np.ascontiguousarray(clean.numpy().transpose(1, 2, 0)), name, **parameters)
+    return cache.put(key, labels)
+
+
+def _done(labels: Labels) -> Future[Labels]:
+    future: Future[Labels] = Future()
+    future.set_result(labels)
+    return future

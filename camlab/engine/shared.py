@@ -1,0 +1,88 @@
+"""What every scene needs and scenes share: engines, model-input pictures, reference pictures."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from camlab.engine.cache.disk import shared_store
+from camlab.engine.cache.memory import MapCache, Memo
+from camlab.engine.engine import Engine
+from camlab.images import IMAGE_SETS, Picture
+from camlab.images.photo_pairs import companion_input, companion_of
+from camlab.metrics.localisation import mask_at_input
+from camlab.models import MAX_LOADED, Classifier, load_classifier
+
+REFERENCE_SET = "photos"
+REFERENCE_COUNT = 24  # the other-picture floor is a mean over this many pictures (at least 20)
+
+
+@lru_cache(maxsize=1)
+def shared_cache() -> MapCache:
+    """The cache of this process's engines, in front of the user's store on disk where that is on."""
+    return MapCache(store=shared_store())
+
+
+@lru_cache(maxsize=MAX_LOADED)  # an engine holds its model: more would keep models that are to be forgotten
+def engine_for(model: str, device: str = "auto") -> Engine:
+    """The engine of a model; all callers in a process share it and its cache. Raises MissingWeights."""
+    classifier = load_classifier(model, device)
+    return Engine(classifier, shared_cache(), companion=partial(second_input, classifier))
+
+
+_INPUT_BYTES = 64 * 2**20  # a hundred pictures at 224 pixels
+_MASK_BYTES = 16 * 2**20  # three hundred outlines
+
+_inputs: Memo[torch.Tensor] = Memo(_INPUT_BYTES, lambda tensor: tensor.nbytes)
+_masks: Memo[NDArray[np.bool_] | None] = Memo(_MASK_BYTES, lambda mask: 0 if mask is None else mask.nbytes)
+
+
+def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
+    """The clean model-input picture, (3, H, W) in [0, 1], remembered for the last pictures used."""
+    key = (classifier.fingerprint, picture.digest)
+    return _inputs.get(key, lambda: classifier.preprocess(picture.load()))
+
+
+def model_mask(classifier: Classifier, picture: Picture) -> NDArray[np.bool_] | None:
+    """The object's outline as the model sees it, (H, W), remembered; None where nobody has outlined it.
+
+    Raises BadImage where the outline's file cannot be read.
+    """
+
+    if picture._mask is None:
+        return None
+
+    def make() -> NDArray[np.bool_] | None:
+        whole = picture.mask()
+        return None if whole is None else mask_at_input(whole, classifier.preprocessing)
+
+    # By what describes it, too: equal pictures may be outlined differently. Not by itself: that holds its file.
+    about = tuple(getattr(picture, each.name) for each in fields(Picture) if each.compare)
+    return _masks.get((classifier.preprocessing, about, picture.digest), make)
+
+
+def second_input(classifier: Classifier, digest: str) -> torch.Tensor | None:
+    """The user's second picture that belongs to the picture of this digest, as the model sees it; None: there is none.
+
+    Remembered for the last ones used. Raises BadImage where its file has gone or changed.
+    """
+    noisy = companion_of(digest)
+    if noisy is None:
+        return None
+    known = _inputs.peek(key := (classifier.fingerprint, digest, noisy.digest))
+    if known is None:
+        known = companion_input(digest, classifier.preprocess)
+        if known is not None:  # else it has been forgotten a moment ago
+            _inputs.put(key, known)
+    return known
+
+
+def reference_pictures(picture: Picture) -> list[Picture]:
+    """The other pictures of the other-picture floor: REFERENCE_COUNT photographs, evenly picked, never itself."""
+    others = [p for p in IMAGE_SETS[REFERENCE_SET].pictures if p.digest != picture.digest]
+    picks = np.linspace(0, len(others) - 1, min(REFERENCE_COUNT, len(others))).round().astype(int)
+    return [others[i] for i in picks]

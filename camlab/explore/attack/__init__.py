@@ -1,0 +1,1 @@
+"""The explanation attack: move the map while the prediction stays."""

@@ -1,0 +1,310 @@
+"""The explanation attack: move a map as far as possible while prediction and look of the picture stay.
+
+After Ghorbani et al. 2019 (arXiv 1710.10547) and Dombrowski et al. 2019 (arXiv 1906.07983): projected gradient
+descent on the picture, within an L∞ ball, of a loss on the map plus a penalty that keeps the logits. The map is
+computed by the CAM methods themselves, on a shared pass that can be differentiated. Dombrowski et al. replace
+ReLU by softplus, as the second derivative of a ReLU is zero; a CAM does not need it, since its map depends on
+the picture through the activations, too, and the gradients that weight them may stay as they are.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from camlab.cams import CAMS, CamMethod, Explainable, SharedPass, probabilities, scale_maps, shared_pass
+from camlab.common.errors import BadSetting
+from camlab.common.jobs import Job, Steps
+from camlab.engine.engine import Engine
+from camlab.explore.attack.goals import goal_map
+from camlab.metrics import SIMILARITIES, Comparison, similarity
+from camlab.noise import stream
+
+LARGEST_EPSILON = 64 / 255
+MOST_STEPS = 1000
+#: Share of the negative values that the loss sees: what ReLU hides could else never be brought back.
+LEAK = 0.1
+#: Share of the last directions that the next one keeps (Dong et al. 2018, arXiv 1710.06081, who keep all of it).
+MOMENTUM = 0.9
+#: What all steps add up to in shares of ε: enough to cross the ball. The steps shrink linearly to nothing.
+PATH = 2.5
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What an attack is to do.
+
+    method, layer: the map to be changed (None: the default layer); epsilon: how far any value of the picture
+    in [0, 1] may move; steps; slack: how far the predicted class's probability may fall; goal: a map (any
+    height, any width), not negative, that the map is to look like, or None: as unlike the clean map as can be;
+    seed: of the start, which is drawn.
+    """
+
+    method: str = "gradcam"
+    layer: str | None = None
+    epsilon: float = 4 / 255
+    steps: int = 40
+    slack: float = 0.1
+    goal: NDArray[np.floating[Any]] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """The best picture so far, measured on the network itself, with what it does to map and prediction.
+
+    picture: (3, H, W) float32 in [0, 1]; before, after: the clean map and its own, (h, w) in [0, 1], both of
+    class ``index``, which is predicted on both; kept: Pearson correlation of the two maps at the layer's own
+    resolution; reached: that with the goal, before and after, or None without one; largest: the largest
+    change of a value; step: after which step it was found, 0 for the clean picture.
+    """
+
+    picture: NDArray[np.float32]
+    before: NDArray[np.float32]
+    after: NDArray[np.float32]
+    index: int
+    probability_before: float
+    probability_after: float
+    kept: float
+    reached: tuple[float, float] | None
+    largest: float
+    step: int
+
+    def similarities(self, comparison: Comparison) -> dict[str, float]:
+        """Every similarity of the two maps, by name, on the segments and size of the comparison."""
+        maps = self.before[None], self.after[None]
+        return {name: float(similarity(name, *maps, comparison)[0]) for name in SIMILARITIES}
+
+
+def attackable(method: str) -> str | None:
+    """Why gradients cannot lead an attack on a method's map, in one sentence; None: they can.
+
+    A method whose weights are made outside torch can be attacked through the activations that it weights.
+    Raises UnknownName for the method.
+    """
+    entry = CAMS[method]
+    if entry.cost != "shared":
+        return f"{entry.title} runs the network again for its map, where no gradient follows; attack Grad-CAM instead."
+    first, same, other = (_trial(entry, key) for key in ("a", "a", "b"))
+    if first is None or same is None or other is None or not first.requires_grad:
+        return f"{entry.title} is computed in a way that no gradient passes; attack Grad-CAM instead."
+    if not torch.equal(first, other):
+        return f"{entry.title} is drawn at random, so there is nothing to attack; attack Grad-CAM instead."
+    return None
+
+
+@cache
+def _trial(method: CamMethod, key: str) -> Tensor | None:
+    """The method's map of a made-up pass with gradients: seen, not declared, as methods come from everywhere."""
+    with torch.inference_mode(False), torch.enable_grad():
+        draw = torch.Generator().manual_seed(0)
+        maps, grads = (torch.rand(1, 3, 4, 5, generator=draw).requires_grad_() for _ in range(2))
+        nobody = cast(Explainable, None)
+        logits, targets = torch.zeros(1, 2), torch.zeros(1, dtype=torch.long)
+        made = SharedPass(nobody, "", torch.zeros(1, 3, 8, 10), maps, grads, maps, logits, targets, (key,))
+        try:
+            return method.apply(made)
+        except Exception:  # whatever it is that the method cannot do with such a pass
+            return None
+
+
+def differentiable_pass(
+    classifier: Explainable, layer: str, picture: Tensor, target: int, *, gradients: bool = True
+) -> SharedPass:
+    """A shared pass of one picture (1, 3, H, W), through which gradients flow back to it.
+
+    Equal to `shared_pass` in its values. The gradients of the target's logit, where wanted, carry a graph of
+    their own.
+    """
+    inputs = classifier.normalise(picture)
+    native = classifier.head(inputs, layer)
+    logits = classifier.tail(native.clone(), layer)
+    grads: Tensor | None = None
+    if gradients:
+        (grads,) = torch.autograd.grad(logits[:, target].sum(), native, create_graph=True)
+        grads = classifier.to_maps(grads, layer)
+    index = torch.tensor([target], device=logits.device)
+    maps = classifier.to_maps(native, layer)
+    return SharedPass(classifier, layer, inputs, maps, grads, native, logits, index, ("attack",))
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson correlation of two maps of one shape; 0 where one of them is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    length = a.norm() * b.norm()
+    return torch.where(length > 0, (a * b).sum() / length.where(length > 0, 1.0), 0.0)
+
+
+class ExplanationAttack:
+    """One attack as a job; ``result`` is the best picture so far, from the job's first step on.
+
+    A candidate counts where the prediction stays, its probability falls by no more than the slack, no value
+    moves by more than ε and the map still says something. Candidates are whole grey levels where the clean
+    picture is, so that the picture saved as PNG is the one that was measured.
+    """
+
+    def __init__(self, engine: Engine, clean: Tensor, digest: str, attack: Attack) -> None:
+        """clean: (3, H, W) in [0, 1] at the model's input size; digest: the picture's, which draws the start.
+
+        Raises UnknownName for method and layer, BadSetting for settings out of range, a goal that says nothing
+        and a method that cannot be attacked here.
+        """
+        classifier = engine.classifier
+        self.engine, self.attack, self.digest = engine, attack, digest
+        self.method = CAMS[attack.method]
+        self.layer = classifier.resolve_layer(attack.layer)
+        _checked(attack)
+        for reason in (attackable(attack.method), self.method.serves(classifier, self.layer)):
+            if reason:
+                raise BadSetting(reason)
+        if tuple(clean.shape) != (3, *classifier.input_size):
+            size = " × ".join(map(str, classifier.input_size))
+            raise BadSetting(f"This model takes RGB pictures of {size} pixels; preprocess it first.")
+        info = classifier.layer_info(self.layer)
+        self.goal = None if attack.goal is None else goal_map(attack.goal, info.height, info.width)
+        self._clean = clean.detach().to(classifier.device, torch.float32)[None].contiguous()
+        self._best: AttackResult | None = None
+        self._lock = threading.Lock()
+        self.job = Job("Explanation attack", self._work)
+        self.job.total = attack.steps
+
+    @property
+    def result(self) -> AttackResult | None:
+        """The best picture so far; None before the clean picture was looked at."""
+        with self._lock:
+            return self._best
+
+    def _work(self, job: Job) -> Steps:
+        clean, attack, turn = self._clean, self.attack, self.engine.queue.turn
+        with turn(job.check):
+            start = self._measure(clean, None)
+        index = int(start.shares.argmax())
+        if not start.map.any():
+            raise BadSetting(
+                "The clean map says nothing, so nothing can move it; choose another layer or method."
+            )
+        self._take(start, start, 0)
+        yield
+        drawn = stream(attack.seed, "explanation_attack", self.digest).random(clean.shape, dtype=np.float32)
+        moved = self._inside(clean + attack.epsilon * torch.from_numpy(drawn * 2 - 1).to(clean))
+        speed, weight = torch.zeros_like(clean), 1.0
+        for step in range(attack.steps):
+            with turn(job.check):
+                slope = self._slope(moved, start, index, weight)
+                speed = MOMENTUM * speed + slope / slope.abs().mean().clamp(min=torch.finfo(slope.dtype).tiny)
+                # The shares of all steps add up to 1.
+                share = 2 * (attack.steps - step) / (attack.steps * (attack.steps + 1))
+                moved = self._inside(moved - PATH * share * attack.epsilon * speed.sign())
+                found = self._measure(self._inside((moved * 255).round() / 255), index)
+            self._take(start, found, step + 1)
+            # The prediction is held the firmer the nearer it is to being lost.
+            lost = float(start.shares[index] - found.shares[index])
+            held = found.shares.argmax() == index and lost <= attack.slack / 2
+            weight = min(max(weight / 1.2 if held else weight * 1.5, 1e-3), 1e3)
+            job.advance()
+            yield
+
+    def _slope(self, picture: Tensor, start: _Measured, index: int, weight: float) -> Tensor:
+        """Gradient (1, 3, H, W) of the loss: the map's likeness, and how far the logits are from the clean ones."""
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = picture.detach().clone().requires_grad_()
+            made = differentiable_pass(
+                self.engine.classifier, self.layer, leaf, index, gradients=self.method.uses_gradients
+            )
+            map_ = functional.leaky_relu(self.method.apply(made)[0], LEAK).cpu().double()
+            wanted = start.map if self.goal is None else self.goal
+            likeness = correlation(map_, torch.from_numpy(wanted).double())
+            logits = made.logits[0].cpu().double()
+            spread = start.logits.var(correction=0).clamp(min=torch.finfo(torch.double).tiny)
+            kept = (logits - start.logits).square().mean() / spread
+            loss = (likeness if self.goal is None else -likeness) + weight * kept
+            (slope,) = torch.autograd.grad(loss, leaf)
+        if not bool(slope.isfinite().all()):
+            raise BadSetting(
+                f"{self.method.title} has no slope at this picture; choose another method or seed."
+            )
+        return slope
+
+    def _measure(self, picture: Tensor, target: int | None) -> _Measured:
+        """What the network itself says of a candidate (1, 3, H, W); a target of None is its own prediction."""
+        shared = shared_pass(
+            self.engine.classifier,
+            self.layer,
+            picture,
+            [target],
+            ["attack"],
+            gradients=self.method.uses_gradients,
+        )
+        maps, _ = scale_maps(self.method.apply(shared))
+        logits = shared.logits[0].cpu().double()
+        return _Measured(picture, maps[0].numpy(), logits, probabilities(shared.logits)[0])
+
+    def _take(self, start: _Measured, found: _Measured, step: int) -> None:
+        """Keep a candidate that may count and is better than the best so far."""
+        index = int(start.shares.argmax())
+        lost = float(start.shares[index] - found.shares[index])
+        if found.shares.argmax() != index or lost > self.attack.slack or not found.map.any():
+            return
+        kept = _likeness(found.map, start.map)
+        goal = self.goal
+        reached = None if goal is None else (_likeness(start.map, goal), _likeness(found.map, goal))
+        best = self.result
+        if best is not None and not _better(kept, reached, best):
+            return
+        result = AttackResult(
+            found.picture[0].cpu().numpy().copy(),
+            start.map,
+            found.map,
+            index,
+            float(start.shares[index]),
+            float(found.shares[index]),
+            kept,
+            reached,
+            float((found.picture - self._clean).abs().max()),
+            step,
+        )
+        with self._lock:
+            self._best = result
+
+    def _inside(self, picture: Tensor) -> Tensor:
+        """The nearest picture in [clean − ε, clean + ε] ∩ [0, 1]."""
+        epsilon = self.attack.epsilon
+        nearest = torch.minimum(torch.maximum(picture, self._clean - epsilon), self._clean + epsilon)
+        return nearest.clamp(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A candidate, its scaled map, logits (float64, on the CPU) and probabilities."""
+
+    picture: Tensor
+    map: NDArray[np.float32]
+    logits: Tensor
+    shares: NDArray[np.float32]
+
+
+def _likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    return float(correlation(torch.from_numpy(a).double(), torch.from_numpy(b).double()))
+
+
+def _better(kept: float, reached: tuple[float, float] | None, best: AttackResult) -> bool:
+    if reached is not None and best.reached is not None:
+        return reached[1] > best.reached[1]
+    return kept < best.kept
+
+
+def _checked(attack: Attack) -> None:
+    if not 0 < attack.epsilon <= LARGEST_EPSILON:
+        raise BadSetting(f"ε is {attack.epsilon:g}; choose a number above 0, up to 64/255.")
+    if not 1 <= attack.steps <= MOST_STEPS:
+        raise BadSetting(f"An attack of {attack.steps} steps cannot be run; choose 1 to {MOST_STEPS}.")
+    if not 0 <= attack.slack <= 1:
+        raise BadSetting(f"A probability cannot fall by {attack.slack:g}; choose a slack from 0 to 1.")

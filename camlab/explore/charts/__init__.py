@@ -1,0 +1,1 @@
+"""Charts of one scene: the severity curve, draws, and the trials."""

@@ -1,0 +1,182 @@
+"""The draws of one severity, kept against flipped: violin and ECDF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from camlab.common.wording import percent, plural
+from camlab.drawing.charts.look import (
+    _GROUPS,
+    _SAID,
+    _UNIT,
+    GRID,
+    HEIGHT,
+    NEUTRAL,
+    VIOLIN_FROM,
+    Chart,
+    _add_marks,
+    _calm,
+    _degenerate,
+    _empty,
+    _layout,
+    _line,
+    _Mark,
+    _measured,
+    _note,
+)
+
+
+def _group_words(name: str, group: pd.DataFrame) -> str:
+    """A group in words: its number and its similarities, or why there are none."""
+    values = _measured(group)["similarity"].astype(float)
+    if group.empty:
+        return f"no draw {name}"
+    if values.empty:
+        return f"{plural(len(group), f'{name} draw')}, degenerate"
+    if len(values) == 1:
+        return f"1 {name} draw at {values.iloc[0]:.2f}"
+    spread = f"({values.min():.2f} to {values.max():.2f})"
+    return f"{len(values)} {name} draws with median {values.median():.2f} {spread}"
+
+
+def _pairs_words(pairs: pd.DataFrame, title: str) -> str:
+    parts = [
+        _group_words(name, pairs[pairs["flipped"].astype(bool) == flipped]) for flipped, name, *_ in _GROUPS
+    ]
+    dropped = len(_degenerate(pairs))
+    parts += [f"{plural(dropped, 'degenerate draw')} left out"] if dropped else []
+    return f"Similarity ({title}): " + "; ".join(parts) + "."
+
+
+def _bandwidth(values: Sequence[float]) -> float:
+    """Silverman's rule of thumb (Density Estimation, 1986, eq. 3.31), for values that are not all equal."""
+    low, high = np.percentile(values, [25, 75])
+    deviation = float(np.std(values, ddof=1))
+    return 0.9 * (min(deviation, float(high - low) / 1.34) or deviation) * float(len(values) ** -0.2)
+
+
+def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str, current_seed: int) -> Chart:
+    """Similarity of the draws that kept the prediction against those that flipped it, every draw a point.
+
+    From five draws on, a density stands above the points; a bar marks the median. Points carry their seed as
+    ``customdata``; ``current_seed`` has a ring. Degenerate pairs are counted in a note, not drawn.
+    """
+    pairs = pairs_at_severity
+    slots = {"tickvals": [1, 0], "ticktext": ["kept<br>n = 0", "flipped<br>n = 0"], "showgrid": False}
+    axes: dict[str, Any] = {
+        "xaxis": {"range": [-0.02, 1.02], "title_text": f"similarity ({escape(similarity_title)})", **_UNIT},
+        "yaxis": {"range": [-0.5, 1.5], **slots},
+        "margin_t": 10,
+        "showlegend": False,
+    }
+    if pairs.empty:
+        return Chart(_empty(HEIGHT, 1, axes), "No noise draws have been measured at this severity yet.")
+
+    figure = go.Figure(layout=_layout(HEIGHT, 1, **axes))
+    counts = []
+    for row, (flipped, name, colour, symbol, _) in zip((1, 0), _GROUPS, strict=True):
+        group = pairs[pairs["flipped"].astype(bool) == flipped]
+        shown = _measured(group).sort_values("seed")
+        values = shown["similarity"].astype(float).tolist()
+        counts.append(f"{name}<br>n = {len(values)}")
+        if not values:
+            figure.add_annotation(_note(_group_words(name, group), x=0.5, xref="x domain", y=row))
+            continue
+        for at in _UNIT["tickvals"]:  # a grid by hand: none of its lines crosses the words in an empty slot
+            figure.add_shape({**_line("x", at, GRID, "solid", 1), "y0": row / 2, "y1": row / 2 + 0.5})
+        if len(values) >= VIOLIN_FROM and max(values) > min(values):
+            width = _bandwidth(values)
+            span = [max(0.0, min(values) - 2 * width), min(1.0, max(values) + 2 * width)]
+            density = {"bandwidth": width, "spanmode": "manual", "span": span, "points": False, "width": 0.9}
+            look = {
+                "line": {"color": colour, "width": 1},
+                "fillcolor": colour,
+                "opacity": 0.35,
+                "hoverinfo": "skip",
+            }
+            place = {"y0": row + 0.02, "orientation": "h", "side": "positive", "name": f"{name} density"}
+            figure.add_violin(x=values, **place, **density, **look)
+        seeds = [int(seed) for seed in shown["seed"]]
+        # The golden-ratio sequence: any run of seeds is spread evenly, and a seed keeps its height.
+        y = [row - 0.08 - 0.26 * (seed * 0.6180339887498949 % 1) for seed in seeds]
+        said = [
+            f"seed {seed} · {escape(str(label))} {percent(float(probability))} · similarity {value:.2f}"
+            for seed, label, probability, value in zip(
+                seeds, shown["perturbed_label"], shown["perturbed_prob"], values, strict=True
+            )
+        ]
+        marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.85}
+        hover = {"mode": "markers", "hovertemplate": _SAID}
+        figure.add_scatter(x=values, y=y, customdata=seeds, hovertext=said, name=name, marker=marker, **hover)
+        if current_seed in seeds:
+            i = seeds.index(current_seed)
+            ring = {"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 2.5}}
+            here = {"x": [values[i]], "y": [y[i]], "customdata": [seeds[i]], "hovertext": [said[i]]}
+            figure.add_scatter(**here, name="current draw", marker=ring, **hover)
+        bar = {"mode": "lines", "line": {"color": colour, "width": 3}, "hoverinfo": "skip"}
+        figure.add_scatter(
+            x=[float(np.median(values))] * 2, y=[row - 0.38, row + 0.12], name=f"{name} median", **bar
+        )
+    figure.update_yaxes(ticktext=counts)
+
+    dropped = _degenerate(pairs)
+    notes = ["bar: median"] if len(dropped) < len(pairs) else []
+    if current_seed in set(_measured(pairs)["seed"]):
+        notes.append(f"ring: seed {current_seed}")
+    if len(dropped):
+        itself = f" (with seed {current_seed})" if current_seed in set(dropped["seed"]) else ""
+        notes.append(f"{len(dropped)} degenerate{itself} not drawn")
+    corner = {"x": 0, "xref": "x domain", "xanchor": "left", "y": 1, "yref": "paper", "yanchor": "top"}
+    figure.add_annotation(_note(" · ".join(notes), **corner))
+    _calm(figure)
+    return Chart(figure, _pairs_words(pairs, similarity_title))
+
+
+def similarity_ecdf(
+    pairs_at_severity: pd.DataFrame, *, similarity_title: str, floors: Mapping[str, float]
+) -> Chart:
+    """For each similarity, the share of kept and of flipped draws that lie at or below it.
+
+    ``floors`` are reference similarities by name, drawn as faint lines. Steps carry their seed as
+    ``customdata``. Degenerate pairs are left out of the shares and of n.
+    """
+    pairs = pairs_at_severity
+    lanes = max(2, len(floors))
+    axes: dict[str, Any] = {
+        "xaxis": {"range": [-0.02, 1.02], "title_text": f"similarity ({escape(similarity_title)})", **_UNIT},
+        "yaxis": {"range": [-0.02, 1.02], "title_text": "share of draws", **_UNIT},
+    }
+    if pairs.empty:
+        return Chart(_empty(HEIGHT, lanes, axes), "No noise draws have been measured at this severity yet.")
+
+    figure = go.Figure(layout=_layout(HEIGHT, lanes, **axes))
+    for flipped, name, colour, _, dash in _GROUPS:
+        shown = _measured(pairs[pairs["flipped"].astype(bool) == flipped]).sort_values(["similarity", "seed"])
+        values = shown["similarity"].to_numpy(dtype=float)
+        look = {"mode": "lines", "line": {"color": colour, "dash": dash, "width": 2.5, "shape": "hv"}}
+        look["name"] = f"{name} (n = {len(values)})"
+        if not len(values):  # the legend keeps its place
+            figure.add_scatter(x=[None], y=[None], hoverinfo="skip", **look)
+            continue
+        # Up to the last of equal values: a tie is one step.
+        share = np.searchsorted(values, values, side="right") / len(values)
+        said = [
+            f"{percent(s)} of {name} draws<br>at similarity ≤ {v:.2f}"
+            for v, s in zip(values, share, strict=True)
+        ]
+        hover = {"hovertext": ["", *said, said[-1]], "hovertemplate": _SAID}
+        seeds = [None, *(int(seed) for seed in shown["seed"]), None]
+        figure.add_scatter(
+            x=[0, *values.tolist(), 1], y=[0, *share.tolist(), 1], customdata=seeds, **hover, **look
+        )
+    marks = [_Mark(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()]
+    _add_marks(figure, marks, -0.15, 1.03, lanes)
+    beside = "; ".join(f"{name} {value:.2f}" for name, value in floors.items())
+    alt = _pairs_words(pairs, similarity_title)
+    return Chart(figure, f"{alt[:-1]}; floors: {beside}." if floors else alt)

@@ -1,0 +1,1 @@
+"""The grid of Compare: cells, their values, figure and report."""

@@ -1,0 +1,1 @@
+"""What Explore shows and exports: panels, frames, films, files, reports, stories."""

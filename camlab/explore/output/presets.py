@@ -1,0 +1,68 @@
+"""Stories that are ready to be told: found and measured by `benchmarks.find_stories`, not picked by eye."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+from camlab.common.directories import ASSETS
+from camlab.common.registry import Registry
+from camlab.explore.state import ExploreState
+
+FILE = ASSETS / "stories.csv"
+SEEDS = tuple(range(16))  # the draws that a preset was measured with
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One story: the state that tells it, and how strong its effect was when it was found.
+
+    outcome: one of `camlab.explore.trials.steadiness.OUTCOMES`; similarity, low, high: mean over the draws that kept the prediction
+    and its 95 % interval; threshold: halfway between 1 and the floor of other pictures; strength: the distance of
+    the near end of the interval from the threshold; searched: how many maps were tried to find the stories.
+    """
+
+    name: str
+    title: str
+    outcome: str
+    model: str
+    image: str
+    method: str
+    noise: str
+    severity: float
+    seed: int
+    draws: int
+    kept: int
+    similarity: float
+    low: float
+    high: float
+    floor: float
+    threshold: float
+    strength: float
+    searched: int
+
+    @property
+    def state(self) -> ExploreState:
+        """The Explore state of the story."""
+        return ExploreState(
+            model=self.model,
+            image=self.image,
+            method=self.method,
+            noise=self.noise,
+            severity=self.severity,
+            seed=self.seed,
+            draws=len(SEEDS),
+        )
+
+
+@lru_cache(maxsize=1)
+def stories() -> Registry[Preset]:
+    """All presets by name, in the order of the file: maps that move first, strongest first."""
+    found: Registry[Preset] = Registry("story")
+    kinds = {"float": float, "int": int, "str": str}
+    with FILE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            values = {f.name: kinds[str(f.type)](row[f.name]) for f in fields(Preset)}
+            found.add(row["name"], Preset(**values))
+    return found

@@ -1,0 +1,106 @@
+"""The frames of one scene and seed over all severities, made in the background and handed out in parcels."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+from camlab.common.jobs import Job, Steps
+from camlab.explore.output import frames, pair_html
+from camlab.explore.output.frames import SEVERITIES, Frame
+from camlab.explore.results import Decomposition
+from camlab.explore.scene import Scene
+from camlab.explore.sweep import Sweep
+
+PARCEL = 4  # frames that are worth a parcel of their own while more are coming
+
+
+class Strip:
+    """All frames of a scene at one seed, growing while a job works; safe to read from any thread.
+
+    Methods that are cheap once the network has run are computed as needed, and found in the cache by the sweep;
+    for the dear ones only the draws that the sweep has are taken. ``focus`` (a severity) may be moved at any time:
+    what is nearest to it comes next. Once the sweep is complete, the scores of each severity follow.
+    """
+
+    def __init__(self, scene: Scene, sweep: Sweep, focus: float) -> None:
+        self.scene, self.sweep, self.focus = scene, sweep, focus
+        self.seed = scene.state.shown_seed
+        self.name = secrets.token_hex(6)
+        self.parcels: tuple[bytes, ...] = ()
+        self._frames: dict[float, Frame] = {}
+        self._parts: dict[float, tuple[Decomposition | None, bool]] = {}
+        self._scores: dict[float, dict[str, str]] = {}
+        self._packed: set[float] = set()
+        self._scores_packed = False
+        self._lock = threading.RLock()
+        self.job = Job("Frames", self._work)
+
+    def frame(self, severity: float) -> Frame | None:
+        """The frame of a severity, where it is there."""
+        return self._frames.get(severity)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a frame for every severity and every score that the sweep can give is told."""
+        return len(self._frames) == len(SEVERITIES) and not self._unscored()
+
+    @property
+    def wants(self) -> bool:
+        """Whether no work is under way although there is some that can be done."""
+        return not self.job.running and not self.job.error and bool(self._next() or self._unscored())
+
+    def resume(self) -> Job:
+        """A new job for what is still missing."""
+        self.job = Job(self.job.title, self._work)
+        return self.job
+
+    def pack(self) -> tuple[bytes, ...]:
+        """All parcels so far; what has come since the last call makes a new one, if it is worth one."""
+        with self._lock:
+            new = [self._frames[s] for s in sorted(self._frames) if s not in self._packed]
+            if len(new) >= PARCEL or (new and not self.job.running):
+                shared, blobs = frames.base(self.scene) if not self.parcels else ({}, [])
+                self._add(frames.pack_frames(self.name, len(self.parcels), shared, new, blobs))
+                self._packed.update(f.severity for f in new)
+            if self._scores and not self._scores_packed and not self._unscored():
+                scores = [{"severity": s, "html": html} for s, html in sorted(self._scores.items())]
+                self._add(frames.pack(self.name, len(self.parcels), {"scores": scores}, []))
+                self._scores_packed = True
+            return self.parcels
+
+    def _add(self, parcel: bytes) -> None:
+        self.parcels = (*self.parcels, parcel)
+
+    def _next(self) -> list[float]:
+        """Severities without a frame that can have one now, the nearest to the focus first."""
+        cheap = self.scene.cost == "shared"
+        missing = [s for s in SEVERITIES if s not in self._frames]
+        able = [s for s in missing if cheap or s == 0 or self.sweep.has(s, self.seed)]
+        return sorted(able, key=lambda s: (abs(s - self.focus), s))
+
+    def _unscored(self) -> list[float]:
+        """Severities with a frame whose scores are known for good and not told yet."""
+        if len(self._frames) < len(SEVERITIES) or self.sweep.floors is None or not self.sweep.complete:
+            return []
+        return [s for s in SEVERITIES if s not in self._scores and not self.sweep.missing(s)]
+
+    def _work(self, job: Job) -> Steps:
+        job.total = len(SEVERITIES)
+        while plan := self._next():
+            shown = self.scene.shown(plan[0], self.seed, job.check, brief=True)
+            frame = frames.make_frame(self.scene, shown)
+            with self._lock:
+                self._parts[plan[0]] = (shown.decomposition, bool(shown.row["flipped"]))
+                self._frames[plan[0]] = frame
+            job.advance()
+            yield
+        while unscored := self._unscored():
+            severity = unscored[0]
+            html = pair_html.gauges(self.sweep, self.sweep.scores(severity), "severity")
+            parts, flipped = self._parts[severity]
+            if parts is not None:
+                html["moved_by"] = pair_html.moved_by(parts, flipped, self.sweep.floors)
+            with self._lock:
+                self._scores[severity] = html
+            yield

@@ -1,0 +1,64 @@
+"""What is said about a pair of maps: the shown pair, its floors, what moved and what moved it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlab.engine.spec import Explained
+
+
+@dataclass(frozen=True)
+class Floors:
+    """What the similarity would be without any relation between the maps (None: not defined for the measure)."""
+
+    random: float | None
+    other: float | None
+    others: int
+
+    @property
+    def threshold(self) -> float | None:
+        """The map counts as broken below this: halfway between 1 and the other-picture floor."""
+        return None if self.other is None else (1 + self.other) / 2
+
+
+@dataclass(frozen=True)
+class SegmentMove:
+    """One segment's rank (1 = strongest) in the clean and in the perturbed map."""
+
+    segment: int
+    clean_rank: float
+    perturbed_rank: float
+    share: float  # of the picture's area, 0..1
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Similarity to the clean map, 0..1, when only class, only noise, or both changed (None: degenerate)."""
+
+    class_only: float | None
+    noise_only: float | None
+    both: float | None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pair on screen and everything said about it."""
+
+    clean: Explained
+    perturbed: Explained
+    clean_input: NDArray[np.float32]  # (3, H, W) in [0, 1]
+    perturbed_input: NDArray[np.float32]
+    row: dict[str, Any]
+    values: dict[str, float | None]
+    decomposition: Decomposition | None
+    moves: tuple[SegmentMove, ...]
+    milliseconds: float
+
+    @property
+    def cached(self) -> bool:
+        """Whether both maps came from the cache."""
+        return self.clean.cached and self.perturbed.cached

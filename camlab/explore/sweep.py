@@ -1,0 +1,221 @@
+"""The noise draws of one picture over all severities, filled in the background, nearest need first."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from camlab.common.jobs import Job, Steps
+from camlab.engine.shared import REFERENCE_COUNT
+from camlab.explore.results import Floors
+from camlab.explore.scene import Scene
+from camlab.explore.state import SEVERITY_STEP, ExploreState
+from camlab.metrics import Robustness, breaks_at, flips_at, robustness, stratified
+from camlab.noise import NOISES
+
+NEEDED = (
+    "image",
+    "severity",
+    "seed",
+    "similarity",
+    "flipped",
+    "near",
+    "degenerate",
+)  # columns of an empty table
+PATIENCE = 60.0  # seconds of computing that start without asking
+EVIDENCE = 3.0  # seconds of drawing before the pace is believed: one slow step on a busy machine says little
+STEP_IMAGES = {
+    "shared": 4,
+    "tail": 1,
+    "full": 1,
+}  # how many draws one background step may take, by the method's cost
+
+
+def sweep_severities(noise: str) -> list[float]:
+    """Severities on the curve: the slider's steps, or the levels where the path between them is not monotone."""
+    step = SEVERITY_STEP if NOISES[noise].monotone else 1.0
+    return [step * i for i in range(round(5 / step) + 1)]
+
+
+def coarse_to_fine(severities: Sequence[float]) -> list[float]:
+    """Whole levels first, then halves, then quarters: a curve that is readable from its first points on."""
+    return sorted(severities, key=lambda s: (s % 1 != 0, s % 0.5 != 0, s))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """C, R and RM of the draws so far, at one severity and over all of them, and where map and prediction give way."""
+
+    severity: Robustness
+    pooled: Robustness
+    stratified: Robustness
+    breaks_at: float | None
+    flips_at: float | None
+    threshold_known: bool
+    complete: bool
+
+    @property
+    def sentence(self) -> str:
+        """Which gives way first, in words."""
+        so_far = "" if self.complete else " so far"
+        if self.breaks_at is not None:
+            broken = f"breaks at severity {self.breaks_at:g}{so_far}"
+        else:
+            broken = f"does not break{so_far}" if self.threshold_known else "has no known breaking point yet"
+        flipped = f"flips at severity {self.flips_at:g}" if self.flips_at is not None else "does not flip"
+        flipped += so_far
+        return (
+            f"The map {broken}; the prediction {flipped}. “Breaks” means: mean similarity stays below halfway between "
+            "1 and the other-picture floor. “Flips” means: most draws flip, and still do at the next step."
+        )
+
+
+class Sweep:
+    """All rows of one scene's draws, growing while a job works; safe to read from any thread.
+
+    ``focus`` (a severity) may be moved at any time: its draws come next.
+    """
+
+    def __init__(self, scene: Scene, focus: float, patient: bool = False) -> None:
+        self.scene = scene
+        self.focus = focus
+        self.patient = patient
+        self.floors: Floors | None = None
+        self.waiting: float | None = (
+            None  # seconds that the rest would take, where the user should be asked first
+        )
+        self._rows: dict[tuple[float, int], dict[str, Any]] = {}
+        self._stopped_at: float | None = None
+        self._scores: dict[float, tuple[Any, Scores]] = {}
+        self._lock = threading.RLock()
+        self.job = Job("Noise draws", self._work)
+
+    def frame(self, severity: float | None = None) -> pd.DataFrame:
+        """The rows so far, ordered by severity and seed; of one severity where it is given."""
+        with self._lock:
+            rows = [row for (s, _), row in sorted(self._rows.items()) if severity is None or s == severity]
+        return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(NEEDED))
+
+    def scope_frame(self, state: ExploreState) -> pd.DataFrame:
+        """The rows that the state's scope speaks of: this severity, or everything above severity 0."""
+        if state.scope == "severity":
+            return self.frame(state.severity)
+        return self.noisy()
+
+    def noisy(self) -> pd.DataFrame:
+        """The rows on the curve above severity 0; a visit to a severity between its points changes nothing here."""
+        frame = self.frame()
+        return frame[frame["severity"].isin(sweep_severities(self.scene.state.noise)[1:])]
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take in a row that was measured elsewhere (the shown pair)."""
+        with self._lock:
+            if row["seed"] in self.seeds_at(row["severity"]):
+                self._rows[row["severity"], row["seed"]] = row
+
+    def seeds_at(self, severity: float) -> tuple[int, ...]:
+        """The seeds drawn at a severity; at 0 nothing changes, so that one stands for all."""
+        seeds = self.scene.state.seeds
+        return seeds if severity > 0 else seeds[:1]
+
+    def missing(self, severity: float) -> list[int]:
+        """Seeds without a row at a severity."""
+        with self._lock:
+            return [seed for seed in self.seeds_at(severity) if (severity, seed) not in self._rows]
+
+    def has(self, severity: float, seed: int) -> bool:
+        """Whether a draw is measured."""
+        with self._lock:
+            return (severity, seed) in self._rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether every severity has all its draws."""
+        return not any(self.missing(s) for s in sweep_severities(self.scene.state.noise))
+
+    def wants(self, severity: float) -> bool:
+        """Whether no work is under way although draws of this severity are missing."""
+        idle = not self.job.running and not self.job.error
+        return idle and severity != self._stopped_at and bool(self.missing(severity))
+
+    def stop(self) -> None:
+        """Stop at the user's word: nothing starts again by itself at this severity."""
+        self._stopped_at = self.focus
+        self.job.cancel()
+
+    def resume(self, patient: bool = False) -> Job:
+        """A new job for what is still missing; with ``patient`` it does not stop to ask, however long it takes."""
+        self.patient = self.patient or patient
+        self.waiting = self._stopped_at = None
+        self.job = Job(self.job.title, self._work)
+        return self.job
+
+    def scores(self, severity: float) -> Scores:
+        """Scores of the rows so far; computed anew only when rows or floors were added."""
+        with self._lock:
+            now = (len(self._rows), self.floors)
+            if severity not in self._scores or self._scores[severity][0] != now:
+                self._scores[severity] = (now, self._score(severity))
+            return self._scores[severity][1]
+
+    def _score(self, severity: float) -> Scores:
+        here, noisy = self.frame(severity), self.noisy()
+        means = noisy.groupby("severity")[["similarity", "flipped"]].mean() if len(noisy) else None
+        floor = self.floors.other if self.floors else None
+        broken = flipped = None
+        if means is not None:
+            steps = means.index.to_list()
+            broken = None if floor is None else breaks_at(steps, means["similarity"].to_list(), floor)
+            flipped = flips_at(steps, means["flipped"].to_list())
+        return Scores(
+            robustness(here, unit="row"),
+            robustness(noisy, unit="row"),
+            stratified(noisy, unit="row"),
+            broken,
+            flipped,
+            floor is not None,
+            self.complete,
+        )
+
+    def _plan(self) -> list[float]:
+        wanted = [self.focus, *coarse_to_fine(sweep_severities(self.scene.state.noise))]
+        return [s for s in dict.fromkeys(wanted) if self.missing(s)]
+
+    def _work(self, job: Job) -> Steps:
+        chunk = STEP_IMAGES[self.scene.cost]
+        spent, pairs = 0.0, 0
+        while plan := self._plan():
+            job.total = job.done + sum(len(self.missing(s)) for s in plan)
+            severity = plan[0]
+            if severity not in (self.focus, 0.0) and pairs:
+                left = job.total - job.done + REFERENCE_COUNT * (self.floors is None)
+                if spent >= EVIDENCE and left * spent / pairs > PATIENCE and not self.patient:
+                    self.waiting = left * spent / pairs
+                    return
+                if self.floors is None:
+                    # The draws on screen are all there; the floors are wanted before the rest of the curve.
+                    yield from self._measure_floors(job)
+                    continue
+            seeds = self.missing(severity)[:chunk]
+            start = time.perf_counter()
+            rows = self.scene.rows([(severity, seed) for seed in seeds], job.check)
+            if severity > 0:  # the clean picture costs nothing and says nothing about the pace
+                spent, pairs = spent + time.perf_counter() - start, pairs + len(rows)
+            for row in rows:
+                self.add(row)
+            job.advance(len(rows))
+            yield
+        if self.floors is None:
+            yield from self._measure_floors(job)
+
+    def _measure_floors(self, job: Job) -> Steps:
+        # One reference picture a step: the engine remembers each, so that the last step finds them all there.
+        for _ in self.scene.references(job.check):
+            yield
+        self.floors = self.scene.floors(job.check)
+        yield

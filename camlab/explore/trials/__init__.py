@@ -1,0 +1,1 @@
+"""Further tests of a pair of maps: localisation, faithfulness, averaging, steadiness."""

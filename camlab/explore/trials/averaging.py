@@ -1,0 +1,93 @@
+"""Does averaging restore consistency? The shown pair's similarity when each map is a mean over noisy copies."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from camlab.common.jobs import Job, Steps
+from camlab.explore.scene import Scene
+from camlab.metrics import similarity
+
+#: Numbers of noisy copies that are compared; 0 is the map without averaging.
+COPIES = (0, 1, 4, 16)
+#: A change of similarity that is worth a word.
+NOTICEABLE = 0.02
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The pair when each of its maps is the mean over ``copies`` noisy copies (0: no averaging).
+
+    similarity: the chosen measure on [0, 1]; None where a map has nothing in it. kept: Pearson's r of the clean
+    picture's mean map with its map without averaging, in [−1, 1]: what the averaging itself has changed.
+    """
+
+    copies: int
+    similarity: float | None
+    kept: float | None
+
+
+class Remedy:
+    """The similarity of a pair for each of ``copies``, filled in by a job; ``found`` may be read from any thread."""
+
+    def __init__(
+        self, scene: Scene, severity: float, seed: int, sigma: float, copies: Sequence[int] = COPIES
+    ) -> None:
+        """sigma: standard deviation of the copies' noise, pictures ranging from 0 to 1.
+
+        All other settings, other smoothing among them, are those of the scene.
+        """
+        self.scene, self.pair, self.sigma = scene, (severity, seed), sigma
+        self.copies = tuple(sorted(copies))
+        self._found: list[Averaged] = []
+        self._lock = threading.Lock()
+        self.job = Job("Averaging", self._work)
+        self.job.total = sum(2 * max(n, 1) for n in self.copies)
+
+    @property
+    def found(self) -> tuple[Averaged, ...]:
+        """The results so far, by rising number of copies."""
+        with self._lock:
+            return tuple(self._found)
+
+    def _work(self, job: Job) -> Steps:
+        plain = None
+        for copies in self.copies:
+            state = dataclasses.replace(self.scene.state, copies=copies, sigma=self.sigma)
+            scene = Scene(self.scene.engine, self.scene.picture, state)
+            clean = scene.clean(job.check)  # kept by the engine, which finds it again for the row
+            job.advance(max(copies, 1))
+            yield
+            row = scene.rows([self.pair], job.check)[0]
+            map_ = clean.maps[state.method][None]
+            plain = map_ if plain is None else plain
+            kept = _number(similarity("pearson", plain, map_, self.scene.comparison)[0])
+            with self._lock:
+                self._found.append(Averaged(copies, _number(row["similarity"]), kept))
+            job.advance(max(copies, 1))
+            yield
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def sentence(found: Sequence[Averaged]) -> str:
+    """Whether averaging brought the two maps closer together, in words; empty while there is nothing to compare."""
+    values = {each.copies: each.similarity for each in found}
+    before, copies = values.get(0), max(values, default=0)
+    after = values.get(copies)
+    if before is None or after is None or not copies:
+        return ""
+    change = after - before
+    verb = "raises" if change > NOTICEABLE else "lowers" if change < -NOTICEABLE else "hardly changes"
+    return (
+        f"Averaging {copies} noisy {'copy' if copies == 1 else 'copies'} {verb} the similarity of the two maps: "
+        f"{before:.2f} without, {after:.2f} with it."
+    )

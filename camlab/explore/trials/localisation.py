@@ -1,0 +1,97 @@
+"""Does a shown map point at the object? The pair of a scene against the outline that comes with its picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlab.engine.shared import model_mask
+from camlab.engine.spec import Explained
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
+from camlab.metrics import upsample
+from camlab.metrics.localisation import LOCALISATIONS, best_iou, localisation
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Localised:
+    """One localisation measure of a pair, all in [0, 1]; None where the map has nothing in it.
+
+    chance: what maps that know nothing of the object reach on average.
+    """
+
+    name: str
+    clean: float | None
+    perturbed: float | None
+    chance: float
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """A pair against the outline of the object.
+
+    mask: (H, W) as the model sees it; thresholds: where the clean and the perturbed map are cut for the best IoU.
+    """
+
+    mask: Mask
+    measures: tuple[Localised, ...]
+    thresholds: tuple[float | None, float | None]
+
+    def record(self) -> dict[str, Any]:
+        """The numbers as plain data for JSON."""
+        sides = {
+            m.name: {"clean": m.clean, "perturbed": m.perturbed, "chance": m.chance} for m in self.measures
+        }
+        thresholds = dict(zip(("clean", "perturbed"), self.thresholds, strict=True))
+        return {**sides, "best_iou_thresholds": thresholds, "mask_share": float(self.mask.mean())}
+
+
+def object_mask(scene: Scene) -> Mask | None:
+    """The object's outline (H, W) as the model sees it; None where there is none, or nothing or all is object.
+
+    Raises BadImage where the outline's file cannot be read.
+    """
+    seen = model_mask(scene.classifier, scene.picture)
+    return None if seen is None or not seen.any() or seen.all() else seen
+
+
+def why_not(scene: Scene) -> str:
+    """Why a scene has no `object_mask`, in one sentence that says what to do."""
+    if model_mask(scene.classifier, scene.picture) is None:
+        return (
+            "Nobody has outlined the object in this picture, so there is nothing to compare the map with; choose a "
+            "picture that has an outline, or upload yours with a mask beside it."
+        )
+    return "The part of this picture that the model sees is all object or holds none of it; choose another picture."
+
+
+def localise(scene: Scene, shown: Shown) -> Localisation | None:
+    """Every localisation measure of the shown pair, or None without a mask. Raises BadImage as `object_mask` does."""
+    mask = object_mask(scene)
+    if mask is None:
+        return None
+    maps = np.stack([as_shown(scene, side) for side in (shown.clean, shown.perturbed)])
+    found = []
+    for name, entry in LOCALISATIONS.items():
+        values = localisation(name, maps, mask)
+        assert values is not None  # the mask is neither empty nor full
+        clean, perturbed = (None if np.isnan(v) else float(v) for v in values)
+        found.append(Localised(name, clean, perturbed, entry.chance(mask)))
+    cuts = best_iou(maps, mask)[1]
+    method = scene.state.method
+    empty = [side.degenerate[method] for side in (shown.clean, shown.perturbed)]
+    first, second = (None if nothing else float(cut) for nothing, cut in zip(empty, cuts, strict=True))
+    return Localisation(mask, tuple(found), (first, second))
+
+
+def as_shown(scene: Scene, explained: Explained) -> NDArray[np.float64]:
+    """A version's map (H, W) at the model's input size, interpolated as it is shown."""
+    shown: NDArray[np.float64] = upsample(
+        explained.maps[scene.state.method][None], scene.classifier.input_size
+    )[0]
+    return shown

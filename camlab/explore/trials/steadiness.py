@@ -1,0 +1,188 @@
+"""How steady the maps of several methods are on one picture: the same noise draws for all of them at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlab.cams import CAMS
+from camlab.common.registry import Registry
+from camlab.engine.shared import model_input, reference_pictures
+from camlab.engine.spec import CLEAN, Explained, Spec
+from camlab.explore.results import Floors
+from camlab.explore.scene import Scene
+from camlab.metrics import other_picture_floor, similarity, unit_scale
+from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES, SEED, bootstrap
+from camlab.study.analysis.summary import JOINT, is_baseline
+
+#: Methods that read one shared pass, so that all of them together cost hardly more than one; the baseline last.
+COMPARED = (
+    "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam", "randomcam",
+)  # fmt: skip
+
+#: What can be said of a map under noise that leaves the prediction alone, in words.
+OUTCOMES: Registry[str] = Registry("outcome of a story")
+OUTCOMES.add("moves", "the map moves although the prediction stays")
+OUTCOMES.add("holds", "the map stays where it is")
+OUTCOMES.add("unsure", "the draws do not tell whether the map holds")
+OUTCOMES.add("unseen", "not observed: no draw kept the prediction, or no map had anything in it")
+
+
+@dataclass(frozen=True)
+class Steady:
+    """One method's map over the noise draws that kept the prediction.
+
+    method: its name, or those of all that give this very map here, joined by " = ". n: draws; kept: those with the
+    clean prediction; measured: those of them with a similarity; similarity: their mean, 0..1, with a 95 % interval
+    over draws where there are 5 and more; floor: the mean similarity with other pictures' maps.
+    """
+
+    method: str
+    n: int
+    kept: int
+    measured: int
+    similarity: float | None
+    low: float | None
+    high: float | None
+    floor: float | None
+
+    @property
+    def threshold(self) -> float | None:
+        """The map counts as broken below this: halfway between 1 and the other-picture floor."""
+        return Floors(None, self.floor, 0).threshold
+
+    @property
+    def outcome(self) -> str:
+        """One of OUTCOMES: the whole interval has to lie on one side of the threshold."""
+        if self.similarity is None or self.threshold is None:
+            return "unseen"
+        low, high = (self.similarity if end is None else end for end in (self.low, self.high))
+        return "moves" if high < self.threshold else "holds" if low >= self.threshold else "unsure"
+
+    @property
+    def strength(self) -> float:
+        """How far the near end of the interval lies from the threshold, 0 where the draws do not tell."""
+        if self.outcome not in ("moves", "holds") or self.threshold is None:
+            return 0.0
+        ends = [end for end in (self.low, self.high, self.similarity) if end is not None]
+        return self.threshold - max(ends) if self.outcome == "moves" else min(ends) - self.threshold
+
+    @property
+    def baseline(self) -> bool:
+        """Whether this is the map that knows nothing."""
+        return is_baseline(self.method)
+
+
+def usable_methods(scene: Scene, wanted: Iterable[str] = COMPARED) -> list[str]:
+    """Those of the methods that can be used on the scene's layer, the scene's own first."""
+    names = dict.fromkeys([scene.state.method, *wanted])
+    return [n for n in names if not CAMS[n].serves(scene.classifier, scene.layer)]
+
+
+def steadiness(
+    scene: Scene,
+    seeds: Sequence[int],
+    methods: Sequence[str] | None = None,
+    check: Callable[[], None] = lambda: None,
+    floors: bool = True,
+) -> list[Steady]:
+    """Each method's steadiness at the state's noise and severity, methods that are one on this layer merged.
+
+    seeds: one draw each (a noise type with nothing to draw has one). ``floors`` False leaves the other-picture floor,
+    which takes 24 more passes, as None. The scene's own method comes first, the baseline last.
+    """
+    state = scene.state
+    names = list(methods or usable_methods(scene))
+    groups = distinct(scene, names)
+    first = [group[0] for group in groups]
+    fixed = state.target if state.rule == "fixed" else None
+    clean = _explain(scene, scene.input, scene.picture.digest, [CLEAN], first, fixed, check)[0]
+    target = clean.index if state.rule == "clean" else fixed
+    specs = [Spec(state.noise, state.severity, seed) for seed in seeds]
+    versions = _explain(scene, scene.input, scene.picture.digest, specs, first, target, check)
+    kept = np.array([version.index == clean.index for version in versions])
+    found = []
+    for group in groups:
+        name = group[0]
+        maps = np.stack([version.maps[name] for version in versions])
+        dull = np.array([v.degenerate[name] for v in versions]) | clean.degenerate[name]
+        values = unit_scale(
+            state.similarity,
+            similarity(
+                state.similarity,
+                np.repeat(clean.maps[name][None], len(maps), axis=0),
+                maps,
+                scene.comparison,
+            ),
+        )
+        values = values[kept & ~dull & ~np.isnan(values)]
+        low, high = _interval(values)
+        found.append(
+            Steady(
+                JOINT.join(group),
+                len(versions),
+                int(kept.sum()),
+                len(values),
+                float(values.mean()) if len(values) else None,
+                low,
+                high,
+                None,
+            )
+        )
+    if floors:
+        limits = _floors(scene, clean, first, fixed, check)
+        found = [
+            dataclasses.replace(each, floor=limits[name]) for each, name in zip(found, first, strict=True)
+        ]
+    return sorted(found, key=lambda each: each.baseline)
+
+
+def distinct(scene: Scene, names: Sequence[str]) -> list[list[str]]:
+    """The methods in groups of those that give one map on the scene's layer, in their order."""
+    group: dict[str, list[str]] = {name: [name] for name in names}
+    # Smoothing reads other quantities than the methods' own: what coincides plain need not coincide smoothed.
+    for each in scene.coincidences if scene.state.smoothing.passes <= 1 and not scene.state.eigen else ():
+        together = [name for name in names if name in each.methods]
+        if len(together) > 1:
+            joined = list(dict.fromkeys(n for name in together for n in group[name]))
+            group |= dict.fromkeys(joined, joined)
+    return [list(g) for g in dict.fromkeys(tuple(group[name]) for name in names)]
+
+
+def _explain(
+    scene: Scene, pixels: Any, digest: str, specs: Sequence[Spec], methods: Sequence[str],
+    target: int | None, check: Callable[[], None],
+) -> list[Explained]:  # fmt: skip
+    return scene.engine.explain(
+        pixels, digest, specs, methods, scene.layer, target, check, scene.state.smoothing
+    )
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    if len(values) < FEWEST_PAIRS:
+        return None, None
+    drawn = bootstrap(lambda w: {"mean": w @ values / len(values)}, len(values), REPLICATES, SEED)["mean"]
+    return (None, None) if drawn is None else (drawn.low, drawn.high)
+
+
+def _floors(
+    scene: Scene, clean: Explained, methods: Sequence[str], target: int | None, check: Callable[[], None]
+) -> dict[str, float | None]:
+    others = [
+        _explain(scene, model_input(scene.classifier, p), p.digest, [CLEAN], methods, target, check)[0]
+        for p in reference_pictures(scene.picture)
+    ]
+    limits: dict[str, float | None] = {}
+    for name in methods:
+        maps = [other.maps[name] for other in others if not other.degenerate[name]]
+        limits[name] = (
+            other_picture_floor(clean.maps[name], np.stack(maps), scene.comparison, scene.state.similarity)
+            if maps and not clean.degenerate[name]
+            else None
+        )
+    return limits

@@ -1,0 +1,278 @@
+"""Pictures out of uploads: many files, ZIP archives, or both; whatever cannot be used is counted with the reason.
+
+Nothing is ever written to disk, and no entry is believed: an archive is bounded by the number of its entries, each
+entry by its size and by how much it grows, and all together by bytes and by pixels. Only plain and deflated entries
+are read, because these alone can be decompressed in pieces of a bounded size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from camlab.common.errors import BadImage
+from camlab.images.decode import FORMATS, MAX_BYTES, clean_name, decode_image
+from camlab.images.file_layout import MAX_NAME_LENGTH, account, arrange, is_hidden, is_picture
+from camlab.images.picture import Picture, digest_of, mask_from_bytes, own_picture
+
+MAX_ENTRIES = 20_000  # entries of one archive, folders and refused ones included
+MAX_PICTURES = 5_000  # pictures of one upload
+MAX_TOTAL_BYTES = 512 * 2**20  # of an upload's files, once unpacked
+MAX_TOTAL_PIXELS = 4 * 10**9  # a minute of decoding
+MAX_GROWTH = 100  # times that an entry may grow; picture files are compressed already
+MAX_PROBLEMS = 20  # sentences that are kept
+
+_GROWTH_MATTERS = 2**20  # bytes: a small flat bitmap may shrink as much as it likes
+_COST_OF_DAMAGE = 4 * 10**6  # pixels: how many were decoded before a picture proved damaged is not known
+_HEAD = 512
+ENTRY = b"PK\1\2"  #: how an archive's directory begins each entry
+_ARCHIVES = (b"PK\3\4", b"PK\5\6")
+_NESTED = (
+    *_ARCHIVES,
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!",
+    b"\x28\xb5\x2f\xfd",
+)
+#: What zipfile raises for damaged bytes; which of them depends on where the damage is.
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What an upload came to: its pictures, how many files were left out by reason, and sentences about some.
+
+    The reasons are those of ``layout.REASONS``. ``problems`` holds at most MAX_PROBLEMS sentences.
+    """
+
+    pictures: tuple[Picture, ...]
+    skipped: Counter[str] = field(default_factory=Counter)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """In words, such as “37 pictures taken; skipped: 2 links, 1 damaged or unusable picture.”"""
+        taken, semicolon, rest = account(len(self.pictures), self.skipped).rstrip(".").partition(";")
+        return f"{taken} taken{semicolon}{rest}."
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that the folders name, sorted; empty where they name none."""
+        return tuple(sorted({picture.label for picture in self.pictures if picture.label}))
+
+
+def collect(
+    files: Iterable[tuple[str, bytes]],
+    check: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Collected:
+    """The pictures in uploaded files, (name, bytes) each, of which some or all may be ZIP archives.
+
+    Classes and outlines follow the paths (see ``camlab.images.file_layout``), for each archive and for the loose files on
+    their own. ``check`` may raise to stop the work; ``progress`` is told how many files are decoded, of how many.
+    Raises nothing itself: what cannot be used is counted.
+    """
+    work = _Collection(check)
+    loose = _Source()
+    sources = [loose]
+    for name, data in files:
+        if is_archive(data):
+            sources.append(work.unpack(data, clean_name(name)))
+        else:
+            # Browsers name a file of an uploaded folder by its path, some with the system's own separators.
+            work.take(loose, name.replace("\\", "/").lstrip("/"), len(data), io.BytesIO(data).read)
+    total = sum(len(source.files) for source in sources)
+    done = 0
+    for source in sources:
+        for _ in work.decode(source):
+            done += 1
+            progress(done, total)
+    return Collected(tuple(work.pictures), work.skipped, tuple(work.problems))
+
+
+def is_archive(data: bytes) -> bool:
+    """Whether a file begins like a ZIP archive."""
+    return data.startswith(_ARCHIVES)
+
+
+@dataclass
+class _Source:
+    """The files of one archive, or the loose ones, by path; and the paths of pictures that were left out.
+
+    These still have a say: their outlines must not pass for pictures.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+
+
+class _Collection:
+    """One upload while it is read: what is left of its bounds, what was taken and what was left out."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self.check = check
+        self.pictures: list[Picture] = []
+        self.skipped: Counter[str] = Counter()
+        self.problems: list[str] = []
+        self._bytes_left = MAX_TOTAL_BYTES
+        self._pixels_left = MAX_TOTAL_PIXELS
+        self._seen: set[str] = set()
+
+    def skip(self, reason: str, problem: str = "", count: int = 1) -> None:
+        if count:
+            self.skipped[reason] += count
+        if problem and len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+
+    def unpack(self, data: bytes, shown: str) -> _Source:
+        """The picture files in an archive."""
+        source = _Source()
+        # Before zipfile makes an object of each. Entries cannot be fewer than it finds; that a picture's own
+        # bytes look like one more is as good as impossible.
+        if data.count(ENTRY) > MAX_ENTRIES:
+            self.skip(
+                "archive", f"“{shown}” has over {MAX_ENTRIES:,} entries; split it into smaller archives."
+            )
+            return source
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                for info in archive.infolist():
+                    self.check()
+                    self._entry(archive, info, source)
+        except BROKEN:
+            self.skip("archive", f"“{shown}” is damaged or no ordinary ZIP archive; pack it again.")
+        return source
+
+    def _entry(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: _Source) -> None:
+        path = info.filename
+        if reason := refusal(info):
+            self.skip(reason)
+            source.lost.add(path)
+        elif not info.is_dir():
+            try:
+                with archive.open(info) as stream:
+                    self.take(source, path, info.file_size, stream.read)
+            except BROKEN:
+                self.skip("damaged", f"“{clean_name(path)}” is damaged inside the archive; pack it again.")
+                source.lost.add(path)
+
+    def take(self, source: _Source, path: str, size: int, read: Callable[[int], bytes]) -> None:
+        """Read one file of at most ``size`` bytes where it is a picture and within the bounds."""
+        early = (
+            ("hidden", is_hidden(path)),
+            ("long_name", len(path) > MAX_NAME_LENGTH),
+            ("large", size > MAX_BYTES),
+            ("duplicate", path in source.files),
+            ("limit", size > self._bytes_left),
+        )
+        reason = next((reason for reason, holds in early if holds), "")
+        head = b"" if reason else read(_HEAD)
+        if not reason and not any(kind.starts(head) for kind in FORMATS):
+            reason = "nested" if head.startswith(_NESTED) or head[257:262] == b"ustar" else "other"
+        if reason:
+            self.skip(reason)
+            source.lost.add(path)
+            return
+        self._bytes_left -= size  # beforehand: a file that turns out to be damaged took its time, too
+        # Up to more than there should be, so that the end is reached and the checksum looked at.
+        source.files[path] = head + read(MAX_BYTES)
+
+    def decode(self, source: _Source) -> Iterator[None]:
+        """Make the pictures of one source; yields once a file."""
+        files = source.files
+        lost = {path for path in source.lost - set(files) if is_picture(path) and not is_hidden(path)}
+        layout = arrange([*files, *lost])
+        orphans = [path for path in layout.orphans if path in files]
+        self.skip("orphan", count=len(orphans))
+        yield from (None for _ in orphans)
+        for entry in layout.entries:
+            self.check()
+            mask = entry.mask if entry.mask in files else None
+            if entry.path in files:
+                self._decode(files[entry.path], entry.path, entry.label, mask, files)
+                yield
+            if mask is not None:
+                yield
+
+    def _decode(
+        self, data: bytes, path: str, label: str | None, mask: str | None, found: dict[str, bytes]
+    ) -> None:
+        raw = hashlib.blake2b(data, digest_size=16, person=b"file").hexdigest()
+        if raw in self._seen:
+            return self.skip("duplicate")
+        if len(self.pictures) >= MAX_PICTURES or self._pixels_left <= 0:
+            return self.skip("limit")
+        self._seen.add(raw)
+        try:
+            image = decode_image(data, path)
+        except BadImage as error:
+            self._pixels_left -= _COST_OF_DAMAGE
+            return self.skip("damaged", str(error))
+        self._pixels_left -= image.width * image.height
+        digest = digest_of(image)
+        if digest in self._seen:
+            return self.skip("duplicate")
+        self._seen.add(digest)
+        reader, held = None, len(data)
+        if mask is not None and self._fits(found[mask], mask, image.size, path):
+            reader, held = partial(mask_from_bytes, found[mask], mask), held + len(found[mask])
+        read, named = partial(decode_image, data, path), label and clean_name(label)
+        self.pictures.append(
+            own_picture("upload", digest, path, read, label=named, mask=reader, digest=digest, held=held)
+        )
+        return None
+
+    def _fits(self, data: bytes, path: str, size: tuple[int, int], picture: str) -> bool:
+        """Whether a mask can be read and is as large as its picture; counts it where not."""
+        try:
+            height, width = mask_from_bytes(data, path).shape
+        except BadImage as error:
+            self._pixels_left -= _COST_OF_DAMAGE
+            self.skip("mask", str(error))
+            return False
+        self._pixels_left -= width * height
+        if (width, height) != size:
+            self.skip(
+                "mask_size",
+                f"The mask “{clean_name(path)}” is {width}×{height} pixels, its picture “{clean_name(picture)}” "
+                f"{size[0]}×{size[1]}; save it at the picture's size.",
+            )
+        return (width, height) == size
+
+
+def refusal(info: zipfile.ZipInfo) -> str:
+    """Why an entry is not even opened; empty where it may be."""
+    name = info.orig_filename  # as it is stored: zipfile cuts names at a null character
+    kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on a Unix system
+    checks: Sequence[tuple[str, bool]] = (
+        ("long_name", len(name) > MAX_NAME_LENGTH),
+        ("unsafe", _is_unsafe(name)),
+        ("link", kind == stat.S_IFLNK),
+        ("special", kind not in (0, stat.S_IFREG, stat.S_IFDIR)),
+        ("encrypted", bool(info.flag_bits & 0x2041)),  # encrypted, strongly, or with masked headers
+        ("method", info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)),
+        ("bomb", info.file_size > max(_GROWTH_MATTERS, MAX_GROWTH * info.compress_size)),
+    )
+    return next((reason for reason, holds in checks if holds), "")
+
+
+def _is_unsafe(name: str) -> bool:
+    """Whether a path is absolute, climbs, names a drive or holds what no path in an archive should."""
+    return (
+        name.startswith("/")
+        or "\\" in name
+        or re.match(r"[A-Za-z]:", name) is not None
+        or any(ord(character) < 32 for character in name)
+        or ".." in name.split("/")
+    )

@@ -1,0 +1,241 @@
+"""Image data sets of the Hugging Face hub by name: what a repository holds, under which licence, and its pictures.
+
+Parquet tables with a column of pictures, archives and plain picture files are read; of a repository, the part for
+testing where it has one. A repository that was looked up becomes a row of `DATASETS` under ``hf--OWNER--NAME``, and so
+does every one that was downloaded: its folder says what it is. Fetching goes by `camlab.images.datasets.download`, as for all others;
+HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE count here, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from camlab.common.errors import BadSetting, BadSource
+from camlab.common.subprocesses import Child
+from camlab.images.datasets import hub_files
+from camlab.images.datasets.catalogue import Archive, Dataset, data_directory
+from camlab.images.file_layout import is_picture
+
+PREFIX = "hf--"
+ABOUT = "camlab-dataset.json"  # in a downloaded data set's folder: what it is
+REACH_WITHIN = 4.0  # seconds for the hub to say what a repository holds
+MOST_FILES = 3000  # each is a request of its own
+
+#: Repositories that are offered by name: what each holds.
+CURATED = {
+    "AI-Lab-Makerere/beans": "leaves of bean plants, healthy or with one of two diseases",
+    "uoft-cs/cifar100": "tiny pictures of a hundred kinds of things",
+    "zalando-datasets/fashion_mnist": "tiny grey pictures of clothes",
+}
+
+_NAME = re.compile(r"(?:hf:)?([A-Za-z0-9][\w.-]{0,95})/([A-Za-z0-9][\w.-]{0,95})")
+_PACKED = (".zip", ".tar", ".tgz", ".tar.gz")
+_PARTS = (("test", "testing"), ("val", "valid", "validation", "dev"))
+_TRUE = {"1", "ON", "YES", "TRUE"}
+
+_looked_up: dict[str, Dataset] = {}
+
+_SENTENCES = {
+    "offline": "The Hugging Face hub cannot be reached ({why}), so nothing is known of {repo}; connect to the network, "
+    "or use built-in pictures, uploads or a folder.",
+    "refused": "The hub has no data set {repo}, or does not show it to everybody (HTTP status {why}); check the name, "
+    "or accept its terms at https://huggingface.co/datasets/{repo} and set HF_TOKEN.",
+    "ended": "The question about {repo} ended without an answer; try again.",
+}
+
+
+def repository(text: str) -> str:
+    """OWNER/NAME from that, with or without ``hf:`` before it, or from a row's name. Raises BadSetting."""
+    text = text.strip().removeprefix("https://huggingface.co/datasets/")
+    if text.startswith(PREFIX):
+        text = text.removeprefix(PREFIX).replace("--", "/", 1)
+    found = _NAME.fullmatch(text)
+    if found is None or "--" in text or ".." in text:
+        raise BadSetting(
+            f"{text[:60]!r} names no data set of the Hugging Face hub; write it as owner/name, as in its address."
+        )
+    return f"{found[1]}/{found[2]}"
+
+
+def row_name(repo: str) -> str:
+    """The name in `DATASETS` of a repository OWNER/NAME."""
+    return PREFIX + repo.replace("/", "--")
+
+
+def look_up(text: str, check: Callable[[], None] = lambda: None) -> Dataset:
+    """Ask the hub what a repository holds; from now on it is a row of `DATASETS`. At once where it is here already.
+
+    Raises BadSetting for what is no name, and BadSource with a sentence, within 5 seconds where there is no network.
+    """
+    repo = repository(text)
+    if (known := find(row_name(repo))) is not None:
+        return known
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
+        raise BadSource(f"HF_HUB_OFFLINE is set, so nothing is known of {repo}; unset it and try again.")
+    row = described(repo, _ask(repo, check))
+    _looked_up[row.name] = row
+    return row
+
+
+def find(name: str) -> Dataset | None:
+    """A row by its name: of a repository that was looked up, or whose pictures are here. None: neither."""
+    if not name.startswith(PREFIX):
+        return None
+    found = _looked_up.get(name)
+    if found is not None or "/" in name or "\\" in name:
+        return found
+    try:
+        return _read_about(data_directory() / name / ABOUT)
+    except BadSetting:  # said where one is to be downloaded
+        return None
+
+
+def names() -> Iterator[str]:
+    """The names of all that were looked up, or are here."""
+    try:
+        here = {path.parent.name for path in data_directory().glob(f"{PREFIX}*/{ABOUT}")}
+    except (OSError, BadSetting):  # said where one is to be downloaded
+        here = set()
+    yield from sorted({*_looked_up, *here})
+
+
+def about(dataset: Dataset) -> str:
+    """What a downloaded data set's folder says about it, as JSON."""
+    fields = ("name", "title", "summary", "author", "licence", "licence_url", "source", "megabytes", "room")
+    return json.dumps({field: getattr(dataset, field) for field in fields}, indent=2, ensure_ascii=False)
+
+
+def _read_about(path: Path) -> Dataset | None:
+    try:
+        return _row(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError, TypeError):  # not here, or changed by somebody
+        return None
+
+
+@lru_cache(maxsize=64)
+def _row(path: Path, changed: int) -> Dataset:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Dataset(**found, count=0, classes=0, archives=(), open=hub_files.opened)
+
+
+def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
+    """The row for a repository by the hub's answer about it. Raises BadSource where it holds no pictures to read."""
+    card = answer.get("cardData") or {}
+    revision = str(answer.get("sha") or "main")
+    files = _chosen({str(each["rfilename"]): each for each in answer.get("siblings") or ()}, repo)
+    base = f"{_endpoint()}/datasets/{repo}/resolve/{revision}/"
+    archives = tuple(
+        Archive(
+            base + quote(path), _digest(each), str(PurePosixPath(path).parent), int(each.get("size") or 0)
+        )
+        for path, each in files.items()
+    )
+    size = sum(each.size for each in archives)
+    licence = card.get("license")
+    licence = ", ".join(map(str, licence)) if isinstance(licence, list) else str(licence or "not stated")
+    megabytes = max(1, round(size / 10**6))
+    return Dataset(
+        name=row_name(repo),
+        title=repo,
+        summary=f"{card.get('pretty_name') or repo}, from the Hugging Face hub: {_what(files)}.",
+        author=repo.partition("/")[0],
+        licence=licence,
+        licence_url=f"https://huggingface.co/datasets/{repo}",
+        source=f"https://huggingface.co/datasets/{repo}",
+        megabytes=megabytes,
+        room=megabytes * (3 if _is_packed(next(iter(files))) else 1) + 1,
+        count=0,
+        classes=0,
+        archives=archives,
+        open=hub_files.opened,
+    )
+
+
+def _ask(repo: str, check: Callable[[], None]) -> Mapping[str, Any]:
+    deadline = time.monotonic() + REACH_WITHIN
+    url = f"{_endpoint()}/api/datasets/{repo}?blobs=true"
+    child = Child("camlab.images.datasets.fetch_process", ["--json", url, str(REACH_WITHIN)])
+    try:
+        while True:
+            check()
+            try:
+                news = child.news(0.05)
+            except queue.Empty:
+                if time.monotonic() > deadline:
+                    child.kill()
+                    raise _failed(repo, "offline", f"no answer within {REACH_WITHIN:.0f} seconds") from None
+                continue
+            if news is None:
+                raise _failed(repo, "ended", "")
+            if "problem" in news:
+                raise _failed(repo, news["problem"], news.get("why", ""))
+            found: Mapping[str, Any] = news["json"]
+            return found
+    finally:
+        child.stop(1.0)
+
+
+def _failed(repo: str, problem: str, why: object) -> BadSource:
+    return BadSource(_SENTENCES.get(problem, _SENTENCES["ended"]).format(repo=repo, why=why))
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+
+
+def _chosen(files: Mapping[str, Mapping[str, Any]], repo: str) -> dict[str, Mapping[str, Any]]:
+    """The files to fetch: tables before archives before pictures, of those the part for testing."""
+    kinds = (
+        [path for path in files if path.lower().endswith(".parquet")],
+        [path for path in files if _is_packed(path)],
+        [path for path in files if is_picture(path)],
+    )
+    found = next(filter(None, kinds), None)
+    if found is None:
+        raise BadSource(
+            f"{repo} holds no table, archive or file of pictures that is read here; choose another data set, or "
+            "unpack it yourself and open it as a folder."
+        )
+    for part in _PARTS:
+        mine = [path for path in found if _words(path) & set(part)]
+        if mine:
+            found = mine
+            break
+    if any(".." in PurePosixPath(path).parts or path.startswith("/") or "\\" in path for path in found):
+        raise BadSource(
+            f"{repo} names files outside itself, so nothing of it is fetched; choose another data set."
+        )
+    if len(found) > MOST_FILES:
+        raise BadSource(
+            f"{repo} holds {len(found):,} single files, and {MOST_FILES:,} are fetched at most; download it with "
+            "git and open it as a folder."
+        )
+    return {path: files[path] for path in sorted(found)}
+
+
+def _words(path: str) -> set[str]:
+    return set(re.split(r"[/._-]", path.lower()))
+
+
+def _is_packed(path: str) -> bool:
+    return path.lower().endswith(_PACKED)
+
+
+def _digest(file: Mapping[str, Any]) -> str:
+    """The SHA-256 of a large file, Git's own digest of a small one; empty where the hub gives none."""
+    return str((file.get("lfs") or {}).get("sha256") or file.get("blobId") or "")
+
+
+def _what(files: Mapping[str, Any]) -> str:
+    first = next(iter(files))
+    kind = "table" if first.endswith(".parquet") else "archive" if _is_packed(first) else "picture"
+    return f"{len(files):,} {kind}{'' if len(files) == 1 else 's'}"

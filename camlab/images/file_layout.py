@@ -1,0 +1,171 @@
+"""What the paths of many files say: which are pictures, their classes and their outlines; what is left out and why.
+
+It works on names alone, so that an archive, an upload of many files and a folder with 50,000 are read alike.
+
+- **classes**: where every picture lies in a folder and there are at least two of these, the folder is the class.
+  Folders that all pictures have in common, one that is called ``images``, and a level of nothing but ``train``,
+  ``val`` and ``test`` are looked through.
+- **outlines**: ``bison.mask.png`` or ``bison_mask.png`` beside ``bison.jpg``, or a file of that stem in a folder
+  ``masks`` beside the picture or beside its folder. A folder ``masks`` in which no file belongs to a picture is
+  one of pictures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from camlab.images.decode import FORMATS
+
+EXTENSIONS = frozenset(extension for kind in FORMATS for extension in kind.extensions)
+MAX_NAME_LENGTH = 1024
+
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_BESIDE = re.compile(r"(?s)(.+)[._]mask\.png", re.IGNORECASE)
+_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"}
+
+#: Why a file was left out: one of them in words, several of them in words.
+REASONS: dict[str, tuple[str, str]] = {
+    "link": ("link", "links"),
+    "special": ("special file", "special files"),
+    "encrypted": ("encrypted file", "encrypted files"),
+    "unsafe": ("unsafe path", "unsafe paths"),
+    "long_name": ("over-long name", "over-long names"),
+    "nested": ("archive inside the archive", "archives inside the archive"),
+    "bomb": ("file that would grow suspiciously", "files that would grow suspiciously"),
+    "method": ("file of an unusual compression", "files of an unusual compression"),
+    "large": ("file over 30 MB", "files over 30 MB"),
+    "archive": ("archive that cannot be read", "archives that cannot be read"),
+    "limit": ("file beyond the limit of one upload", "files beyond the limit of one upload"),
+    "other": ("file that is no picture", "files that are no pictures"),
+    "damaged": ("damaged or unusable picture", "damaged or unusable pictures"),
+    "duplicate": ("duplicate", "duplicates"),
+    "hidden": ("hidden or system file", "hidden or system files"),
+    "unreadable": ("unreadable folder", "unreadable folders"),
+    "orphan": ("mask without a picture", "masks without a picture"),
+    "mask": ("mask that cannot be read", "masks that cannot be read"),
+    "mask_size": ("mask of another size", "masks of another size"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture's path, its class and the path of its outline, None where there is none."""
+
+    path: str
+    label: str | None
+    mask: str | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Pictures in the order of their paths, the classes among them, and outlines that belong to none."""
+
+    entries: tuple[Entry, ...]
+    labels: tuple[str, ...]
+    orphans: tuple[str, ...]
+
+
+def arrange(paths: Iterable[str]) -> Layout:
+    """Sort out the paths of picture files, relative and with forward slashes."""
+    ordered = sorted(set(paths))
+    masks, orphans = _masks(ordered)
+    outlines = {mask for of_one in masks.values() for mask in of_one}.union(orphans)
+    pictures = [path for path in ordered if path not in outlines]
+    labels = _labels(pictures)
+    entries = tuple(
+        Entry(path, label, next(iter(masks.get(_key(path), ())), None))
+        for path, label in zip(pictures, labels, strict=True)
+    )
+    return Layout(entries, tuple(sorted({label for label in labels if label})), tuple(orphans))
+
+
+def is_picture(path: str) -> bool:
+    """Whether the path ends like that of a picture file."""
+    return path.rpartition("/")[2].rpartition(".")[2].lower() in EXTENSIONS
+
+
+def is_hidden(path: str) -> bool:
+    """Whether the path leads to or through what systems keep for themselves (.DS_Store, __MACOSX, Thumbs.db)."""
+    return any(part.startswith(".") or part.casefold() in _SYSTEM for part in path.split("/"))
+
+
+def account(taken: int, skipped: Mapping[str, int], classes: int = 0) -> str:
+    """How many pictures there are and what was left out, as one sentence."""
+    text = f"{taken:,} {'picture' if taken == 1 else 'pictures'}"
+    if classes:
+        text += f" in {classes:,} classes"
+    named = [
+        f"{count:,} {REASONS[reason][count != 1]}"
+        for reason in sorted(REASONS, key=lambda reason: -skipped.get(reason, 0))
+        if (count := skipped.get(reason, 0))
+    ]
+    return f"{text}; skipped: {', '.join(named)}." if named else f"{text}."
+
+
+def _stem(path: str) -> str:
+    """The path without the extension of its file."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    return f"{folder}{slash}{stem if dot and stem else name}"
+
+
+def _key(path: str) -> str:
+    """What a picture and its outline have in common: the stem, folders called ``images`` left out."""
+    stem = _stem(path)
+    if "images/" not in stem.casefold():
+        return stem
+    *folders, name = stem.split("/")
+    return "/".join([*(each for each in folders if each.casefold() != "images"), name])
+
+
+def _masks(paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Outlines by the key of their pictures; files among outlines to which there is no picture."""
+    in_folders: dict[
+        str, list[tuple[str, str]]
+    ] = {}  # folder of outlines -> its files, and where each belongs
+    plain = []
+    for path in paths:
+        folders = path.split("/")[:-1] if "masks/" in path.casefold() else []
+        places = [i for i, folder in enumerate(folders) if folder.casefold() == "masks"]
+        if not places:
+            plain.append(path)
+            continue
+        at = places[-1]
+        parts = path.split("/")
+        folder = "/".join(parts[: at + 1])
+        in_folders.setdefault(folder, []).append((path, "/".join(parts[:at] + parts[at + 1 :])))
+    keys = {_key(path) for path in plain}
+    found: dict[str, list[str]] = {}
+    for path in plain:
+        beside = _BESIDE.fullmatch(path)
+        if beside and (key := _key(f"{beside[1]}.png")) in keys:
+            found.setdefault(key, []).append(path)
+    orphans: list[str] = []
+    for files in in_folders.values():
+        lost, paired = [], False
+        for path, belongs in files:
+            beside = _BESIDE.fullmatch(belongs)
+            named = [_key(belongs), *([_key(f"{beside[1]}.png")] if beside else [])]
+            key = next((each for each in named if each in keys), "")
+            if key:
+                paired = True
+                found.setdefault(key, []).append(path)
+            else:
+                lost.append(path)
+        orphans += lost if paired else []
+    return found, sorted(orphans)
+
+
+def _labels(paths: list[str]) -> list[str | None]:
+    """The class of each picture; None for all of them where the folders do not look like classes."""
+    nothing: list[str | None] = [None] * len(paths)
+    folders = [[each for each in path.split("/")[:-1] if each.casefold() != "images"] for path in paths]
+    depth = 0
+    while folders and all(len(each) > depth for each in folders):
+        level = {each[depth] for each in folders}
+        if len(level) > 1 and not {name.casefold() for name in level} <= _SPLITS:
+            return [each[depth] for each in folders]
+        depth += 1
+    return nothing

@@ -1,0 +1,94 @@
+"""Pictures by id, by file and by upload: where every picture of a user's choice is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from camlab.common.errors import BadImage, UnknownName
+from camlab.images.builtin import BY_ID, IMAGE_SETS
+from camlab.images.decode import MAX_BYTES, clean_name, decode_image
+from camlab.images.picture import OWN_KINDS, ImageSet, Picture, digest_of, own_picture
+
+
+def picture_from_bytes(data: bytes, name: str) -> Picture:
+    """A picture from an uploaded file's bytes, which stay in memory as they are. Raises BadImage."""
+    digest = digest_of(decode_image(data, name))
+    read = partial(decode_image, data, name)
+    return own_picture("upload", digest, name, read, digest=digest, held=len(data))
+
+
+def picture_from_path(path: str | Path) -> Picture:
+    """A picture from a file on this machine, read again at each ``load``. Raises BadImage."""
+    path = Path(path)
+    digest = digest_of(read_file(path))
+    return own_picture("file", digest, path.name, partial(_read_unchanged, path, digest), digest=digest)
+
+
+def built_in_pictures() -> list[Picture]:
+    """Every picture that comes as a file with CAM Lab, set by set; ShapeScenes are not among them."""
+    return list(BY_ID.values())
+
+
+def set_of(picture_id: str) -> str:
+    """The name of the set that a picture with this id belongs to, whether there is such a picture or not."""
+    return picture_id.partition("/")[0]
+
+
+def find_picture(picture_id: str, sets: Iterable[ImageSet] = ()) -> Picture:
+    """The picture with this id: a built-in or generated one, one of a downloaded data set, or one of ``sets``.
+
+    Raises UnknownName, also for the user's own outside ``sets``, which are not kept; and BadSource for pictures of
+    a data set that is not on this machine.
+    """
+    picture_id = str(picture_id)
+    found = BY_ID.get(picture_id)
+    if found is not None:
+        return found
+    for image_set in sets:
+        if (found := image_set.find(picture_id)) is not None:
+            return found
+    shown = repr(picture_id[:60])
+    group, _, name = picture_id.partition("/")
+    if group in IMAGE_SETS and (found := IMAGE_SETS[group].find(picture_id)) is not None:
+        return found
+    if group in OWN_KINDS and name:
+        raise UnknownName(
+            f"The picture {shown} was somebody's own file and is not kept here; choose it again."
+        )
+    from camlab.images.datasets.catalogue import DATASETS, open_dataset
+
+    if group in DATASETS and name and (found := open_dataset(group).find(picture_id)) is not None:
+        return found
+    if (group in IMAGE_SETS or group in DATASETS) and name:
+        raise UnknownName(f"The image set {group!r} has no picture {shown}; choose another of its pictures.")
+    raise UnknownName(f"There is no picture {shown}; choose one from: {', '.join(IMAGE_SETS)}.")
+
+
+def read_file(path: Path) -> Image.Image:
+    """Decode a picture file, at most as many bytes of it as a picture may have. Raises BadImage."""
+    return decode_image(read_bytes(path), path.name)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of an ordinary file, at most one more than a picture may have. Raises BadImage."""
+    shown = clean_name(path.name)
+    try:
+        if not path.is_file():  # a folder, a device or nothing at all
+            raise BadImage(f"There is no file “{shown}” at the place you named; check the path.")
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise BadImage(f"The file “{shown}” cannot be read; check that you may open it.") from error
+
+
+def _read_unchanged(path: Path, digest: str) -> Image.Image:
+    image = read_file(path)
+    if digest_of(image) != digest:
+        raise BadImage(
+            f"The file “{clean_name(path.name)}” has changed since it was chosen; choose it again."
+        )
+    return image

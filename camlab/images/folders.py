@@ -1,0 +1,234 @@
+"""A folder on this machine as an image set: listed by name only, inside the folders that the operator allows.
+
+Nothing is decoded, and no file is even looked at, before its picture is asked for. A link is followed where it
+leads to something inside the allowed folders; that is looked at again whenever a picture is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from camlab.common.errors import BadImage, BadSetting, BadSource
+from camlab.images.decode import clean_name, decode_image
+from camlab.images.file_layout import Entry, account, arrange, is_hidden, is_picture
+from camlab.images.find import read_bytes
+from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture, mask_from_bytes, own_picture
+
+ROOTS_VARIABLE = "CAMLAB_IMAGE_ROOTS"
+MAX_FILES = 2_000_000
+
+_CHECK_EVERY = 1000  # files
+
+
+def allowed_roots() -> tuple[Path, ...]:
+    """The folders that the operator allows, links resolved: those in CAMLAB_IMAGE_ROOTS, else none.
+
+    Raises BadSetting where a path there is not absolute or no folder.
+    """
+    roots = []
+    for named in filter(
+        None, (part.strip() for part in os.environ.get(ROOTS_VARIABLE, "").split(os.pathsep))
+    ):
+        path = Path(named)
+        if not path.is_absolute() or not path.is_dir():
+            raise BadSetting(
+                f"{ROOTS_VARIABLE} names {named[:200]!r}, which is no absolute path of a folder; correct it."
+            )
+        roots.append(path.resolve())
+    return tuple(dict.fromkeys(roots))
+
+
+def open_folder(
+    path: str | Path,
+    roots: Sequence[str | Path] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> ImageSet:
+    """A folder, with those inside it, as a lazy image set; plain or one folder a class (see ``camlab.images.file_layout``).
+
+    ``roots`` are the folders that may be read, by default those of ``allowed_roots``. A relative path is looked
+    for in each of them. A picture's id is ``folder/`` and 12 digits of a digest of its path below the folder, its
+    size and the time of its last change: it costs no reading, stays when the folder is moved or copied with its
+    times, and never stands for another content. ``check`` may raise to stop the listing.
+
+    Raises BadSource where the folder is outside the roots, cannot be listed, has no picture or too many files.
+    """
+    allowed = allowed_roots() if roots is None else tuple(Path(root).resolve() for root in roots)
+    folder = _confined(path, allowed)
+    paths, skipped = _scan(folder, allowed, check)
+    layout = arrange(paths)
+    skipped["orphan"] += len(layout.orphans)
+    skipped = +skipped
+    name = clean_name(folder.name)
+    if not layout.entries:
+        raise BadSource(
+            f"The folder “{name}” holds no pictures ({account(0, skipped).rstrip('.')}); choose another."
+        )
+    return ImageSet(
+        name="folder",
+        title=name,
+        summary=account(len(layout.entries), skipped, len(layout.labels)),
+        pictures=LazyPictures(len(layout.entries), partial(_picture, folder, allowed, layout.entries)),
+        labels=tuple(dict.fromkeys(map(clean_name, layout.labels))),
+        skipped=skipped,
+    )
+
+
+def _confined(path: str | Path, allowed: Sequence[Path]) -> Path:
+    """The folder, links resolved. The refusal says nothing about what there is outside the allowed folders."""
+    if not allowed:
+        raise BadSource(
+            "No folder on this machine may be opened; whoever runs CAM Lab can allow some "
+            f"by listing them in {ROOTS_VARIABLE}, separated by {os.pathsep!r}."
+        )
+    shown = clean_name(Path(path).name)
+    candidates = [root / path for root in allowed]  # of an absolute path, the path itself
+    try:
+        inside = [found for each in candidates if _is_inside(found := each.resolve(), allowed)]
+        folder = next((each for each in inside if each.is_dir()), None)
+    except (OSError, ValueError, RuntimeError):  # a null character; links that go round in circles
+        inside, folder = [], None
+    if folder is not None:
+        return folder
+    if inside:
+        raise BadSource(f"There is no folder “{shown}” at the place you named; check the path.")
+    raise BadSource(
+        f"The folder “{shown}” is outside the folders that may be opened; choose one inside "
+        f"{', '.join(map(str, allowed))}, or ask whoever runs CAM Lab to add it to {ROOTS_VARIABLE}."
+    )
+
+
+def _is_inside(path: Path, roots: Sequence[Path]) -> bool:
+    return any(path == root or root in path.parents for root in roots)
+
+
+def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tuple[list[str], Counter[str]]:
+    """Picture files below the folder as relative paths with forward slashes, and what was left out."""
+    found: list[str] = []
+    skipped: Counter[str] = Counter()
+    waiting = [("", str(folder))]
+    # A heap: folders behind links come last, so that no path, and with it no id, depends on the listing's order.
+    linked: list[tuple[str, str]] = []
+    visited: set[str] = set()
+    seen = 0
+    while waiting or linked:
+        prefix, place = waiting.pop() if waiting else heapq.heappop(linked)
+        real = os.path.realpath(place)
+        # A link to a folder that is listed already or to one above it; or one that was put here meanwhile.
+        if real in visited or not _is_inside(Path(real), roots):
+            skipped["link"] += 1
+            continue
+        visited.add(real)
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    seen += 1
+                    if seen % _CHECK_EVERY == 0:
+                        check()
+                    if seen > MAX_FILES:
+                        raise BadSource(
+                            f"The folder “{clean_name(folder.name)}” holds over {MAX_FILES:,} files; "
+                            "choose one of the folders in it."
+                        )
+                    if reason := _sort(entry, prefix, roots, waiting, linked, found):
+                        skipped[reason] += 1
+        except OSError as error:
+            if not prefix:
+                raise BadSource(
+                    f"The folder “{clean_name(folder.name)}” cannot be listed; check that it may be opened."
+                ) from error
+            skipped["unreadable"] += 1
+    return found, skipped
+
+
+def _sort(
+    entry: os.DirEntry[str],
+    prefix: str,
+    roots: Sequence[Path],
+    waiting: list[tuple[str, str]],
+    linked: list[tuple[str, str]],
+    found: list[str],
+) -> str:
+    """Put one entry where it belongs; the reason where it is left out."""
+    if is_hidden(entry.name):
+        return "hidden"
+    path = entry.path
+    if entry.is_symlink():
+        path = os.path.realpath(path)
+        if not _is_inside(Path(path), roots):
+            return "link"
+    if entry.is_dir():
+        if entry.is_symlink():
+            heapq.heappush(linked, (f"{prefix}{entry.name}/", path))
+        else:
+            waiting.append((f"{prefix}{entry.name}/", path))
+        return ""
+    if not is_picture(entry.name):
+        return "other"
+    if not entry.is_file():
+        return "link" if entry.is_symlink() else "special"
+    found.append(f"{prefix}{entry.name}")
+    return ""
+
+
+def _picture(folder: Path, roots: tuple[Path, ...], entries: Sequence[Entry], index: int) -> Picture:
+    entry = entries[index]
+    stamp = _stamp(folder / entry.path)
+    # What a file system holds that is no text comes as lone surrogates.
+    text = f"{entry.path}\n{stamp}".encode("utf-8", "surrogateescape")
+    read = partial(_read, folder, entry.path, roots, stamp)
+    return own_picture(
+        "folder",
+        hashlib.blake2b(text, digest_size=16).hexdigest(),
+        entry.path,
+        read,
+        label=None if entry.label is None else clean_name(entry.label),
+        mask=None if entry.mask is None else partial(_read_mask, folder, entry, roots, read),
+        place=str(folder),
+    )
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of the last change, in nanoseconds; None where the file has gone."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _bytes(folder: Path, relative: str, roots: tuple[Path, ...]) -> bytes:
+    real = Path(os.path.realpath(folder / relative))
+    if not _is_inside(real, roots):  # a link was put here, or led elsewhere, after the folder was listed
+        raise BadImage(
+            f"The file “{clean_name(relative)}” leads outside the folders that may be opened; open the folder again."
+        )
+    return read_bytes(real)
+
+
+def _read(folder: Path, relative: str, roots: tuple[Path, ...], stamp: tuple[int, int] | None) -> Image.Image:
+    data = _bytes(folder, relative, roots)
+    if _stamp(folder / relative) != stamp:
+        raise BadImage(
+            f"The file “{clean_name(relative)}” has changed since the folder was listed; open the folder again."
+        )
+    return decode_image(data, relative)
+
+
+def _read_mask(folder: Path, entry: Entry, roots: tuple[Path, ...], read: Callable[[], Image.Image]) -> Mask:
+    assert entry.mask is not None
+    mask = mask_from_bytes(_bytes(folder, entry.mask, roots), entry.mask)
+    width, height = read().size
+    if mask.shape != (height, width):
+        raise BadImage(
+            f"The mask “{clean_name(entry.mask)}” is {mask.shape[1]}×{mask.shape[0]} pixels, its picture "
+            f"{width}×{height}; save it at the picture's size."
+        )
+    return mask

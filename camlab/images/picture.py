@@ -1,0 +1,246 @@
+"""What a picture and an image set are, whatever they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import overload
+
+import numpy as np
+from cachetools import LRUCache
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from camlab.images.decode import decode_image, title_from
+
+#: What the ids of a user's own pictures begin with. They say nothing to somebody who does not have the file.
+OWN_KINDS = ("upload", "file", "folder")
+NOT_STATED = "not stated"
+KEPT = 4096  # pictures of a lazy set that stay once they were asked for, with their digests
+
+_SOURCES = {
+    "upload": "uploaded file",
+    "file": "file on this machine",
+    "folder": "file in a folder on this machine",
+}
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture and where it comes from; its pixels are read when asked for.
+
+    ``id`` is stable: ``photos/bison`` for built-in pictures, ``upload/…`` or ``file/…`` with 12 digits of the
+    digest, ``folder/…`` or a data set's name with 12 digits that stand for the file (see ``open_folder`` and
+    ``open_dataset``). ``label`` is the picture's class name and ``label_index`` its ImageNet index, both None
+    where nobody has said; ``held`` counts the bytes of its files that stay in memory with it. Equality and hash go
+    by the descriptive fields.
+    """
+
+    id: str
+    image_set: str
+    title: str
+    label: str | None
+    label_index: int | None
+    author: str
+    licence: str
+    licence_url: str
+    source: str
+    _read: Callable[[], Image.Image] = field(repr=False, compare=False)
+    _mask: Callable[[], Mask | None] | None = field(default=None, repr=False, compare=False)
+    # Draws the whole picture at so many pixels a side, where that costs less than reading it.
+    _thumbnail: Callable[[int], Image.Image] | None = field(default=None, repr=False, compare=False)
+    held: int = field(default=0, repr=False, compare=False)
+    # Where the file is, for pictures whose id says so only within their set.
+    place: str = field(default="", repr=False, compare=False)
+
+    def load(self) -> Image.Image:
+        """The picture, RGB, upright, at its own size. Raises BadImage where its file has gone or changed."""
+        return self._read()
+
+    def mask(self) -> Mask | None:
+        """True where the object is, (H, W) like the picture; None where nobody has outlined it.
+
+        Raises BadImage where the outline's file cannot be read or has another size than the picture.
+        """
+        return None if self._mask is None else self._mask()
+
+    def thumbnail(self, side: int = 96) -> Image.Image:
+        """The centre of the picture as a square of ``side`` pixels, RGB. Raises BadImage like ``load``."""
+        if self._thumbnail is not None:
+            return self._thumbnail(side)
+        return ImageOps.fit(self.load(), (side, side), Image.Resampling.LANCZOS)
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """What decides the pixels, as a key, without reading them: the digest where it is known, else file and id.
+
+        A folder's ids stand for the path inside it, the file's size and the time of its last change.
+        """
+        known = self.__dict__.get("digest")
+        return (self.place, self.id) if known is None else (known,)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of the RGB pixels and the size: the same for the same picture in any lossless file."""
+        return digest_of(self.load())
+
+
+class LazyPictures(Sequence[Picture]):
+    """A sequence of ``count`` pictures, each made by ``make(index)`` when it is asked for.
+
+    The last KEPT of them stay, so that what they know (their digest) is not worked out again. Threads share it.
+    """
+
+    def __init__(self, count: int, make: Callable[[int], Picture]) -> None:
+        self._count = count
+        self._make = make
+        self._kept: LRUCache[int, Picture] = LRUCache(KEPT)
+        self._places: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Picture, ...]: ...
+    def __getitem__(self, index: int | slice) -> Picture | tuple[Picture, ...]:
+        """One picture, or a tuple of those in the slice. Raises IndexError."""
+        if isinstance(index, slice):
+            return tuple(self._one(i) for i in range(self._count)[index])
+        return self._one(range(self._count)[index])
+
+    def fresh(self, index: int) -> Picture:
+        """The picture made anew and not kept: for going through more of them than fit."""
+        return self._make(index)
+
+    def place_of(self, picture_id: str) -> int | None:
+        """Where a picture stands that was asked for before; None for any other."""
+        return self._places.get(picture_id)
+
+    def _one(self, index: int) -> Picture:
+        with self._lock:
+            found = self._kept.get(index)
+        if found is None:
+            made = self._make(index)
+            with self._lock:
+                found = self._kept.setdefault(index, made)
+                self._places[found.id] = index
+        return found
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A named, ordered set of pictures.
+
+    ``pictures`` may be lazy: its length and single pictures cost little, going through all of it may not.
+    ``labels`` are the class names in it, empty where there are none. ``skipped`` counts what was left out and
+    why, under the names of ``layout.REASONS``.
+    """
+
+    name: str
+    title: str
+    summary: str
+    pictures: Sequence[Picture]
+    labels: tuple[str, ...] = ()
+    skipped: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    def find(self, picture_id: str) -> Picture | None:
+        """The picture with this id, None where the set has none; makes an index of a lazy set when first asked."""
+        place = self.place(picture_id)
+        if place is None:
+            return None
+        found = self.pictures[place]
+        return found if found.id == picture_id else None  # a file that has changed since is another picture
+
+    def place(self, picture_id: str) -> int | None:
+        """Where the picture stands in the set, from 0; None where it is not in it. Makes the index, too."""
+        # Whoever has an id mostly has it from a picture of this set: that needs no index.
+        seen = self.pictures.place_of(picture_id) if isinstance(self.pictures, LazyPictures) else None
+        return self._index[0].get(picture_id) if seen is None else seen
+
+    def search(self, text: str) -> list[int]:
+        """The places of the pictures whose title or class holds every word of ``text``, whatever the case."""
+        words = text.casefold().split()
+        return [place for place, known in enumerate(self._index[1]) if all(word in known for word in words)]
+
+    def sample(self, count: int) -> list[Picture]:
+        """At most ``count`` pictures, evenly picked over the whole set."""
+        every = len(self.pictures)
+        picks = np.linspace(0, every - 1, min(count, every)).round().astype(int)
+        return [self.pictures[int(place)] for place in picks]
+
+    @cached_property
+    def _index(self) -> tuple[dict[str, int], list[str]]:
+        """Every picture's place by its id, and by place what a search looks at."""
+        made = self.pictures.fresh if isinstance(self.pictures, LazyPictures) else self.pictures.__getitem__
+        places: dict[str, int] = {}
+        texts = []
+        for place in range(len(self.pictures)):
+            picture = made(place)
+            places[picture.id] = place
+            texts.append(f"{picture.title}\n{picture.label or ''}".casefold())
+        return places, texts
+
+
+def own_picture(
+    kind: str,
+    digits: str,
+    name: str,
+    read: Callable[[], Image.Image],
+    *,
+    label: str | None = None,
+    mask: Callable[[], Mask | None] | None = None,
+    digest: str | None = None,
+    held: int = 0,
+    place: str = "",
+) -> Picture:
+    """A user's own picture of one of OWN_KINDS; ``digits`` are the hex digits of which its id takes twelve.
+
+    ``digest``, where it is known already, spares decoding the file once more.
+    """
+    picture = Picture(
+        id=f"{kind}/{digits[:12]}",
+        image_set=kind,
+        title=title_from(name),
+        label=label,
+        label_index=None,
+        author=NOT_STATED,
+        licence=NOT_STATED,
+        licence_url="",
+        source=_SOURCES[kind],
+        _read=read,
+        _mask=mask,
+        held=held,
+        place=place,
+    )
+    if digest is not None:
+        picture.__dict__["digest"] = digest
+    return picture
+
+
+def digest_of(image: Image.Image) -> str:
+    """Hex digest of an RGB picture's pixels and size."""
+    digest = hashlib.blake2b(f"{image.width}x{image.height}:".encode(), digest_size=16)
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def mask_from(image: Image.Image) -> Mask:
+    """An outline, (H, W): True where it is brighter than half of its brightest pixel.
+
+    So 0 and 1, 0 and 255, and outlines with smooth edges all mean the same. A black one marks nothing.
+    """
+    grey = np.asarray(image.convert("L"))
+    return grey > max(float(grey.max()), 1.0) / 2
+
+
+def mask_from_bytes(data: bytes, name: str) -> Mask:
+    """An outline from the bytes of a picture file, (H, W), by ``mask_from``. Raises BadImage."""
+    return mask_from(decode_image(data, name))

@@ -1,0 +1,1 @@
+"""ShapeScenes: generated pictures with exact labels and outlines."""

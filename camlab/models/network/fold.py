@@ -1,0 +1,139 @@
+"""The same network in fewer steps: what runs is a folded copy, what is described stays the original."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from camlab.models.network.modules import Absorbed
+
+#: How far a folded copy may be from the original, as a share of the largest value: float32 rounding through
+#: some hundred layers is near 1e-6, a wrong fold is near 1.
+TOLERANCE = 1e-4
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """A copy of an eval-mode network in which each batch norm right behind a convolution is part of it.
+
+    Convolutions that pad a copy of their input are made to pad as they go (`SamePadded`).
+
+    In eval mode a batch norm is a fixed scale and shift of each channel, which the convolution's own weights
+    can carry (Jacob et al. 2018, arXiv 1712.05877, eq. 14; the product is taken in float64). An activation
+    that the norm layer brings along (timm's BatchNormAct2d) stays in the norm's place, under its name.
+
+    "Right behind" is read from the order of a module's children, which is how networks are written but no
+    proof that data flows that way: whoever uses the copy compares it with the original first.
+    """
+    copied = copy.deepcopy(module)
+    _fold_children(copied)
+    _pad_inside(copied)
+    return copied
+
+
+def _fold_children(parent: nn.Module) -> None:
+    children = list(parent.named_children())
+    for (_, before), (name, norm) in pairwise(children):
+        convolution = _last(before)
+        if isinstance(convolution, nn.Conv2d) and _is_fixed_norm(norm, convolution.out_channels):
+            assert isinstance(norm, nn.BatchNorm2d)
+            _absorb(convolution, norm)
+            activation = getattr(norm, "act", None)
+            idle = activation is None or isinstance(activation, nn.Identity)
+            setattr(parent, name, Absorbed().eval() if idle else activation)
+    for _, child in children:
+        _fold_children(child)
+
+
+def _last(module: nn.Module) -> nn.Module:
+    """What a row of modules ends with: a deep stem's last convolution stands before the norm behind the stem."""
+    while isinstance(module, nn.Sequential) and len(module):
+        module = module[-1]
+    return module
+
+
+class SamePadded(nn.Module):
+    """A convolution with stride 2 and TensorFlow's "same" padding that does not copy its input to pad it.
+
+    For an even size that padding is one row and column more at the end than at the start, which no convolution
+    takes; timm pads a copy. A kernel with a row and column of zeros at its start makes both sides equal: the
+    same products, summed in the same order. Other sizes go the old way.
+    """
+
+    def __init__(self, original: nn.Conv2d) -> None:
+        super().__init__()
+        self.original = original
+        self.padding = (original.kernel_size[0] - 1) // 2
+        self.weight = nn.Parameter(functional.pad(original.weight, (1, 0, 1, 0)), requires_grad=False)
+        self.train(original.training)
+
+    @staticmethod
+    def suits(module: nn.Module) -> bool:
+        """Whether this is such a convolution: timm's class, stride 2, an odd square kernel that is not dilated."""
+        return (
+            type(module).__name__ == "Conv2dSame"
+            and isinstance(module, nn.Conv2d)
+            and module.stride == (2, 2)
+            and module.dilation == (1, 1)
+            and module.kernel_size[0] == module.kernel_size[1]
+            and module.kernel_size[0] % 2 == 1
+            and module.kernel_size[0] > 1
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Like the original: (N, C, H, W) to (N, K, ⌈H/2⌉, ⌈W/2⌉)."""
+        if x.shape[2] % 2 or x.shape[3] % 2:
+            out: Tensor = self.original(x)
+            return out
+        bias, groups = self.original.bias, self.original.groups
+        return functional.conv2d(x, self.weight, bias, 2, self.padding, groups=groups)
+
+
+def _pad_inside(parent: nn.Module) -> None:
+    for name, child in list(parent.named_children()):
+        if SamePadded.suits(child):
+            assert isinstance(child, nn.Conv2d)
+            setattr(parent, name, SamePadded(child))
+        else:
+            _pad_inside(child)
+
+
+def _is_fixed_norm(module: nn.Module, channels: int) -> bool:
+    return (
+        isinstance(module, nn.BatchNorm2d)
+        and not module.training
+        and module.running_mean is not None
+        and module.num_features == channels
+    )
+
+
+def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    def wide(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.detach().double()
+
+    mean, variance = wide(norm.running_mean), wide(norm.running_var)
+    assert mean is not None and variance is not None
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight.detach().double(),
+        wide(convolution.bias),
+        mean,
+        variance,
+        norm.eps,
+        wide(norm.weight),
+        wide(norm.bias),
+    )
+    kind = convolution.weight.dtype
+    convolution.weight = nn.Parameter(weight.to(kind), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.to(kind), requires_grad=False)
+
+
+def agree(ours: Tensor, theirs: Tensor) -> bool:
+    """Whether two outputs are the same up to rounding (TOLERANCE of the largest value)."""
+    if ours.shape != theirs.shape:
+        return False
+    scale = float(theirs.abs().amax()) if theirs.numel() else 0.0
+    return bool(torch.isfinite(ours).all()) and float((ours - theirs).abs().amax()) <= TOLERANCE * scale

@@ -1,0 +1,289 @@
+"""Any network as a chain of stages: traced symbolically and cut wherever everything passes through one tensor."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from camlab.common.errors import BadSetting
+from camlab.models.network.modules import Absorbed, FeaturesOnly, HeadOnly, MeanOver
+
+#: Functions that write into their first argument, which may be what a caller handed over: their twins that do not.
+_OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+}
+#: Modules that change nothing in eval mode.
+TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One step of a traced network, tensor in and tensor out.
+
+    ``name``: the module whose output the piece ends with, else a name of its own; ``named``: which of the two.
+    ``shape``: its output's, for two pictures; () where that is not known.
+    """
+
+    name: str
+    module: nn.Module
+    named: bool
+    shape: tuple[int, ...] = ()
+
+
+class Untraceable(Exception):
+    """The network's forward pass depends on values and cannot be written down as a graph."""
+
+
+def pieces(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
+    """The pieces of a network in eval mode; their composition is its forward pass, and they share its weights.
+
+    The forward pass is traced with torch.fx into a graph. Between two pieces the graph is held together by one
+    tensor only (a cut vertex), so the later pieces are a function of that tensor. ``size``: height and width of
+    the pictures, for which what is computed from sizes alone is held fixed.
+
+    A network that cannot be traced has two pieces where it is timm's: its features, and what follows. Raises
+    BadSetting for any other.
+    """
+    try:
+        return _traced(module, size)
+    except Untraceable as error:
+        if callable(getattr(module, "forward_features", None)) and callable(
+            getattr(module, "forward_head", None)
+        ):
+            return [Piece("features", FeaturesOnly(module), True), Piece("head", HeadOnly(module), False)]
+        raise BadSetting(
+            f"Networks of the kind {type(module).__name__} cannot be split into layers; choose another from timm."
+        ) from error
+
+
+def _traced(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(module, concrete_args=_defaults(module))
+        for node in graph.nodes:
+            if node.op == "call_function" and node.target in _OUT_OF_PLACE:
+                node.target = _OUT_OF_PLACE[node.target]
+            if node.kwargs.get("inplace") is True:
+                node.kwargs = {**node.kwargs, "inplace": False}
+        values = _values(module, graph, size)
+    except Exception as error:  # tracing runs the model's own code with stand-ins: anything can go wrong
+        raise Untraceable(str(error)) from error
+    inner = dict(module.named_modules())
+    steps: list[tuple[fx.Node, nn.Module, list[str]]] = []
+    for start, end in _cuts(graph, values):
+        part, ends = _part(module, start, end, values), tracer.ends.get(end.name, [])
+        if isinstance(part, TRANSPARENT) and not isinstance(part, Absorbed) and steps:
+            # What does nothing is no layer; a block that ends with it ends with the step before.
+            steps[-1][2].extend(name for name in ends if not isinstance(inner[name], TRANSPARENT))
+            ends = []
+        steps.append((end, part, list(ends)))
+    found, used = [], set()
+    for end, part, ends in steps:
+        name = _outermost(ends, inner) if ends else end.name
+        if name in used:  # a module that runs twice
+            name, ends = end.name, []
+        used.add(name)
+        found.append(Piece(name, part, bool(ends), values.shape(end)))
+    if not found:
+        raise Untraceable("no tensor holds the network together")
+    return found
+
+
+class _Values(fx.Interpreter):
+    """What the nodes of a graph are worth in two batches, of which only sizes and whole numbers are kept."""
+
+    def __init__(
+        self, module: nn.Module, graph: fx.Graph, size: tuple[int, int], device: torch.device
+    ) -> None:
+        super().__init__(fx.GraphModule(module, graph))
+        self._names: dict[str, Any] = {}
+        runs = []
+        for batch in (2, 3):
+            self._names = {}
+            with torch.inference_mode():
+                self.run(torch.zeros(batch, 3, *size, device=device), *self._others(graph))
+            runs.append(self._names)
+        self._first, self._second = runs
+
+    @staticmethod
+    def _others(graph: fx.Graph) -> list[Any]:
+        places = [node for node in graph.nodes if node.op == "placeholder"]
+        return [node.args[0] if node.args else None for node in places[1:]]
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        is_tensor = isinstance(value, Tensor)
+        self._names[n.name] = (
+            _Shape(tuple(value.shape)) if is_tensor else value if _is_numbers(value) else None
+        )
+        return value
+
+    def constant(self, node: fx.Node) -> bool:
+        """Whether the node is worth the same numbers in every batch."""
+        value = self._first[node.name]
+        return _is_numbers(value) and value == self._second[node.name]
+
+    def number(self, node: fx.Node) -> Any:
+        """What a constant node is worth."""
+        return self._first[node.name]
+
+    def counts_batch(self, node: fx.Node) -> bool:
+        """Whether the node is the number of pictures in the batch."""
+        return (self._first[node.name], self._second[node.name]) == (2, 3)
+
+    def numbers(self, node: fx.Node) -> bool:
+        """Whether the node is worth numbers, not a tensor."""
+        return _is_numbers(self._first[node.name])
+
+    def shape(self, node: fx.Node) -> tuple[int, ...]:
+        """The node's shape for two pictures; () where it is no tensor."""
+        value = self._first[node.name]
+        return value.sizes if isinstance(value, _Shape) else ()
+
+    def cuttable(self, node: fx.Node) -> bool:
+        """Whether the node is one tensor whose first dimension is the batch."""
+        shape = self.shape(node)
+        return len(shape) > 1 and shape[0] == 2
+
+
+def _values(module: nn.Module, graph: fx.Graph, size: tuple[int, int]) -> _Values:
+    try:
+        # On the meta device tensors have shapes and no numbers: nothing is computed.
+        return _Values(copy.deepcopy(module).to("meta"), graph, size, torch.device("meta"))
+    except Exception:  # a tensor that tracing has worked out already stays on the network's own device
+        return _Values(module, graph, size, next(module.parameters()).device)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    sizes: tuple[int, ...]
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether a value is a number, or a tuple of numbers such as a size."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_numbers, value))
+    return isinstance(value, (int, float, bool))
+
+
+class _Tracer(fx.Tracer):
+    """Traces into blocks, but not into the functions and modules that timm marks as opaque."""
+
+    def __init__(self) -> None:
+        from timm.models import _features_fx as known
+
+        functions: Any = known.get_notrace_functions  # timm leaves these two without types
+        modules: Any = known.get_notrace_modules
+        super().__init__(autowrap_functions=tuple(functions()))
+        self._opaque = tuple(modules())
+        #: By name of a node: the modules that end with it, innermost first.
+        self.ends: dict[str, list[str]] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, (Absorbed, *self._opaque)) or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        out = super().call_module(m, forward, args, kwargs)
+        # A block that hands on more than its maps (their size, a second stream) names them first.
+        first = out[0] if isinstance(out, tuple) and out else out
+        if isinstance(first, fx.Proxy):
+            self.ends.setdefault(first.node.name, []).append(self.path_of_module(m))
+        return out
+
+
+def _outermost(ends: Sequence[str], modules: dict[str, nn.Module]) -> str:
+    """The largest module that ends here and is more than a row of others: `layer4.1`, not `layer4`."""
+    for name in reversed(ends):
+        module = modules[name]
+        if not (isinstance(module, CONTAINERS) and len(module) > 1):
+            return name
+    return ends[-1]
+
+
+def _defaults(module: nn.Module) -> dict[str, Any]:
+    """Optional arguments of the forward pass, held at their defaults while it is traced."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _cuts(graph: fx.Graph, values: _Values) -> Iterator[tuple[fx.Node, fx.Node]]:
+    """Pairs of neighbours among the nodes that everything passes through: the input first, the output last."""
+    nodes = list(graph.nodes)
+    start = next(node for node in nodes if node.op == "placeholder")
+    order = {node: i for i, node in enumerate(nodes)}
+    moving = {start}  # what depends on the picture, not only on how many and how large they are
+    last: dict[fx.Node, int] = {}
+    for node in nodes:
+        sources = [source for source in node.all_input_nodes if source in moving]
+        if node.op != "output" and (values.numbers(node) or not sources):
+            continue
+        moving.add(node)
+        last.update(dict.fromkeys(sources, order[node]))
+    reach = last.get(start, -1)
+    for node in nodes:
+        if node is start or node.op == "output" or node not in last:
+            continue
+        if reach <= order[node] and values.cuttable(node):
+            yield start, node
+            start = node
+        reach = max(reach, last[node])
+
+
+def _part(root: nn.Module, start: fx.Node, end: fx.Node, values: _Values) -> nn.Module:
+    """A module for what lies between two cuts; where that is one module's call, the module itself."""
+    if end.op == "call_module" and end.args == (start,) and not end.kwargs:
+        return root.get_submodule(str(end.target))
+    if (dims := _mean_dims(start, end)) is not None:
+        return MeanOver(dims)
+    graph = fx.Graph()
+    copies: dict[fx.Node, Any] = {start: graph.placeholder("x")}
+    # What depends on no picture (weights, sizes) may be used on both sides of a cut: each part has its own.
+    needed: dict[fx.Node, None] = {}
+    open_ends = [end]
+    while open_ends:
+        node = open_ends.pop()
+        if node in copies or node in needed:
+            continue
+        if values.constant(node):
+            copies[node] = values.number(node)
+        elif values.counts_batch(node):
+            copies[node] = graph.call_method("size", (copies[start], 0))
+        else:
+            needed[node] = None
+            open_ends.extend(node.all_input_nodes)
+    for node in start.graph.nodes:
+        if node in needed:
+            copies[node] = graph.create_node(
+                node.op,
+                node.target,
+                fx.node.map_arg(node.args, lambda n: copies[n]),
+                fx.node.map_arg(node.kwargs, lambda n: copies[n]),
+            )
+    graph.output(copies[end])
+    return fx.GraphModule(root, graph)
+
+
+def _mean_dims(start: fx.Node, end: fx.Node) -> tuple[int, ...] | None:
+    """The dimensions where the step between two cuts is one mean that drops them; else None."""
+    if end.op != "call_method" or end.target != "mean" or end.args[:1] != (start,) or len(end.args) > 2:
+        return None
+    dims = end.args[1] if len(end.args) == 2 else end.kwargs.get("dim")
+    if end.kwargs.get("keepdim") or not set(end.kwargs) <= {"dim", "keepdim"}:
+        return None
+    dims = (dims,) if isinstance(dims, int) else dims
+    if not isinstance(dims, (tuple, list)) or not all(isinstance(d, int) for d in dims):
+        return None
+    return tuple(d for d in dims if isinstance(d, int))

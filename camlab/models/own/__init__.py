@@ -1,0 +1,1 @@
+"""Models from the user's own checkpoints: read safely, recognised by their tensors, loaded."""

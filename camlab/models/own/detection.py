@@ -1,0 +1,271 @@
+"""Which architecture a checkpoint belongs to, and what keeps it from fitting one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+from camlab.common.errors import UnknownName
+from camlab.models.hub.catalogue import SHELF, CatalogueRow, catalogue
+from camlab.models.own.checkpoint import Checkpoint
+from camlab.models.own.signature import Shapes, resemblance, shapes_of, signature, sketch, without
+
+SHOWN = 5  # names of a kind that a text lists before it says how many more there are
+_LIKELY = 0.15  # the least resemblance of two sketches that is looked into
+_LOOKED_INTO = 8  # architectures that are built, without weights, to be compared tensor by tensor
+_NEAR = 0.6  # how alike two names must be for one to be suggested for the other (difflib's ratio)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture that a checkpoint may belong to.
+
+    ``share``: the share (0 to 1) of the architecture's tensors, its classifier left out, that the checkpoint has
+    by name and shape; ``exact``: it has all of these and no others. ``classes``: outputs of the classifier
+    that is in the checkpoint, None where there is none of that name.
+    """
+
+    architecture: str
+    exact: bool
+    share: float
+    classes: int | None
+
+
+def detect(checkpoint: Checkpoint, limit: int = 5) -> list[Candidate]:
+    """The architectures that fit best, best first; exact ones where there are any, else the most alike.
+
+    Several architectures may have the very same tensors (they pad differently, say): all of them are listed, the
+    best known first.
+    """
+    shapes = checkpoint.shapes
+    digests = {layers: signature(without(shapes, layers)) for layers in {r.classifier for r in _trunks()}}
+    exact = [
+        Candidate(row.architecture, True, 1.0, head_classes(shapes, row.classifier))
+        for row in _trunks()
+        if row.signature == digests[row.classifier]
+    ]
+    found = exact or _alike(shapes)
+    found.sort(key=lambda c: (-c.share, c.classes is None, *_prominence(c.architecture)))
+    return found[:limit]
+
+
+def _alike(shapes: Shapes) -> list[Candidate]:
+    own = sketch(shapes)
+    scored = [(resemblance(own, row.sketch), row) for row in _trunks()]
+    scored = [entry for entry in scored if entry[0] >= _LIKELY]
+    scored.sort(key=lambda entry: (-entry[0], *_prominence(entry[1].architecture)))
+    found = []
+    for _, row in scored[:_LOOKED_INTO]:
+        trunk = without(expected_shapes(row.architecture), row.classifier)
+        share = sum(shapes.get(key) == shape for key, shape in trunk.items()) / max(1, len(trunk))
+        found.append(Candidate(row.architecture, False, share, head_classes(shapes, row.classifier)))
+    return found
+
+
+def _prominence(architecture: str) -> tuple[bool, int, str]:
+    return architecture not in _on_the_shelf(), len(architecture), architecture
+
+
+@cache
+def _on_the_shelf() -> frozenset[str]:
+    return frozenset(name.partition(".")[0] for name in SHELF)
+
+
+@cache
+def _trunks() -> tuple[CatalogueRow, ...]:
+    """One row for each architecture and signature: tags may differ in input size, and so in shapes."""
+    return tuple({(row.architecture, row.signature): row for row in catalogue().values()}.values())
+
+
+def head_classes(shapes: Shapes, layers: Iterable[str]) -> int | None:
+    """Outputs of the first of the classifier's ``layers`` that is there; None where none is."""
+    for layer in layers:
+        for part in ("bias", "weight"):
+            if shape := shapes.get(f"{layer}.{part}"):
+                return shape[0]
+    return None
+
+
+@lru_cache(maxsize=64)
+def expected_shapes(
+    architecture: str, classes: int | None = None, input_size: tuple[int, int] | None = None
+) -> dict[str, tuple[int, ...]]:
+    """Name and shape of all tensors of a timm architecture, built without weights. Raises UnknownName."""
+    return shapes_of(skeleton(architecture, classes, input_size).state_dict())
+
+
+def skeleton(architecture: str, classes: int | None = None, input_size: tuple[int, int] | None = None) -> Any:
+    """A timm network without memory for its weights (on torch's meta device). Raises UnknownName."""
+    import torch
+
+    with torch.device("meta"):
+        return create(architecture, classes, input_size)
+
+
+def create(
+    architecture: str,
+    classes: int | None = None,
+    input_size: tuple[int, int] | None = None,
+    **settings: Any,
+) -> Any:
+    """A timm network with ``classes`` outputs for pictures of ``input_size`` (height, width), default its own.
+
+    ``settings`` replace values of its ``pretrained_cfg``; weights among them (``state_dict``) go through timm's own
+    conversion. Raises UnknownName; whatever timm raises where the weights do not fit.
+    """
+    import timm
+
+    if not timm.is_model(architecture):
+        near = difflib.get_close_matches(architecture, {row.architecture for row in _trunks()}, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`list catalogue` shows what there is."
+        raise UnknownName(f"timm {timm.__version__} has no architecture called {architecture[:60]!r}; {hint}")
+    if input_size is not None:
+        settings["input_size"] = (3, *input_size)
+    options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    if classes is not None:
+        settings["num_classes"] = classes
+    return timm.create_model(
+        architecture, pretrained="state_dict" in settings, pretrained_cfg_overlay=settings, **options
+    )
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """What keeps a checkpoint from fitting a network, name by name.
+
+    ``missing``: in the network only; ``unexpected``: in the checkpoint only; ``reshaped``: name → (the network's
+    shape, the checkpoint's). ``nearest``: missing name → the unexpected one that looks most like it and has its shape.
+    """
+
+    checkpoint: str
+    architecture: str
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    nearest: Mapping[str, str]
+    hint: str | None
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence: the counts, an example of each kind, what to do."""
+        parts = [
+            f"{len(names)} {word} ({names[0]})"
+            for names, word in (
+                (self.missing, "missing"),
+                (self.unexpected, "unexpected"),
+                (tuple(self.reshaped), "of another shape"),
+            )
+            if names
+        ]
+        advice = self.hint or "choose another architecture"
+        return f"{self.checkpoint} does not fit {self.architecture}: tensors {', '.join(parts)}; {advice}."
+
+    @property
+    def lines(self) -> list[str]:
+        """The sentence, then name by name, the first few of each kind and how many more there are."""
+        renamed = [f"{key} (the file has {near})" for key, near in self.nearest.items()]
+        plain = [key for key in self.missing if key not in self.nearest]
+        reshaped = [
+            f"{key}: the network has {_size(ours)}, the file {_size(theirs)}"
+            for key, (ours, theirs) in self.reshaped.items()
+        ]
+        return [
+            self.sentence,
+            *_block("Missing in the file", [*renamed, *plain]),
+            *_block("In the file only", [k for k in self.unexpected if k not in set(self.nearest.values())]),
+            *_block("Of another shape", reshaped),
+        ]
+
+
+def explain_mismatch(
+    checkpoint: Checkpoint,
+    architecture: str,
+    classes: int | None = None,
+    input_size: tuple[int, int] | None = None,
+) -> Mismatch | None:
+    """What keeps the checkpoint from fitting a timm architecture; None where it fits. Raises UnknownName.
+
+    ``classes``: outputs of the network, default as many as the checkpoint's classifier has, else timm's default.
+    """
+    ours = checkpoint.shapes
+    if classes is None:
+        classes = head_classes(ours, classifier_of(architecture))
+    return compare(expected_shapes(architecture, classes, input_size), ours, checkpoint.name, architecture)
+
+
+def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mismatch | None:
+    """What differs between a network's tensors and a file's; None where nothing does."""
+    missing = tuple(key for key in network if key not in stored)
+    unexpected = tuple(key for key in stored if key not in network)
+    reshaped = {k: (network[k], stored[k]) for k in network if k in stored and network[k] != stored[k]}
+    if not (missing or unexpected or reshaped):
+        return None
+    hint = _prefix_hint(network, stored) or _input_hint(network, reshaped)
+    nearest = {} if hint else _nearest(network, stored, missing, unexpected)
+    return Mismatch(name, architecture, missing, unexpected, reshaped, nearest, hint)
+
+
+def _prefix_hint(network: Shapes, stored: Shapes) -> str | None:
+    """Where most names would fit without, or with, the same words in front."""
+    for longer, shorter, advice in (
+        (stored, network, "all names in the file begin with {!r}: take that off"),
+        (network, stored, "all names of the network begin with {!r}: put that before the file's"),
+    ):
+        for prefix in _prefixes(longer):
+            hits = sum(shorter.get(key.removeprefix(prefix)) == longer[key] for key in longer)
+            if hits > len(longer) / 2 and all(key.startswith(prefix) for key in longer):
+                return advice.format(prefix)
+    return None
+
+
+def _prefixes(shapes: Shapes) -> list[str]:
+    first = next(iter(shapes), "").split(".")
+    return [".".join(first[:depth]) + "." for depth in range(1, len(first))]
+
+
+def _input_hint(
+    network: Shapes, reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+) -> str | None:
+    """Where the first convolution sees another number of colour channels."""
+    for ours, theirs in reshaped.values():
+        if len(ours) == len(theirs) == 4 and ours[1] == 3 and theirs[1] != 3 and ours[2:] == theirs[2:]:
+            return f"it was trained on pictures with {theirs[1]} channels, and only RGB pictures can be explained"
+    return None
+
+
+def _nearest(
+    network: Shapes, stored: Shapes, missing: Sequence[str], unexpected: Sequence[str]
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    left = list(unexpected)
+    for key in missing[: 4 * SHOWN]:  # comparing all with all would take long, and nobody reads so many
+        same = [other for other in left if stored[other] == network[key]]
+        if match := difflib.get_close_matches(key, same, n=1, cutoff=_NEAR):
+            found[key] = match[0]
+            left.remove(match[0])
+    return found
+
+
+def classifier_of(architecture: str) -> tuple[str, ...]:
+    """The layers of a timm architecture whose outputs are the classes; none where timm does not know it."""
+    from timm.models import get_pretrained_cfg
+
+    found = next((row.classifier for row in _trunks() if row.architecture == architecture), None)
+    if found is not None:
+        return found
+    layers = getattr(get_pretrained_cfg(architecture), "classifier", None) or ()
+    return (layers,) if isinstance(layers, str) else tuple(layers)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "a single number"
+
+
+def _block(title: str, entries: Sequence[str]) -> list[str]:
+    if not entries:
+        return []
+    more = [f"  … and {len(entries) - SHOWN} more"] if len(entries) > SHOWN else []
+    return [f"{title} ({len(entries)}):", *(f"  {entry}" for entry in entries[:SHOWN]), *more]

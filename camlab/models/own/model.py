@@ -1,0 +1,288 @@
+"""The user's own checkpoints as models: checked against an architecture of timm, then known by a digest.
+
+A model is known to this process only, and the last few are, up to MAX_OWN_BYTES: whoever comes back later loads the
+file again, and gets the same name for the same file and settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cachetools import LRUCache
+
+from camlab.common.errors import BadCheckpoint, BadSetting, UnknownName
+from camlab.engine.cache.memory import Memo
+from camlab.models.hub.pretrained import class_names_for
+from camlab.models.own.checkpoint import Checkpoint, read_checkpoint
+from camlab.models.own.class_names import parse_class_names
+from camlab.models.own.detection import (
+    Candidate,
+    classifier_of,
+    create,
+    detect,
+    explain_mismatch,
+    head_classes,
+    skeleton,
+)
+from camlab.models.own.signature import shapes_of
+from camlab.models.registry import OWN_PREFIX, ModelRow
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MAX_OWN_BYTES = 4 * 1024**3  # what the tensors of all known checkpoints may take; the last one always stays
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
+SIDES = (32, 1024)  # what an input's sides may be, in pixels
+
+
+def _bytes(row: ModelRow) -> int:
+    return min(4 * row.parameters, MAX_OWN_BYTES)
+
+
+#: Uploaded checkpoints as they were read, and what each may be, by the upload: read once, not at every look.
+_reads: Memo[tuple[Checkpoint, list[Candidate]]] = Memo(
+    MAX_OWN_BYTES // 2, lambda read: sum(value.nbytes for value in read[0].state.values())
+)
+_known: LRUCache[str, ModelRow] = LRUCache(MAX_OWN_BYTES, _bytes)
+_lock = threading.Lock()
+
+
+def read_upload(upload: str, data: Callable[[], bytes], name: str) -> tuple[Checkpoint, list[Candidate]]:
+    """An uploaded checkpoint and what it may be; read anew only where it has been pushed out of memory.
+
+    ``upload`` stands for the file, ``data`` returns its bytes. Raises BadCheckpoint.
+    """
+
+    def make() -> tuple[Checkpoint, list[Candidate]]:
+        checkpoint = read_checkpoint(data(), name)
+        return checkpoint, detect(checkpoint)
+
+    return _reads.get(upload, make)
+
+
+def forget_upload(upload: str) -> None:
+    """Let go of what was read of an upload."""
+    _reads.discard(upload)
+
+
+def find_model(name: str) -> ModelRow:
+    """The row of a checkpoint that this process was given. Raises UnknownName."""
+    with _lock:
+        row: ModelRow | None = _known.get(name)
+    if row is None:
+        raise UnknownName(f"There is no checkpoint {name[:60]!r} in memory any more; load its file again.")
+    return row
+
+
+def own_models() -> list[ModelRow]:
+    """The checkpoints that this process knows."""
+    with _lock:
+        return list(_known.values())
+
+
+def own_model(
+    checkpoint: Checkpoint,
+    architecture: str,
+    class_names: Sequence[str] | None = None,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    input_size: tuple[int, int] | None = None,
+    crop_pct: float | None = None,
+    title: str | None = None,
+) -> ModelRow:
+    """A checkpoint as a model of a timm ``architecture``, from now on found by its name ``own/<12 hex digits>``.
+
+    ``class_names``: one an output; default: ImageNet's where their number fits, else "class 0" and on. ``mean`` and
+    ``std`` hold for values in [0, 1], ``input_size`` is (height, width), ``crop_pct`` the share (over 0, at most 1) of
+    the shorter side that is seen; default: what timm says of the architecture. Raises UnknownName, BadSetting, and
+    BadCheckpoint with the sentence of ``explain_mismatch``.
+    """
+    settings = _settings(mean, std, input_size, crop_pct)
+    state, classes = _fit(checkpoint, architecture, input_size)
+    names = tuple(class_names_for(classes) if class_names is None else class_names)
+    if len(names) != classes:
+        raise BadSetting(
+            f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; give one name an output."
+        )
+    # All that decides a prediction: one file may be tried under several settings.
+    decisive = repr((checkpoint.digest, architecture, names, sorted(settings.items()), input_size))
+    name = OWN_PREFIX + hashlib.sha256(decisive.encode()).hexdigest()[:12]
+    network = skeleton(architecture, classes, input_size)
+    _, height, width = network.pretrained_cfg["input_size"]
+    row = ModelRow(
+        name=name,
+        title=title or checkpoint.name,
+        family=architecture,
+        summary=f"Your checkpoint {checkpoint.name}, a {architecture} with {classes} classes.",
+        parameters=sum(p.numel() for p in network.parameters()),
+        input_size=(height, width),
+        licence="yours",
+        source=checkpoint.name,
+        build=partial(_build, architecture, state, classes, input_size, settings),
+        class_names=lambda: names,
+    )
+    with _lock:
+        _known[name] = row
+    return row
+
+
+def model_from_file(
+    path: Path, architecture: str | None = None, class_file: Path | None = None, **settings: Any
+) -> ModelRow:
+    """The model in a checkpoint file; without an ``architecture`` the one that fits exactly is taken.
+
+    ``settings`` as in ``own_model``. Raises BadCheckpoint, with what to choose from, where none fits exactly.
+    """
+    checkpoint = read_checkpoint(path)
+    names = None
+    if class_file is not None:
+        try:
+            names = parse_class_names(class_file.read_bytes(), class_file.name)
+        except OSError as error:
+            raise BadSetting(
+                f"{class_file} cannot be read ({error.strerror}); name a file with the class names."
+            ) from error
+    if architecture is None:
+        found = detect(checkpoint)
+        if not found or not found[0].exact:
+            likely = f", such as {' or '.join(c.architecture for c in found[:3])}" if found else ""
+            raise BadCheckpoint(
+                f"{checkpoint.name} belongs to no architecture that is known here; name one that it fits{likely}."
+            )
+        architecture = found[0].architecture
+    return own_model(checkpoint, architecture, names, **settings)
+
+
+def three_numbers(text: str, name: str) -> tuple[float, ...] | None:
+    """The numbers in a text, between commas or spaces; None where it is empty. Raises BadSetting for other words.
+
+    How many there have to be, and how large, ``own_model`` says.
+    """
+    try:
+        return tuple(map(float, text.replace(",", " ").split())) or None
+    except ValueError:
+        raise BadSetting(f"The {name} is not three numbers; write them as in 0.485, 0.456, 0.406.") from None
+
+
+def _settings(
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    input_size: tuple[int, int] | None,
+    crop_pct: float | None,
+) -> dict[str, Any]:
+    """What replaces timm's preprocessing. Raises BadSetting."""
+    settings: dict[str, Any] = {}
+    for name, values, low in (("mean", mean, 0.0), ("std", std, 1e-6)):
+        if values is None:
+            continue
+        if len(values) != 3 or not all(math.isfinite(v) and low <= v <= 1 for v in values):
+            raise BadSetting(
+                f"The {name} must be three numbers for red, green and blue, for values from 0 to 1; "
+                "divide by 255 what holds for values up to 255."
+            )
+        settings[name] = tuple(float(v) for v in values)
+    if input_size is not None and not all(SIDES[0] <= side <= SIDES[1] for side in input_size):
+        raise BadSetting(
+            f"An input of {input_size[0]} × {input_size[1]} pixels cannot be explained; "
+            f"choose sides from {SIDES[0]} to {SIDES[1]}."
+        )
+    if crop_pct is not None:
+        if not 0.1 <= crop_pct <= 1:
+            raise BadSetting(f"A crop of {crop_pct:g} is not possible; choose a share from 0.1 to 1.")
+        settings["crop_pct"] = float(crop_pct)
+    return settings
+
+
+def _fit(
+    checkpoint: Checkpoint, architecture: str, input_size: tuple[int, int] | None
+) -> tuple[Mapping[str, Tensor], int]:
+    """The tensors under the architecture's names, and how many classes they have. Raises BadCheckpoint."""
+    mismatch = explain_mismatch(checkpoint, architecture, input_size=input_size)
+    state: Mapping[str, Tensor] = checkpoint.state
+    if mismatch is not None:
+        converted = _through_timm(checkpoint, architecture, input_size)
+        if converted is None:
+            raise BadCheckpoint(mismatch.sentence)
+        state = converted
+    classes = head_classes(shapes_of(state), classifier_of(architecture))
+    if classes is None:
+        raise BadCheckpoint(
+            f"{checkpoint.name} has no classifier that {architecture} knows; load the whole trained network."
+        )
+    if classes < 2:
+        raise BadCheckpoint(
+            f"{checkpoint.name} has a single output; train a network with one output a class."
+        )
+    return state, classes
+
+
+def _through_timm(
+    checkpoint: Checkpoint, architecture: str, input_size: tuple[int, int] | None
+) -> Mapping[str, Tensor] | None:
+    """The tensors after timm's own conversion of other projects' names (torchvision's VGG, say); None if that fails.
+
+    Some families let tensors be missing, which would leave random weights. So all values are loaded a second time
+    with 1 added: a weight that does not follow was not in the checkpoint.
+    """
+    import torch
+
+    # The classifier's name is not known before the conversion; it is the last matrix of all those networks.
+    matrices = [value for value in checkpoint.state.values() if value.ndim == 2]
+    if not matrices:
+        return None
+    plain = checkpoint.state
+    moved = {key: value + 1 if value.is_floating_point() else value for key, value in plain.items()}
+    try:
+        with torch.device("meta"):  # names and shapes alone: most of what does not fit ends here, at once
+            _converted(
+                architecture, len(matrices[-1]), input_size, {k: v.to("meta") for k, v in plain.items()}
+            )
+        model, other = (
+            _converted(architecture, len(matrices[-1]), input_size, state) for state in (plain, moved)
+        )
+    except Exception:  # each family converts in its own way, and meets what it was not written for
+        return None
+    state, follows = model.state_dict(), other.state_dict()
+    weights = {*dict(model.named_parameters()), *(key for key in state if "running_" in key)} & set(state)
+    return state if not any(state[key].equal(follows[key]) for key in weights) else None
+
+
+def _converted(
+    architecture: str, classes: int, input_size: tuple[int, int] | None, state: Mapping[str, Tensor]
+) -> nn.Module:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # what is not loaded is to be the same each time
+        return cast(
+            "nn.Module",
+            create(
+                architecture, classes, input_size, state_dict=dict(state), label_offset=0, custom_load=False
+            ),
+        )
+
+
+def _build(
+    architecture: str,
+    state: Mapping[str, Tensor],
+    classes: int,
+    input_size: tuple[int, int] | None,
+    settings: Mapping[str, Any],
+) -> nn.Module:
+    import torch
+
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # not on the meta device: buffers beside the weights must be filled
+        model = create(architecture, classes, input_size, **settings)
+    own = model.state_dict()
+    # Counters that an old checkpoint lacks stay as they are; strict with everything else.
+    model.load_state_dict({key: state.get(key, value) for key, value in own.items()}, strict=True)
+    return cast("nn.Module", model.eval())

@@ -1,0 +1,94 @@
+"""From a picture of any size to what a network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camlab.common.errors import BadSetting
+from camlab.models.hub.catalogue import CROP_MODES
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# How far from square a picture is resized whole; beyond it only the middle is, which is all that is used.
+_WIDEST = 8
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the input: resized to side / ``crop_pct``, then centre cropped.
+
+    ``input_size`` is (height, width); ``mean`` and ``std`` are per channel, for values in [0, 1]. ``crop_mode``:
+    what is resized to that length is, under "center", the shorter side, so that proportions stay; under "squash",
+    each side, so that nothing is cut off where ``crop_pct`` is 1.
+    """
+
+    input_size: tuple[int, int]
+    crop_pct: float
+    interpolation: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    crop_mode: str = "center"
+
+    @classmethod
+    def from_timm(cls, config: Mapping[str, Any]) -> Preprocessing:
+        """Read a timm configuration (``model.pretrained_cfg``). Raises BadSetting for one not covered."""
+        channels, height, width = config["input_size"]
+        crop_mode = str(config.get("crop_mode") or "center")
+        if channels != 3 or crop_mode not in CROP_MODES:
+            raise BadSetting(
+                "This model wants another kind of input than a resized and cropped RGB picture; choose another."
+            )
+        interpolation = str(config["interpolation"])
+        if interpolation not in ("bicubic", "bilinear", "nearest", "lanczos"):
+            raise BadSetting(
+                f"This model asks for {interpolation!r} resizing, which is not known; choose another model."
+            )
+        mean, std = (tuple(float(v) for v in config[key]) for key in ("mean", "std"))
+        return cls((height, width), float(config["crop_pct"]), interpolation, mean, std, crop_mode)  # type: ignore[arg-type]
+
+    def apply(self, image: Image.Image) -> Tensor:
+        """RGB picture to a (3, H, W) float32 tensor in [0, 1], mean and std not yet applied."""
+        from PIL import Image as Pil
+
+        height, width = self.input_size
+        picture = image if image.mode == "RGB" else image.convert("RGB")
+        if (
+            self.crop_mode != "squash"
+        ):  # which makes nothing larger than the input, and needs all of the picture
+            picture = _middle(picture, max(width / height, height / width))
+        # Whole pixels: the shorter side is rounded down, and so is the longer one that goes with it.
+        short = int(min(height, width) / self.crop_pct)
+        if self.crop_mode == "squash":
+            scale_w, scale_h = int(width / self.crop_pct), int(height / self.crop_pct)
+        elif height == width:
+            scale_w, scale_h = _shorter_side(picture.size, short)
+        else:  # a model that is not square: cover both sides
+            wanted_w, wanted_h = int(width / self.crop_pct), int(height / self.crop_pct)
+            ratio = min(picture.height / wanted_h, picture.width / wanted_w)
+            scale_w, scale_h = round(picture.width / ratio), round(picture.height / ratio)
+        picture = picture.resize((scale_w, scale_h), Pil.Resampling[self.interpolation.upper()])
+        left, top = round((scale_w - width) / 2), round((scale_h - height) / 2)
+        pixels = np.array(picture.crop((left, top, left + width, top + height)), dtype=np.uint8)
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().to(torch.float32) / 255
+
+
+def _shorter_side(size: tuple[int, int], short: int) -> tuple[int, int]:
+    width, height = size
+    if width <= height:
+        return short, int(short * height / width)
+    return int(short * width / height), short
+
+
+def _middle(image: Image.Image, aspect: float) -> Image.Image:
+    """The picture itself, or the middle of a very long one, which whole would grow to gigabytes."""
+    width, height = image.size
+    limit = int(min(width, height) * _WIDEST * aspect)
+    cut_w, cut_h = (max(0, side - limit) // 2 for side in (width, height))
+    return image.crop((cut_w, cut_h, width - cut_w, height - cut_h)) if cut_w or cut_h else image

@@ -1,0 +1,1 @@
+"""What a study's rows say: summaries, filters, striking pairs, the paper's table."""

@@ -1,0 +1,256 @@
+"""Which rows of a study are looked at, as a value that fits a link."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camlab.common.grouping import numbered
+from camlab.common.registry import Registry
+from camlab.metrics import same_pictures
+from camlab.study.analysis.summary import JOINT, scored
+
+Flags = NDArray[np.bool_]
+
+MOST_VALUES, LONGEST = 500, 300
+SAME = {
+    "": "all pictures",
+    "outcomes": "pictures with both outcomes",
+    "severities": "pictures kept throughout",
+}
+"""Which pictures count: see ``camlab.metrics.same_pictures``, applied to every cell of the grid."""
+
+CELL = ("model", "method", "layer", "noise")
+"""What tells the cells apart within which the same pictures are looked for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A kind of pair, by what became of the prediction."""
+
+    name: str
+    title: str
+    holds: Callable[[pd.DataFrame], Flags]
+
+
+OUTCOMES: Registry[Outcome] = Registry("outcome")
+
+
+def _outcome(
+    name: str, title: str
+) -> Callable[[Callable[[pd.DataFrame], Flags]], Callable[[pd.DataFrame], Flags]]:
+    def register(holds: Callable[[pd.DataFrame], Flags]) -> Callable[[pd.DataFrame], Flags]:
+        OUTCOMES.add(name, Outcome(name, title, holds))
+        return holds
+
+    return register
+
+
+@_outcome("all", "all pairs")
+def _all(rows: pd.DataFrame) -> Flags:
+    return np.ones(len(rows), bool)
+
+
+@_outcome("kept", "prediction kept")
+def _kept(rows: pd.DataFrame) -> Flags:
+    return ~_flag(rows, "flipped")
+
+
+@_outcome("flipped", "prediction flipped")
+def _flipped(rows: pd.DataFrame) -> Flags:
+    return _flag(rows, "flipped")
+
+
+@_outcome("near", "flipped within the clean top 5")
+def _near(rows: pd.DataFrame) -> Flags:
+    return _flag(rows, "flipped") & _flag(rows, "near")
+
+
+@_outcome("far", "flipped out of the clean top 5")
+def _far(rows: pd.DataFrame) -> Flags:
+    return _flag(rows, "flipped") & ~_flag(rows, "near")
+
+
+def _flag(rows: pd.DataFrame, column: str) -> Flags:
+    return np.asarray(rows[column].to_numpy(dtype=bool, na_value=False))
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which rows are looked at. An empty tuple leaves its column alone; the order of values says nothing.
+
+    outcome: of OUTCOMES; same: of SAME. Values that are repeated count once.
+    """
+
+    models: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    noises: tuple[str, ...] = ()
+    severities: tuple[float, ...] = ()
+    outcome: str = "all"
+    same: str = ""
+
+    def __post_init__(self) -> None:
+        for name in _LISTS:
+            object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
+
+    def apply(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows that pass, in their order and with their index.
+
+        Where only the same pictures count, these are looked for in what the lists leave, and before the
+        outcome is. A method also passes under the joined name that coinciding ones have.
+        """
+        keep = np.ones(len(rows), bool)
+        for name, entry in _LISTS.items():
+            if chosen := getattr(self, name):
+                keep &= _member(rows[entry.column], chosen)
+        if not keep.all():
+            rows = rows[keep]
+        if self.same:
+            pairs = rows[[*_NEEDED, "rbo" if "similarity" not in rows else "similarity"]]
+            pairs = pairs if "similarity" in rows else scored(pairs)
+            pairs = pairs.set_axis(range(len(pairs)), axis=0)
+            rows = rows.iloc[same_pictures(pairs, self.same, CELL).index]
+        if self.outcome != "all":
+            rows = rows[OUTCOMES[self.outcome].holds(rows)]
+        return rows
+
+    @staticmethod
+    def options(rows: pd.DataFrame) -> dict[str, list[Any]]:
+        """What each field can be set to: the values in the rows, in the order of the study."""
+        found: dict[str, list[Any]] = {
+            name: [key for (key,) in numbered(rows, [entry.column])[1] if key is not None]
+            for name, entry in _LISTS.items()
+        }
+        return found | {"outcome": list(OUTCOMES), "same": list(SAME)}
+
+    def checked(
+        self, rows: pd.DataFrame, there: Mapping[str, Sequence[Any]] | None = None
+    ) -> tuple[Filters, list[str]]:
+        """The filters without values that the rows lack, and a sentence for each field that had some.
+
+        there: the rows' ``options``, where they are known.
+        """
+        there, changed, wrong = there or self.options(rows), dict[str, Any](), []
+        for name, entry in _LISTS.items():
+            values = there[name]
+            parts = {part for value in values if name == "methods" for part in value.split(JOINT)}
+            lacking = [value for value in getattr(self, name) if value not in values and value not in parts]
+            if lacking:
+                changed[name] = tuple(v for v in getattr(self, name) if v not in lacking)
+                wrong.append(f"This study has no {entry.noun} {_shown(lacking)}; the filter leaves it out.")
+        return dataclasses.replace(self, **changed), wrong
+
+    def to_query(self) -> dict[str, str]:
+        """The filters as short texts, those that filter nothing left out."""
+        texts = {
+            entry.key: ",".join(quote(entry.write(value), safe="/ =+") for value in getattr(self, name))
+            for name, entry in _LISTS.items()
+        }
+        texts |= {"outcome": "" if self.outcome == "all" else self.outcome, "same": self.same}
+        return {key: text for key, text in texts.items() if text}
+
+    @classmethod
+    def parse_query(cls, texts: Mapping[str, str]) -> tuple[Filters, list[str]]:
+        """Read what ``to_query`` wrote; whatever cannot be used filters nothing and yields a sentence.
+
+        Keys that are none of the filters' are passed over.
+        """
+        fields: dict[str, Any] = {}
+        wrong: list[str] = []
+        for name, entry in _LISTS.items():
+            if text := texts.get(entry.key, ""):
+                fields[name], bad = _values(entry, str(text))
+                wrong += bad
+        for key, known in (("outcome", OUTCOMES), ("same", SAME)):
+            text = str(texts.get(key, "")).strip()
+            if text and text in known:
+                fields[key] = text
+            elif text:
+                names = ", ".join(each for each in known if each)
+                wrong.append(
+                    f"The link's {key} {text[:40]!r} is not one of {names}; nothing is left out by it."
+                )
+        return cls(**fields), wrong
+
+
+@dataclass(frozen=True)
+class _List:
+    """How a field with several values is stored: its column, its key in a link, its noun."""
+
+    column: str
+    key: str
+    noun: str
+    read: Callable[[str], Any] = str
+    write: Callable[[Any], str] = str
+
+
+def _severity(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or not 0 <= value <= 5:
+        raise ValueError
+    return value
+
+
+def _number(value: float) -> str:
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+#: The fields of Filters that choose among values of a column.
+_LISTS = {
+    "models": _List("model", "models", "model"),
+    "sets": _List("image_set", "sets", "image set"),
+    "methods": _List("method", "methods", "method"),
+    "layers": _List("layer", "layers", "layer"),
+    "noises": _List("noise", "noises", "noise type"),
+    "severities": _List("severity", "severities", "severity", _severity, _number),
+}
+_NEEDED = [*CELL, "image", "severity", "flipped", "near", "degenerate"]
+
+
+def _member(column: pd.Series, chosen: Iterable[Any]) -> Flags:
+    """Which rows have one of the values; a joined name has all its parts', and is met by any of them."""
+    wanted = set(chosen)
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            return np.asarray(np.isin(column.to_numpy(), list(wanted)))
+        column = column.astype("category")
+    names = column.cat.categories.tolist()
+    # A joined name that these rows do not know stands for its parts.
+    wanted |= {part for name in wanted - set(names) for part in str(name).split(JOINT)}
+    passes = [name in wanted or not wanted.isdisjoint(str(name).split(JOINT)) for name in names]
+    flags = np.array([*passes, False])  # the last one is that of a missing name, −1
+    return np.asarray(flags[column.cat.codes.to_numpy()])
+
+
+def _values(entry: _List, text: str) -> tuple[tuple[Any, ...], list[str]]:
+    """The values in a text of a link, and what is wrong with it."""
+    pieces = text.split(",")
+    if len(pieces) > MOST_VALUES:
+        return (), [f"The link names over {MOST_VALUES} values for {entry.noun}; choose them again."]
+    found, bad = [], []
+    for piece in pieces:
+        value = unquote(piece)
+        try:
+            if not value or len(value) > LONGEST or not value.isprintable():
+                raise ValueError
+            found.append(entry.read(value))
+        except ValueError:
+            bad.append(value)
+    wrong = [f"The link's {entry.noun} {_shown(bad)} cannot be used; choose it again."] if bad else []
+    return tuple(found), wrong
+
+
+def _shown(values: Iterable[Any]) -> str:
+    listed = [repr(str(value)[:40]) for value in values]
+    return ", ".join(listed[:3]) + (" and others" if len(listed) > 3 else "")

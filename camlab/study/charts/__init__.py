@@ -1,0 +1,1 @@
+"""Charts of a study, from its rows and from its summary records."""

@@ -1,0 +1,209 @@
+"""The critical-difference diagram: average ranks, and which of them are too close to tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+
+from camlab.common.wording import plural
+from camlab.drawing.charts.look import (
+    _SAID,
+    GRID,
+    HEIGHT,
+    NEUTRAL,
+    SIMILARITY,
+    Chart,
+    _calm,
+    _empty,
+    _layout,
+    _note,
+)
+from camlab.study.charts.look import lines_of, wrapped
+from camlab.study.stats.results import TestResult, Value, listed
+
+ROW, LINE = 40, 16  # pixels that a row takes, and every further line of its name
+LANE = 0.045  # what a bar takes of the width between the first and the last rank
+
+
+def groups_alike(ranks: Sequence[float], critical: float) -> list[tuple[int, int]]:
+    """First and last place of every largest run of ascending ranks that lie closer than the critical difference.
+
+    A run of one is none: it has nothing to be joined with.
+    """
+    runs: list[tuple[int, int]] = []
+    for first, rank in enumerate(ranks):
+        last = max(i for i, other in enumerate(ranks) if other - rank < critical)
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return runs
+
+
+def critical_diagram(result: TestResult) -> Chart:
+    """Draw a Friedman test with Nemenyi's critical difference: a row a level, best average rank first.
+
+    Each row has a dot at the average rank, with its interval. A bar at the right joins the rows whose ranks lie
+    closer than the critical difference, which is drawn above the first row.
+    """
+    title = "average rank, 1 is the highest"
+    if not result.done or result.critical is None:
+        reason = result.reason or "this test has no critical difference."
+        # The reason is a sentence and does not fit on one line of a narrow screen.
+        text = wrapped(f"Not drawn: {reason}", at=" ")
+        return Chart(
+            _empty(HEIGHT, 0, {"xaxis": {"visible": False}, "yaxis": {"visible": False}}, text),
+            f"No critical-difference diagram: {reason}",
+        )
+    ranks = [value.value for value in result.ranks]
+    k = len(ranks)
+    runs = groups_alike(ranks, result.critical)
+    lanes = _lanes(runs)
+    step = LANE * (k - 1)
+    right = k + step * (max(lanes, default=-1) + 2)
+    names = [[escape(line) for line in lines_of(value.name)] for value in result.ranks]
+    heights = [ROW + LINE * (len(lines) - 1) for lines in names]
+    places = [-sum(heights[: i + 1]) for i in range(k)]
+    total = sum(heights) + ROW
+    figure = go.Figure(
+        layout=_layout(
+            total + 110,
+            0,
+            showlegend=False,
+            xaxis={
+                "range": [1 - 0.04 * (k - 1), right],
+                "tickvals": [*range(1, k + 1)],
+                "title_text": title,
+                "ticks": "outside",
+                "tickcolor": NEUTRAL,
+            },
+            yaxis={"range": [places[-1] - 14, ROW], "visible": False},
+        )
+    )
+    for value, place, lines in zip(result.ranks, places, names, strict=True):
+        _add_row(figure, value, place, lines, k)
+    for (first, last), lane in zip(runs, lanes, strict=True):
+        members = [value.name for value in result.ranks[first : last + 1]]
+        x = k + step * (lane + 1)
+        figure.add_scatter(
+            x=[x, x],
+            y=[places[first] + 6, places[last] - 6],
+            mode="lines+markers",
+            line={"color": NEUTRAL, "width": 5},
+            marker={
+                "color": NEUTRAL,
+                "symbol": "line-ew",
+                "size": 11,
+                "line": {"color": NEUTRAL, "width": 3},
+            },
+            hovertext=[f"not shown to differ:<br>{'<br>'.join(map(escape, members))}"] * 2,
+            hovertemplate=_SAID,
+            meta={"bar": members},
+        )
+    _add_ruler(figure, result.critical, k)
+    if runs:
+        figure.add_annotation(
+            _note(
+                "a bar joins what is not shown to differ",
+                x=1,
+                xref="x domain",
+                xanchor="right",
+                y=1,
+                yref="y domain",
+                yanchor="bottom",
+            )
+        )
+    _calm(figure)
+    return Chart(figure, _said(result, runs))
+
+
+def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str], k: int) -> None:
+    """Name and rank above a thin line, on which the dot and its interval stand."""
+    figure.add_shape(
+        {
+            **{"type": "line", "x0": 1, "x1": k, "y0": place, "y1": place, "layer": "below"},
+            "line": {"color": GRID, "width": 1},
+        }
+    )
+    spread = None
+    span = ""
+    if value.low is not None and value.high is not None:
+        spread = {
+            **{"type": "data", "symmetric": False, "color": SIMILARITY, "thickness": 2, "width": 6},
+            **{"array": [value.high - value.value], "arrayminus": [value.value - value.low]},
+        }
+        span = f"<br>95 % interval {value.low:.2f} to {value.high:.2f}"
+    text = "<br>".join(lines)
+    figure.add_scatter(
+        x=[value.value],
+        y=[place],
+        mode="markers",
+        marker={"color": SIMILARITY, "size": 10},
+        error_x=spread,
+        hovertext=[f"{text}<br>average rank {value.value:.2f}{span}"],
+        hovertemplate=_SAID,
+        meta={"level": value.name},
+    )
+    figure.add_annotation(
+        _note(
+            f"{text}: <b>{value.value:.2f}</b>",
+            x=0,
+            xref="x domain",
+            xanchor="left",
+            align="left",
+            y=place + 6,
+            yanchor="bottom",
+        )
+    )
+
+
+def _add_ruler(figure: go.Figure, critical: float, k: int) -> None:
+    """The critical difference as a length on the axis of ranks, as far as it fits."""
+    end = min(1 + critical, k)
+    whole = 1 + critical <= k
+    figure.add_scatter(
+        x=[1, end],
+        y=[12, 12],
+        mode="lines+markers",
+        line={"color": NEUTRAL, "width": 2},
+        marker={
+            "color": NEUTRAL,
+            "size": 11,
+            "symbol": ["line-ns", "line-ns" if whole else "arrow-right"],
+            "line": {"color": NEUTRAL, "width": 2},
+        },
+        hovertext=[f"critical difference {critical:.2f}"] * 2,
+        hovertemplate=_SAID,
+        meta={"ruler": critical},
+    )
+    figure.add_annotation(
+        _note(
+            f"critical difference {critical:.2f}",
+            x=0,
+            xref="x domain",
+            xanchor="left",
+            y=18,
+            yanchor="bottom",
+        )
+    )
+
+
+def _lanes(runs: Sequence[tuple[int, int]]) -> list[int]:
+    """A lane for every run, so that no two that share a row stand on one another."""
+    free: list[int] = []  # the last row of each lane
+    lanes = []
+    for first, last in runs:
+        lane = next((i for i, until in enumerate(free) if until < first), len(free))
+        free[lane : lane + 1] = [last]
+        lanes.append(lane)
+    return lanes
+
+
+def _said(result: TestResult, runs: Sequence[tuple[int, int]]) -> str:
+    ranks = ", ".join(f"{value.name} {value.value:.2f}" for value in result.ranks)
+    alike = [listed([value.name for value in result.ranks[first : last + 1]]) for first, last in runs]
+    joined = f"Not shown to differ: {'; '.join(alike)}." if alike else "All pairs differ."
+    return (
+        f"Critical-difference diagram over {plural(result.n, 'picture')}. Average ranks, 1 the highest: {ranks}. "
+        f"Critical difference {result.critical:.2f}. {joined}"
+    )

@@ -1,0 +1,224 @@
+"""Dot plot of a study: a value with its interval for every method, and what it is to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from camlab.common.wording import decimal
+from camlab.drawing.charts.look import (
+    _SAID,
+    GRID,
+    NEUTRAL,
+    SIMILARITY,
+    Chart,
+    _add_marks,
+    _calm,
+    _layout,
+    _Mark,
+    _note,
+)
+from camlab.metrics.intervals import FEWEST_PAIRS
+from camlab.study.analysis.summary import is_baseline
+from camlab.study.charts.look import Mark, legend_entry, level_title, marks_of, wrapped
+from camlab.study.charts.values import (
+    Record,
+    beside,
+    enough,
+    error_bars,
+    no_records,
+    not_observed,
+    observed,
+    one_each,
+    plain,
+    records_words,
+    references,
+    value_title,
+)
+
+LABEL, STEP, GAP = 17, 13, 8  # pixels: a line of a name, a dot, between rows
+MOST_ROWS, MOST_GROUPS = 60, 24
+
+
+def value_dots(
+    records: Sequence[Record], *, value: str = "rm", rows: str = "method", groups: str = ""
+) -> Chart:
+    """A row a level of ``rows``, highest first, with a dot and its 95 % interval for each level of ``groups``.
+
+    groups: another key of the records, "noise" or "model" say, or "" for one dot a row. The order is that of the
+    mean over groups, which serves to sort alone. Floors (C, R, mean similarity), the value that says nothing (gap,
+    AUROC) or each blind value (RM) are drawn. Values on fewer than 5 pairs are open; those not observed are named.
+    ``customdata``: the level of the row, and of the group. Raises BadSetting.
+    """
+    if not records:
+        return no_records()
+    cells = (
+        one_each(records, rows, groups)
+        if groups
+        else {(k[0], ""): r for k, r in one_each(records, rows).items()}
+    )
+    if all(observed(record, value) is None for record in records):
+        return not_observed(value)
+    inner = list(dict.fromkeys(key[1] for key in cells))[:MOST_GROUPS]
+    order = _order(cells, value)[:MOST_ROWS]
+    marks = marks_of([str(g) for g in inner]) if groups else {"": Mark(SIMILARITY, "circle", "solid")}
+    names = [wrapped(level_title(rows, level)) for level in order]
+    heights = [LABEL * (n.count("<br>") + 1) + STEP * len(inner) + GAP for n in names]
+    against = references(records, value)
+    low, high = _span(records, value, [v for v, _ in against])
+    total = sum(heights)
+    lanes = max(1, len(against))
+    legend = 0 if not groups else 18 * -(-len(inner) // 2)
+    note = f"open: fewer than {FEWEST_PAIRS} pairs · bars: 95\u202f% interval"
+    note += " · | blind value" if plain(value) == "rm" else ""
+    axes = {
+        "xaxis": {
+            "range": [low, high],
+            "showgrid": True,
+            "title_text": f'{escape(value_title(value))}<br><span style="font-size:12px">{note}</span>',
+        },
+        "yaxis": {"range": [-total, 0], "visible": False},
+        "showlegend": bool(groups),
+    }
+    figure = go.Figure(layout=_layout(total + 106 + 17 * lanes + legend, lanes, **axes))
+    top = 0.0
+    drawn: dict[str, dict[str, list[Any]]] = {str(g): {} for g in inner}
+    for level, name, height in zip(order, names, heights, strict=True):
+        place = {"x": 0, "xref": "x domain", "xanchor": "left", "align": "left", "y": top, "yanchor": "top"}
+        missing = [g for g in inner if (level, g) not in cells or observed(cells[level, g], value) is None]
+        said = ""
+        if missing:
+            which = (
+                "" if not groups else ": " + ", ".join(escape(level_title(groups, g)) for g in missing[:3])
+            )
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            said = f" · <i>not observed{which}{more}</i>"
+        figure.add_annotation(_note(f"<b>{name}</b>{said}", **place))
+        base = top - LABEL * (name.count("<br>") + 1)
+        line = {"color": GRID, "width": 1}
+        for i, group in enumerate(inner):
+            y = base - STEP * (i + 0.5)
+            record = cells.get((level, group))
+            if i == 0:
+                figure.add_shape({
+                    "type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": top - height + 3,
+                    "y1": top - height + 3, "line": line, "layer": "below",
+                })  # fmt: skip
+            if record is not None and observed(record, value) is not None:
+                _gather(drawn[str(group)], record, value, y, level, group, rows, groups, marks[str(group)])
+        top -= height
+    for group in inner:
+        _add(
+            figure,
+            drawn[str(group)],
+            value,
+            level_title(groups, group) if groups else "value",
+            marks[str(group)],
+        )
+    _add_blinds(figure, drawn)
+    # A label's width on a narrow screen, in the axis's own units.
+    labels = [
+        _Mark(v, f"{escape(text)} {v:.2f}", 0.022 * (len(text) + 5) * (high - low), NEUTRAL, 1)
+        for v, text in against
+    ]
+    _add_marks(figure, labels, low - 0.1 * (high - low), high, lanes)
+    _calm(figure)
+    return Chart(figure, _words(cells, order, inner, value, rows, groups, against))
+
+
+def _order(cells: dict[tuple[Any, ...], Record], value: str) -> list[Any]:
+    """Levels by the mean of their groups' values, highest first; those without any last."""
+    found: dict[Any, list[float]] = {}
+    for (level, _), record in cells.items():
+        v = observed(record, value)
+        found.setdefault(level, []).extend([] if v is None else [v])
+    return sorted(found, key=lambda level: -float(np.mean(found[level])) if found[level] else np.inf)
+
+
+def _span(records: Sequence[Record], value: str, more: Sequence[float]) -> tuple[float, float]:
+    names = [value, f"{value}_low", f"{value}_high"] + (
+        [beside(value, "blind")] if plain(value) == "rm" else []
+    )
+    found = [float(r[n]) for r in records for n in names if r.get(n) is not None] + list(more)
+    low, high = min(found), max(found)
+    pad = max(0.02, 0.06 * (high - low))
+    return low - pad, high + pad
+
+
+def _gather(
+    into: dict[str, list[Any]], record: Record, value: str, y: float,
+    level: Any, group: Any, rows: str, groups: str, mark: Mark,
+) -> None:  # fmt: skip
+    found = observed(record, value)
+    assert found is not None
+    baseline = rows == "method" and is_baseline(str(level))
+    symbol = mark.symbol
+    if not groups and baseline:
+        symbol = "x-thin-open"
+    elif not enough(record, value) and not symbol.endswith("open"):
+        symbol = f"{symbol}-open"
+    title = f"<b>{wrapped(level_title(rows, level))}</b>"
+    title += f"<br>{escape(level_title(groups, group))}" if groups else ""
+    entry = {
+        "x": found, "y": y, "symbol": symbol, "text": f"{title}<br>{records_words(record, value)}",
+        "data": [level, group], "record": record,
+        "blind": record.get(beside(value, "blind")) if plain(value) == "rm" else None,
+        "colour": NEUTRAL if not groups and baseline else mark.colour,
+    }  # fmt: skip
+    for key, item in entry.items():
+        into.setdefault(key, []).append(item)
+
+
+def _add(figure: go.Figure, found: dict[str, list[Any]], value: str, name: str, mark: Mark) -> None:
+    held = found.get("record", [])
+    spread = error_bars(held, [value] * len(held), mark.colour)
+    colours = found.get("colour", [])
+    figure.add_scatter(
+        x=found.get("x", [None]), y=found.get("y", [None]), mode="markers", name=escape(name), error_x=spread,
+        showlegend=False,
+        marker={
+            "color": colours or mark.colour, "symbol": found.get("symbol", mark.symbol), "size": 9,
+            "line": {"width": 1.5, "color": colours or mark.colour},
+        },
+        hovertext=found.get("text", []), hovertemplate=_SAID, customdata=found.get("data", []),
+    )  # fmt: skip
+    legend_entry(figure, name, mark, "markers")
+
+
+def _add_blinds(figure: go.Figure, drawn: dict[str, dict[str, list[Any]]]) -> None:
+    """What RM would be were the map blind to flips, a tick beside each dot."""
+    ticks = [
+        (blind, y, text)
+        for found in drawn.values()
+        for blind, y, text in zip(
+            found.get("blind", []), found.get("y", []), found.get("text", []), strict=True
+        )
+        if blind is not None
+    ]
+    if ticks:
+        figure.add_scatter(
+            x=[t[0] for t in ticks], y=[t[1] for t in ticks], mode="markers", name="blind value", showlegend=False,
+            marker={"symbol": "line-ns", "size": 9, "color": NEUTRAL, "line": {"color": NEUTRAL, "width": 2}},
+            hovertext=[f"blind value {t[0]:.2f}<br>{t[2]}" for t in ticks], hovertemplate=_SAID,
+        )  # fmt: skip
+
+
+def _words(
+    cells: dict[tuple[Any, ...], Record], order: Sequence[Any], inner: Sequence[Any],
+    value: str, rows: str, groups: str, compared: Sequence[tuple[float, str]],
+) -> str:  # fmt: skip
+    parts = []
+    for level in order:
+        each = [
+            (f"{level_title(groups, g)} " if groups else "")
+            + decimal(observed(cells[level, g], value) if (level, g) in cells else None)
+            for g in inner
+        ]
+        parts.append(f"{level_title(rows, level)}: {', '.join(each)}")
+    against = "; ".join(f"{text} {v:.2f}" for v, text in compared)
+    end = f" To compare with: {against}." if against else ""
+    return f"{value_title(value)}, highest first. {'; '.join(parts)}.{end}"

@@ -1,0 +1,212 @@
+"""Paired lines: the same pictures under two and more conditions, a line a picture."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from camlab.common.wording import plural
+from camlab.drawing.charts.look import _SAID, _UNIT, NEUTRAL, SIMILARITY, SMALL, Chart, _calm, _layout
+from camlab.metrics import same_pictures
+from camlab.metrics.intervals import FEWEST_PAIRS
+from camlab.study.charts.look import (
+    floor_lines,
+    floor_words,
+    hover,
+    level_title,
+    measure_title,
+    nothing,
+    short_title,
+    wrapped,
+)
+from camlab.study.charts.rows import (
+    Floats,
+    Index,
+    coded,
+    floors_of,
+    no_rows,
+    points,
+    pooled_severities,
+    said,
+    similarities,
+    usable,
+)
+
+MOST_PICTURES = 40
+MOST_LEVELS = 24
+HEIGHT = 380
+OUTCOME = "outcome"
+
+
+def paired_lines(
+    rows: pd.DataFrame,
+    *,
+    similarity: str = "rbo",
+    across: str = OUTCOME,
+    most: int = MOST_PICTURES,
+    seed: int = 0,
+) -> Chart:
+    """A line a picture: its mean similarity under each level of a column, or kept against flipped.
+
+    across: "outcome" compares a picture's kept with its flipped pairs within each severity that has both, each
+    such severity counting once; else a column of ids or "severity". Only pictures with a value at every level
+    take part, so that the bold line, their mean, compares the same pictures. At most ``most`` pictures are
+    drawn, chosen by ``default_rng(seed)``; the mean is of all. A point leads to the pair nearest to it.
+    """
+    if not len(rows):
+        return no_rows()
+    rows, levels, codes = _conditions(rows, across)
+    if len(levels) < 2:
+        only = f": only {level_title(across, levels[0])}" if levels else ""
+        what = (
+            "no picture has a kept and a flipped pair at one severity"
+            if across == OUTCOME
+            else f"one {across}"
+        )
+        return nothing(
+            f"nothing to compare: {what}",
+            f"No paired lines: there is nothing to compare across {across.replace('_', ' ')}{only or f' ({what})'}.",
+        )
+    means, nearest, names = _cells(rows, codes, len(levels), within_severity=across == OUTCOME)
+    whole = ~np.isnan(means).any(axis=1)
+    if not whole.any():
+        return nothing(
+            "no picture has a similarity everywhere",
+            "No paired lines: no picture has a similarity at every level.",
+        )
+    chosen = np.flatnonzero(whole)
+    total = len(chosen)
+    if total > most:
+        chosen = np.sort(np.random.default_rng(seed).choice(chosen, most, replace=False))
+    return _drawn(rows, similarity, across, levels, means, nearest, names, chosen, whole)
+
+
+def _conditions(rows: pd.DataFrame, across: str) -> tuple[pd.DataFrame, list[Any], Index]:
+    """The rows that take part, the levels compared, and each row's."""
+    if across != OUTCOME:
+        codes, levels = coded(rows, across)
+        if len(levels) > MOST_LEVELS:
+            rows, codes, levels = rows[codes < MOST_LEVELS], codes[codes < MOST_LEVELS], levels[:MOST_LEVELS]
+        return rows, levels, codes
+    rows = same_pictures(rows[usable(rows)])
+    if not len(rows):
+        return rows, [], np.zeros(0, np.intp)
+    return rows, ["kept", "flipped"], rows["flipped"].to_numpy(dtype=bool).astype(np.intp)
+
+
+def _cells(
+    rows: pd.DataFrame, codes: Index, levels: int, within_severity: bool
+) -> tuple[Floats, Index, list[Any]]:
+    """Means (pictures, levels), the place of the row nearest to each (−1: none), and the pictures' names.
+
+    within_severity: means of the severities' means, for a picture whose kept pairs are mild and whose flipped
+    ones are not.
+    """
+    picture, names = coded(rows, "image")
+    values, good = similarities(rows), usable(rows)
+    cell = (picture * levels + codes)[good]
+    kept = values[good]
+    size = len(names) * levels
+    if within_severity:
+        level, severities = coded(rows, "severity")
+        fine = cell * len(severities) + level[good]
+        each = _mean(fine, kept, size * len(severities)).reshape(size, -1)
+        seen = ~np.isnan(each)
+        with np.errstate(invalid="ignore"):
+            means = np.where(seen, each, 0).sum(axis=1) / seen.sum(axis=1)
+    else:
+        means = _mean(cell, kept, size)
+    order = np.lexsort((np.abs(kept - means[cell]), cell))
+    first = np.ones(len(order), bool)
+    first[1:] = cell[order][1:] != cell[order][:-1]
+    nearest = np.full(size, -1, np.intp)
+    nearest[cell[order][first]] = np.flatnonzero(good)[order][first]
+    return means.reshape(-1, levels), nearest.reshape(-1, levels), names
+
+
+def _mean(group: Index, values: Floats, size: int) -> Floats:
+    with np.errstate(invalid="ignore"):
+        found: Floats = np.bincount(group, values, size) / np.bincount(group, minlength=size)
+    return found
+
+
+def _drawn(
+    rows: pd.DataFrame, similarity: str, across: str, levels: list[Any],
+    means: Floats, nearest: Index, names: list[Any], chosen: Index, whole: Any,
+) -> Chart:  # fmt: skip
+    titles = [level_title(across, level) for level in levels]
+    many = len(levels) > 3
+    ticks = [f"{level:g}" for level in levels] if across == "severity" else [
+        wrapped(short_title(across, level), 14, " ") for level in levels
+    ]  # fmt: skip
+    total = int(whole.sum())
+    shown = plural(len(chosen), "picture") if len(chosen) == total else f"{len(chosen)} of {total} pictures"
+    notes = [shown if len(chosen) == total else f"{shown}, drawn at random"]
+    left_out = len(names) - total
+    notes += [f"{left_out} without a value everywhere left out"] if left_out else []
+    pooled = "" if across in (OUTCOME, "severity") else pooled_severities(rows)
+    notes += [pooled] if pooled else []
+    title = "severity" if across == "severity" else ""
+    small = "<br>".join(f'<span style="font-size:{SMALL}px">{note}</span>' for note in notes)
+    axes = {
+        "xaxis": {
+            "range": [-0.25, len(levels) - 0.75],
+            "tickvals": [*range(len(levels))],
+            "ticktext": ticks,
+            "tickangle": -60 if many and across != "severity" else 0,
+            "title_text": f"{title}<br>{small}" if title else small,
+        },
+        "yaxis": {
+            "range": [-0.035, 1.035],
+            "title_text": f"similarity ({escape(measure_title(similarity))})",
+            **_UNIT,
+        },
+    }
+    figure = go.Figure(layout=_layout(HEIGHT + 16 * len(notes) + (60 if many else 0), 0, **axes))
+    x = [*range(len(levels))]
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    texts: list[str] = []
+    data: list[list[Any]] = []
+    nobody: list[Any] = [None] * 8
+    flat = nearest[chosen].ravel()
+    said_all, data_all = said(rows, flat), points(rows, flat)
+    for i, picture in enumerate(chosen):
+        here = slice(i * len(levels), (i + 1) * len(levels))
+        xs += [*x, None]
+        ys += [*means[picture].tolist(), None]
+        texts += [
+            f"<b>{escape(str(names[picture]))}</b>: mean {value:.2f}, {escape(t)}<br>the pair nearest to it:<br>{s}"
+            for value, t, s in zip(means[picture], titles, said_all[here], strict=True)
+        ] + [""]
+        data += [*data_all[here], nobody]
+    figure.add_scatter(
+        x=xs, y=ys, mode="lines+markers", name="a picture", line={"color": NEUTRAL, "width": 1},
+        marker={"color": NEUTRAL, "size": 6, "symbol": "circle"}, opacity=0.55, **hover(texts, data),
+    )  # fmt: skip
+    middle = means[whole].mean(axis=0)
+    few = f", fewer than {FEWEST_PAIRS}" if total < FEWEST_PAIRS else ""
+    figure.add_scatter(
+        x=x, y=middle.tolist(), mode="lines+markers", name=f"mean (n = {total}{few})",
+        line={"color": SIMILARITY, "width": 4}, marker={"color": SIMILARITY, "size": 11, "symbol": "square"},
+        hovertext=[
+            f"mean of {plural(total, 'picture')}: {value:.2f}, {escape(t)}"
+            for value, t in zip(middle, titles, strict=True)
+        ],
+        hovertemplate=_SAID,
+    )  # fmt: skip
+    floors = floors_of(rows, similarity)
+    floor_lines(figure, floors)
+    _calm(figure)
+    said_means = "; ".join(f"{t} {v:.2f}" for t, v in zip(titles, middle, strict=True))
+    drop = int((means[whole][:, -1] < means[whole][:, 0]).sum())
+    alt = (
+        f"Mean similarity ({measure_title(similarity)}) of the same {plural(total, 'picture')}: {said_means}. "
+        f"{drop} of {total} lie lower at {titles[-1]} than at {titles[0]}. "
+        f"Drawn: {', '.join(notes)}.{floor_words(floors)}"
+    )
+    return Chart(figure, alt)

@@ -1,0 +1,307 @@
+"""What kind of picture keeps its map: similarity against properties of the pictures of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from camlab.common.errors import BadSetting
+from camlab.common.wording import plural
+from camlab.drawing.charts.look import (
+    _SAID,
+    _UNIT,
+    GRID,
+    NEUTRAL,
+    SIMILARITY,
+    SMALL,
+    Chart,
+    _calm,
+    _layout,
+    _line,
+    _note,
+)
+from camlab.images.properties import PROPERTIES as MEASURED
+from camlab.metrics.association import Association, association
+from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES
+from camlab.study.charts.look import (
+    OUTCOME_MARKS,
+    Mark,
+    floor_lines,
+    floor_words,
+    hover,
+    measure_title,
+    nothing,
+)
+from camlab.study.charts.rows import (
+    Floats,
+    Index,
+    coded,
+    floors_of,
+    no_rows,
+    points,
+    pooled_severities,
+    said,
+    similarities,
+    usable,
+)
+
+PROPERTIES = {
+    **{name: f"{entry.title[:1].lower()}{entry.title[1:]}" for name, entry in MEASURED.items()},
+    "clean_prob": "probability of the clean prediction",
+    "clean_margin": "margin of the clean prediction",
+}
+"""Columns of a study's pictures that similarity can be held against, and what they are called."""
+
+OUTCOMES = ("kept", "flipped", "all")
+MOST_POINTS = 500
+CROWDED = 150  # more points than these are smaller and fainter
+FIFTHS_FROM = 25  # points; a median of fewer than 5 says little
+HEIGHT = 380
+KEY = ("model", "image_set", "image")
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Mean similarity of each picture (as one model sees it), its rows, and its properties beside them."""
+
+    means: Floats
+    counts: Index
+    nearest: Index  # the row nearest to the mean
+    picture: Index  # the same for the same picture under another model
+    names: list[str]
+    table: pd.DataFrame  # properties, a row a picture
+
+
+def _pictures(rows: pd.DataFrame, images: pd.DataFrame, outcome: str) -> _Pictures:
+    if outcome not in OUTCOMES:
+        raise BadSetting(f"Pairs are {', '.join(OUTCOMES[:2])} or {OUTCOMES[2]}, not {outcome[:40]!r}.")
+    good = usable(rows)
+    if outcome != "all":
+        good &= rows["flipped"].to_numpy(dtype=bool) == (outcome == "flipped")
+    codes, levels = zip(*(coded(rows, column) for column in KEY), strict=True)
+    shape = tuple(len(each) for each in levels)
+    joint = np.asarray(np.ravel_multi_index(codes, shape))[good]
+    there, group = np.unique(joint, return_inverse=True)
+    values = similarities(rows)[good]
+    counts = np.bincount(group, minlength=len(there))
+    means = np.bincount(group, values, len(there)) / np.maximum(counts, 1)
+    order = np.lexsort((np.abs(values - means[group]), group))
+    first = np.cumsum(counts) - counts
+    nearest = np.flatnonzero(good)[order[first]] if len(there) else np.zeros(0, np.intp)
+    parts = [np.asarray(part) for part in np.unravel_index(there, shape)]
+    keys = pd.DataFrame(
+        {c: [str(level[i]) for i in part] for c, level, part in zip(KEY, levels, parts, strict=True)}
+    )
+    have = [name for name in PROPERTIES if name in images.columns]
+    known = images.assign(**{c: images[c].astype(str) for c in KEY}).drop_duplicates(list(KEY))[[*KEY, *have]]
+    table = keys.merge(known, on=list(KEY), how="left", validate="many_to_one")
+    picture = parts[1] * shape[2] + parts[2]
+    return _Pictures(means, counts, nearest, picture, keys["image"].tolist(), table)
+
+
+def _column(found: _Pictures, prop: str) -> Floats:
+    if prop not in found.table:
+        return np.full(len(found.means), np.nan)
+    values: Floats = found.table[prop].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def _rho(found: Association) -> str:
+    """The correlation in words."""
+    of = plural(found.n_pictures, "picture")
+    if found.rho is None:
+        why = f"fewer than {FEWEST_PAIRS}" if found.n < FEWEST_PAIRS else "no variation"
+        return f"Spearman's ρ not observed ({why}, {of})"
+    span = "" if found.interval is None else f" ({found.interval.low:.2f} to {found.interval.high:.2f})"
+    return f"Spearman's ρ = {found.rho:.2f}{span}, {of}".replace("-", "−")
+
+
+def _which(outcome: str) -> str:
+    return "of all pairs" if outcome == "all" else f"of {outcome} pairs"
+
+
+def similarity_against(
+    rows: pd.DataFrame,
+    images: pd.DataFrame,
+    *,
+    prop: str = "clutter",
+    outcome: str = "kept",
+    similarity: str = "rbo",
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Chart:
+    """A picture's mean similarity against one of its properties, a point a picture (and model).
+
+    images: the study's table of pictures. outcome: the pairs that count, "kept", "flipped" or "all". The rank
+    correlation, with its interval over pictures, is of all of them; at most 500 are drawn, chosen by
+    ``default_rng(seed)``. From 25 on, the medians of five equal parts are joined. A point leads to the pair
+    nearest to its mean. Raises BadSetting.
+    """
+    if prop not in PROPERTIES:
+        raise BadSetting(f"Pictures have no property {prop[:40]!r}; choose one of: {', '.join(PROPERTIES)}.")
+    if not len(rows):
+        return no_rows()
+    found = _pictures(rows, images, outcome)
+    x, y = _column(found, prop), found.means
+    known = np.flatnonzero(~np.isnan(x))
+    if not len(known):
+        what = (
+            f"no {outcome} pair with a similarity"
+            if not len(y)
+            else f"no picture has a value for: {PROPERTIES[prop]}"
+        )
+        return nothing(what, f"Nothing to show: {what}.")
+    measured = association(x, y, found.picture, replicates)
+    shown = known
+    if len(known) > MOST_POINTS:
+        shown = np.sort(np.random.default_rng(seed).choice(known, MOST_POINTS, replace=False))
+    notes = [_rho(measured)]
+    notes += [f"open: fewer than {FEWEST_PAIRS} pairs"] if (found.counts[shown] < FEWEST_PAIRS).any() else []
+    if len(shown) < len(known):
+        notes.append(f"{len(shown)} of {len(known)} points drawn, at random")
+    if len(known) < len(y):
+        notes.append(f"{len(y) - len(known)} without this property left out")
+    pooled = pooled_severities(rows)
+    notes += [pooled] if pooled else []
+    small = "".join(f'<br><span style="font-size:{SMALL}px">{escape(note)}</span>' for note in notes)
+    pad = 0.03 * (float(np.ptp(x[known])) or 1.0)
+    axes = {
+        "xaxis": {
+            "range": [float(x[known].min()) - pad, float(x[known].max()) + pad],
+            "title_text": f"{escape(PROPERTIES[prop])}{small}",
+        },
+        "yaxis": {
+            "range": [-0.035, 1.035],
+            "title_text": f"similarity ({escape(measure_title(similarity))})",
+            **_UNIT,
+        },
+    }
+    figure = go.Figure(layout=_layout(HEIGHT + 16 * len(notes), 0, **axes))
+    mark = OUTCOME_MARKS.get(outcome, Mark(SIMILARITY, "square", "solid"))
+    places = found.nearest[shown]
+    texts = [
+        f"<b>{escape(found.names[i])}</b><br>{escape(PROPERTIES[prop])} {x[i]:.3g}, mean similarity {y[i]:.2f}<br>"
+        f"n = {plural(int(found.counts[i]), 'pair')}"
+        f"{f' (fewer than {FEWEST_PAIRS})' if found.counts[i] < FEWEST_PAIRS else ''}<br>the pair nearest to it:<br>{s}"
+        for i, s in zip(shown, said(rows, places), strict=True)
+    ]
+    few, crowded = found.counts[shown] < FEWEST_PAIRS, len(shown) > CROWDED
+    figure.add_scatter(
+        x=x[shown].tolist(), y=y[shown].tolist(), mode="markers", name=f"a picture, mean {_which(outcome)}",
+        marker={
+            "color": mark.colour, "size": 6 if crowded else 8, "opacity": 0.5 if crowded else 0.75,
+            "symbol": [f"{mark.symbol}-open" if f else mark.symbol for f in few],
+            "line": {"color": mark.colour, "width": 1.5},
+        },
+        **hover(texts, points(rows, places)),
+    )  # fmt: skip
+    if len(known) >= FIFTHS_FROM:
+        _add_fifths(figure, x[known], y[known])
+    floors = floors_of(rows, similarity)
+    floor_lines(figure, floors)
+    _calm(figure)
+    drawn = "; ".join(notes[1:])
+    alt = (
+        f"Mean similarity ({measure_title(similarity)}) {_which(outcome)} against {PROPERTIES[prop]}: "
+        f"{_rho(measured)}.{f' {drawn}.' if drawn else ''}{floor_words(floors)}"
+    )
+    return Chart(figure, alt)
+
+
+def _add_fifths(figure: go.Figure, x: Floats, y: Floats) -> None:
+    """Medians of five parts of as many pictures each; equal values may move a picture to the next part."""
+    order = np.argsort(x, kind="stable")
+    parts = np.array_split(order, 5)
+    figure.add_scatter(
+        x=[float(np.median(x[p])) for p in parts], y=[float(np.median(y[p])) for p in parts],
+        mode="lines+markers", name="median of a fifth", line={"color": SIMILARITY, "width": 3},
+        marker={"color": "#FFFFFF", "symbol": "square", "size": 9, "line": {"color": SIMILARITY, "width": 3}},
+        hovertext=[
+            f"median {np.median(y[p]):.2f} of {len(p)} points,<br>{x[p].min():.3g} to {x[p].max():.3g}" for p in parts
+        ],
+        hovertemplate=_SAID,
+    )  # fmt: skip
+
+
+def property_correlations(
+    rows: pd.DataFrame,
+    images: pd.DataFrame,
+    *,
+    outcome: str = "kept",
+    similarity: str = "rbo",
+    replicates: int = REPLICATES,
+) -> Chart:
+    """Spearman's ρ of similarity with every property of the pictures, with its interval over pictures.
+
+    An interval that crosses 0 is drawn open: the sign is not shown. ``customdata``: the property. Raises BadSetting.
+    """
+    if not len(rows):
+        return no_rows()
+    found = _pictures(rows, images, outcome)
+    each = {
+        prop: association(_column(found, prop), found.means, found.picture, replicates) for prop in PROPERTIES
+    }
+    if all(a.rho is None for a in each.values()):
+        why = f"fewer than {FEWEST_PAIRS} pictures with a value, or none that varies"
+        return nothing(f"no correlation observed: {why}", f"No correlation observed: {why}.")
+    order = sorted(each, key=lambda p: -abs(each[p].rho or 0.0))
+    row = 44
+    axes: dict[str, Any] = {
+        "xaxis": {
+            "range": [-1.04, 1.04], "tickvals": [-1, -0.5, 0, 0.5, 1], "showgrid": True,
+            "title_text": f"Spearman's ρ with similarity {_which(outcome)}"
+            f'<br><span style="font-size:{SMALL}px">bars: 95\u202f% interval · open: 0 is in it, or none</span>',
+        },
+        "yaxis": {"range": [-row * len(order), 0], "visible": False},
+        "showlegend": False,
+        "margin_t": 24,
+    }  # fmt: skip
+    figure = go.Figure(layout=_layout(row * len(order) + 100, 0, **axes))
+    figure.add_shape(_line("x", 0, NEUTRAL, "dot", 1.5))
+    for i, prop in enumerate(order):
+        y = -row * i
+        one = each[prop]
+        place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": y - 4, "yanchor": "top"}
+        text = f"<b>{escape(PROPERTIES[prop])}</b> · n = {one.n_pictures}"
+        figure.add_annotation(
+            _note(text + ("" if one.rho is not None else " · <i>not observed</i>"), **place)
+        )
+        line = {"color": GRID, "width": 1}
+        figure.add_shape(
+            {"type": "line", "x0": -1, "x1": 1, "y0": y - 31, "y1": y - 31, "line": line, "layer": "below"}
+        )
+        if one.rho is None:
+            continue
+        low, high = (None, None) if one.interval is None else (one.interval.low, one.interval.high)
+        clear = low is not None and high is not None and (low > 0 or high < 0)
+        spread = None
+        if low is not None and high is not None:
+            spread = {
+                "type": "data", "symmetric": False, "array": [high - one.rho], "arrayminus": [one.rho - low],
+                "color": SIMILARITY, "thickness": 2, "width": 4,
+            }  # fmt: skip
+        figure.add_scatter(
+            x=[one.rho], y=[y - 31], mode="markers", error_x=spread, name=escape(PROPERTIES[prop]),
+            marker={
+                "color": SIMILARITY, "size": 11, "symbol": "circle" if clear else "circle-open",
+                "line": {"color": SIMILARITY, "width": 2},
+            },
+            **hover(
+                [
+                    f"<b>{escape(PROPERTIES[prop])}</b><br>{escape(_rho(one))}<br>{plural(one.n, 'point')}, "
+                    f"{one.replicates} bootstrap replicates"
+                ],
+                [[prop]],
+            ),
+        )  # fmt: skip
+    _calm(figure)
+    parts = "; ".join(f"{PROPERTIES[prop]}: {_rho(each[prop])}" for prop in order)
+    return Chart(
+        figure,
+        f"Similarity ({measure_title(similarity)}) {_which(outcome)} and properties of pictures. {parts}.",
+    )

@@ -1,0 +1,240 @@
+"""The C–R plane: every method a point, with what RM, blindness to flips and dominance look like on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from camlab.common.wording import decimal
+from camlab.drawing.charts.look import _SAID, NEUTRAL, SMALL, Chart, _calm, _layout, _note
+from camlab.metrics.intervals import FEWEST_PAIRS
+from camlab.study.analysis.summary import is_baseline
+from camlab.study.charts.look import (
+    Mark,
+    few_symbol,
+    level_title,
+    marks_of,
+    nothing,
+    series_title,
+    short_title,
+    wrapped,
+)
+from camlab.study.charts.values import Record, beside, enough, no_records, observed, one_each, records_words
+
+HEIGHT = 470
+NARROWEST = 0.3  # the least that an axis spans: small differences are not blown up
+RM_STEPS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+CURVE = 41  # points of a curve
+LABEL = 0.18  # what a curve's name takes of the width of a narrow screen
+MOST = 60
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which points no other one beats: none has both coordinates at least as large and one larger. By ascending x."""
+    front = [
+        i
+        for i, (c, r) in enumerate(points)
+        if not any(c2 >= c and r2 >= r and (c2 > c or r2 > r) for c2, r2 in points)
+    ]
+    return sorted(front, key=lambda i: points[i])
+
+
+def cr_plane(
+    records: Sequence[Record], *, series: str = "method", stratified: bool = False, whiskers: bool = True
+) -> Chart:
+    """Consistency against responsiveness, a point a level of ``series``.
+
+    Thin curves join points of equal RM. On the line C + R = 1 kept and flipped pairs are equally similar: a map
+    that ignores flips lies on it, at its mean similarity, where a small ring marks each point's blind value. The
+    Pareto front leaves the baseline and what rests on fewer than 5 pairs out. Points not observed are named.
+    ``customdata``: the level. Raises BadSetting.
+    """
+    if not records:
+        return no_records()
+    prefix = "stratified_" if stratified else ""
+    names = (f"{prefix}consistency", f"{prefix}responsiveness")
+    cells = {key[0]: record for key, record in one_each(records, series).items()}
+    places = {
+        level: (c, r)
+        for level, record in cells.items()
+        if (c := observed(record, names[0])) is not None and (r := observed(record, names[1])) is not None
+    }
+    lost = [level for level in cells if level not in places]
+    if not places:
+        return nothing(
+            "no point has both C and R: one of the two was not observed",
+            "No C–R plane: it needs pairs with and without a flip, and no level has both.",
+        )
+    shown = list(places)[:MOST]
+    levels_c, levels_r = _range(cells, shown, names[0], whiskers), _range(cells, shown, names[1], whiskers)
+    marks = marks_of([str(level) for level in shown])
+    legend = 18 * -(-len(shown) // 2)
+    notes = [f"○ on the line: blind value · open: fewer than {FEWEST_PAIRS} pairs"]
+    if lost:
+        gone = ", ".join(short_title(series, level) for level in lost[:3]) + (" …" if len(lost) > 3 else "")
+        notes.append(f"not observed: {gone}")
+    small = "".join(f'<br><span style="font-size:{SMALL}px">{escape(note)}</span>' for note in notes)
+    beside = ", stratified" if stratified else ""
+    axes = {
+        "xaxis": {"range": [*levels_c], "title_text": f"consistency C{beside}{small}"},
+        "yaxis": {"range": [*levels_r], "title_text": f"responsiveness R{beside}", "showgrid": False},
+    }
+    figure = go.Figure(layout=_layout(HEIGHT + legend, 0, **axes))
+    _add_curves(figure, levels_c, levels_r)
+    _add_blind_line(figure, levels_c, levels_r)
+    for level in shown:
+        _add_point(figure, level, series, cells[level], names, marks[str(level)], whiskers)
+    mean = f"{prefix}mean_similarity"
+    _add_blinds(figure, {level: cells[level] for level in shown}, series, mean, levels_c, levels_r)
+    front = _add_front(figure, cells, shown, series, names)
+    _calm(figure)
+    return Chart(figure, _words(cells, shown, lost, front, series, names))
+
+
+def _range(cells: dict[Any, Record], shown: Sequence[Any], name: str, whiskers: bool) -> tuple[float, float]:
+    ends = ("", "_low", "_high") if whiskers else ("",)
+    found = [float(cells[s][name + e]) for s in shown for e in ends if cells[s].get(name + e) is not None]
+    low, high = min(found), max(found)
+    wider = max(NARROWEST - (high - low), 0.12 * (high - low)) / 2
+    low, high = low - wider, high + wider
+    # Shifted back where it leaves what C and R can be, with a rim for the symbols.
+    shift = max(0.0, -0.02 - low) - max(0.0, high - 1.02)
+    return max(-0.02, low + shift), min(1.02, high + shift)
+
+
+def _add_curves(figure: go.Figure, c: tuple[float, float], r: tuple[float, float]) -> None:
+    """Curves of equal RM within the plot, as many as can be named at their upper end."""
+    named: list[tuple[float, float]] = []
+    for rm in RM_STEPS:
+        begin, end = max(c[0], rm / r[1], 1e-3), min(c[1], rm / max(r[0], 1e-3))
+        # Few maps have so high an R: names there cover no point.
+        x, y = (begin - c[0]) / (c[1] - c[0]), (rm / begin - r[0]) / (r[1] - r[0])
+        crowded = any(abs(x - a) < LABEL and abs(y - b) < 0.08 for a, b in named)
+        if end - begin < 0.02 * (c[1] - c[0]) or crowded or x > 1 - LABEL / 2:
+            continue
+        named.append((x, y))
+        xs = np.linspace(begin, end, CURVE)
+        figure.add_scatter(
+            x=xs.tolist(), y=(rm / xs).tolist(), mode="lines", name=f"RM {rm:g}", showlegend=False,
+            line={"color": NEUTRAL, "width": 1}, opacity=0.45, hoverinfo="skip", meta={"rm": rm},
+        )  # fmt: skip
+        place = {"x": begin, "y": rm / begin, "xanchor": "left", "yanchor": "top"}
+        figure.add_annotation(_note(f"RM {rm:g}", **place, opacity=0.8))
+
+
+def _add_blind_line(figure: go.Figure, c: tuple[float, float], r: tuple[float, float]) -> None:
+    begin, end = max(c[0], 1 - r[1], 0.0), min(c[1], 1 - r[0], 1.0)
+    if begin >= end:
+        return
+    figure.add_scatter(
+        x=[begin, end], y=[1 - begin, 1 - end], mode="lines", name="C + R = 1: blind to flips",
+        line={"color": NEUTRAL, "width": 2.5, "dash": "dash"}, hoverinfo="skip", meta={"line": "blind"},
+    )  # fmt: skip
+
+
+def _add_point(
+    figure: go.Figure,
+    level: Any,
+    series: str,
+    record: Record,
+    names: tuple[str, str],
+    mark: Mark,
+    whiskers: bool,
+) -> None:
+    bars: dict[str, Any] = {}
+    for axis, name in zip(("x", "y"), names, strict=True):
+        low, high = record.get(f"{name}_low"), record.get(f"{name}_high")
+        if whiskers and low is not None and high is not None:
+            bars[f"error_{axis}"] = {
+                "type": "data", "symmetric": False, "array": [high - record[name]], "arrayminus": [record[name] - low],
+                "color": mark.colour, "thickness": 1, "width": 0,
+            }  # fmt: skip
+    full = all(enough(record, name) for name in names)
+    symbol = few_symbol(mark.symbol, not full)
+    text = f"<b>{wrapped(level_title(series, level))}</b><br>"
+    text += "<br>".join(
+        f"{letter} {record[name]:.2f}" + _interval(record, name)
+        for letter, name in zip("CR", names, strict=True)
+    )
+    text += f"<br>C + R − 1 = {record[names[0]] + record[names[1]] - 1:.2f}<br>"
+    prefix = names[0].removesuffix("consistency")
+    text += records_words(record, f"{prefix}rm")
+    title = escape(series_title(series, level))
+    figure.add_scatter(
+        x=[record[names[0]]], y=[record[names[1]]], mode="markers", name=title,
+        marker={"color": mark.colour, "symbol": symbol, "size": 12, "line": {"color": mark.colour, "width": 2.5}},
+        hovertext=[text], hovertemplate=_SAID, customdata=[[level]], meta={"level": level}, **bars,
+    )  # fmt: skip
+
+
+def _interval(record: Record, name: str) -> str:
+    low, high = record.get(f"{name}_low"), record.get(f"{name}_high")
+    return "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
+
+
+def _baseline(series: str, level: Any) -> bool:
+    return series == "method" and is_baseline(str(level))
+
+
+def _add_blinds(
+    figure: go.Figure,
+    cells: dict[Any, Record],
+    series: str,
+    mean: str,
+    c: tuple[float, float],
+    r: tuple[float, float],
+) -> None:
+    """Where each point would lie were its map blind: at its mean similarity on the line."""
+    found = [(level, float(s)) for level, record in cells.items() if (s := record.get(mean)) is not None]
+    found = [(level, s) for level, s in found if c[0] <= s <= c[1] and r[0] <= 1 - s <= r[1]]
+    if not found:
+        return
+    figure.add_scatter(
+        x=[s for _, s in found], y=[1 - s for _, s in found], mode="markers", name="blind values", showlegend=False,
+        marker={"symbol": "circle-open", "size": 8, "color": NEUTRAL, "line": {"color": NEUTRAL, "width": 1.5}},
+        hovertext=[
+            f"<b>{wrapped(level_title(series, level))}</b> were it blind to flips:<br>C {s:.2f}, R {1 - s:.2f}, "
+            f"RM {s * (1 - s):.2f}"
+            for level, s in found
+        ],
+        hovertemplate=_SAID, customdata=[[level] for level, _ in found],
+    )  # fmt: skip
+
+
+def _add_front(
+    figure: go.Figure, cells: dict[Any, Record], shown: Sequence[Any], series: str, names: tuple[str, str]
+) -> list[Any]:
+    """Join the points that no other one beats by steps; gives their levels."""
+    able = [
+        level
+        for level in shown
+        if not _baseline(series, level) and all(enough(cells[level], name) for name in names)
+    ]
+    at = [(float(cells[level][names[0]]), float(cells[level][names[1]])) for level in able]
+    front = pareto_front(at)
+    if front:
+        figure.add_scatter(
+            x=[at[i][0] for i in front], y=[at[i][1] for i in front], mode="lines", name="Pareto front",
+            line={"color": NEUTRAL, "width": 2.5, "shape": "vh", "dash": "dot"}, hoverinfo="skip",
+            meta={"front": [able[i] for i in front]}, showlegend=len(front) > 1,
+        )  # fmt: skip
+    return [able[i] for i in front]
+
+
+def _words(
+    cells: dict[Any, Record], shown: Sequence[Any], lost: Sequence[Any], front: Sequence[Any],
+    series: str, names: tuple[str, str],
+) -> str:  # fmt: skip
+    each = "; ".join(
+        f"{level_title(series, level)}: C {cells[level][names[0]]:.2f}, R {cells[level][names[1]]:.2f}, "
+        f"blind RM {decimal(cells[level].get(beside(names[0], 'blind')))}"
+        for level in shown
+    )
+    gone = f" Not observed: {', '.join(level_title(series, level) for level in lost)}." if lost else ""
+    best = ", ".join(level_title(series, level) for level in front)
+    last = f" No other beats on both: {best}." if front else ""
+    return f"Consistency against responsiveness. {each}.{last}{gone}"

@@ -1,0 +1,166 @@
+"""Rank chart of a study: the order of the methods at each severity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from scipy.stats import rankdata
+
+from camlab.drawing.charts.look import _SAID, GRID, Chart, _calm, _layout, _note
+from camlab.metrics.intervals import FEWEST_PAIRS
+from camlab.study.charts.look import (
+    SYMBOLS,
+    Mark,
+    few_symbol,
+    level_title,
+    marks_of,
+    nothing,
+    short_title,
+    wrapped,
+)
+from camlab.study.charts.values import (
+    Record,
+    enough,
+    levels_in,
+    no_records,
+    not_observed,
+    observed,
+    one_each,
+    records_words,
+    value_title,
+)
+
+STEP = 36  # pixels between ranks
+GLYPHS = dict(zip(SYMBOLS, "●■◆▲★▼⬢", strict=True))
+CROWDED = 8  # more levels than these have smaller marks
+NOUNS = {"noise": "noise type", "image_set": "image set"}
+TIE = 1e-9  # values closer than this are one
+
+
+def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "severity") -> Chart:
+    """The rank of each method at each severity, 1 the highest value; equal values share their mean rank.
+
+    records: by "method" and ``over`` (severity, or another key whose levels have no order and are not joined).
+    Methods that are one and the same are one line, as their records are. A method that was not observed somewhere
+    has no rank there, and the others are ranked without it. Open symbols rest on fewer than 5 pairs.
+    ``customdata``: method, level. Raises BadSetting.
+    """
+    if not records:
+        return no_records()
+    cells = one_each(records, "method", over)
+    if all(observed(record, value) is None for record in records):
+        return not_observed(value)
+    methods, levels = levels_in(records, "method"), levels_in(records, over)
+    if len(methods) < 2:
+        return nothing(
+            "one method: nothing to rank",
+            f"No ranks: there is only one method, {level_title('method', methods[0])}.",
+        )
+    table = np.array([[_value(cells.get((m, v)), value) for v in levels] for m in methods])
+    ranks = np.full(table.shape, np.nan)
+    for j in range(len(levels)):
+        seen = ~np.isnan(table[:, j])
+        ranks[seen, j] = rankdata(-np.round(table[seen, j] / TIE) * TIE)
+    ordered, crowded = over == "severity", len(levels) > CROWDED
+    # Upright and in one line where there are many: nothing else fits on a narrow screen.
+    width = 99 if crowded else 12
+    ticks = [f"{v:g}" if ordered else wrapped(short_title(over, v), width, " ") for v in levels]
+    notes = [f"open: fewer than {FEWEST_PAIRS} pairs", "95\u202f% intervals may overlap: see the dots"]
+    small = "<br>".join(f'<span style="font-size:12px">{note}</span>' for note in notes)
+    most = len(methods)
+    # Names at the right end; a merged method says how many more it is.
+    axes: dict[str, Any] = {
+        "xaxis": {
+            "tickvals": [*range(len(levels))], "ticktext": ticks, "range": [-0.25, len(levels) - 0.8],
+            "title_text": f"{NOUNS.get(over, over.replace('_', ' '))}<br>{small}",
+            "tickangle": 0 if ordered else -90 if crowded else -60,
+        },
+        "yaxis": {
+            "range": [most + 0.5, 0.5], "tickvals": [*range(1, most + 1)], "gridcolor": GRID,
+            "title_text": f"rank by {escape(value_title(value))}",
+        },
+        "margin_r": 138, "margin_t": 24, "showlegend": False,
+    }  # fmt: skip
+    figure = go.Figure(layout=_layout(STEP * most + 130, 0, **axes))
+    marks = marks_of(methods)
+    taken: list[float] = []
+    words = []
+    for method, line in sorted(zip(methods, ranks, strict=True), key=lambda each: _last(each[1])):
+        title = level_title("method", method)
+        mark = marks[method]
+        records_here = [cells.get((method, v)) for v in levels]
+        texts = []
+        symbols = []
+        for level, rank, record in zip(levels, line, records_here, strict=True):
+            symbols.append(few_symbol(mark.symbol, record is None or not enough(record, value)))
+            where = escape(level_title(over, level))
+            what = (
+                "no rank"
+                if np.isnan(rank)
+                else f"rank {rank:g}{_shared(rank, ranks[:, levels.index(level)])}"
+            )
+            said = "not measured" if record is None else records_words(record, value)
+            texts.append(f"<b>{wrapped(title)}</b><br>{where}: {what}<br>{said}")
+        figure.add_scatter(
+            x=[*range(len(levels))], y=[None if np.isnan(r) else float(r) for r in line],
+            mode="lines+markers" if ordered else "markers", name=escape(title),
+            line={"color": mark.colour, "dash": mark.dash, "width": 2.5},
+            marker={
+                "color": mark.colour, "symbol": symbols, "size": 8 if crowded else 11,
+                "line": {"color": mark.colour, "width": 1 if crowded else 2},
+            },
+            hovertext=texts, hovertemplate=_SAID, customdata=[[method, v] for v in levels],
+        )  # fmt: skip
+        _label(figure, method, line, mark, taken, ordered)
+        each = ", ".join("no rank" if np.isnan(r) else f"{r:g}" for r in line)
+        words.append(f"{title}: {each}")
+    _calm(figure)
+    said_levels = ", ".join(level_title(over, v) for v in levels)
+    return Chart(
+        figure, f"Ranks by {value_title(value)}, 1 the highest, at {said_levels}. {'; '.join(words)}."
+    )
+
+
+def _value(record: Record | None, value: str) -> float:
+    found = None if record is None else observed(record, value)
+    return np.nan if found is None else found
+
+
+def _last(line: Any) -> float:
+    """The last rank that there is; where there is none, behind all."""
+    seen = line[~np.isnan(line)]
+    return float(seen[-1]) if len(seen) else np.inf
+
+
+def _shared(rank: float, column: Any) -> str:
+    count = int((column == rank).sum())
+    return f", shared by {count}" if count > 1 else ""
+
+
+def _label(figure: go.Figure, method: str, line: Any, mark: Mark, taken: list[float], ordered: bool) -> None:
+    """The method's name at the right, at its last rank or below the name that is there already."""
+    at = _last(line)
+    y = at if np.isfinite(at) else float(len(taken) + 1)
+    while any(abs(y - other) < 0.45 for other in taken):
+        y += 0.45
+    taken.append(y)
+    name = escape(short_title("method", method))
+    # Where levels have no order, the last one is no end of a line.
+    ranked = np.isfinite(at) and not (ordered and np.isnan(line[-1]))
+    end = "" if ranked else "<br><i>(no rank)</i>"
+    base = "<br>baseline" if "baseline" in level_title("method", method) else ""
+    text = f'<span style="color:{mark.colour}">{GLYPHS.get(mark.symbol, "×")}</span> {name}{base}{end}'
+    place = {
+        "x": 1,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": y,
+        "yanchor": "middle",
+        "align": "left",
+        "xshift": 6,
+    }
+    figure.add_annotation(_note(text, **place))

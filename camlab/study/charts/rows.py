@@ -1,0 +1,187 @@
+"""A study's rows as its charts take them: groups, densities, and points that lead to a row.
+
+Rows come as ``camlab.study.analysis.summary.scored`` gives them: a row a pair, with ``similarity`` in [0, 1] (nan where a map is
+degenerate) beside the columns of the store's schema. Points carry as ``customdata`` what names the row behind them,
+in the order of `POINT`. No figure holds more than a fixed number of points, however many rows there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from camlab.common.grouping import numbered
+from camlab.common.wording import plural
+from camlab.drawing.charts.look import Chart
+from camlab.metrics.intervals import FEWEST_PAIRS
+from camlab.study.analysis.summary import FLOORS
+from camlab.study.charts.look import Mark, hover, level_title, nothing, wrapped
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Index = NDArray[np.intp]
+POINT = ("model", "image", "method", "layer", "noise", "severity", "seed", "image_set")
+"""What a point's ``customdata`` holds: the columns that name the row behind it; None where rows lack one."""
+
+
+def usable(rows: pd.DataFrame) -> Flags:
+    """Which rows have a similarity."""
+    found: Flags = ~rows["degenerate"].to_numpy(dtype=bool) & ~np.isnan(similarities(rows))
+    return found
+
+
+def similarities(rows: pd.DataFrame) -> Floats:
+    """The rows' similarities, nan where there is none."""
+    values: Floats = rows["similarity"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def coded(rows: pd.DataFrame, column: str) -> tuple[Index, list[Any]]:
+    """The level of each row as a number, and the levels that occur, in their order."""
+    number, keys = numbered(rows, [column])
+    return number, [v.item() if isinstance(v, np.generic) else v for (v,) in keys]
+
+
+def points(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[list[Any]]:
+    """What names the rows at these places, an entry a row, in the order of `POINT`."""
+    part = rows.iloc[np.asarray(places, dtype=np.intp)]
+    columns = []
+    for name in POINT:
+        values = part[name].tolist() if name in part else [None] * len(part)
+        columns.append(
+            values if name in ("severity", "seed") else [v if v is None else str(v) for v in values]
+        )
+    return [list(each) for each in zip(*columns, strict=True)]
+
+
+def said(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[str]:
+    """What a hover says about the rows at these places."""
+    part = rows.iloc[np.asarray(places, dtype=np.intp)]
+    texts = []
+    for model, image, method, layer, noise, severity, seed, _ in points(part, np.arange(len(part))):
+        texts.append(
+            f"{escape(str(image))}<br>{wrapped(level_title('method', method))}<br>"
+            f"{escape(level_title('noise', noise))} at severity {severity:g}, seed {seed}<br>"
+            f"{escape(str(model))}, {escape(str(layer))}"
+        )
+    values = similarities(part)
+    outcomes = np.where(part["flipped"].to_numpy(dtype=bool), "flipped", "kept")
+    return [f"similarity {v:.2f}, {o}<br>{t}" for v, o, t in zip(values, outcomes, texts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The similarities of one group, ascending, where their rows stand, and what is left out."""
+
+    values: Floats
+    places: Index
+    degenerate: int
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def enough(self) -> bool:
+        """Whether something other than single pairs may be shown."""
+        return len(self) >= FEWEST_PAIRS
+
+    def spread(self, most: int) -> Index:
+        """At most so many places in ``values``, evenly spaced, the smallest and the largest among them."""
+        if len(self) <= most:
+            return np.arange(len(self))
+        return np.linspace(0, len(self) - 1, most).round().astype(np.intp)
+
+    def words(self, name: str) -> str:
+        """The group in words."""
+        left = f" ({plural(self.degenerate, 'degenerate pair')} left out)" if self.degenerate else ""
+        if not len(self):
+            return f"no {name} pair with a similarity{left}" if left else f"no {name} pair"
+        few = "" if self.enough else f", fewer than {FEWEST_PAIRS}"
+        middle = (
+            f"median {np.median(self.values):.2f}" if len(self) > 1 else f"similarity {self.values[0]:.2f}"
+        )
+        return f"{plural(len(self), f'{name} pair')}{few}, {middle}{left}"
+
+
+def samples(rows: pd.DataFrame, by: str = "") -> list[tuple[Any, dict[str, Sample]]]:
+    """For each level of a column (one of all rows for ""), the kept and the flipped similarities."""
+    codes, levels = coded(rows, by) if by else (np.zeros(len(rows), np.intp), [""])
+    values, good = similarities(rows), usable(rows)
+    group = 2 * codes + rows["flipped"].to_numpy(dtype=bool)
+    lacking = np.bincount(group[~good], minlength=2 * len(levels))
+    places = np.flatnonzero(good)
+    places = places[np.lexsort((values[places], group[places]))]
+    ends = np.cumsum(np.bincount(group[places], minlength=2 * len(levels)))
+    parts = np.split(places, ends[:-1]) if len(ends) else []
+    found = [Sample(values[part], part, int(lost)) for part, lost in zip(parts, lacking, strict=True)]
+    return [(level, {"kept": found[2 * i], "flipped": found[2 * i + 1]}) for i, level in enumerate(levels)]
+
+
+def pooled_severities(rows: pd.DataFrame) -> str:
+    """A warning where rows of several severities are thrown together, else ""."""
+    found = np.unique(rows["severity"].to_numpy(dtype=np.float64))
+    return f"severities {found[0]:g} to {found[-1]:g} pooled" if len(found) > 1 else ""
+
+
+def floors_of(rows: pd.DataFrame, similarity: str) -> dict[str, float]:
+    """The two reference similarities by name; none for another measure than RBO, to which they do not apply."""
+    if similarity != "rbo" or not len(rows):
+        return {}
+    names = dict(zip(FLOORS, ("random ranking", "another picture"), strict=True))
+    means = {name: float(rows[column].mean()) for column, name in names.items() if column in rows}
+    return {name: value for name, value in means.items() if not np.isnan(value)}
+
+
+def no_rows() -> Chart:
+    """What stands where no row passes the filter, or none is there yet."""
+    return nothing(
+        "no pairs to show", "No pairs to show: nothing has been measured yet, or no pair passes the filter."
+    )
+
+
+def density(values: Floats, grid: Floats, bandwidth: float) -> Floats:
+    """Density of similarities in [0, 1] at the points of an even grid over [0, 1], which integrates to 1.
+
+    Gaussian kernels on a histogram as fine as the grid, reflected at 0 and 1: many similarities are exactly 1,
+    and a kernel that reaches over the edge would hide them.
+    """
+    cells = len(grid)
+    counts = np.bincount(
+        np.clip((values * (cells - 1)).round().astype(np.intp), 0, cells - 1), minlength=cells
+    )
+    # The cells at the ends are half as wide as the others; reflected, their counts meet themselves.
+    step = 1 / (cells - 1)
+    reach = min(cells - 1, max(1, int(np.ceil(5 * bandwidth / step))))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / bandwidth) ** 2)
+    inner = counts.astype(np.float64)
+    padded = np.concatenate([inner[1 : reach + 1][::-1], inner, inner[-reach - 1 : -1][::-1]])
+    padded[reach] *= 2
+    padded[reach + cells - 1] *= 2
+    smooth = np.convolve(padded, kernel, mode="valid")
+    area = float(((smooth[1:] + smooth[:-1]) / 2).sum() * step)
+    return smooth / area
+
+
+def add_points(
+    figure: go.Figure,
+    rows: pd.DataFrame,
+    sample: Sample,
+    at: Index,
+    y: Sequence[float],
+    mark: Mark,
+    **more: Any,
+) -> None:
+    """Single pairs as points, each leading to its row."""
+    places = sample.places[at]
+    marker = {"color": mark.colour, "symbol": mark.symbol, "size": 6, "opacity": 0.7}
+    figure.add_scatter(
+        x=sample.values[at].tolist(), y=list(y), mode="markers", marker=marker,
+        **hover(said(rows, places), points(rows, places)), **more,
+    )  # fmt: skip

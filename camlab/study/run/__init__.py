@@ -1,0 +1,1 @@
+"""Running a study: processes, Ray, control, progress and cost."""

@@ -1,0 +1,182 @@
+"""The workers of a Ray cluster: each keeps to one model as long as it has pictures left; this process writes.
+
+A worker is an actor that is handed one chunk of units after the other, two at a time, so that loading a model and
+computing its reference maps is paid once for all that it does of this model. One that dies is replaced, and its
+chunks are tried again. Workers send rows and write nothing: only this process needs the study's folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from camlab.common.errors import BadSetting, CamLabError
+from camlab.study.prepare import THREADS, Prepared, read_manifest
+from camlab.study.run.control import environment
+from camlab.study.run.local import TRIES, Chunk
+from camlab.study.run.progress import Progress
+from camlab.study.run.worker import write_maps
+from camlab.study.store.parts import write_part
+
+#: Share of a GPU that a worker takes: making noise and comparing maps is work for processors meanwhile.
+GPU_SHARE = 0.25
+AHEAD = 2  # chunks that a worker has at once, so that it never waits for the next
+_LOOK = 0.2  # seconds between two looks at what is asked of the run
+
+
+def connect(address: str | None) -> Any:
+    """Ray, connected to the cluster at an address, or to this machine's. Raises BadSetting."""
+    try:
+        import ray
+    except ImportError as error:
+        raise BadSetting(
+            "The ray backend needs Ray; run `pip install -r requirements-cluster.txt`, or leave --backend out."
+        ) from error
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address or "auto", logging_level=logging.ERROR, log_to_driver=False)
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            where = f"at {address[:80]!r}" if address else "on this machine"
+            raise BadSetting(
+                f"No Ray cluster answers {where}; start one with `ray start --head`, or name its --address."
+            ) from error
+    return ray
+
+
+class Station:
+    """What runs on a worker of the cluster."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        """`manifest`: the prepared study's, which says all there is to know."""
+        from camlab.study.prepare import from_manifest
+        from camlab.study.rows import UnitWorker
+
+        self._worker = UnitWorker(from_manifest(manifest), models=1)
+        self._go = threading.Event()
+        self._go.set()
+
+    def hold(self, paused: bool) -> None:
+        """Hold on within a batch, or go on."""
+        if paused:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    def compute(self, numbers: Chunk) -> Any:
+        """The rows of some units, or the sentence that says why there are none."""
+        import torch
+
+        torch.set_num_threads(THREADS)  # holds for the thread that asks
+        try:
+            units = self._worker.prepared.units
+            return [self._worker.compute(units[number], self._check) for number in numbers]
+        except CamLabError as error:
+            return str(error)
+
+    def _check(self) -> None:
+        self._go.wait()
+
+
+class RayPool:
+    """Workers on a Ray cluster: as many as it has room for, or ``workers`` of them."""
+
+    def __init__(self, folder: Path, workers: int | None, device: str, address: str | None) -> None:
+        """Raises BadSetting where there is no Ray, no cluster or no room on it."""
+        self._folder = folder
+        self._ray = connect(address)
+        room = self._ray.cluster_resources()
+        gpus = 0.0 if device == "cpu" else float(room.get("GPU", 0.0))
+        self._needs: dict[str, float] = {"num_cpus": THREADS} | ({"num_gpus": GPU_SHARE} if gpus else {})
+        most = min(float(room.get("CPU", 0.0)) // THREADS, gpus // GPU_SHARE if gpus else float("inf"))
+        if most < 1:
+            raise BadSetting(
+                "The Ray cluster has no room for a worker; use a larger one, or the local backend."
+            )
+        self.size = int(most) if workers is None else min(workers, int(most))
+        self._actors: list[Any] = []
+
+    def run(
+        self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]
+    ) -> None:
+        """Have all chunks computed; see `LocalPool.run`."""
+        ray, manifest = self._ray, read_manifest(self._folder)
+        wanted: dict[str, deque[Chunk]] = {}
+        for chunk in chunks:
+            wanted.setdefault(prepared.units[chunk[0]].model, deque()).append(chunk)
+        count = min(self.size, len(chunks))
+        self._actors = [self._station(manifest) for _ in range(count)]
+        shifts: list[str | None] = [None] * count
+        under_way: dict[Any, tuple[int, Chunk]] = {}
+        tries = Counter[Chunk]()
+        paused = False
+
+        def hand_out(place: int) -> None:
+            while sum(at == place for at, _ in under_way.values()) < AHEAD:
+                if not wanted.get(shifts[place] or ""):
+                    left = {model: len(queue) for model, queue in wanted.items() if queue}
+                    if not left:
+                        return
+                    # The model with the most left for each of those that are at it.
+                    shifts[place] = max(left, key=lambda model: left[model] / (1 + shifts.count(model)))
+                chunk = wanted[str(shifts[place])].popleft()
+                under_way[self._actors[place].compute.remote(chunk)] = (place, chunk)
+
+        for place in range(count):
+            hand_out(place)
+        while under_way:
+            if (now := look()) != paused:
+                paused = now
+                for actor in self._actors:
+                    actor.hold.remote(paused)
+            progress.say("paused" if paused else "running")
+            ready, _ = ray.wait(list(under_way), num_returns=1, timeout=_LOOK)
+            for done in ready:
+                if done not in under_way:
+                    continue
+                place, chunk = under_way.pop(done)
+                try:
+                    found = ray.get(done)
+                except ray.exceptions.RayError as error:
+                    lost = [chunk, *(c for at, c in under_way.values() if at == place)]
+                    under_way = {ref: job for ref, job in under_way.items() if job[0] != place}
+                    tries[chunk] += 1
+                    if tries[chunk] >= TRIES:
+                        raise CamLabError(
+                            f"A worker of the cluster failed {TRIES} times over the same pictures "
+                            f"({type(error).__name__}); look at Ray's logs."
+                        ) from error
+                    wanted[prepared.units[chunk[0]].model].extendleft(reversed(lost))
+                    ray.kill(self._actors[place])
+                    self._actors[place] = self._station(manifest)
+                    self._actors[place].hold.remote(paused)
+                else:
+                    self._keep(found, progress)
+                hand_out(place)
+
+    def _keep(self, found: Any, progress: Progress) -> None:
+        """Write what a worker has sent."""
+        if isinstance(found, str):
+            raise CamLabError(found)
+        for each in found:
+            write_maps(self._folder, each)
+        write_part(self._folder, [each.note for each in found], [each.table for each in found])
+        for each in found:
+            progress.add(each.note.unit, each.note.rows, each.note.seconds, each.note.skipped)
+
+    def _station(self, manifest: Mapping[str, Any]) -> Any:
+        # One thread computes, another hears that it should hold on.
+        env = {k: v for k, v in environment(THREADS).items() if k.endswith("_THREADS") or k == "PYTHONPATH"}
+        actor = self._ray.remote(Station).options(
+            max_concurrency=2, runtime_env={"env_vars": env}, **self._needs
+        )
+        return actor.remote(manifest)
+
+    def close(self) -> None:
+        """End all workers; what they are at is lost, and nothing else."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._actors = []

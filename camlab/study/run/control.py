@@ -1,0 +1,188 @@
+"""A study from outside: starting it as a process of its own, watching it, pausing, resuming, cancelling."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from camlab.common.directories import IMPORT_ROOT
+from camlab.common.errors import BadStudy
+from camlab.study.store.files import read_json, write_json
+from camlab.study.store.lock import is_held
+from camlab.study.store.study import MANIFEST
+
+PROGRESS, CONTROL, LOG = "progress.json", "control.json", "run.log"
+START_WITHIN = 30.0  # seconds that a new process has until it must hold the study's lock
+#: Ends that a run chooses; what else stands in a folder that nobody runs was interrupted.
+ENDS = ("cancelled", "failed", "finished")
+_children: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a study is.
+
+    state: planned, running, paused, cancelled, interrupted (its process died), failed or finished; all but
+    "finished" can be resumed. done, total: pairs. units_done, units_total: pictures under a model. by: done and
+    total pairs by model and noise type. seconds_left: None where it is not known. alive: a process runs it.
+    skipped: pictures that could not be used. error: why it failed, in a sentence.
+    """
+
+    state: str
+    done: int = 0
+    total: int = 0
+    units_done: int = 0
+    units_total: int = 0
+    by: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    seconds_left: float | None = None
+    seconds_spent: float = 0.0
+    pairs_per_second: float | None = None
+    skipped: int = 0
+    error: str = ""
+    alive: bool = False
+    workers: int = 0
+
+    @property
+    def share(self) -> float:
+        """The part that is done, in [0, 1]."""
+        return self.done / self.total if self.total else 0.0
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `start` goes on with it."""
+        return not self.alive and self.state != "finished"
+
+
+def status(folder: str | Path) -> Status:
+    """How far the study in a folder is. Raises BadStudy where there is none."""
+    place = Path(folder)
+    manifest = read_json(place / MANIFEST)
+    if manifest is None:
+        raise BadStudy(f"“{place.name}” holds no study; plan one first.")
+    if manifest.get("imported"):
+        pairs = int(manifest.get("pairs") or 0)
+        return Status("finished", pairs, pairs)
+    alive = is_held(place)
+    said = read_json(place / PROGRESS)
+    control = read_json(place / CONTROL) or {}
+    if not alive and _is_starting(control, said):
+        return from_progress(said or {}, "running", True)
+    if said is None:
+        return from_progress({"total": manifest.get("pairs", 0)}, "running" if alive else "planned", alive)
+    state = str(said.get("state", "running"))
+    if not alive and state not in ENDS:
+        state = "interrupted"
+    if alive and state in ENDS:
+        state = "running"  # between taking the lock and the first word of a resumed run
+    return from_progress(said, state, alive)
+
+
+def from_progress(said: dict[str, Any], state: str, alive: bool) -> Status:
+    """The status that a run's own words mean, under a state that may have changed since."""
+    by = {
+        model: {noise: (int(pair[0]), int(pair[1])) for noise, pair in noises.items()}
+        for model, noises in (said.get("by") or {}).items()
+    }
+    names = ("done", "total", "units_done", "units_total", "seconds_spent", "skipped", "workers")
+    numbers = {name: said[name] for name in names if name in said}
+    return Status(
+        state,
+        by=by,
+        seconds_left=said.get("seconds_left") if alive else None,
+        pairs_per_second=said.get("pairs_per_second"),
+        error=str(said.get("error") or "") if state == "failed" else "",
+        alive=alive,
+        **numbers,
+    )
+
+
+def start(folder: str | Path, workers: int | None = None) -> None:
+    """Run a created study, or go on with it, in a process that outlives this one. Raises BadStudy.
+
+    What goes wrong later is in its status; what the process prints is in ``run.log``.
+    """
+    place = Path(folder).absolute()
+    now = status(place)
+    if now.alive:
+        raise BadStudy("This study is running already; wait for it, or cancel it first.")
+    if now.state == "finished":
+        raise BadStudy("This study is finished; start a new one for more.")
+    command = [sys.executable, "-m", "camlab.study.run.process", str(place)]
+    if workers is not None:
+        command.append(str(workers))
+    control = {"wish": "run", "started": time.time()}
+    write_json(place / CONTROL, control)
+    with (place / LOG).open("ab") as log:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=place,
+            env=environment(),
+            start_new_session=True,  # neither Ctrl-C nor the end of this program's terminal reaches it
+        )
+    # Looked at again with every start, so that no finished child stays around as a zombie.
+    _children[:] = [each for each in (*_children, child) if each.poll() is None]
+    write_json(place / CONTROL, {**control, "pid": child.pid})
+
+
+def environment(threads: int | None = None) -> dict[str, str]:
+    """The environment of a process that runs this very project, with so many threads where it is said."""
+    found = dict(os.environ)
+    found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(IMPORT_ROOT), found.get("PYTHONPATH"))))
+    if threads is not None:
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+        found |= dict.fromkeys(names, str(threads))
+    return found
+
+
+def pause(folder: str | Path) -> None:
+    """Ask a running study to hold on, within a batch; it keeps its models at hand."""
+    _ask(Path(folder), "pause")
+
+
+def resume(folder: str | Path) -> None:
+    """Let a paused study go on. One that no process runs is for `start`."""
+    _ask(Path(folder), "run")
+
+
+def cancel(folder: str | Path) -> None:
+    """Ask a running study to end, within a batch; what is finished stays, and `start` goes on with it."""
+    _ask(Path(folder), "cancel")
+
+
+def wish(folder: Path) -> str:
+    """What is asked of the study's run: run, pause or cancel."""
+    try:
+        return str((read_json(folder / CONTROL) or {}).get("wish", "run"))
+    except BadStudy:
+        return "run"
+
+
+def _ask(folder: Path, what: str) -> None:
+    if not status(folder).alive:
+        raise BadStudy("Nobody runs this study at the moment; start it first.")
+    write_json(folder / CONTROL, {**(read_json(folder / CONTROL) or {}), "wish": what})
+
+
+def _is_starting(control: dict[str, Any], said: dict[str, Any] | None) -> bool:
+    """Whether a process was started a moment ago and has not taken the lock yet."""
+    started = float(control.get("started") or 0.0)
+    if not 0 <= time.time() - started < START_WITHIN or float((said or {}).get("updated") or 0.0) > started:
+        return False
+    for child in _children:
+        if child.pid == control.get("pid"):
+            return child.poll() is None
+    if os.name == "nt":  # where asking for a process would end it
+        return True
+    try:
+        os.kill(int(control["pid"]), 0)
+    except (OSError, KeyError, TypeError, ValueError):
+        return False
+    return True

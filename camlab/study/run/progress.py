@@ -1,0 +1,107 @@
+"""How far a run is: counted from what is finished, told to whoever waits and to the study's folder."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from camlab.study.prepare import Prepared
+from camlab.study.run.control import PROGRESS, Status, from_progress
+from camlab.study.store.files import write_json
+from camlab.study.store.parts import UnitNote
+
+OnProgress = Callable[[Status], None]
+_EVERY = 0.5  # seconds between two writings
+
+
+class Progress:
+    """Counts finished units; what it says lies in ``progress.json`` for other processes."""
+
+    def __init__(self, folder: Path, on_progress: OnProgress | None) -> None:
+        self.folder = folder
+        self.workers = 0
+        self._tell = on_progress
+        self._prepared: Prepared | None = None
+        self._done: dict[int, tuple[int, float, str]] = {}
+        self._begun = time.monotonic()
+        self._new = 0  # pairs of this run
+        self._written = 0.0
+
+    def begin(self, prepared: Prepared, notes: Iterable[UnitNote], workers: int) -> None:
+        """Take over what is done already."""
+        self._prepared, self.workers = prepared, workers
+        for note in notes:
+            self._done[note.unit] = (note.rows, note.seconds, note.skipped)
+        self._begun = time.monotonic()
+        self.say("running", now=True)
+
+    @property
+    def finished(self) -> set[int]:
+        """The numbers of the units that are done."""
+        return set(self._done)
+
+    def add(self, unit: int, rows: int, seconds: float, skipped: str) -> None:
+        """Count a unit; one that was counted already changes nothing."""
+        if unit not in self._done:
+            self._done[unit] = (rows, seconds, skipped)
+            self._new += rows
+
+    def recount(self, notes: Iterable[UnitNote]) -> None:
+        """Count anew from what the parts say."""
+        self._done = {note.unit: (note.rows, note.seconds, note.skipped) for note in notes}
+
+    def say(self, state: str, error: str = "", *, now: bool = False) -> None:
+        """Write and tell how far it is, not more often than makes sense unless it must be now."""
+        moment = time.monotonic()
+        if not now and moment - self._written < _EVERY:
+            return
+        self._written = moment
+        said = self._said(state, error)
+        write_json(self.folder / PROGRESS, said)
+        if self._tell is not None:
+            self._tell(from_progress(said, state, state in ("running", "paused")))
+
+    def _said(self, state: str, error: str) -> dict[str, Any]:
+        said: dict[str, Any] = {
+            "state": state,
+            "error": error,
+            "updated": time.time(),
+            "workers": self.workers,
+        }
+        ready = self._prepared
+        if ready is None:
+            return said
+        units, done = Counter(unit.model for unit in ready.units), Counter[str]()
+        lost = Counter[str]()
+        spent = dict.fromkeys(units, 0.0)
+        for number, (_, seconds, skipped) in self._done.items():
+            model = ready.units[number].model
+            done[model] += 1
+            lost[model] += bool(skipped)
+            spent[model] += seconds
+        by: dict[str, dict[str, list[int]]] = {}
+        for model, count in units.items():
+            each = sum(len(work.methods) for work in ready.work[model])
+            by[model] = {
+                noise: [(done[model] - lost[model]) * size, (count - lost[model]) * size]
+                for noise in ready.plan.noises
+                for size in [len(ready.plan.levels(noise)) * ready.plan.draws(noise) * each]
+            }
+        elapsed = time.monotonic() - self._begun
+        known = {model: spent[model] / done[model] for model in units if done[model]}
+        usual = sum(spent.values()) / max(1, sum(done.values()))
+        left = sum((count - done[model]) * known.get(model, usual) for model, count in units.items())
+        return said | {
+            "done": sum(pair[0] for noises in by.values() for pair in noises.values()),
+            "total": sum(pair[1] for noises in by.values() for pair in noises.values()),
+            "units_done": sum(done.values()),
+            "units_total": len(ready.units),
+            "by": by,
+            "skipped": sum(lost.values()),
+            "seconds_left": left / max(1, self.workers) if known else None,
+            "seconds_spent": float(sum(spent.values())),
+            "pairs_per_second": self._new / elapsed if self._new and elapsed > 0 else None,
+        }

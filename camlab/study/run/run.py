@@ -1,0 +1,201 @@
+"""Running a study: to its end, from wherever it stands, counted once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from camlab.common.errors import BadSetting, BadStudy, CamLabError, Cancelled
+from camlab.common.registry import Registry
+from camlab.study.plan import StudyPlan
+from camlab.study.prepare import Prepared, create, prepare, read_manifest
+from camlab.study.run.control import CONTROL, Status, status, wish
+from camlab.study.run.local import Chunk, LocalPool, default_workers
+from camlab.study.run.progress import OnProgress, Progress
+from camlab.study.sources import per_part
+from camlab.study.store.files import read_json, sweep, write_json
+from camlab.study.store.lock import held
+from camlab.study.store.parts import ROWS, all_notes, write_images
+from camlab.study.store.study import MANIFEST
+
+
+class Pool(Protocol):
+    """Whoever computes chunks of units and writes their parts."""
+
+    size: int
+
+    def run(
+        self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]
+    ) -> None: ...
+    def close(self) -> None: ...
+
+
+#: Makes a pool for (folder, workers, device, address).
+PoolMaker = Callable[[Path, int | None, str, str | None], Pool]
+BACKENDS: Registry[PoolMaker] = Registry("backend")
+
+
+def _local(folder: Path, workers: int | None, device: str, address: str | None) -> Pool:
+    if address is not None:
+        raise BadSetting("An address goes with the ray backend only; leave it out.")
+    return LocalPool(folder, default_workers(device) if workers is None else workers)
+
+
+def _ray(folder: Path, workers: int | None, device: str, address: str | None) -> Pool:
+    from camlab.study.run.cluster import RayPool
+
+    return RayPool(folder, workers, device, address)
+
+
+BACKENDS.add("local", _local)
+BACKENDS.add("ray", _ray)
+
+
+def run_study(
+    plan: StudyPlan | Path | str,
+    folder: str | Path | None = None,
+    *,
+    resume: bool = False,
+    workers: int | None = None,
+    batch: int = 16,
+    device: str = "auto",
+    backend: str = "local",
+    address: str | None = None,
+    on_progress: OnProgress | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Status:
+    """Run a study and return its status when it has ended, whether finished or cancelled.
+
+    plan: a plan, which is put into ``folder``, or the folder of a created study. resume: go on with what the
+    folder holds; a plan must then be the same. workers: processes that compute, by default one a processor or
+    GPU; their number changes no row. batch (pictures that are computed at once; on a CPU it changes no row, either)
+    and device are those of the study's start where it is resumed. backend: local, or ray (see
+    ``docs/scaling.md``), address: that of the Ray cluster.
+    on_progress is told now and then how far it is. check may raise Cancelled.
+
+    Raises CamLabError for what cannot be run, and then says so in the status, too.
+    """
+    maker = BACKENDS[backend]
+    place = _place(plan, folder, resume, batch=batch, device=device)
+    run = read_manifest(place)["run"]
+    with held(place):
+        _clear_wish(place)
+        for each in (place, place / ROWS):
+            each.mkdir(exist_ok=True)
+            sweep(each)
+        progress = Progress(place, on_progress)
+        progress.say("running", now=True)
+        pool: Pool | None = None
+        try:
+            pool = maker(place, workers, str(run["device"]), address)
+            prepared = prepare(place)
+            progress.begin(prepared, all_notes(place, remove_damaged=True), pool.size)
+            pool.run(prepared, _chunks(prepared, progress.finished), progress, _looker(place, check))
+        except (Cancelled, KeyboardInterrupt) as stop:
+            _end(pool, place, progress, "cancelled")
+            if isinstance(stop, KeyboardInterrupt):
+                raise
+        except (CamLabError, OSError) as error:
+            _end(pool, place, progress, "failed", str(error))
+            raise
+        except BaseException as error:
+            _end(pool, place, progress, "failed", f"The run stopped unexpectedly ({type(error).__name__}).")
+            raise
+        else:
+            pool.close()
+            _finish(place, prepared)
+            progress.recount(all_notes(place))
+            progress.say("finished", now=True)
+    return status(place)
+
+
+def _place(
+    plan: StudyPlan | Path | str,
+    folder: str | Path | None,
+    resume: bool,
+    *,
+    batch: int,
+    device: str,
+) -> Path:
+    """The folder of the study to be run, created where it is new. Raises BadStudy, and what `create` raises."""
+    if not isinstance(plan, StudyPlan):
+        place = Path(plan if folder is None else folder).absolute()
+        read_manifest(place)
+        return place
+    if folder is None:
+        raise BadSetting("A study needs a folder to be written into; name one.")
+    place = Path(folder).absolute()
+    if resume and (place / MANIFEST).exists():
+        known = StudyPlan.from_json(read_manifest(place)["settings"])
+        if known != plan:
+            raise BadStudy(
+                "The study in this folder was planned otherwise; choose another folder for this plan."
+            )
+        return place
+    return create(plan, place, batch=batch, device=device)
+
+
+def _clear_wish(folder: Path) -> None:
+    """Forget what was asked of an earlier run; a run started from outside may have been cancelled by now."""
+    control = read_json(folder / CONTROL) or {}
+    if control.get("pid") != os.getpid():
+        write_json(folder / CONTROL, {"wish": "run"})
+
+
+def _chunks(prepared: Prepared, finished: set[int]) -> list[Chunk]:
+    """What is left to do: units of one model and set that follow one another, as many as a part holds."""
+    size, chunks = per_part(len(prepared.units)), []
+    current: list[int] = []
+    for unit in prepared.units:
+        if unit.number in finished:
+            continue
+        last = prepared.units[current[-1]] if current else unit
+        if len(current) == size or (last.model, last.image_set) != (unit.model, unit.image_set):
+            chunks.append(tuple(current))
+            current = []
+        current.append(unit.number)
+    return [*chunks, tuple(current)] if current else chunks
+
+
+def _looker(folder: Path, check: Callable[[], None]) -> Callable[[], bool]:
+    """What says whether to hold on, and raises Cancelled once the run is to end."""
+
+    def look() -> bool:
+        check()
+        wanted = wish(folder)
+        if wanted == "cancel":
+            raise Cancelled
+        return wanted == "pause"
+
+    return look
+
+
+def _end(pool: Pool | None, folder: Path, progress: Progress, state: str, error: str = "") -> None:
+    """Stop the workers and leave a study that can be gone on with."""
+    if pool is not None:
+        pool.close()
+    notes = all_notes(folder)
+    progress.recount(notes)
+    write_images(folder, notes)
+    progress.say(state, error, now=True)
+
+
+def _finish(folder: Path, prepared: Prepared) -> None:
+    """Write the pictures' table and put their digests into the manifest."""
+    notes = all_notes(folder)
+    write_images(folder, notes)
+    digests: dict[str, dict[str, str]] = {label: {} for label in prepared.sets}
+    for note in notes:
+        if note.image_row is not None:
+            digests[note.image_set][note.image] = str(note.image_row["digest"])
+    manifest = read_manifest(folder)
+    skipped = [
+        {"model": note.model, "image_set": note.image_set, "image": note.image, "reason": note.skipped}
+        for note in notes
+        if note.skipped
+    ]
+    pairs = sum(note.rows for note in notes)
+    done = {"finished": True, "image_digests": digests, "skipped_pictures": skipped, "pairs": pairs}
+    write_json(folder / MANIFEST, {**manifest, **done})

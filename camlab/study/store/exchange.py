@@ -1,0 +1,256 @@
+"""Taking a study away and bringing one in: what comes in is believed in nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from camlab.common.errors import BadStudy
+from camlab.common.registry import Registry
+from camlab.images.archives import BROKEN, refusal
+from camlab.images.file_layout import REASONS
+from camlab.study.store.files import MAX_JSON, read_json, sweep, write_json, write_whole
+from camlab.study.store.parts import ROWS
+from camlab.study.store.schema import IMAGE_COLUMNS, SCHEMA_VERSION, TEXTS, conform, read_rows
+from camlab.study.store.shelf import clean_title, new_folder, studies_root
+from camlab.study.store.study import IMAGES, MANIFEST, Study, open_study
+
+MAX_FILES = 20_000
+MAX_TOTAL = 8 * 2**30  # bytes of a study, unpacked
+_CHUNK = 1 << 20
+_BATCH = 50_000  # rows written at a time
+
+Writer = Callable[[Study, Path], object]
+
+
+@dataclass(frozen=True)
+class Export:
+    """One form that a study can be taken away in."""
+
+    name: str
+    suffix: str
+    title: str
+    mime: str
+    write: Writer
+
+
+EXPORTS: Registry[Export] = Registry("form of export")
+
+
+def _export(name: str, suffix: str, title: str, mime: str) -> Callable[[Writer], Writer]:
+    def register(write: Writer) -> Writer:
+        EXPORTS.add(name, Export(name, suffix, title, mime, write))
+        return write
+
+    return register
+
+
+@_export("csv", ".csv", "All pairs as CSV", "text/csv")
+def _csv(study: Study, path: Path) -> None:
+    with pa_csv.CSVWriter(path, _plain(study).schema) as writer:
+        for batch in _plain(study).to_batches(_BATCH):
+            writer.write_batch(batch)
+
+
+@_export("parquet", ".parquet", "All pairs as one Parquet file", "application/vnd.apache.parquet")
+def _parquet(study: Study, path: Path) -> None:
+    pq.write_table(_plain(study), path, compression="zstd")
+
+
+@_export("json", ".json", "All pairs as JSON, with the manifest", "application/json")
+def _json(study: Study, path: Path) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(f'{{"manifest": {json.dumps(study.manifest)},\n"rows": [')
+        comma = "\n"
+        for batch in _plain(study).to_batches(_BATCH):
+            for row in batch.to_pylist():
+                stream.write(comma + json.dumps({k: _finite(v) for k, v in row.items()}, allow_nan=False))
+                comma = ",\n"
+        stream.write("\n]}\n")
+
+
+@_export("zip", ".zip", "The whole study, to be imported elsewhere", "application/zip")
+def _zip(study: Study, path: Path) -> None:
+    # Parquet is compressed already.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name in (MANIFEST, IMAGES, "progress.json"):
+            if (study.folder / name).is_file():
+                archive.write(study.folder / name, name)
+        for part in study.paths():
+            archive.write(part, f"{ROWS}/{part.name}")
+
+
+def export(study: Study, form: str, path: str | Path) -> Path:
+    """Write a study's rows in a form of EXPORTS (csv, parquet, json; zip is all of it), whole or not at all.
+
+    Raises UnknownName for the form, BadStudy for a study that cannot be read, OSError for the place.
+    """
+    entry, target = EXPORTS[form], Path(path)
+    write_whole(target, lambda half: entry.write(study, half))
+    return target
+
+
+def import_study(path: str | Path, root: Path | None = None, name: str | None = None) -> Study:
+    """A colleague's study as one of the root's: a ZIP archive of one, or a Parquet file with its columns.
+
+    Every value is checked against the schema, and nothing outside it is taken over. Raises BadStudy with the
+    first thing that is wrong; nothing is left behind then.
+    """
+    source, root = Path(path), root or studies_root()
+    title = clean_title(name or source.stem or "study")
+    root.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=".import-", dir=root))
+    try:
+        with source.open("rb") as stream:
+            packed = stream.read(4).startswith((b"PK\3\4", b"PK\5\6"))
+        (half / ROWS).mkdir()
+        if packed:
+            _unpack(source, half)
+        else:
+            _keep(read_rows(source), half / ROWS / "part-0000000.parquet")
+        _settle(half, title, name is not None)
+        target = new_folder(title, root)
+        half.rename(target)
+    except FileNotFoundError as error:
+        raise BadStudy("There is no file at the place you named; check the path.") from error
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+    return open_study(target)
+
+
+def _unpack(source: Path, half: Path) -> None:
+    """The files of a study out of an archive, each checked before the next."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entries = [info for info in archive.infolist() if not info.is_dir()]
+            if len(entries) > MAX_FILES:
+                raise BadStudy(f"The archive has over {MAX_FILES:,} files; it is no study of CAM Lab's.")
+            for info in entries:
+                if reason := refusal(info):
+                    raise BadStudy(
+                        f"The archive holds an entry that is not unpacked ({REASONS[reason][0]}); "
+                        "export the study again."
+                    )
+            names = [info.filename for info in entries]
+            # Whoever packs a folder by hand has it as the first part of every path.
+            base = next((n[: -len(MANIFEST)] for n in names if n.split("/")[-1] == MANIFEST), None)
+            if base is None or len(set(names)) < len(names):
+                raise BadStudy("The archive holds no manifest.json of a study; export the study again.")
+            left, number = MAX_TOTAL, 0
+            for info in entries:
+                inner = info.filename.removeprefix(base)
+                if inner in (MANIFEST, IMAGES):
+                    left -= _copy(archive, info, half / inner, min(left, MAX_JSON))
+                elif inner.startswith(f"{ROWS}/part-") and inner.endswith(".parquet"):
+                    place = half / "part.parquet"
+                    left -= _copy(archive, info, place, left)
+                    # A picture that could not be read has a part without rows.
+                    if len(rows := read_rows(place, may_be_empty=True)):
+                        _keep(rows, half / ROWS / f"part-{number:07d}.parquet")
+                        number += 1
+                    place.unlink()
+            if not number:
+                raise BadStudy("The archive holds no rows of a study; export the study again.")
+    except BROKEN as error:
+        raise BadStudy("The file is damaged or no ordinary ZIP archive; export the study again.") from error
+
+
+def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, most: int) -> int:
+    """Unpack one entry piece by piece, however large it says it is. Raises BadStudy beyond ``most`` bytes."""
+    written = 0
+    with archive.open(info) as source, target.open("wb") as stream:
+        while piece := source.read(_CHUNK):
+            written += len(piece)
+            if written > most:
+                raise BadStudy("The study in this archive is too large to be imported; take a part of it.")
+            stream.write(piece)
+    return written
+
+
+def _keep(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd")
+
+
+def _settle(half: Path, title: str, named: bool) -> None:
+    """Check what belongs to all parts together, and write manifest and pictures anew."""
+    study = Study(half)
+    keys = study.rows(["model", "image_set", "image", "method", "layer", "noise", "severity", "seed"])
+    if keys.duplicated().any():
+        raise BadStudy("The archive has a pair twice in different parts; export the study again.")
+    given = read_json(half / MANIFEST) or {}
+    settings = given.get("settings")
+    if (half / IMAGES).exists():
+        try:
+            images = conform(pq.read_table(half / IMAGES), IMAGE_COLUMNS)
+        except (OSError, pa.ArrowException) as error:
+            raise BadStudy("The archive's images.parquet cannot be read; export the study again.") from error
+    else:
+        images = _pictures_of(study)
+    _keep(images, half / IMAGES)
+    manifest = {
+        **{key: value for key, value in given.items() if key in _TAKEN and isinstance(value, _TAKEN[key])},
+        "format": "camlab-study",
+        "schema": SCHEMA_VERSION,
+        "name": title if named or not isinstance(given.get("name"), str) else clean_title(given["name"]),
+        "created": time.time(),
+        "imported": True,
+        "finished": True,
+        "pairs": len(keys),
+        "settings": settings if isinstance(settings, dict) else {},
+    }
+    groups = given.get("coincide")
+    manifest["coincide"] = [each for each in groups if _is_group(each)] if isinstance(groups, list) else []
+    try:
+        write_json(half / MANIFEST, manifest)
+    except ValueError as error:  # a number that is none
+        raise BadStudy("The archive's manifest.json cannot be read; export the study again.") from error
+    sweep(half)
+
+
+#: What of a stranger's manifest goes along, and as what.
+_TAKEN: dict[str, type] = {
+    "versions": dict,
+    "models": dict,
+    "image_sets": dict,
+    "image_digests": dict,
+    "run": dict,
+}
+
+
+def _is_group(each: Any) -> bool:
+    """Whether an entry of ``coincide`` has the form that readers rely on."""
+    texts = isinstance(each, dict) and all(isinstance(each.get(k), str) for k in ("model", "layer", "reason"))
+    methods = each.get("methods") if texts else None
+    return isinstance(methods, list) and all(isinstance(method, str) for method in methods)
+
+
+def _pictures_of(study: Study) -> pa.Table:
+    """The table of pictures as far as rows alone tell it."""
+    ids = ["model", "image_set", "image"]
+    rows = study.rows([*ids, "clean_index", "clean_prob", "clean_margin"])
+    first = rows.drop_duplicates(ids).astype(dict.fromkeys(ids, str))
+    return conform(pa.Table.from_pandas(first, preserve_index=False), IMAGE_COLUMNS)
+
+
+def _plain(study: Study) -> pa.Table:
+    """All rows with texts as texts."""
+    table = study.table()
+    for name in TEXTS:
+        table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
+    return table
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Choosing pictures, models, layers, methods and noise."""

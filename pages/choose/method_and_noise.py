@@ -1,0 +1,192 @@
+"""Choosing a CAM method, its smoothing and a noise type: what cannot be used here is said, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from camlab.cams import CAMS, PACES, coinciding, unserved
+from camlab.cams.smoothing import Smoothing
+from camlab.common.errors import CamLabError
+from camlab.common.wording import plural
+from camlab.explore.state import ExploreState
+from camlab.models import Classifier
+from camlab.models.network.split import PLUS
+from camlab.noise import NOISES, unavailable
+from pages.shared import session
+from pages.shared.markdown import plain
+
+NOT_HERE = " · not here"
+MOST_SHOWN = 64  # noisy copies that the page offers; a link may ask for more
+
+
+def method_controls(classifier: Classifier) -> None:
+    """The method, why others cannot be used on this model and layer, what it costs, and its smoothing."""
+    layer = _layer(classifier)
+    reasons = unserved(classifier, layer)
+    chosen = _usable("method", list(CAMS), reasons)
+    groups = coinciding(classifier, layer) if PLUS not in layer else ()
+    # Methods that give one map on this layer are one choice; the one in use stands for its group.
+    stands_for = {min(g.methods, key=lambda m: m != chosen): g.methods for g in groups}
+    hidden = {m for shown, members in stands_for.items() for m in members if m != shown}
+    offered = [m for m in CAMS if m not in hidden and m not in reasons] + [m for m in CAMS if m in reasons]
+
+    def title(name: str) -> str:
+        names = " = ".join(CAMS[m].title for m in stands_for.get(name, (name,)))
+        pace = PACES[CAMS[name].cost]
+        return names + (NOT_HERE if name in reasons else f" · {pace}" if pace else "")
+
+    name = st.selectbox(
+        "CAM method",
+        offered,
+        index=session.start_index("method", offered),
+        format_func=title,
+        key=session.key("method"),
+        help="How the heat map is computed. Methods joined by = give one and the same map on the target layer.\n\n"
+        + "\n\n".join(_about(each, reasons) for each in CAMS),
+    )
+    if price := CAMS[name].price:
+        st.caption(f":material/hourglass: {plain(_sentence(f'Extra cost: {price}'))}")
+    _missing("method", {CAMS[each].title: reason for each, reason in reasons.items()})
+    smoothing_controls(name)
+
+
+def _missing(noun: str, reasons: Mapping[str, str]) -> None:
+    """Why some cannot be chosen here, by title, for whoever asks."""
+    if reasons:
+        with st.popover(
+            f"{plural(len(reasons), noun)} not here: why?",
+            icon=":material/block:",
+            type="tertiary",
+        ):
+            for title, reason in reasons.items():
+                st.markdown(f"**{plain(title)}**: {plain(reason)}")
+
+
+def _about(name: str, reasons: Mapping[str, str]) -> str:
+    entry = CAMS[name]
+    price = f" Extra cost: {plain(entry.price)}." if entry.price else ""
+    missing = f" *Not here:* {plain(reasons[name])}" if name in reasons else ""
+    return f"**{entry.title}**: {plain(entry.summary)} ({plain(entry.source)}){price}{missing}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
+
+
+def _layer(classifier: Classifier) -> str:
+    """The target layer, or layers joined by +, that the page is about to use."""
+    try:
+        return classifier.resolve_layer(session.held_layer())
+    except CamLabError:  # of another model: the control of the layer sets it right
+        return classifier.default_layer
+
+
+def _usable(field: str, names: Sequence[str], reasons: Mapping[str, str]) -> str:
+    """What a field's widget holds; where that cannot be used here, what it held before, with the reason said."""
+    held: str = st.session_state.get(session.key(field)) or session.start(field)
+    if held not in reasons:
+        return held
+    before = (session.start(field), getattr(ExploreState(), field), *names)
+    kept = next((name for name in before if name not in reasons), held)
+    session.note([reasons[held]])
+    st.session_state[session.key(field)] = kept
+    return kept
+
+
+def smoothing_controls(method: str) -> None:
+    """How maps are smoothed; what this method has nothing for is off, with the reason."""
+    entry = CAMS[method]
+    lacking = (
+        f"{entry.title} adds up no terms that could be smoothed; choose another method, such as Grad-CAM."
+    )
+    able = entry.terms is not None
+    if not able and st.session_state.get(session.key("eigen")):
+        session.note([f"{lacking} Eigen smoothing is off."])
+        st.session_state[session.key("eigen")] = False
+    with st.expander("Smooth the map", icon=":material/blur_on:"):
+        eigen = st.toggle(
+            "Eigen smoothing",
+            session.start("eigen") and able,
+            key=session.key("eigen"),
+            disabled=not able,
+            help="Takes the strongest common pattern of the weighted channels instead of their sum. It costs next to "
+            "nothing."
+            if able
+            else lacking,
+        )
+        if not able:
+            st.caption(f":material/info: {plain(lacking)}")
+        augment = st.toggle(
+            "Augmentation smoothing (× 6)",
+            session.start("augment"),
+            key=session.key("augment"),
+            help="Averages the maps of the picture and its mirror image at three brightnesses: six times the work.",
+        )
+        copies = st.number_input(
+            "Noisy copies to average",
+            0,
+            max(MOST_SHOWN, session.start("copies")),
+            session.start("copies"),
+            step=1,
+            key=session.key("copies"),
+            help="A remedy for fragile maps: each map becomes the mean over so many copies of its picture with a "
+            "little Gaussian noise added (after SmoothGrad). 0 switches it off; n copies cost n times the work.",
+        )
+        sigma = st.slider(
+            "Noise of the copies (σ)",
+            0.01,
+            1.0,
+            session.start("sigma"),
+            step=0.01,
+            key=session.key("sigma"),
+            disabled=not copies,
+            help="Standard deviation of that noise; pictures range from 0 to 1. More smooths more, and blurs more."
+            if copies
+            else "Choose at least one noisy copy first.",
+        )
+    if parts := _smoothed_by(bool(eigen), bool(augment), int(copies or 0), float(sigma)):
+        st.caption(f":material/blur_on: {parts}")
+
+
+def _smoothed_by(eigen: bool, augment: bool, copies: int, sigma: float) -> str:
+    """What is smoothed and what it costs, in one sentence; empty where nothing is."""
+    parts = ["eigen smoothing"] if eigen else []
+    parts += ["augmentation"] if augment else []
+    parts += [f"{copies} noisy {'copy' if copies == 1 else 'copies'} (σ {sigma:g})"] if copies else []
+    if not parts:
+        return ""
+    passes = Smoothing(eigen, augment, copies, sigma).passes
+    cost = f", {passes} times the work" if passes > 1 else ""
+    return f"Smoothed by {', '.join(parts)}{cost}."
+
+
+def noise_control() -> str:
+    """The noise type; what needs something that is missing here is marked, and says what to do."""
+    live = session.with_fields()
+    around, digest = session.engine(live.model).pictures.surroundings(), session.picture(live.image).digest
+    reasons = {n: reason for n in NOISES if (reason := unavailable(n, around, digest))}
+    _usable("noise", list(NOISES), reasons)
+    families = list(dict.fromkeys(v.family for v in NOISES.values()))
+    grouped = sorted(NOISES, key=lambda n: families.index(NOISES[n].family))
+    offered = [n for n in grouped if n not in reasons] + [n for n in grouped if n in reasons]
+    name = st.selectbox(
+        "Noise type",
+        offered,
+        index=session.start_index("noise", offered),
+        format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}{NOT_HERE if n in reasons else ''}",
+        key=session.key("noise"),
+        help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.\n\n"
+        + "\n\n".join(
+            f"**{entry.title}**: {plain(entry.summary)}"
+            + (f" *Not here:* {plain(reasons[entry.name])}" if entry.name in reasons else "")
+            for entry in NOISES.values()
+        ),
+    )
+    if NOISES[name].needs == "model":
+        st.caption(
+            ":material/hourglass: Made against this very model, with its gradients: each severity takes its own passes."
+        )
+    _missing("noise type", {NOISES[each].title: reason for each, reason in reasons.items()})
+    return name

@@ -1,0 +1,198 @@
+"""Choosing a model: those at hand in the sidebar, all others in a dialog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from camlab.common.wording import megabytes, millions, plural, sides
+from camlab.models import MODELS, OWN_PREFIX, Classifier, ModelRow, find_model, load_classifier
+from camlab.models.hub.catalogue import (
+    SHELF,
+    Badge,
+    CatalogueRow,
+    badges,
+    cached_rows,
+    catalogue_row,
+    families,
+    search,
+)
+from pages.choose import model_download
+from pages.choose.own_model import own_tab
+from pages.shared import session
+from pages.shared.dialogs import close_dialog, draw_dialog, open_dialog
+from pages.shared.errors import told
+from pages.shared.markdown import plain
+
+AT_ONCE = 10  # rows of the search that are shown, and added by "Show more"
+COLOURS = {Badge.BUNDLED: "green", Badge.OWN: "green", Badge.CACHED: "green", Badge.DOWNLOAD: "gray"}
+SIZES = {"Any size": None, "Up to 5 M": 5, "Up to 10 M": 10, "Up to 30 M": 30, "Up to 100 M": 100}
+SIDES = {"Any input": None, **{f"Up to {side} px": side for side in (160, 224, 256, 299, 384)}}
+
+
+def at_hand() -> list[str]:
+    """The models that can be chosen at once: bundled, in this machine's cache, the visitor's own, the one in use."""
+    own: list[str] = st.session_state.get("own_models", [])
+    names = [
+        *MODELS,
+        *(row.id for row in cached_rows() if not row.unexplained),
+        *own,
+        session.current().model,
+    ]
+    return [name for name in dict.fromkeys(names) if session.model_title(name) != name]
+
+
+def model_controls() -> Classifier:
+    """The picker, what is known of the model, and the way to all others. Raises MissingWeights."""
+    names = at_hand()
+    rows = [f"**{plain(row.title)}**: {_size(row)}. {plain(row.summary)}" for row in map(find_model, names)]
+    name = st.selectbox(
+        "Model",
+        names,
+        index=session.start_index("model", names),
+        format_func=session.model_title,
+        key=session.key("model"),
+        on_change=_chosen,
+        help="The image classifier whose explanations are tested. All in this list run without a network.\n\n"
+        + "\n\n".join(rows),
+    )
+    classifier = load_classifier(name)
+    st.caption(_facts(find_model(name), classifier))
+    st.button(
+        "More models",
+        icon=":material/deployed_code:",
+        on_click=open_dialog,
+        args=("models",),
+        width="stretch",
+        help="A shelf of well-known networks, all classifiers of timm, and your own checkpoint.",
+    )
+    # Drawn at each run while it is open: otherwise it would close when the work behind it ends and the page reruns.
+    draw_dialog({"models": _more})
+    return classifier
+
+
+def _chosen() -> None:
+    # Empty where the widget is gone; then the model stays.
+    session.change_model(session.reported(session.key("model")) or session.current().model)
+
+
+def _size(row: ModelRow) -> str:
+    return f"{millions(row.parameters)} parameters, {sides(row.input_size)}"
+
+
+def _facts(row: ModelRow, classifier: Classifier) -> str:
+    published = row.source.startswith("https://")
+    parts = [
+        row.family,
+        _size(row),
+        f"{len(classifier.class_names):,} classes",
+        "your file" if row.name.startswith(OWN_PREFIX) else f"licence {row.licence}",
+        f"on {str(classifier.device).upper()}",
+    ]
+    source = f" · [source]({row.source})" if published else ""
+    return " · ".join(map(plain, parts)) + source
+
+
+@st.dialog("More models", width="large", on_dismiss=close_dialog)
+def _more() -> None:
+    session.follow_callbacks()  # a model was chosen: the page follows and the dialog closes
+    # The tab is kept in the session: the browser alone would go back to the first one when the page reruns.
+    titles = ["Shelf", "All of timm", "Your checkpoint"]
+    shelf, everything, own = st.tabs(titles, key="models.tab", on_change="rerun")
+    with shelf, told():
+        st.caption("Networks that are often explained, each for a reason. ImageNet's 1,000 classes.")
+        _rows([catalogue_row(name) for name in SHELF], "shelf")
+    with everything, told():
+        _search()
+    with own, told():
+        own_tab()
+
+
+def _search() -> None:
+    text = st.text_input(
+        "Search",
+        key="models.text",
+        placeholder="resnet 50, ViT-S, convnext tiny …",
+        help="Words of a name or family, also shortened or slightly mistyped.",
+    )
+    left, middle, right = st.columns(3)
+    counts = families()
+    family = left.selectbox(
+        "Family",
+        ["", *counts],
+        key="models.family",
+        format_func=lambda name: f"{name} ({counts[name]})" if name else "All families",
+        help="The file of timm that the network is written in. Type to search.",
+    )
+    size = middle.selectbox(
+        "Parameters", list(SIZES), key="models.size", help="More parameters take more memory and time."
+    )
+    side = right.selectbox(
+        "Input", list(SIDES), key="models.side", help="The longer side of the picture that the network sees."
+    )
+    most = SIZES[size]
+    found = search(
+        text.strip(),
+        family=family or None,
+        max_parameters=None if most is None else most * 1_000_000,
+        max_side=SIDES[side],
+    )
+    # Another question starts from the top again.
+    asked = (text, family, size, side)
+    if st.session_state.get("models.asked") != asked:
+        st.session_state["models.asked"], st.session_state["models.shown"] = asked, AT_ONCE
+    if not found:
+        st.info(
+            "No classifier of timm answers this; use fewer words or wider limits.", icon=":material/info:"
+        )
+        return
+    st.caption(
+        f"{plural(len(found), 'network')}, best match first. No accuracies are shown: timm's package holds none, and "
+        "numbers from elsewhere would not be those of the weights that you load."
+    )
+    shown: int = st.session_state["models.shown"]
+    _rows(found[:shown], "timm")
+    if len(found) > shown:
+        st.button(
+            f"Show more ({len(found) - shown} left)",
+            key="models.more",
+            icon=":material/expand_more:",
+            on_click=_show_more,
+            width="stretch",
+        )
+
+
+def _show_more() -> None:
+    st.session_state["models.shown"] = st.session_state.get("models.shown", AT_ONCE) + AT_ONCE
+
+
+def _rows(rows: Sequence[CatalogueRow], place: str) -> None:
+    where = badges(rows)
+    for row in rows:
+        _row(row, where[row.name], place)
+
+
+def _row(row: CatalogueRow, badge: Badge, place: str) -> None:
+    words, act = st.columns([3, 1], vertical_alignment="center")
+    facts = [row.family, _size(find_model(row.id)), f"{row.classes:,} classes", row.licence]
+    summary = SHELF.get(row.name, "")
+    if row.unexplained:
+        summary = f"Cannot be explained: {row.unexplained}."
+    words.markdown(
+        f"**{plain(row.name)}** :{COLOURS[badge]}-badge[{badge.value}]"
+        + (f"  \n{plain(summary)}" if summary else "")
+        + f"  \n:small[{plain(' · '.join(facts))}]"
+    )
+    here = badge is not Badge.DOWNLOAD
+    act.button(
+        "Use" if here else f"Download {megabytes(row.download_bytes)}",
+        key=f"models.{place}.{row.name}",
+        icon=":material/check:" if here else ":material/download:",
+        on_click=model_download.go_to if here else model_download.start,
+        args=(row.id,),
+        disabled=bool(row.unexplained) or (model_download.busy() and not here),
+        width="stretch",
+        help=f"{'Go to' if here else 'Download from the Hugging Face hub and go to'} {plain(row.name)}."
+        + (" One download at a time." if model_download.busy() and not here else ""),
+    )

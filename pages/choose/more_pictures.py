@@ -1,0 +1,209 @@
+"""More pictures: a pair of one's own, a folder on this machine, a well-known data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from camlab.common.errors import CamLabError
+from camlab.images import picture_from_bytes
+from camlab.images.datasets.catalogue import DATASETS, Dataset
+from camlab.images.datasets.hub import CURATED, look_up, row_name
+from camlab.images.folders import ROOTS_VARIABLE, allowed_roots
+from camlab.images.loading import Intake, take_dataset, take_folder
+from camlab.images.photo_pairs import PAIR_NOISE, PAIR_SEVERITY
+from camlab.noise import NOISES
+from pages.choose import uploads
+from pages.shared import image_sets, session
+from pages.shared.dialogs import close_dialog, open_dialog
+from pages.shared.markdown import plain
+
+PAIR = "Your own pair"
+HUB = "hf:"  # in the list of data sets: before those of the hub that are not here yet; alone: the visitor names one
+
+
+def open_sources() -> None:
+    """Open the dialog, without what was said in it before. Only in a callback."""
+    _forget_error()
+    st.session_state["sources.kind"] = st.session_state.get("sources.kind") or PAIR
+    open_dialog("sources")
+
+
+@st.dialog("More pictures", width="medium", on_dismiss=close_dialog)
+def sources() -> None:
+    """The dialog."""
+    session.follow_callbacks()  # something was taken: the page follows and the dialog closes
+    name = st.segmented_control(
+        "Where from",
+        list(_KINDS),
+        default=st.session_state["sources.kind"],
+        key="sources.kind",
+        required=True,
+        on_change=_forget_error,
+        label_visibility="collapsed",
+    )
+    if error := st.session_state.get("source_error"):
+        st.error(plain(error), icon=":material/error:")
+    _KINDS[name or PAIR]()
+
+
+def _forget_error() -> None:
+    st.session_state["source_error"] = None
+
+
+def _pair() -> None:
+    st.markdown(
+        "Two photographs of one scene: a clean one and a noisy one, taken in the dark, in the rain or with another "
+        f"camera. The noise type becomes “{NOISES[PAIR_NOISE].title}”: severity 0 is the clean picture, 5 the noisy "
+        "one, and everything on the page works with it. Both need the same shape and should not be shifted."
+    )
+    left, right = st.columns(2)
+    sides = ((left, "The clean picture", "pair_clean"), (right, "The noisy picture", "pair_noisy"))
+    for column, label, key in sides:
+        column.file_uploader(label, key=key, max_upload_size=uploads.PICTURE_MB)
+    st.button("Use this pair", type="primary", icon=":material/compare:", on_click=_take_pair)
+
+
+def _take_pair() -> None:
+    files = [session.reported(key) for key in ("pair_clean", "pair_noisy")]
+    if not all(files):
+        st.session_state["source_error"] = "Choose both pictures first, the clean one and the noisy one."
+        return
+    st.session_state["source_error"] = None
+    try:
+        clean, noisy = (picture_from_bytes(file.getvalue(), file.name) for file in files)
+        found, pair = image_sets.add_pair(clean, noisy)
+    except CamLabError as problem:
+        st.session_state["source_error"] = str(problem)
+        return
+    state = session.with_fields(image=found.id, noise=PAIR_NOISE, severity=PAIR_SEVERITY)
+    session.put(state, [pair.warning] if pair.warning else [])
+    close_dialog()
+    st.session_state["rerun"] = True
+
+
+def _folder() -> None:
+    try:
+        roots = allowed_roots()
+    except CamLabError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    if not roots:
+        st.info(
+            "No folder on this machine may be opened. Whoever runs CAM Lab can allow some: set the environment "
+            f"variable {plain(ROOTS_VARIABLE)} to their paths and start it again.",
+            icon=":material/folder_off:",
+        )
+        return
+    st.markdown(
+        "Pictures in a folder on the machine that runs CAM Lab, and in the folders inside it. Where these are classes, "
+        "as in ImageNet's layout, they become the labels. Nothing is copied."
+    )
+    st.text_input(
+        "Folder",
+        key="folder_path",
+        placeholder=str(roots[0]),
+        help="A path inside one of the folders that may be opened.",
+    )
+    st.caption("May be opened: " + ", ".join(plain(str(root)) for root in roots))
+    st.button("Open the folder", type="primary", icon=":material/folder_open:", on_click=_take_folder)
+
+
+def _take_folder() -> None:
+    path = (session.reported("folder_path") or "").strip()
+    st.session_state["source_error"] = None if path else "Type the path of a folder first."
+    if path:
+        _begin(take_folder(path))
+
+
+def _dataset() -> None:
+    curated = [HUB + repo for repo in CURATED if row_name(repo) not in DATASETS]
+    offered = [*DATASETS, *curated, HUB]
+    if st.session_state.get("dataset_name") not in offered:
+        st.session_state["dataset_name"] = offered[0]
+    name = st.selectbox("Data set", offered, format_func=_dataset_title, key="dataset_name")
+    if name.startswith(HUB):
+        _hub(name.removeprefix(HUB))
+        return
+    dataset, here = DATASETS[name], name in image_sets.downloaded()
+    licence = plain(dataset.licence)
+    if dataset.licence_url:
+        licence = f"[{licence}]({dataset.licence_url})"
+    st.markdown(
+        f"{plain(dataset.summary)}{_counted(dataset)}\n\n"
+        f"**Licence:** {licence}  \n**By:** {plain(dataset.author)}"
+    )
+    if here:
+        st.success("It is on this machine.", icon=":material/check_circle:")
+    else:
+        st.warning(
+            f"The download is {dataset.megabytes:,} MB and needs {dataset.room:,} MB of disk space while it is "
+            "unpacked. It can be cancelled; you can go on working meanwhile.",
+            icon=":material/download:",
+        )
+    st.button(
+        "Open" if here else f"Download {dataset.megabytes:,} MB",
+        type="primary",
+        icon=":material/photo_library:" if here else ":material/download:",
+        key="dataset_take",
+        on_click=_take_dataset,
+    )
+
+
+def _dataset_title(name: str) -> str:
+    if name == HUB:
+        return "Another of the Hugging Face hub …"
+    return f"{name.removeprefix(HUB)} (Hugging Face)" if name.startswith(HUB) else DATASETS[name].title
+
+
+def _counted(dataset: Dataset) -> str:
+    return f" {dataset.count:,} pictures of {dataset.classes} classes." if dataset.count else ""
+
+
+def _hub(repo: str) -> None:
+    """A data set of the hub: its licence and size are asked for before anything is downloaded."""
+    if repo:
+        st.markdown(f"Of the Hugging Face hub: {plain(CURATED[repo])}.")
+    else:
+        st.text_input(
+            "Name on the hub",
+            key="hub_name",
+            placeholder="owner/name",
+            help="As in its address. Tables with a column of pictures, archives and picture files are read; of these "
+            "the part for testing, where there is one.",
+        )
+    st.button(
+        "Ask for licence and size",
+        type="primary",
+        icon=":material/search:",
+        key="hub_look_up",
+        on_click=_look_up,
+        args=(repo,),
+        help="Asks the Hugging Face hub; nothing is downloaded yet.",
+    )
+
+
+def _look_up(repo: str) -> None:
+    try:
+        st.session_state["source_error"] = None
+        st.session_state["dataset_name"] = look_up(repo or session.reported("hub_name") or "").name
+    except CamLabError as problem:
+        st.session_state["source_error"] = str(problem)
+
+
+def _take_dataset() -> None:
+    name = session.reported("dataset_name")
+    st.session_state["source_error"] = None
+    if name in DATASETS:
+        _begin(take_dataset(name, session.presence()))
+
+
+def _begin(task: Intake) -> None:
+    uploads.begin(task)
+    if task.job.running:  # the dialog makes way for the progress in the sidebar
+        close_dialog()
+        st.session_state["rerun"] = True
+
+
+_KINDS: dict[str, Callable[[], None]] = {PAIR: _pair, "A folder": _folder, "A data set": _dataset}

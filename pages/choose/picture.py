@@ -1,0 +1,162 @@
+"""Choosing a picture in the sidebar: the set, the picture in it, and the ways to other sets and pictures."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from camlab.common.errors import CamLabError
+from camlab.images import SHAPES, ImageSet, set_of
+from camlab.images.scenes.image_set import MAX_COUNT, MAX_SEED, scene_numbers
+from pages.choose import uploads
+from pages.choose.gallery import gallery, open_gallery
+from pages.choose.more_pictures import open_sources, sources
+from pages.shared import image_sets, session
+from pages.shared.dialogs import draw_dialog
+from pages.shared.markdown import plain
+
+LISTED = 300  # pictures up to which a select box holds all of them
+NUMBER_KEY = "picture.number"
+
+
+def picture_controls() -> None:
+    """The set, its options, the picture, and the buttons for everything else."""
+    titles = image_sets.titles()
+    offered = list(titles)
+    shown = set_of(session.start("image"))
+    name = st.selectbox(
+        "Image set",
+        offered,
+        index=offered.index(shown) if shown in offered else 0,
+        format_func=lambda n: titles.get(n, str(n)),
+        key=session.key("image_set"),
+        on_change=_set_changed,
+        help="Built-in sets are openly licensed; author and licence stand under the picture. "
+        "Composites and ShapeScenes carry exact object masks.",
+    )
+    if name == SHAPES:
+        _shapes_options()
+    try:
+        _choice(image_sets.image_set(name))
+    except CamLabError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    left, right = st.columns(2, gap="small")
+    left.button(
+        "Gallery",
+        icon=":material/photo_library:",
+        width="stretch",
+        help="Choose a picture by eye.",
+        on_click=open_gallery,
+        args=(name,),
+    )
+    with right.popover(
+        "Upload",
+        icon=":material/upload:",
+        width="stretch",
+        help="Use pictures of your own: files or a ZIP archive.",
+    ):
+        uploads.uploader()
+    st.button(
+        "More pictures",
+        icon=":material/add_photo_alternate:",
+        width="stretch",
+        help="Your own pair of a clean and a noisy picture, a folder on this machine, or a well-known data set.",
+        on_click=open_sources,
+    )
+    uploads.progress()
+    draw_dialog({"gallery": gallery, "sources": sources})
+
+
+def _choice(image_set: ImageSet) -> None:
+    """The picture: by title where all titles fit in a list, else by number."""
+    pictures, current = image_set.pictures, session.start("image")
+    if len(pictures) <= LISTED:
+        titles = {picture.id: picture.title for picture in pictures}
+        st.selectbox(
+            "Picture",
+            list(titles),
+            index=session.start_index("image", list(titles)),
+            format_func=lambda n: titles.get(n, str(n)),
+            key=session.key("image"),
+            on_change=_chosen,
+            help="Type to search, or open the gallery to choose by eye.",
+        )
+    else:
+        place = image_set.place(current)
+        number = None if place is None else place + 1
+        st.session_state[NUMBER_KEY] = number
+        st.number_input(
+            f"Picture, 1 to {len(pictures):,}",
+            1,
+            len(pictures),
+            number,
+            step=1,
+            key=NUMBER_KEY,
+            on_change=_numbered,
+            placeholder="a number",
+            help="Its place in the set. The gallery searches titles and shows the pictures page by page.",
+        )
+        if place is not None:
+            st.caption(plain(pictures[place].title))
+    if image_set.name in image_sets.own():
+        st.caption(plain(image_set.summary))
+
+
+def _shapes_options() -> None:
+    seed, count = image_sets.shapes_options()
+    left, right = st.columns(2, gap="small")
+    st.session_state[image_sets.COUNT_KEY], st.session_state[image_sets.SEED_KEY] = count, seed
+    left.number_input(
+        "Pictures",
+        1,
+        MAX_COUNT,
+        count,
+        step=50,
+        key=image_sets.COUNT_KEY,
+        on_change=_shapes_changed,
+        help="How many pictures the set has. They are drawn when they are looked at.",
+    )
+    right.number_input(
+        "Picture seed",
+        0,
+        MAX_SEED,
+        seed,
+        step=1,
+        key=image_sets.SEED_KEY,
+        on_change=_shapes_changed,
+        help="Another seed is another set: other shapes, grounds and colours.",
+    )
+
+
+def _shapes_changed() -> None:
+    if any(session.reported(key) is None for key in (image_sets.SEED_KEY, image_sets.COUNT_KEY)):
+        return
+    seed, count = image_sets.shapes_options()
+    index = (scene_numbers(session.current().image) or (0, 0))[1]
+    # With fewer pictures than its number the one on screen would not be in the set.
+    session.put(session.with_fields(image=f"{SHAPES}/{seed}-{min(index, count - 1)}"))
+
+
+def _set_changed() -> None:
+    name = session.reported(session.key("image_set"))
+    if name not in image_sets.titles():
+        return
+    try:
+        first = image_sets.image_set(name).pictures[0].id
+    except CamLabError as error:  # a data set whose files have gone
+        session.put(session.current(), [str(error)])
+    else:
+        session.put(session.with_fields(image=first))
+
+
+def _chosen() -> None:
+    if session.reported(session.key("image")) is not None:
+        session.put(session.with_fields())
+
+
+def _numbered() -> None:
+    number = session.reported(NUMBER_KEY)
+    name = session.reported(session.key("image_set"))
+    if number is None or name not in image_sets.titles():
+        return
+    pictures = image_sets.image_set(name).pictures
+    session.put(session.with_fields(image=pictures[min(max(int(number), 1), len(pictures)) - 1].id))

@@ -1,0 +1,138 @@
+"""The controls of the Compare page: what all cells share in the sidebar, rows and columns above the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from camlab.cams import CAMS, PACES, unserved
+from camlab.common.errors import CamLabError
+from camlab.explore.compare.state import AXES, MOST_COLUMNS, SCALES, SORTS, CompareState
+from camlab.explore.state import MAX_SEED, SEVERITY_STEP, ExploreState, field_text
+from camlab.models import Classifier
+from camlab.noise import NOISES
+from pages.choose import method_and_noise
+from pages.choose.model import at_hand, model_controls
+from pages.choose.picture import picture_controls
+from pages.compare import link
+from pages.explore import sidebar as controls
+from pages.shared import session
+
+SEEDS_LISTED = 64
+
+
+def sidebar() -> tuple[ExploreState, Classifier]:
+    """Picture, model, noise and measure: what the Explore page has, but for what the columns differ in."""
+    axis = st.session_state.get(link.key("axis")) or "severity"
+    with st.sidebar:
+        controls.heading("Picture")
+        picture_controls()
+        controls.heading("Model")
+        classifier = model_controls()
+        method_and_noise.smoothing_controls(session.current().method)
+        controls.heading("Noise")
+        if axis != "noise":
+            method_and_noise.noise_control()
+        if axis != "severity":
+            st.slider(
+                "Severity", 0.0, 5.0, session.start("severity"), step=SEVERITY_STEP, key=session.key("severity"),
+                help="0 is the untouched picture; 1 to 5 equal ImageNet-C's levels.",
+            )  # fmt: skip
+        if axis != "seed":
+            still = not NOISES[session.current().noise].stochastic and axis != "noise"
+            st.number_input(
+                "Seed", 0, MAX_SEED, session.start("seed"), step=1, key=session.key("seed"), disabled=still,
+                help="This noise type has nothing to draw." if still else "Which noise draw is shown.",
+            )  # fmt: skip
+        with st.expander("Advanced", icon=":material/tune:"):
+            parameters = controls.advanced(classifier)
+        return session.read_state(parameters, classifier), classifier
+
+
+def bar(base: ExploreState, classifier: Classifier) -> CompareState:
+    """Rows, columns and order; returns the comparison that they show."""
+    with st.container(key="compare_bar"):
+        left, middle, right = st.columns([1, 2, 2], gap="small")
+        with left:
+            axis = st.selectbox(
+                "Columns", list(AXES), format_func=lambda name: AXES[name].title, key=link.key("axis"),
+                help="What the columns differ in; everything else is the same in all cells.",
+            )  # fmt: skip
+        axis = axis or "severity"
+        with middle:
+            _columns(axis, base)
+        with right:
+            _methods(base, classifier)
+    return link.settled(base)
+
+
+def _reordered() -> None:
+    st.session_state["rerun"] = True  # the link follows
+
+
+def order() -> None:
+    """How the rows are ordered."""
+    st.segmented_control(
+        "Order", list(SORTS), format_func=lambda name: SORTS[name], key=link.key("sort"), required=True,
+        label_visibility="collapsed", on_change=_reordered,
+        help="Robustness of a row: the mean similarity of its maps to their clean ones.",
+    )  # fmt: skip
+
+
+def _columns(axis: str, base: ExploreState) -> None:
+    entry, name = AXES[axis], link.columns_key(axis)
+    now = link.current()
+    last = now.values if now.axis == axis else CompareState(base=base, axis=axis).values
+    held: list[str] | None = st.session_state.get(name)
+    # A list that somebody emptied stays empty, and the columns as they were; an axis come to has some.
+    if held is None or (not held and now.axis != axis):
+        held = [field_text(value) for value in last]
+    chosen = list(held)
+    options = list(dict.fromkeys([*_options(axis), *chosen]))
+    # In the order of the scale, where there is one.
+    st.session_state[name] = sorted(chosen, key=float) if axis in SCALES else chosen
+    st.multiselect(
+        entry.plural.capitalize(), options, format_func=lambda text: _said(axis, text), key=name,
+        max_selections=MOST_COLUMNS, placeholder="as before",
+        help=f"The {entry.plural} of the columns.",
+    )  # fmt: skip
+
+
+def _options(axis: str) -> Sequence[str]:
+    every: dict[str, Sequence[Any]] = {
+        "severity": [SEVERITY_STEP * i for i in range(1, round(5 / SEVERITY_STEP) + 1)],
+        "noise": list(NOISES),
+        "model": at_hand(),
+        "seed": range(SEEDS_LISTED),
+    }
+    return [field_text(value) for value in every[axis]]
+
+
+def _said(axis: str, text: str) -> str:
+    if axis in SCALES:
+        return text
+    try:
+        return AXES[axis].said(text)
+    except CamLabError:  # a checkpoint that others' have pushed out of memory
+        return text
+
+
+def _methods(base: ExploreState, classifier: Classifier) -> None:
+    try:
+        reasons = unserved(classifier, classifier.resolve_layer(base.layer))
+    except CamLabError:
+        reasons = {}
+
+    def title(name: str) -> str:
+        pace = PACES[CAMS[name].cost]
+        return CAMS[name].title + (
+            method_and_noise.NOT_HERE if name in reasons else f" · {pace}" if pace else ""
+        )
+
+    st.multiselect(
+        "CAM methods", list(CAMS), format_func=title, key=link.key("methods"), placeholder="as before",
+        help="The rows. Methods that give one and the same map on this layer share a row. Slow ones come last. "
+        "At first: the paper's six, LayerCAM, Eigen-Grad-CAM and the random baseline.",
+    )  # fmt: skip

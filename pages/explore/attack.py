@@ -1,0 +1,176 @@
+"""Attack the explanation: settings, the attack while it runs, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import streamlit as st
+
+from camlab.cams.smoothing import PLAIN
+from camlab.drawing.pictures import data_url
+from camlab.engine.shared import reference_pictures
+from camlab.explore.attack.outcome import (
+    GOALS,
+    PICTURE,
+    attack_npz,
+    attack_png,
+    begin,
+    panels,
+    sentences,
+    unattackable,
+)
+from camlab.explore.attack.search import ExplanationAttack
+from camlab.explore.attack.settings import DEFAULTS, OTHER, RANGES
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
+from camlab.images import Picture
+from pages.shared import attack_link, background_work
+from pages.shared.markdown import plain
+
+KIND = "attack"
+
+
+def attack(scene: Scene, _: Shown) -> None:
+    """The section: what it does, its settings, and the attack of this picture, model, method and layer."""
+    st.markdown("**Can the map be moved while picture and prediction stay?**")
+    st.caption(
+        "Looks for a picture that a person, and the model, take for the clean one, and whose map is another: every "
+        "value may move by at most ε, the prediction must stay (Ghorbani et al. 2019; Dombrowski et al. 2019). It "
+        "starts from the clean picture and explains the class predicted on it."
+    )
+    if reason := unattackable(scene):
+        st.info(plain(reason), icon=":material/block:")
+        return
+    if scene.state.smoothing != PLAIN:
+        st.caption(":material/info: Attacked is the map without the smoothing chosen in the sidebar.")
+    others = {picture.id: picture for picture in reference_pictures(scene.picture)}
+    _settings(others)
+    key = (scene.state.model, scene.picture.digest, scene.state.method, scene.layer)
+    run: ExplanationAttack | None = background_work.latest(KIND, key)
+    if run is None or not run.job.running:
+        st.button(
+            "Attack again" if run else "Start the attack",
+            icon=":material/bolt:",
+            type="primary",
+            key="attack.start",
+            on_click=_start,
+            args=(scene, key, others),
+        )
+    background_work.watch(KIND, run, "steps", lambda: _found(scene, run) if run else None)
+
+
+def _start(scene: Scene, key: Hashable, others: dict[str, Picture]) -> None:
+    """Begin with what the widgets hold now: a number that was just typed is newer than the last run of the page."""
+    chosen = attack_link.chosen()
+    epsilon, steps, slack, goal = (chosen[name] for name in DEFAULTS)
+    other = others.get(chosen[OTHER])
+    background_work.start(
+        KIND,
+        key,
+        lambda: begin(scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other),
+    )
+
+
+def _settings(others: dict[str, Picture]) -> None:
+    """ε (of 255), steps, what the probability may lose, the goal and the picture that it may name."""
+    held = attack_link.chosen()
+    first, second, third = st.columns(3, gap="medium")
+    first.number_input(
+        "Largest change ε (of 255)",
+        *RANGES["epsilon"],
+        held["epsilon"],
+        step=0.5,
+        format="%g",
+        key="attack.epsilon",
+        help="How far any value of the picture, from 0 to 255, may move. Up to 4 is hardly seen.",
+    )
+    second.number_input(
+        "Steps",
+        *RANGES["steps"],
+        held["steps"],
+        step=5,
+        key="attack.steps",
+        help="Each step takes a pass through the model and back, and one to measure what came of it.",
+    )
+    third.number_input(
+        "Probability it may cost",
+        *RANGES["slack"],
+        held["slack"],
+        step=0.05,
+        format="%g",
+        key="attack.slack",
+        help="How far the predicted class's probability may fall: 0.1 is ten percentage points.",
+    )
+    left, right = st.columns([1, 2], gap="medium")
+    goal = left.selectbox(
+        "Where the map is to go",
+        list(GOALS),
+        index=list(GOALS).index(held["goal"]),
+        format_func=lambda name: GOALS[name],
+        key="attack.goal",
+        help="As far from the clean map as possible, or towards a map of your choice.",
+    )
+    if goal == PICTURE:
+        if (
+            st.session_state.get("attack.other") not in others
+        ):  # a link may name any, or the one that is explained
+            st.session_state["attack.other"] = held[OTHER] = next(iter(others))
+        right.selectbox(
+            "Whose map",
+            list(others),
+            index=list(others).index(held[OTHER]),
+            format_func=lambda each: others[each].title,
+            key="attack.other",
+            help="The map of this photograph, for its own prediction, is what the attack imitates.",
+        )
+
+
+def _found(scene: Scene, run: ExplanationAttack) -> None:
+    """The best picture so far beside the clean one, and what it does."""
+    result = run.result
+    if result is None:
+        if run.job.running:
+            st.caption("The first step is on its way.")
+        return
+    so_far = "Best so far. " if run.job.running else ""
+    st.caption(
+        plain(
+            f"{so_far}ε = {run.attack.epsilon * 255:g}/255, {run.attack.steps} steps. "
+            + " ".join(sentences(scene, run))
+        )
+    )
+    drawn = panels(scene, result)
+    for row in (drawn[:3], drawn[3:]):
+        for column, (title, picture) in zip(st.columns(3, gap="medium"), row, strict=True):
+            with column:
+                st.image(
+                    data_url(picture),
+                    caption=title,
+                    width="stretch",
+                    output_format="PNG",
+                    alt=f"{title}, of the attack on {scene.picture.title}",
+                )
+    if run.job.running:
+        return
+    stem = f"camlab_attack_{scene.state.method}_{scene.picture.digest[:8]}"
+    files = st.columns(2)
+    files[0].download_button(
+        "Attack (PNG)",
+        lambda: attack_png(scene, run),
+        f"{stem}.png",
+        "image/png",
+        icon=":material/image:",
+        on_click="ignore",
+        width="stretch",
+        help="The attacked picture and both maps in one figure.",
+    )
+    files[1].download_button(
+        "Attack (NPZ)",
+        lambda: attack_npz(scene, run),
+        f"{stem}.npz",
+        "application/octet-stream",
+        icon=":material/grid_on:",
+        on_click="ignore",
+        width="stretch",
+        help="Both pictures, both maps (float32) and all settings and results, for NumPy.",
+    )

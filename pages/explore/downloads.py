@@ -1,0 +1,125 @@
+"""Every measure of the shown pair, the files to take away, and the file that brings a state back."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from camlab.common.errors import CamLabError
+from camlab.common.wording import decimal
+from camlab.drawing.report.html import report_html
+from camlab.explore.output.export import maps_npz, panels_png, results
+from camlab.explore.output.report import scene_material
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
+from camlab.explore.state import parse_json, to_json, to_query
+from camlab.explore.sweep import Sweep
+from camlab.metrics import SIMILARITIES
+from pages.explore import trials
+from pages.present.link import EXPLORE
+from pages.shared import session
+from pages.shared.help_button import what
+from pages.shared.markdown import plain
+
+
+def similarity_table(shown: Shown) -> None:
+    """All similarity measures of the pair with range and meaning."""
+    st.subheader("Every similarity of this pair", anchor=False)
+    rows = [
+        {
+            "Measure": entry.title,
+            "Value": decimal(shown.values[name], 3),
+            "Range": f"{entry.low:g} to {entry.high:g}",
+            "Identical maps": f"{entry.identical:g}",
+            "What it compares": entry.summary,
+        }
+        for name, entry in SIMILARITIES.items()
+    ]
+    st.table(pd.DataFrame(rows).set_index("Measure"))
+    what("measures")
+
+
+def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
+    """PNG, NPZ and JSON of what is on screen, and a state file to load."""
+    st.subheader("Take it away", anchor=False)
+    state = scene.state
+    stem = f"camlab_{scene.picture.title}_{state.method}_{state.noise}_{state.severity:g}".replace(" ", "_")
+    stem = "".join(c for c in stem if c.isalnum() or c in "._-+")[:90]
+    found = trials.measured(scene)
+    st.page_link(
+        "pages/compare/page.py",
+        label="Compare this picture's maps",
+        icon=":material/grid_view:",
+        query_params=to_query(state),
+    )
+    files = st.columns(4)
+    files[0].download_button(
+        "Panels (PNG)",
+        lambda: panels_png(scene, shown),
+        f"{stem}.png",
+        "image/png",
+        icon=":material/image:",
+        on_click="ignore",
+        width="stretch",
+        help="The three panels with predictions, colour bars and settings.",
+    )
+    files[1].download_button(
+        "Maps (NPZ)",
+        lambda: maps_npz(scene, shown),
+        f"{stem}.npz",
+        "application/octet-stream",
+        icon=":material/grid_on:",
+        on_click="ignore",
+        width="stretch",
+        help="Both maps at the layer's resolution (float32), inputs, probabilities and segments, for NumPy.",
+    )
+    files[2].download_button(
+        "State and results (JSON)",
+        lambda: to_json(state, results(scene, shown, sweep, *found)),
+        f"{stem}.json",
+        "application/json",
+        icon=":material/data_object:",
+        on_click="ignore",
+        width="stretch",
+        help="Every setting and result with package versions. Loading this file below restores the state.",
+    )
+    files[3].download_button(
+        "Report (HTML)",
+        lambda: report_html(scene_material(scene, shown, sweep, found[0])),
+        f"{stem}.html",
+        "text/html",
+        icon=":material/description:",
+        on_click="ignore",
+        width="stretch",
+        help="One file that needs nothing else: summary, caveats, pictures, plots, settings. With the draws so far.",
+    )
+    st.page_link(
+        "pages/present/page.py",
+        label="Present this as a story",
+        icon=":material/slideshow:",
+        query_params={"story": EXPLORE, **to_query(state)},
+        help="Five steps with large type, from the claim to what to do.",
+    )
+    st.file_uploader(
+        "Load a saved state",
+        type=["json"],
+        key="state_file",
+        max_upload_size=30,
+        on_change=_load,
+        help="A JSON file saved with the button above; the page goes back to exactly that state.",
+    )
+    if error := st.session_state.get("state_error"):
+        st.error(plain(error), icon=":material/error:")
+
+
+def _load() -> None:
+    file = session.reported("state_file")
+    st.session_state["state_error"] = None
+    if file is None:
+        return
+    try:
+        state, problems = parse_json(file.getvalue())
+    except CamLabError as problem:
+        st.session_state["state_error"] = str(problem)
+        return
+    session.put(state, problems)

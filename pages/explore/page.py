@@ -1,0 +1,108 @@
+"""Explore: one picture, one model, one method, one noise; everything follows the severity."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import streamlit as st
+
+from camlab.cams import CamMethod
+from camlab.drawing import html
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
+from camlab.explore.state import LOOKS, SCOPES, ExploreState
+from camlab.explore.sweep import Sweep
+from pages.choose import model_download, uploads
+from pages.explore import case_finder, downloads, panels, scores, severity_handle, sidebar, tour, trials
+from pages.shared import session
+from pages.shared.errors import told
+from pages.shared.markdown import plain
+from pages.shared.skeleton import standing_in
+from pages.shared.waiting import waiting
+
+
+def sweep_for(scene: Scene) -> Sweep:
+    """The background draws that belong to the scene: the running ones, or new ones where a choice changed."""
+    state = scene.state
+    block = dataclasses.replace(
+        ExploreState(), **{f: getattr(state, f) for f in DECIDING}, seed=state.seeds[0]
+    )
+    sweep: Sweep | None = st.session_state.get("sweep")
+    if sweep is None or st.session_state.get("sweep.block") != block:
+        if sweep is not None:
+            sweep.job.cancel()
+        sweep = Sweep(scene, state.severity)
+        st.session_state.update({"sweep": sweep, "sweep.block": block})
+        session.worker().submit(sweep.job)
+    elif sweep.wants(state.severity):
+        sweep.focus = state.severity
+        session.worker().submit(sweep.resume())
+    return sweep
+
+
+# What decides the values of the draws; the rest of the state only decides which of them are shown, and how.
+DECIDING = tuple(
+    f.name for f in dataclasses.fields(ExploreState) if f.name not in ("severity", "seed", *LOOKS)
+)
+
+
+def show(state: ExploreState, clear: Callable[[], object]) -> None:
+    """The page for one state; ``clear`` takes away what stands in for it."""
+    notice = st.empty()
+    engine = session.engine(state.model)
+    picture = session.picture(state.image)
+    with session.worker().foreground():
+        scene = Scene(engine, picture, state)
+        check = waiting(notice, f"Computing {scene.method.title}", _price(scene.method))
+        shown: Shown = scene.shown(state.severity, state.shown_seed, check)
+    st.session_state["clean_index"] = shown.clean.index  # where a fixed class starts from
+    sweep = sweep_for(scene)
+    sweep.add(shown.row)
+    sweep.focus = state.severity
+    strip = severity_handle.strip_for(scene, sweep)
+    clear()
+    notice.empty()
+    panels.headline(scene, shown)
+    severity_handle.toolbar(scene, shown, strip)
+    panels.panels(scene, shown, picture)
+    panels.coinciding(scene)
+    panels.what_moved(scene, shown, sweep.floors)
+    st.subheader("How robust is this map?", anchor=False)
+    st.segmented_control(
+        "Scope", list(SCOPES), default=session.start("scope"), format_func=lambda n: SCOPES[n],
+        key=session.key("scope"), required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    scores.measures(scene, sweep, strip)
+    trials.trials(scene, shown)
+    case_finder.finder(scene)
+    downloads.similarity_table(shown)
+    downloads.downloads(scene, shown, sweep)
+    origin = "from cache" if shown.cached else "computed"
+    device = f"{scene.classifier.device}".upper()
+    parts = [device, scene.classifier.title, f"layer {scene.layer}", origin, f"{shown.milliseconds:.0f} ms"]
+    st.html(html.status(parts))
+
+
+def _price(method: CamMethod) -> str:
+    return f"It takes {method.price}." if method.price else "What has been computed once is remembered."
+
+
+@told()
+def main() -> None:
+    """Take over the link, draw the controls, show what they say; errors leave the last good state in place."""
+    st.html('<h1 class="cl-page">Does the explanation survive the noise?</h1>')
+    tour.tour()
+    session.adopt_link()
+    model_download.arrive()
+    uploads.settle()
+    with standing_in("Loading the model …", first="sweep" not in st.session_state) as clear:
+        state, _ = sidebar.sidebar()
+        for notice in session.notices():
+            st.warning(plain(notice), icon=":material/info:")
+        model_download.offer()
+        show(state, clear)
+
+
+main()

@@ -1,0 +1,200 @@
+"""Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by itself."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from camlab.common.wording import duration, plural, time_left
+from camlab.drawing.charts.look import PLOTLY_CONFIG
+from camlab.explore.charts import sweep as sweep_charts
+from camlab.explore.output import pair_html
+from camlab.explore.output.strip import Strip
+from camlab.explore.scene import Scene
+from camlab.explore.sweep import Scores, Sweep
+from camlab.noise import NOISES
+from pages.explore import severity_handle
+from pages.shared import session
+from pages.shared.errors import told
+from pages.shared.help_button import what
+from pages.shared.markdown import plain
+
+POLL_SECONDS = 0.8
+
+
+def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
+    """Draw the scores now and, while draws or frames are still coming, again and again."""
+    running = severity_handle.working(strip) or sweep.job.running
+    st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, strip, running)
+
+
+@told()
+def _measures(scene: Scene, sweep: Sweep, strip: Strip, was_running: bool) -> None:
+    session.follow_callbacks()
+    sweep.job.touch()
+    running = severity_handle.working(strip) or sweep.job.running
+    state = scene.state
+    scores = sweep.scores(state.severity)
+    _progress(sweep)
+    _gauges(scene, sweep, scores)
+    _curve(scene, sweep, scores)
+    _distributions(scene, sweep)
+    # The page is drawn again only after the browser has said that it holds all frames: they would come once more.
+    if not severity_handle.ship(strip) and was_running and not running:
+        st.rerun()
+
+
+def _progress(sweep: Sweep) -> None:
+    job, waiting = sweep.job, sweep.waiting
+    # The style sheet gives this container one height whatever it says, so that nothing below jumps.
+    with st.container(key="sweep_progress"):
+        if job.error:
+            st.error(plain(job.error), icon=":material/error:")
+        elif job.running:
+            left, right = st.columns([6, 1], vertical_alignment="center")
+            left.progress(
+                min(job.done / max(job.total, 1), 1.0),
+                text=f"{job.done} of {job.total} draws{time_left(job.seconds_left)}",
+            )
+            right.button(
+                "Stop", icon=":material/stop_circle:", key="sweep.stop", on_click=sweep.stop, width="stretch"
+            )
+        elif waiting or job.cancelled:
+            cost = f" (about {duration(waiting)})" if waiting else ""
+            left, right = st.columns([3, 2], vertical_alignment="center")
+            left.caption("The rest of the curve waits." if waiting else "Stopped; what is there stays.")
+            right.button(
+                f"Compute the whole curve{cost}",
+                key="sweep.go",
+                on_click=_go_on,
+                args=(sweep,),
+                width="stretch",
+            )
+        else:
+            st.caption(f"All {plural(len(sweep.frame()), 'draw')} measured.")
+
+
+def _go_on(sweep: Sweep) -> None:
+    session.worker().submit(sweep.resume(patient=True))
+    st.session_state["rerun"] = True
+
+
+def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
+    score = scores.stratified if scene.state.scope == "sweep" else scores.severity
+    drawn = pair_html.gauges(sweep, scores, scene.state.scope)
+    with st.container(key="gauges"):
+        for column, (field, gauge) in zip(st.columns(3, gap="large"), drawn.items(), strict=True):
+            with column:
+                st.html(gauge)
+                if getattr(score, field) is None:
+                    _way_on(scene, sweep, field)
+    what("gauges")
+
+
+def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
+    """Why there is nothing to average, and where there is."""
+    state = scene.state
+    frame = sweep.noisy()
+    here = f"at severity {state.severity:g}" if state.scope == "severity" else "in the whole sweep"
+    shown = sweep.scope_frame(state)
+    if shown.empty:
+        st.caption("The first draws are being measured.")
+        return
+    if field == "rm" and len(state.seeds) == 1 and state.scope == "severity":
+        st.caption(
+            "RM needs kept and flipped draws together, and one draw a severity is only ever one of them. "
+            "“The whole sweep” shows the pooled value."
+        )
+        return
+    wanted = {"consistency": [False], "responsiveness": [True], "rm": [True, False]}[field]
+    event = {True: "flipped", False: "kept its prediction"}
+    lacking = [w for w in wanted if not (shown["flipped"] == w).any()]
+    if not lacking:
+        st.caption(
+            "Every pair that would count here is degenerate."
+            if shown["degenerate"].all()
+            else "No single severity has both kept and flipped draws that count, so there is no stratified value; "
+            "the pooled one stands beside it."
+        )
+        return
+    missing = lacking[0]
+    elsewhere = sorted(frame.loc[frame["flipped"] == missing, "severity"].unique())
+    sentence = f"No draw {event[missing]} {here}"
+    if not elsewhere:
+        advice = " Try another noise type or picture." if sweep.complete else ""
+        so_far = "" if sweep.complete else " so far"
+        st.caption(f"{sentence}; none does at any severity measured{so_far}.{advice}")
+        return
+    target = elsewhere[0] if missing else elsewhere[-1]
+    so_far = "" if sweep.complete else " measured so far"
+    which = f"first flip{so_far} is" if missing else f"last kept draw{so_far} is"
+    st.caption(f"{sentence}; the {which} at severity {target:g}.")
+    st.button(
+        f"Go to severity {target:g}",
+        key=f"go.{field}",
+        icon=":material/arrow_forward:",
+        on_click=session.set_field,
+        args=("severity", float(target)),
+    )
+
+
+def _selected(chart: str, field: str) -> None:
+    """A click on a point: set the field to what the point stands for."""
+    event = session.reported(chart)
+    points = event.selection.points if event else []
+    values = [point["customdata"] for point in points if point.get("customdata") is not None]
+    if not values:
+        # A second click on the same point clears the selection; it still means that point.
+        values = [st.session_state[f"last.{chart}"]] if f"last.{chart}" in st.session_state else []
+    if values:
+        value = values[0][0] if isinstance(values[0], list) else values[0]
+        st.session_state[f"last.{chart}"] = value
+        session.set_field(field, float(value) if field == "severity" else int(value))
+
+
+def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
+    st.subheader(
+        "From clean to unrecognisable",
+        anchor=False,
+        help="Mean similarity of the maps over the draws (band: 10th to 90th percentile), the share of draws that "
+        "flipped, and the probability left for the clean class. Click a point to set the severity.",
+    )
+    chart = sweep_charts.curve(sweep, scores, scene.state.severity)
+    st.plotly_chart(
+        chart.figure,
+        key="curve",
+        on_select=lambda: _selected("curve", "severity"),
+        selection_mode="points",
+        config=PLOTLY_CONFIG,
+        alt=chart.alt,
+    )
+    st.caption(scores.sentence)
+    what("severity_curve")
+
+
+def _distributions(scene: Scene, sweep: Sweep) -> None:
+    state = scene.state
+    still = not NOISES[state.noise].stochastic
+    st.subheader(f"The draws at severity {state.severity:g}", anchor=False)
+    if still:
+        st.caption(
+            f"n = 1: {NOISES[state.noise].title.lower()} has nothing to draw, so there is one pair and no "
+            "distribution."
+        )
+    if state.severity == 0:
+        st.caption("At severity 0 nothing is changed: every draw is the clean picture itself.")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        violin = sweep_charts.violin(sweep, state.severity, state.shown_seed)
+        st.plotly_chart(
+            violin.figure,
+            key="violin",
+            on_select=lambda: _selected("violin", "seed"),
+            selection_mode="points",
+            config=PLOTLY_CONFIG,
+            alt=violin.alt,
+        )
+        what("similarity_violin")
+    with right:
+        ecdf = sweep_charts.ecdf(sweep, state.severity)
+        st.plotly_chart(ecdf.figure, key="ecdf", config=PLOTLY_CONFIG, alt=ecdf.alt)
+        what("similarity_ecdf")

@@ -1,0 +1,173 @@
+"""The severity handle above the panels, its number, and the frames that let the browser follow it by itself."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import streamlit as st
+
+from camlab.common.directories import ASSETS
+from camlab.drawing.pictures import DIVERGING, INK, VIEWS, colour_table, data_url
+from camlab.explore.output.export import outline_layer
+from camlab.explore.output.frames import spoken
+from camlab.explore.output.strip import Strip
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
+from camlab.explore.state import SEVERITY_STEP
+from camlab.explore.sweep import Sweep
+from pages.shared import session
+
+TOP = 5.0
+ABOUT = (
+    "0 is the untouched picture; 1 to 5 are ImageNet-C's levels, with everything between them interpolated. "
+    "The same seed keeps the same noise field while the severity moves."
+)
+
+
+def asset(name: str) -> str:
+    """The text of a file in assets/."""
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+handle = st.components.v2.component(
+    "camlab_severity", html=asset("scrubber.html"), css=asset("scrubber.css"), js=asset("scrubber.js")
+)
+_parcel = st.components.v2.component("camlab_parcel", js=asset("frames.js"))
+
+
+def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
+    """How the panels are drawn, and the severity: a handle to drag and the same as a number."""
+    with st.container(key="severity_row", horizontal=True, vertical_alignment="center", gap="medium"):
+        st.segmented_control(
+            "Show", list(VIEWS), default=session.start("view"), format_func=lambda n: VIEWS[n].title,
+            key=session.key("view"), required=True,
+            label_visibility="collapsed", width="content",
+        )  # fmt: skip
+        held = handle(key="severity", data=handle_data(scene, shown, strip), on_severity_change=_dragged)
+        # A callback can be passed over where the run before was cut short; what the handle reports is there still.
+        if _take(held):
+            session.follow_callbacks()
+        st.number_input(
+            "Severity",
+            0.0,
+            TOP,
+            None,  # emptied, it keeps the last severity instead of falling to 0
+            step=SEVERITY_STEP,
+            format="%g",
+            key=session.key("severity"),
+            on_change=_typed,
+            help=ABOUT,
+            label_visibility="collapsed",
+            width=130,
+        )
+
+
+def handle_data(
+    scene: Scene, shown: Shown, strip: Strip, number: str = "severity", autoplay: bool = False
+) -> dict[str, Any]:
+    """What the handle has to know; it is sent with every change, so all that is large comes in parcels instead.
+
+    number: the field whose widget holds the severity as a number; autoplay: whether it can move by itself.
+    """
+    state = scene.state
+    return {
+        "min": 0,
+        "max": TOP,
+        "step": SEVERITY_STEP,
+        "severity": state.severity,
+        "spoken": spoken(scene, shown.row),
+        "about": ABOUT,
+        "number": session.key(number).replace(".", "-"),  # as it stands in the class of the widget
+        "strip": strip.name,
+        "autoplay": autoplay,
+        "view": state.view,
+        "opacity": state.opacity,
+        "scope": state.scope,
+        "table": table(state.colormap),
+        "diverging": table(DIVERGING),
+        "ink": INK,
+        "outline": "" if (layer := outline_layer(scene)) is None else data_url(layer),
+    }
+
+
+@cache
+def table(name: str) -> str:
+    """A colour map's 256 colours as base64 of their RGB bytes."""
+    return base64.b64encode(colour_table(name).tobytes()).decode()
+
+
+def on_step(value: Any) -> float | None:
+    """The severity step nearest to what a browser sent; None where that is no severity at all."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not 0 <= value <= TOP
+    ):
+        return None
+    return round(value / SEVERITY_STEP) * SEVERITY_STEP
+
+
+def _dragged() -> None:
+    _take(session.reported("severity"))
+
+
+def released(held: Any, taken: str) -> float | None:
+    """The severity that a handle reports, once for each time it was let go; None where there is no news.
+
+    ``taken``: session key of the report that was taken last.
+    """
+    event = held.get("severity") if isinstance(held, Mapping) else None
+    if not isinstance(event, Mapping) or dict(event) == st.session_state.get(taken):
+        return None
+    st.session_state[taken] = dict(event)
+    return on_step(event.get("value"))
+
+
+def _take(held: Any) -> bool:
+    """Set the severity to what the handle reports; whether there was news."""
+    severity = released(held, "severity.taken")
+    if severity is None:
+        return False
+    session.set_field("severity", severity)
+    return True
+
+
+def _typed() -> None:
+    severity = on_step(session.reported(session.key("severity")))
+    session.set_field("severity", session.current().severity if severity is None else severity)
+
+
+def strip_for(scene: Scene, sweep: Sweep) -> Strip:
+    """The frames that belong to the sweep and the seed on screen: those being made, or new ones."""
+    strip: Strip | None = st.session_state.get("strip")
+    if strip is None or strip.sweep is not sweep or strip.seed != scene.state.shown_seed:
+        if strip is not None:
+            strip.job.cancel()
+        strip = Strip(scene, sweep, scene.state.severity)
+        st.session_state["strip"] = strip
+        session.worker().submit(strip.job)
+    strip.focus = scene.state.severity
+    return strip
+
+
+def working(strip: Strip) -> bool:
+    """Whether frames are still being made; work that has become possible is started."""
+    if strip.wants:
+        session.worker().submit(strip.resume())
+    return strip.job.running
+
+
+def ship(strip: Strip) -> bool:
+    """Hand the browser what frames there are; whether some of them are new."""
+    strip.job.touch()
+    known = len(strip.parcels)
+    with st.container(key="frames"):
+        # A parcel never changes: the browser keeps it, and only its name travels when the page is drawn again.
+        for index, parcel in enumerate(strip.pack()):
+            _parcel(key=f"parcel.{index}", data=parcel)
+    return len(strip.parcels) > known

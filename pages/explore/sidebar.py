@@ -1,0 +1,167 @@
+"""The sidebar of the Explore page: every choice but the severity and the look of the panels, grouped, with help."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from camlab.drawing.pictures import COLOUR_MAPS
+from camlab.explore.state import CLASS_RULES, MAX_DRAWS, MAX_SEED, ExploreState
+from camlab.metrics import SEGMENTATIONS, SIMILARITIES
+from camlab.models import Classifier, short_name
+from camlab.noise import NOISES
+from pages.choose import method_and_noise
+from pages.choose.layer import layer_controls
+from pages.choose.model import model_controls
+from pages.choose.picture import picture_controls
+from pages.shared import session
+
+
+def sidebar() -> tuple[ExploreState, Classifier]:
+    """Draw every control and return the state they show, with its model. Raises MissingWeights."""
+    with st.sidebar:
+        heading("Picture")
+        picture_controls()
+        heading("Model and explanation")
+        classifier = model_controls()
+        method_and_noise.method_controls(classifier)
+        heading("Noise")
+        _noise()
+        with st.expander("Advanced", icon=":material/tune:"):
+            parameters = advanced(classifier)
+        return session.read_widgets(parameters, classifier), classifier
+
+
+def heading(text: str) -> None:
+    """The heading of a group of controls."""
+    st.html(f'<h2 class="cl-group">{text}</h2>')
+
+
+def _noise() -> None:
+    name = method_and_noise.noise_control()
+    noise = NOISES[name]
+    still = not noise.stochastic
+    reason = f"{noise.title} has nothing to draw: the same picture always gives the same result, so there is one draw."
+    left, right = st.columns(2, gap="small")
+    left.number_input(
+        "Seed",
+        0,
+        MAX_SEED,
+        session.start("seed"),
+        step=1,
+        key=session.key("seed"),
+        disabled=still,
+        help=reason if still else "Which noise draw is shown.",
+    )
+    right.number_input(
+        "Noise draws",
+        1,
+        MAX_DRAWS,
+        session.start("draws"),
+        step=1,
+        key=session.key("draws"),
+        disabled=still,
+        help=reason
+        if still
+        else "How many draws the scores rest on: the block of consecutive seeds that holds yours.",
+    )
+    st.button(
+        "Reshuffle the noise",
+        icon=":material/shuffle:",
+        on_click=_reshuffle,
+        disabled=still,
+        width="stretch",
+        help=reason if still else "Show another noise draw: a new random seed.",
+    )
+    if still:
+        st.caption(f":material/info: {reason}")
+
+
+def _reshuffle() -> None:
+    st.session_state[session.key("seed")] = secrets.randbelow(10_000)
+
+
+def advanced(classifier: Classifier) -> dict[str, float]:
+    """Layer, class rule, measure, segments and look; returns the parameters of the segmentation."""
+    layer_controls(classifier)
+    rule = st.selectbox(
+        "Class rule",
+        list(CLASS_RULES),
+        index=session.start_index("rule", list(CLASS_RULES)),
+        format_func=lambda n: CLASS_RULES[n],
+        key=session.key("rule"),
+        help="Which class the two maps explain.",
+    )
+    if rule == "fixed":
+        if st.session_state.get(session.key("target")) is None:
+            kept = session.current().target
+            usable = kept is not None and kept < len(classifier.class_names)
+            st.session_state[session.key("target")] = (
+                kept if usable else st.session_state.get("clean_index", 0)
+            )
+        st.selectbox(
+            "Class",
+            range(len(classifier.class_names)),
+            index=session.start_index("target", range(len(classifier.class_names))),
+            format_func=lambda i: f"{short_name(classifier.class_names[i])} ({i})",
+            key=session.key("target"),
+            help="Type to search the model's classes.",
+        )
+    measure = st.selectbox(
+        "Similarity",
+        list(SIMILARITIES),
+        index=session.start_index("similarity", list(SIMILARITIES)),
+        format_func=lambda n: SIMILARITIES[n].title,
+        key=session.key("similarity"),
+        help="How the two maps are compared; C, R and RM are built on it.",
+    )
+    st.caption(SIMILARITIES[measure].summary)
+    st.slider(
+        "RBO persistence p",
+        0.5,
+        0.99,
+        session.start("p"),
+        step=0.01,
+        key=session.key("p"),
+        help="How deep RBO looks: at 0.9 the first ten segments carry 86 % of the weight.",
+    )
+    segmentation = st.selectbox(
+        "Segmentation",
+        list(SEGMENTATIONS),
+        index=session.start_index("segmentation", list(SEGMENTATIONS)),
+        format_func=lambda n: SEGMENTATIONS[n].title,
+        key=session.key("segmentation"),
+        help="The superpixels that are ranked by their mean map value.",
+    )
+    st.caption(SEGMENTATIONS[segmentation].summary)
+    now = session.current()
+    chosen = now.segment_parameters if now.segmentation == segmentation else {}
+    parameters = {}
+    for p in SEGMENTATIONS[segmentation].parameters:
+        widget = session.segment_key(segmentation, p.name)
+        value = float(chosen.get(p.name, p.default))
+        st.session_state.setdefault(widget, value)
+        parameters[p.name] = float(
+            st.slider(
+                p.title, float(p.low), float(p.high), value, step=float(p.step), key=widget, help=p.help
+            )
+        )
+    st.slider(
+        "Overlay opacity",
+        0.0,
+        1.0,
+        session.start("opacity"),
+        step=0.05,
+        key=session.key("opacity"),
+        help="How strongly the map covers the picture.",
+    )
+    st.selectbox(
+        "Colour map",
+        list(COLOUR_MAPS),
+        index=session.start_index("colormap", list(COLOUR_MAPS)),
+        format_func=lambda n: COLOUR_MAPS[n],
+        key=session.key("colormap"),
+        help="All are perceptually even and readable with colour-vision deficiencies.",
+    )
+    return parameters

@@ -1,0 +1,227 @@
+"""The shown map put to the test: against the object's outline, against the prediction, averaged, attacked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from camlab.common.wording import decimal, percent
+from camlab.drawing.charts.look import PLOTLY_CONFIG
+from camlab.explore.charts.averaging import remedy_chart
+from camlab.explore.charts.faithfulness import faithfulness_curves
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
+from camlab.explore.trials.averaging import COPIES, Averaged, Remedy, sentence
+from camlab.explore.trials.faithfulness import CURVES, PASSES, SIDES, Faithful, FaithfulnessRun
+from camlab.explore.trials.localisation import localise, object_mask, why_not
+from camlab.metrics import SIMILARITIES
+from camlab.metrics.faithfulness import FAITHFULNESS, Faithfulness
+from camlab.metrics.localisation import LOCALISATIONS, Localisation
+from pages.explore import attack
+from pages.shared import background_work, session
+from pages.shared.errors import told
+from pages.shared.help_button import what
+from pages.shared.markdown import plain
+
+LOOKS = ("view", "opacity", "colormap", "scope", "outline", "draws")
+MEASURING = ("similarity", "p", "segmentation", "segments")
+
+
+def trials(scene: Scene, shown: Shown) -> None:
+    """Four tests in tabs; none but the first computes anything before its button is pressed."""
+    st.subheader("Put this map to the test", anchor=False)
+    tabs = st.tabs(["Object", "Faithfulness", "Averaging", "Attack"])
+    for tab, part in zip(tabs, (_localisation, _faithfulness, _averaging, attack.attack), strict=True):
+        with tab, told():
+            part(scene, shown)
+
+
+def about(state: ExploreState, *aside: Sequence[str]) -> ExploreState:
+    """The state without what does not matter here, to tell whose result a result is."""
+    default = ExploreState()
+    return dataclasses.replace(state, **{f: getattr(default, f) for fields in aside for f in fields})
+
+
+def _localisation(scene: Scene, shown: Shown) -> None:
+    st.markdown("**Does the map point at the object?**")
+    if object_mask(scene) is None:
+        st.caption(why_not(scene))
+        return
+    found = localise(scene, shown)
+    assert found is not None
+    rows = [
+        {
+            "Measure": LOCALISATIONS[m.name].title,
+            "Clean": decimal(m.clean),
+            "Perturbed": decimal(m.perturbed),
+            "By chance": decimal(m.chance),
+        }
+        for m in found.measures
+    ]
+    st.table(pd.DataFrame(rows).set_index("Measure"))
+    _meanings(LOCALISATIONS)
+    cuts = [
+        f"the {side} map at {cut:.2f}"
+        for side, cut in zip(SIDES, found.thresholds, strict=True)
+        if cut is not None
+    ]
+    cut = f" Best IoU cuts {' and '.join(cuts)}." if cuts else ""
+    st.caption(
+        f"The object covers {percent(float(found.mask.mean()))} of what the model sees.{cut} “By chance” "
+        "is what maps that know nothing of the object reach on average. A map that misses the object may "
+        "still be right about the model: the model may look elsewhere."
+    )
+    st.toggle(
+        "Outline the object on the panels",
+        session.start("outline"),
+        key=session.key("outline"),
+        help="Draws the object's border over both pictures.",
+    )
+
+
+def _meanings(measures: Mapping[str, Localisation | Faithfulness]) -> None:
+    """What each measure of a table says, below it: a column of it would leave a phone no room for the numbers."""
+    st.caption(
+        "  \n".join(
+            f"**{entry.title}**: {plain(f'{entry.summary} ({entry.source})')}" for entry in measures.values()
+        )
+    )
+
+
+def _faithfulness(scene: Scene, shown: Shown) -> None:
+    key = about(scene.state, LOOKS, MEASURING)
+    run: FaithfulnessRun | None = background_work.latest("faithfulness", key)
+    st.markdown("**Does the prediction use what the map shows?**")
+    st.caption(
+        "If the prediction rests on what the map shows, taking the hottest pixels away must hurt it "
+        "(deletion) and bringing them back must restore it (insertion). ROAD fills pixels in instead, so "
+        "that no holes are left that the model has never seen; on a small computer that takes half a minute."
+    )
+    running = run is not None and run.job.running
+    if not running:
+        st.button(
+            "Measure again" if run else f"Measure faithfulness ({PASSES} passes)",
+            icon=":material/fact_check:",
+            key="faithfulness.start",
+            on_click=background_work.start,
+            args=("faithfulness", key, lambda: FaithfulnessRun(scene, shown)),
+        )
+    background_work.watch("faithfulness", run, "parts", lambda: _faithful(run) if run else None)
+
+
+def _faithful(run: FaithfulnessRun) -> None:
+    found = run.found
+    rows = [
+        {
+            "Measure": entry.title,
+            "Clean": _value(found.values.get((name, "clean")), run),
+            "Perturbed": _value(found.values.get((name, "perturbed")), run),
+            "Range": f"{entry.low:g} to {entry.high:g}",
+            "Faithful": "high" if entry.higher_is_better else "low",
+        }
+        for name, entry in FAITHFULNESS.items()
+    ]
+    st.table(pd.DataFrame(rows).set_index("Measure"))
+    _meanings(FAITHFULNESS)
+    if found.empty:
+        st.caption(f"The {' and the '.join(found.empty)} map has nothing in it, so it is not judged.")
+    for column, name in zip(st.columns(2, gap="medium"), CURVES, strict=True):
+        chart = faithfulness_curves(found, name)
+        with column:
+            st.markdown(f"**{FAITHFULNESS[name].title}**")
+            st.plotly_chart(chart.figure, key=f"faithfulness.{name}", config=PLOTLY_CONFIG, alt=chart.alt)
+    what("faithfulness_curves")
+
+
+def _value(value: float | None, run: FaithfulnessRun) -> str:
+    return "…" if value is None and run.job.running else decimal(value)
+
+
+def _averaging(scene: Scene, shown: Shown) -> None:
+    st.markdown("**Does averaging restore consistency?**")
+    st.caption(
+        "A map that jumps with every bit of noise can be steadied: add a little noise to the picture many "
+        "times and average the maps (after SmoothGrad). Whether that brings the clean and the perturbed "
+        "map of this pair closer together, and how far it changes the map itself, is measured here."
+    )
+    sigma = st.columns(2)[0].slider(
+        "Noise of the copies (σ)",
+        0.01,
+        1.0,
+        session.start("sigma"),
+        step=0.01,
+        key="remedy.sigma",
+        help="Standard deviation of the noise added to each copy; pictures range from 0 to 1.",
+    )
+    run: Remedy | None = background_work.latest("remedy", _averaging_of(scene, sigma))
+    if run is None or not run.job.running:
+        passes = 2 * sum(max(n, 1) for n in COPIES)
+        st.button(
+            "Compare again" if run else f"Compare none, 1, 4 and 16 copies ({passes} maps)",
+            icon=":material/blur_on:",
+            key="remedy.start",
+            on_click=_compare,
+            args=(scene,),
+        )
+    background_work.watch("remedy", run, "maps", lambda: _averaged(run) if run else None)
+
+
+def _averaging_of(scene: Scene, sigma: float) -> ExploreState:
+    """What a comparison belongs to."""
+    return about(dataclasses.replace(scene.state, copies=0, sigma=sigma), LOOKS)
+
+
+def _sigma(scene: Scene) -> float:
+    """What the slider holds now, which may be newer than the last run of the page."""
+    held = st.session_state.get("remedy.sigma")
+    return scene.state.sigma if held is None else float(held)
+
+
+def _compare(scene: Scene) -> None:
+    sigma, state = _sigma(scene), scene.state
+    background_work.start(
+        "remedy",
+        _averaging_of(scene, sigma),
+        lambda: Remedy(scene, state.severity, state.shown_seed, sigma),
+    )
+
+
+def _averaged(run: Remedy) -> None:
+    found = run.found
+    chart = remedy_chart(
+        found,
+        copies=run.copies,
+        similarity_title=SIMILARITIES[run.scene.state.similarity].scored_title,
+    )
+    st.plotly_chart(chart.figure, key="remedy.chart", config=PLOTLY_CONFIG, alt=chart.alt)
+    what("remedy_chart")
+    if run.job.running:
+        return
+    st.caption(plain(sentence(found)))
+    best = max(run.copies)
+    st.button(
+        f"Average {best} copies on the whole page",
+        icon=":material/arrow_forward:",
+        key="remedy.use",
+        on_click=_use,
+        args=(best, run.sigma),
+        help="Sets the smoothing in the sidebar, so that C, R and RM are measured with it.",
+    )
+
+
+def _use(copies: int, sigma: float) -> None:
+    session.set_field("copies", copies)
+    session.set_field("sigma", sigma)
+
+
+def measured(scene: Scene) -> tuple[Faithful | None, tuple[Averaged, ...]]:
+    """What has been measured on demand about the pair on screen."""
+    faithful: FaithfulnessRun | None = background_work.latest(
+        "faithfulness", about(scene.state, LOOKS, MEASURING)
+    )
+    remedy: Remedy | None = background_work.latest("remedy", _averaging_of(scene, _sigma(scene)))
+    return None if faithful is None else faithful.found, () if remedy is None else remedy.found

@@ -1,0 +1,86 @@
+"""Lesson 1 on the page: channels with their weights, to be switched, and the map that they make."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from camlab.common.wording import percent
+from camlab.drawing import html
+from camlab.drawing.pictures import data_url
+from camlab.explore.output import pair_html
+from camlab.lessons import Setting
+from camlab.lessons.base import COLOURS, heat, overlay
+from camlab.lessons.cam import STRONGEST, Channels
+from pages.learn import link
+from pages.shared import session
+from pages.shared.markdown import plain
+
+
+def lab(setting: Setting, run: Channels) -> None:
+    """The built map beside the finished one; below, the switches."""
+    off = tuple(place for place in setting.state.off if place <= len(run.channels))
+    built, pixels = run.built(off), run.scene.input.numpy()
+    smooth = setting.state.smooth
+    left, right = st.columns(2, gap="medium")
+    for column, title, map_ in ((left, "Your map", built), (right, "Grad-CAM, all channels", run.finished)):
+        with column:
+            st.html(pair_html.title(title))
+            empty = "" if map_.any() else " Nothing positive is left, so the map is empty."
+            st.image(
+                data_url(overlay(pixels, map_, cells=not smooth)), width="stretch", output_format="PNG",
+                alt=f"{title} for {run.label} on {setting.picture.title}, {map_.shape[0]}×{map_.shape[1]} cells."
+                + empty,
+            )  # fmt: skip
+    st.html(html.colour_bar(COLOURS, "0 · weak", "map value", "1 · strong"))
+    st.toggle(
+        "Smooth (interpolated)", smooth, key=link.key("smooth"),
+        help="Off: the cells that the network has. On: the same values, interpolated as heat maps usually are.",
+    )  # fmt: skip
+    if built.any():
+        st.markdown(
+            f"Correlation of your map with Grad-CAM: **{run.likeness(off):.2f}** · switched on: "
+            f"{percent(run.share([p for p in range(STRONGEST + 1) if p not in off]))} of all that is added."
+        )
+    else:
+        st.warning(
+            "Nothing positive is left: this map is empty. Switch a channel on.", icon=":material/texture:"
+        )
+    _switches(run, off)
+    st.caption(plain(run.why()))
+    st.html(pair_html.credit(setting.picture))
+
+
+def _switches(run: Channels, off: tuple[int, ...]) -> None:
+    with st.container(key="learn_quick", horizontal=True):
+        for label, places in (
+            ("All on", ()),
+            ("Only the strongest", tuple(range(1, STRONGEST + 1))),
+            ("All off", tuple(range(STRONGEST + 1))),
+        ):
+            st.button(label, key=f"learn.quick.{label}", on_click=link.change, kwargs={"off": places})
+    with st.container(key="learn_channels", horizontal=True, gap="small"):
+        for place, channel in enumerate(run.channels):
+            with st.container(key=f"learn_channel_{place}", width=118):
+                st.image(
+                    data_url(heat(channel.activations)), width=104, output_format="PNG",
+                    alt=f"Channel {channel.number}: where it is active; weight {channel.weight:.4f}",
+                )  # fmt: skip
+                _switch(place, f"{channel.number}", off)
+                st.caption(f"α {channel.weight:+.4f}  \nadds {channel.part:+.2f}")
+        with st.container(key="learn_channel_rest", width=240):
+            st.markdown(f"**All {len(run.terms) - len(run.channels):,} others**")
+            _switch(STRONGEST, "others", off)
+            st.caption(f"add {percent(run.share([STRONGEST]))} of the sum, sizes counted")
+
+
+def _switch(place: int, name: str, off: tuple[int, ...]) -> None:
+    key = f"learn.channel.{place}"
+    st.session_state[key] = place not in off
+    st.checkbox(name, place not in off, key=key, on_change=_flip, args=(place, key))
+
+
+def _flip(place: int, key: str) -> None:
+    off = set(link.state().off) - {place}
+    if not session.reported(key):
+        off.add(place)
+    link.change(off=tuple(sorted(off)))

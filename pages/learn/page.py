@@ -1,0 +1,58 @@
+"""Learn: seven short lessons on the real engine, each ending in a question with an explained answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from camlab.lessons import LESSONS, Setting
+from pages.learn import attack, cam, frame, link, measure, methods, noise, quiz, sanity, teacher
+from pages.shared import navigation
+from pages.shared.errors import told
+from pages.shared.markdown import plain
+from pages.shared.skeleton import standing_in
+
+#: What draws each lesson's own part, by the lesson's name. Runs are handed over as what their lesson begins.
+DRAW: dict[str, Callable[[Setting, Any], None]] = {
+    "cam": cam.lab,
+    "methods": methods.lab,
+    "noise": noise.lab,
+    "measure": measure.lab,
+    "attack": attack.lab,
+    "sanity": sanity.lab,
+    "quiz": quiz.lab,
+}
+
+
+@told()
+def main() -> None:
+    """Take over the link, draw the lesson it names, write the link."""
+    st.html('<h1 class="cl-page">What can a heat map tell you?</h1>')
+    link.adopt()
+    frame.progress()
+    lesson = LESSONS[link.state().lesson]
+    frame.shelf()
+    for notice in link.notices():
+        st.warning(plain(notice), icon=":material/info:")
+    frame.opening(lesson)
+    link.write()
+    with told(), standing_in("The engine is at work.", first=not frame.is_there(lesson)) as clear:
+        setting = frame.setting(lesson)
+        run = frame.run_of(lesson, setting)
+        clear()
+        with st.container(key="learn_desk"):
+            left, right = st.columns([7, 3], gap="large")
+        with left:
+            DRAW[lesson.name](setting, run)
+        with right:
+            frame.ground(lesson)
+        frame.question(lesson, run)
+        teacher.view(lesson, setting, run)
+    frame.onwards(lesson)
+    link.write()
+
+
+navigation.enter()
+main()

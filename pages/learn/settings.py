@@ -1,0 +1,137 @@
+"""A lesson's picture and settings as widgets: one registered function a choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from camlab.cams import CAMS
+from camlab.common.errors import CamLabError
+from camlab.common.registry import Registry
+from camlab.explore.state import MAX_SEED, SEVERITY_STEP
+from camlab.images import SHAPES, Picture
+from camlab.images.builtin import IMAGE_SETS
+from camlab.lessons import Lesson, LessonState
+from camlab.lessons.settings import MOST_STEPS
+from camlab.models import MODELS, find_model
+from camlab.noise import NOISES
+from pages.learn import link
+from pages.shared import session
+
+PHOTOGRAPHS = ("photos", "objects", "places")
+SCENES = 24  # generated scenes that are offered
+#: Methods that cost no more than one pass, and need nothing but a layer.
+METHODS = ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "randomcam")
+
+
+@dataclass(frozen=True)
+class Widget:
+    """How a setting is drawn: as a slider or a number from low to high, or, without these, as a choice."""
+
+    title: str
+    low: Any = None
+    high: Any = None
+    step: Any = None
+    help: str = ""
+    slider: bool = False
+
+
+WIDGETS: Registry[Widget] = Registry("setting of a lesson")
+for _name, _widget in (
+    ("model", Widget("Model")),
+    ("image", Widget("Picture")),
+    ("method", Widget("Method")),
+    ("noise", Widget("Noise")),
+    (
+        "severity",
+        Widget("Severity", 0.0, 5.0, SEVERITY_STEP, "0 is the clean picture, 5 the strongest.", True),
+    ),
+    ("seed", Widget("Seed", 0, MAX_SEED, 1, "Another seed is another draw.")),
+    ("epsilon", Widget("Largest change ε (of 255)", 0.5, 16.0, 0.5, "How far any value may move.")),
+    ("steps", Widget("Steps", 5, MOST_STEPS, 5, "More steps, a stronger attack.")),
+):
+    WIDGETS.add(_name, _widget)
+
+
+def pictures(model: str) -> dict[str, Picture]:
+    """The pictures that a lesson offers with a model, by id: what the model was trained for."""
+    if model in MODELS and model.startswith(SHAPES):
+        pool = IMAGE_SETS[SHAPES].pictures
+        return {picture.id: picture for picture in (pool[i] for i in range(SCENES))}
+    return {picture.id: picture for name in PHOTOGRAPHS for picture in IMAGE_SETS[name].pictures}
+
+
+def settings(lesson: Lesson, state: LessonState) -> None:
+    """The lesson's settings; only said where a teacher has fixed them."""
+    names = [name for name in (*lesson.settings, *lesson.moves) if name in WIDGETS]
+    if state.fixed:
+        fixed = [name for name in names if name in lesson.settings]
+        said = " · ".join(f"{WIDGETS[n].title}: {_said(n, state)}" for n in fixed)
+        st.caption(f":material/lock: Set by your teacher. {said}")
+        names = [name for name in names if name not in lesson.settings]
+    if names:
+        with st.container(key="learn_settings", horizontal=True, vertical_alignment="bottom", gap="medium"):
+            for name in names:
+                _draw(name, state)
+
+
+def _said(name: str, state: LessonState) -> str:
+    value = getattr(state, name)
+    try:
+        titles = {
+            "model": lambda: find_model(value).title,
+            "image": lambda: session.picture(value).title,
+            "method": lambda: CAMS[value].title,
+            "noise": lambda: NOISES[value].title,
+        }
+        return str(titles[name]() if name in titles else f"{value:g}")
+    except CamLabError:
+        return str(value)
+
+
+def _draw(name: str, state: LessonState) -> None:
+    widget, value = WIDGETS[name], getattr(state, name)
+    found = _options(name, state)
+    if found is not None:
+        options = found if value in found else {value: _said(name, state), **found}
+        st.selectbox(
+            widget.title,
+            list(options),
+            index=list(options).index(value),
+            format_func=lambda each: options.get(each, str(each)),
+            key=link.key(name),
+            on_change=_model_changed if name == "model" else None,
+        )
+        return
+    draw: Any = st.slider if widget.slider else st.number_input
+    draw(
+        widget.title,
+        widget.low,
+        widget.high,
+        value,
+        step=widget.step,
+        key=link.key(name),
+        help=widget.help,
+        format="%d" if isinstance(widget.step, int) else "%g",
+    )
+
+
+def _options(name: str, state: LessonState) -> dict[str, str] | None:
+    if name == "model":
+        return {row.name: row.title for row in MODELS.values()}
+    if name == "image":
+        return {each.id: each.title for each in pictures(state.model).values()}
+    if name == "method":
+        return {each: CAMS[each].title for each in METHODS}
+    if name == "noise":
+        return {each.name: each.title for each in NOISES.values() if not each.needs}
+    return None
+
+
+def _model_changed() -> None:
+    """Another kind of model needs another kind of picture."""
+    offered = pictures(link.state().model)
+    if link.state().image not in offered:
+        link.change(image=next(iter(offered)), layers=1)

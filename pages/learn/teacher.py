@@ -1,0 +1,73 @@
+"""The teacher's view: a link with fixed picture and settings, with or without answers, and the one-page handout."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from camlab.lessons import Lesson, LessonRun, Setting, finish
+from camlab.lessons.handout import handout
+from pages.learn import link
+from pages.shared import session
+from pages.shared.markdown import plain
+
+
+def view(lesson: Lesson, setting: Setting, run: LessonRun) -> None:
+    """Goals, the link for a class, and the handout; not there for whoever came by such a link."""
+    state = link.state()
+    if state.fixed or state.hide:
+        return
+    with st.expander("Teacher's view", icon=":material/school:"):
+        st.markdown(
+            "**What learners can do afterwards**\n\n" + "\n".join(f"- {plain(g)}" for g in lesson.goals)
+        )
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.markdown("**A link for your class**")
+            fixed = st.checkbox("Fix this picture and these settings", True, key="learn.teacher.fixed")
+            hide = st.checkbox("Hide the answers", key="learn.teacher.hide")
+            st.code(address(setting, fixed=fixed, hide=hide), language=None, wrap_lines=True)
+            st.caption("Learners still switch, drag and answer. The link is a setting, not a lock.")
+        with right:
+            st.markdown("**A handout: one A4 page**")
+            answers = st.checkbox("With measurements and the answer", True, key="learn.teacher.answers")
+            st.download_button(
+                "Handout (HTML, prints on one page)",
+                lambda: sheet(lesson, setting, run, answers),
+                f"camlab_lesson_{lesson.number}_{lesson.name}.html",
+                "text/html",
+                icon=":material/print:",
+                on_click="ignore",
+            )
+            wait = "" if run.complete else " The measurement is done first, which may take a minute."
+            st.caption(f"Open the file and print it, or save it as PDF from the print dialog.{wait}")
+
+
+def address(setting: Setting, **changes: bool) -> str:
+    """The link to this lesson with picture and settings as they are, and nothing of what was answered."""
+    bare: dict[str, Any] = {"answer": None, "answers": "", "placed": "", "off": (), "run": False}
+    state = dataclasses.replace(setting.state, **{**bare, **changes})
+    return _whole(link.link_of(state))
+
+
+def result_address() -> str:
+    """The link that shows this very page, with all that was answered."""
+    return _whole(link.link_of(link.state()))
+
+
+def _whole(parameters: dict[str, str]) -> str:
+    page = str(st.context.url or "").split("?")[0] or "/learn"
+    return f"{page}?{urlencode(parameters, safe='/,')}"
+
+
+def sheet(lesson: Lesson, setting: Setting, run: LessonRun, answers: bool) -> bytes:
+    """The handout's file; what is not measured yet is measured now, apart from the job on the page."""
+    if not run.complete:
+        with session.worker().foreground():
+            run = finish(lesson.begin(setting))
+    return handout(
+        lesson, setting, run.sheet(), address(setting, fixed=True, hide=not answers), answers
+    ).encode()

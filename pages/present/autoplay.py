@@ -1,0 +1,158 @@
+"""Autoplay: the severity rises and falls in the browser, with everything that follows it; as a GIF and an MP4 too."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import streamlit as st
+
+from camlab.common.wording import megabytes, time_left
+from camlab.explore.output import pair_html
+from camlab.explore.output.film import FORMS, Animation
+from camlab.explore.output.strip import Strip
+from camlab.explore.scene import Scene
+from camlab.explore.state import ExploreState
+from camlab.explore.sweep import Sweep
+from pages.explore import panels, severity_handle
+from pages.present import link
+from pages.shared import background_work, session
+from pages.shared.errors import told
+from pages.shared.help_button import what
+from pages.shared.markdown import plain
+
+POLL_SECONDS = 0.8
+
+
+def autoplay() -> None:
+    """Draw the panels with the handle that plays, the gauges, and what can be taken away."""
+    state = link.state()
+    if state is None:
+        st.info(
+            "A study has no one picture to play; choose a story, or what Explore shows.",
+            icon=":material/info:",
+        )
+        return
+    scene = Scene(session.engine(state.model), session.picture(state.image), state)
+    with session.worker().foreground():
+        shown = scene.shown(state.severity, state.shown_seed)
+    sweep, strip = _running(scene)
+    sweep.add(shown.row)
+    panels.headline(scene, shown)
+    with st.container(key="severity_row", horizontal=True, vertical_alignment="center"):
+        held = severity_handle.handle(
+            key="present_severity",
+            data=severity_handle.handle_data(scene, shown, strip, number="none", autoplay=True),
+            on_severity_change=_moved,
+        )
+        if _take(held):
+            session.follow_callbacks()
+    panels.panels(scene, shown, scene.picture)
+    running = severity_handle.working(strip) or sweep.job.running
+    st.fragment(_meters, run_every=POLL_SECONDS if running else None)(scene, sweep, strip, running)
+    what("autoplay")
+    _films(scene, sweep)
+
+
+def _running(scene: Scene) -> tuple[Sweep, Strip]:
+    """The draws and frames of what is told, whatever its severity: those under way, or new ones."""
+    about = dataclasses.replace(scene.state, severity=0.0)
+    known: tuple[ExploreState, Sweep, Strip] | None = st.session_state.get("present.running")
+    if known is not None and known[0] == about:
+        return known[1], known[2]
+    if known is not None:
+        known[1].job.cancel()
+        known[2].job.cancel()
+    sweep = Sweep(scene, scene.state.severity, patient=scene.cost != "full")
+    strip = Strip(scene, sweep, scene.state.severity)
+    st.session_state["present.running"] = (about, sweep, strip)
+    for job in (strip.job, sweep.job):
+        session.worker().submit(job)
+    return sweep, strip
+
+
+@told()
+def _meters(scene: Scene, sweep: Sweep, strip: Strip, was_running: bool) -> None:
+    session.follow_callbacks()
+    sweep.job.touch()
+    running = severity_handle.working(strip) or sweep.job.running
+    job = strip.job if strip.job.running else sweep.job
+    # The style sheet gives this container one height whatever it says, so that nothing below jumps.
+    with st.container(key="sweep_progress"):
+        if error := sweep.job.error or strip.job.error:
+            st.error(plain(error), icon=":material/error:")
+        elif running:
+            noun = "frames" if job is strip.job else "draws, for the gauges"
+            st.progress(
+                min(job.done / max(job.total, 1), 1.0),
+                text=f"{job.done} of {job.total} {noun}{time_left(job.seconds_left)}",
+            )
+        else:
+            st.caption(
+                "The picture, the map and the gauges follow; the pause button stops them where they are."
+            )
+    scores = sweep.scores(scene.state.severity)
+    with st.container(key="gauges"):
+        for column, gauge in zip(
+            st.columns(3, gap="large"), pair_html.gauges(sweep, scores, "severity").values(), strict=True
+        ):
+            column.html(gauge)
+    if not severity_handle.ship(strip) and was_running and not running:
+        st.rerun()
+
+
+def _moved() -> None:
+    _take(session.reported("present_severity"))
+
+
+def _take(held: Any) -> bool:
+    """Set the severity to what the handle reports; whether there was news."""
+    severity = severity_handle.released(held, "present.taken")
+    if severity is None:
+        return False
+    link.set_severity(severity)
+    st.session_state["rerun"] = True
+    return True
+
+
+def _films(scene: Scene, sweep: Sweep) -> None:
+    """One rise and fall as a file: made in the background, then downloaded."""
+    st.subheader("Take it away", anchor=False)
+    columns = st.columns(2, gap="medium")
+    for column, (name, form) in zip(columns, FORMS.items(), strict=True):
+        with column, told():
+            _film(scene, sweep, name, form.title)
+
+
+def _film(scene: Scene, sweep: Sweep, name: str, title: str) -> None:
+    kind, key = f"film.{name}", dataclasses.replace(scene.state, severity=0.0)
+    run: Animation | None = background_work.latest(kind, key)
+    if run is None or not (run.job.running or run.data):
+        st.button(
+            f"Make a {title}" if name == "gif" else f"Make an {title}",
+            icon=":material/movie:",
+            key=f"{kind}.start",
+            width="stretch",
+            on_click=background_work.start,
+            args=(kind, key, lambda: Animation(scene, sweep, name)),
+            help="One rise and fall of the severity with its gauges; made in the background, with progress.",
+        )
+    background_work.watch(kind, run, "frames", lambda: _finished(scene, run, name) if run else None)
+
+
+def _finished(scene: Scene, run: Animation, name: str) -> None:
+    if run.data is None:
+        return
+    form = FORMS[name]
+    stem = f"camlab_{scene.picture.title}_{scene.state.method}_{scene.state.noise}".replace(" ", "_")
+    stem = "".join(c for c in stem if c.isalnum() or c in "._-+")[:90]
+    st.download_button(
+        f"Download the {form.title} ({megabytes(len(run.data)) if len(run.data) > 1e6 else 'under 1 MB'})",
+        run.data,
+        f"{stem}{form.suffix}",
+        form.mime,
+        key=f"film.{name}.file",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+    )

@@ -1,0 +1,116 @@
+"""The report: what is told as one file that needs nothing else, made in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import streamlit as st
+
+from camlab.common.jobs import Job, Steps
+from camlab.common.wording import megabytes
+from camlab.drawing.report.html import report_html
+from camlab.explore.output.report import scene_material
+from camlab.explore.scene import Scene
+from camlab.explore.sweep import Sweep
+from camlab.study.report import study_material
+from camlab.study.store import Study, open_study, studies_root
+from pages.present import link
+from pages.shared import background_work, session
+from pages.study import data as study_data
+
+ABOUT = (
+    "A report is **one HTML file**: it opens from a USB stick without a network, its plots can be hovered "
+    "over, and it prints to a clean PDF. It says in plain words what was found and what to keep in mind, "
+    "and holds the pictures, the numbers, the tests, all settings and versions, the commands that give the "
+    "same again, and the pictures' licences."
+)
+
+
+class SceneReport:
+    """A report of a scene being made: all its draws first, then the file."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.html: str | None = None
+        self.job = Job("Report", self._work)
+
+    def _work(self, job: Job) -> Steps:
+        state = self.scene.state
+        sweep = Sweep(self.scene, state.severity, patient=True)
+        while sweep.job.running:
+            sweep.job.touch()
+            job.check()
+            sweep.job.step()
+            job.total = sweep.job.total + 1
+            job.advance(sweep.job.done - job.done)
+            yield
+        shown = self.scene.shown(state.severity, state.shown_seed, job.check)
+        self.html = report_html(scene_material(self.scene, shown, sweep))
+        job.total = job.done + 1
+        job.advance()
+        yield
+
+
+class StudyReport:
+    """A report of a study being made."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.html: str | None = None
+        self.job = Job("Report", self._work)
+
+    def _work(self, job: Job) -> Steps:
+        job.total = 2
+        material = study_material(self.study)
+        job.advance()
+        yield
+        self.html = report_html(material)
+        job.advance()
+        yield
+
+
+def report() -> None:
+    """Draw the button, the progress and the download."""
+    st.markdown(ABOUT)
+    state, folder = link.state(), link.study()
+    key: Hashable
+    if state is None:
+        study = open_study(studies_root() / folder)
+        key, stem = (folder, study_data.stamp(study)), folder
+
+        def make() -> SceneReport | StudyReport:
+            return StudyReport(study)
+    else:
+        scene = Scene(session.engine(state.model), session.picture(state.image), state)
+        key, stem = state, f"camlab_{scene.picture.title}_{state.method}_{state.noise}".replace(" ", "_")
+
+        def make() -> SceneReport | StudyReport:
+            return SceneReport(scene)
+
+    run: SceneReport | StudyReport | None = background_work.latest("report", key)
+    if run is None or not (run.job.running or run.html):
+        st.button(
+            "Make the report",
+            icon=":material/description:",
+            key="report.start",
+            type="primary",
+            on_click=background_work.start,
+            args=("report", key, make),
+        )
+    background_work.watch("report", run, "steps", lambda: _finished(run, stem) if run else None)
+
+
+def _finished(run: SceneReport | StudyReport, stem: str) -> None:
+    if run.html is None:
+        return
+    data = run.html.encode()
+    st.download_button(
+        f"Download the report (HTML, {megabytes(len(data))})",
+        data,
+        "".join(c for c in stem if c.isalnum() or c in "._-+")[:90] + ".html",
+        "text/html",
+        key="report.file",
+        icon=":material/download:",
+        type="primary",
+        on_click="ignore",
+    )

@@ -1,0 +1,1 @@
+"""What every page uses: session, address bar, dialogs, errors, background work."""

@@ -1,0 +1,151 @@
+"""The image sets that a visitor can choose from, where their pictures are found, and what is only theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import streamlit as st
+
+from camlab.common.errors import BadSetting, CamLabError
+from camlab.explore.state import ExploreState
+from camlab.images import IMAGE_SETS, SHAPES, ImageSet, Picture, find_picture, set_of, shape_scenes
+from camlab.images.datasets.catalogue import DATASETS, is_here, open_dataset
+from camlab.images.loading import FOLDER, UPLOAD, with_picture
+from camlab.images.photo_pairs import OwnPair, companion_of, forget_companion, paired, set_companion
+from camlab.images.scenes.image_set import DEFAULT_COUNT, MAX_COUNT, scene_numbers
+from camlab.noise import NOISES
+
+PRIVATE = (UPLOAD, FOLDER)  # names of sets that only one visitor has
+COUNT_KEY, SEED_KEY = "shapes.count", "shapes.seed"
+
+#: What a link to a visitor's own picture cannot bring along, by the name of the picture's set.
+ELSEWHERE = {
+    "upload": "This state belongs to an uploaded picture that is not here; upload the same file to see it "
+    "(both files, if it was a pair).",
+    "folder": "This state belongs to a picture in a folder that is not open here, or whose file has changed since; "
+    "open the folder to see it.",
+    "file": "This state belongs to a picture file that was named on a command line; upload it to see it here.",
+}
+
+
+def own() -> dict[str, ImageSet]:
+    """The image sets that only this visitor has, by name: uploaded pictures, an opened folder."""
+    found: dict[str, ImageSet] = st.session_state.setdefault("sets", {})
+    return found
+
+
+def pairs() -> dict[str, Picture]:
+    """The noisy pictures of this visitor's own pairs, by the id of the clean one."""
+    found: dict[str, Picture] = st.session_state.setdefault("pairs", {})
+    return found
+
+
+def titles() -> dict[str, str]:
+    """The sets that can be chosen, by name: built in and generated, data sets on this machine, the visitor's own."""
+    found = {name: each.title for name, each in IMAGE_SETS.items()}
+    found |= {name: DATASETS[name].title for name in downloaded()}
+    found |= {
+        name: f"Folder “{each.title}”" if name == FOLDER else each.title for name, each in own().items()
+    }
+    return found
+
+
+def downloaded() -> list[str]:
+    """The data sets on this machine; none where the place that is set for them cannot be used."""
+    try:
+        return [name for name in DATASETS if is_here(name)]
+    except BadSetting:  # said where one is to be downloaded
+        return []
+
+
+def image_set(name: str) -> ImageSet:
+    """A set by its name. Raises UnknownName, and BadSource for a data set that is not here or damaged."""
+    if name in own():
+        return own()[name]
+    if name == SHAPES:
+        return shape_scenes(*shapes_options())
+    return open_dataset(name) if name in DATASETS else IMAGE_SETS[name]
+
+
+def shapes_options() -> tuple[int, int]:
+    """Seed and number of the generated pictures."""
+    seed, count = st.session_state.get(SEED_KEY), st.session_state.get(COUNT_KEY)
+    return seed or 0, count or DEFAULT_COUNT
+
+
+def follow(picture_id: str) -> None:
+    """Let the generated set be the one that holds this picture. Before its options are drawn, or in a callback."""
+    numbers = scene_numbers(picture_id)
+    if numbers is not None:
+        seed, index = numbers
+        st.session_state[SEED_KEY] = seed
+        st.session_state[COUNT_KEY] = min(max(shapes_options()[1], index + 1), MAX_COUNT)
+
+
+def picture(picture_id: str) -> Picture:
+    """A picture of any set that this visitor has. Raises UnknownName, and BadSource for a data set that is not here."""
+    mine = own().get(set_of(picture_id))
+    found = find_picture(picture_id, [] if mine is None else [mine])
+    noisy = pairs().get(picture_id)
+    if noisy is not None and companion_of(found.digest) is None:  # the process remembers the last ones only
+        set_companion(found, noisy)
+    return found
+
+
+def add_pair(clean: Picture, noisy: Picture) -> tuple[Picture, OwnPair]:
+    """Take a clean and a noisy picture as one of the visitor's own. Raises BadImage where they do not fit together."""
+    found = paired(clean, noisy)
+    pair = set_companion(found, noisy)
+    pairs()[found.id] = noisy
+    keep_uploads(with_picture(found, own().get(UPLOAD), "Your clean picture, with a noisy one beside it."))
+    return found, pair
+
+
+def keep_uploads(uploaded: ImageSet) -> None:
+    """Take a set of uploaded pictures in place of the earlier one; pairs whose clean picture it lacks go with them."""
+    own()[UPLOAD] = uploaded
+    here = {each.id for each in uploaded.pictures}
+    for gone in [clean for clean in pairs() if clean not in here]:
+        del pairs()[gone]
+
+
+def forget_uploads() -> None:
+    """Let go of this visitor's uploaded pictures, the noisy ones of pairs among them."""
+    uploaded = own().pop(UPLOAD, None)
+    for clean in pairs():
+        if uploaded is not None and (found := uploaded.find(clean)) is not None:
+            forget_companion(found.digest)
+    pairs().clear()
+
+
+def reachable(state: ExploreState, current: str) -> tuple[ExploreState, list[str]]:
+    """The state with a picture and a noise type that this visitor has, and a sentence for each that had to change.
+
+    ``current`` is the picture that stays where the state's is not to be had.
+    """
+    problems = []
+    default = ExploreState()
+    try:
+        shown = picture(state.image)
+    except CamLabError as error:
+        shown = _usable(current, default.image)
+        why = ELSEWHERE.get(set_of(state.image), str(error))
+        problems.append(f"{why} Meanwhile “{shown.title}” is shown.")
+        state = dataclasses.replace(state, image=shown.id)
+    noise = NOISES[state.noise]
+    if noise.needs == "companion" and shown.id not in pairs():
+        problems.append(
+            f"The noise type “{noise.title}” needs a pair of pictures; take your own under “More pictures”. "
+            f"Meanwhile {NOISES[default.noise].title} is used."
+        )
+        state = dataclasses.replace(state, noise=default.noise)
+    return state, problems
+
+
+def _usable(*ids: str) -> Picture:
+    for each in ids[:-1]:
+        try:
+            return picture(each)
+        except CamLabError:
+            continue
+    return picture(ids[-1])

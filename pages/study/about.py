@@ -1,0 +1,123 @@
+"""The About tab of the Study page: what the study is, and how to go on with it elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from camlab.cli.study import command_line
+from camlab.common.wording import plural
+from camlab.drawing.report.html import report_html
+from camlab.study import StudyPlan
+from camlab.study.analysis.filters import Filters
+from camlab.study.analysis.summary import JOINT
+from camlab.study.charts.look import level_title
+from camlab.study.report import study_material
+from camlab.study.store import COLUMNS
+from pages.present.link import STUDY
+from pages.shared import image_sets, session
+from pages.shared.markdown import plain
+from pages.study import data
+from pages.study.data import Opened
+
+
+def about(opened: Opened, filters: Filters) -> None:
+    """Settings, versions, what was left out, and how to read the rows elsewhere."""
+    study = opened.study
+    manifest = study.manifest
+    settings = manifest.get("settings") or {}
+    st.subheader("Hand it on", anchor=False)
+    similarity = opened.similarity
+    with st.container(horizontal=True, vertical_alignment="center", key="study_hand_on"):
+        st.download_button(
+            "Report (HTML)",
+            lambda: report_html(study_material(study, similarity, filters)),
+            f"{study.folder.name}.html",
+            "text/html",
+            key="study.report",
+            icon=":material/description:",
+            on_click="ignore",
+            help="One file that needs nothing else: summary, caveats, pictures, plots, tests, settings, of what "
+            "passes the filters. It takes a few seconds.",
+        )
+        st.page_link(
+            "pages/present/page.py",
+            label="Present it as a story",
+            icon=":material/slideshow:",
+            query_params={"story": f"{STUDY}{study.folder.name}"},
+        )
+    st.subheader("Open it elsewhere", anchor=False)
+    place = f"{study.folder}/rows"
+    for tool, line in (
+        ("pandas", f'pd.read_parquet("{place}")'),
+        ("DuckDB", f"SELECT * FROM '{place}/*.parquet'"),
+        ("Polars", f'pl.read_parquet("{place}/*.parquet")'),
+    ):
+        st.caption(tool)
+        st.code(line, language="sql" if tool == "DuckDB" else "python", wrap_lines=True)
+    if not manifest.get("imported"):
+        st.subheader("How to run it again", anchor=False)
+        st.code(command_line(StudyPlan.from_json(settings)), language="bash", wrap_lines=True)
+    st.subheader("Settings", anchor=False)
+    models = data.models(study)
+    layers = [
+        f"{layer['name']} of {session.model_title(name)}"
+        for name, about in models.items()
+        for layer in about["layers"]
+    ]
+    facts = {
+        "Made": data.made(study),
+        "Models": ", ".join(session.model_title(m) for m in _several(settings, "models")),
+        "Image sets": ", ".join(_set_title(name) for name in _several(settings, "image_sets")),
+        "Pictures of each set": str(settings.get("limit") or "all"),
+        "CAM methods": ", ".join(level_title("method", m) for m in _several(settings, "methods")),
+        "Layers": ", ".join(layers),
+        "Noise types": ", ".join(level_title("noise", n) for n in _several(settings, "noises")),
+        "Severities": ", ".join(
+            f"{s:g}" if isinstance(s, float) else str(s) for s in _several(settings, "severities")
+        ),
+        "Seeds": str(settings.get("seeds") or ""),
+        "Model digests": ", ".join(
+            f"{name} {about.get('fingerprint', '')}" for name, about in models.items()
+        ),
+        "Versions": ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items()),
+        "Schema": str(manifest.get("schema", "")),
+    }
+    st.table({name: text for name, text in facts.items() if text})
+    for each in study.coincide:
+        names = level_title("method", JOINT.join(each["methods"]))
+        place = f"{each['layer']} of {session.model_title(each['model'])}"
+        st.caption(plain(f"{names} on {place}: one map. {each.get('reason', '')}"))
+    skipped = [{"model": name, **each} for name, about in models.items() for each in about["skipped"]]
+    lost = study.skipped()
+    if skipped or lost:
+        st.subheader("Left out", anchor=False)
+        for each in skipped:
+            which = level_title("method", each["method"]) if each.get("method") else "All methods"
+            place = f"{each.get('layer')} of {session.model_title(each['model'])}"
+            st.caption(plain(f"{which} on {place}: {each.get('reason')}"))
+        if lost:
+            st.caption(plain(f"{plural(len(lost), 'picture')} could not be used."))
+        for each in lost[:50]:
+            st.caption(plain(f"{each['image']}: {each['reason']}"))
+    with st.expander("Columns of a row"):
+        st.dataframe(
+            pd.DataFrame([{"Column": c.name, "Type": c.kind, "What it is": c.words} for c in COLUMNS]),
+            hide_index=True,
+            width="stretch",
+        )
+
+
+def _set_title(name: str) -> str:
+    """A set's title; of a folder its name."""
+    return image_sets.titles().get(name) or Path(name).name
+
+
+def _several(settings: Mapping[str, Any], name: str) -> list[Any]:
+    """A list of the settings; empty where a stranger's manifest has something else there."""
+    found = settings.get(name)
+    return found if isinstance(found, list) else []

@@ -1,0 +1,176 @@
+"""The form in which a study is planned: the grid in widgets, and the plan that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import streamlit as st
+
+from camlab.cams import CAMS, unserved
+from camlab.common.errors import BadSetting, CamLabError
+from camlab.common.wording import plural
+from camlab.images import IMAGE_SETS
+from camlab.images.datasets.catalogue import DATASETS
+from camlab.images.folders import allowed_roots
+from camlab.models import MODELS, load_classifier
+from camlab.models.hub.catalogue import cached_rows
+from camlab.noise import NOISES
+from camlab.study import PRESETS, StudyPlan
+from camlab.study.plan import BEFORE, DEFAULT, FITTING
+from camlab.study.prepare import layer_named
+from pages.choose.method_and_noise import NOT_HERE
+from pages.shared import image_sets, session
+from pages.shared.markdown import plain
+
+OPTIONS = ("decompose", "keep_maps")
+FIELDS = ("models", "image_sets", "methods", "noises", "severities", "seeds", "layers", "limit", "name")
+LAYERS = {BEFORE: "the block before the pooled layer", DEFAULT: "the pooled layer"}
+SEVERITIES = [step / 2 for step in range(1, 11)]
+_KEY = "study.plan."
+
+
+def fill(preset: str) -> None:
+    """Set every widget to a preset's plan."""
+    plan = PRESETS[preset].make()
+    for name in FIELDS:
+        value = getattr(plan, name)
+        st.session_state[_KEY + name] = list(value) if isinstance(value, tuple) else value
+    for name in OPTIONS:
+        st.session_state[_KEY + name] = getattr(plan, name)
+
+
+def form() -> None:
+    left, right = st.columns(2, gap="medium")
+    models = [*MODELS, *(row.id for row in cached_rows() if not row.unexplained)]
+    _many(left, "models", "Models", models, session.model_title, "All that need no download.")
+    every = [*IMAGE_SETS, *image_sets.downloaded()]
+    _many(
+        right, "image_sets", "Image sets", every, _set_title,
+        "A model is run on the sets whose classes it can know; ShapeScenes go with the networks trained on them.",
+    )  # fmt: skip
+    chosen = tuple(st.session_state.get(_KEY + "models") or ())
+    layers, reasons = _looked(chosen, tuple(st.session_state.get(_KEY + "layers") or ()))
+    methods = [name for name in CAMS if name not in reasons] + [name for name in CAMS if name in reasons]
+    _many(
+        left, "methods", "CAM methods", methods,
+        lambda name: CAMS[name].title + (NOT_HERE if name in reasons else ""),
+        "Random-CAM belongs in every study: it is what a map scores that knows nothing. A method that cannot serve a "
+        "model or layer is left out there, and the plan says why.",
+    )  # fmt: skip
+    noises = [name for name, kind in NOISES.items() if kind.needs != "companion"]
+    _many(right, "noises", "Noise types", noises, lambda name: NOISES[name].title, "Attacks take longest.")
+    left, right = st.columns(2, gap="medium")
+    _many(
+        left, "severities", "Severities", SEVERITIES, lambda s: f"{s:g}",
+        "Whole numbers are the levels of ImageNet-C; types that do not grow steadily have these alone.",
+    )  # fmt: skip
+    _many(
+        right, "layers", "Layers", [*LAYERS, *layers], lambda name: LAYERS.get(name, name),
+        "Of each model its own, or those that all chosen models have.",
+    )  # fmt: skip
+    if reasons:
+        with st.popover(
+            f"{plural(len(reasons), 'method')} not here: why?", icon=":material/block:", type="tertiary"
+        ):
+            for each, reason in reasons.items():
+                st.markdown(f"**{plain(CAMS[each].title)}**: {plain(reason)}")
+    one, two, three = st.columns(3, gap="medium")
+    one.number_input(
+        "Seeds", 1, 100, key=_KEY + "seeds", help="Draws of each noise type that has something to draw."
+    )
+    two.number_input(
+        "Pictures of each set",
+        1,
+        100_000,
+        value=None,
+        key=_KEY + "limit",
+        placeholder="all",
+        help="At most so many, evenly picked; empty: all (of ShapeScenes 200).",
+    )
+    three.text_input("Name", key=_KEY + "name", max_chars=80, help="What the study is called in the list.")
+    if _may_open_folders():
+        st.text_input(
+            "Folder of pictures",
+            key=_KEY + "folder",
+            placeholder="a folder inside those that this server allows",
+            help="Plain, or one folder a class.",
+        )
+    st.checkbox(
+        "Also what the class alone and what the noise alone does to the map",
+        key=_KEY + "decompose",
+        help="Two further maps for every flip, to tell what moved the map.",
+    )
+    st.checkbox(
+        "Keep the maps",
+        key=_KEY + "keep_maps",
+        help="Every low-resolution map beside its row, for your own programs; needs more room on the disk.",
+    )
+
+
+def _may_open_folders() -> bool:
+    try:
+        return bool(allowed_roots())
+    except BadSetting:  # the operator's; said where a folder is opened
+        return False
+
+
+def _looked(models: tuple[str, ...], asked: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+    """The layers that all models have, and the methods that serve none of them at any layer asked for, with why."""
+    seen = []
+    for model in models:
+        try:
+            seen.append(_look_at(model, asked))
+        except CamLabError:  # said by the plan's own check
+            continue
+    if not seen:
+        return [], {}
+    (layers, reasons), *more = seen
+    for others, lacking in more:
+        layers = [name for name in layers if name in others]
+        reasons = {name: why for name, why in reasons.items() if name in lacking}
+    return layers, reasons
+
+
+@st.cache_data(max_entries=128, show_spinner="Looking at the models …")
+def _look_at(model: str, asked: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+    """A model's layers, and why methods serve none of those asked for. Raises MissingWeights."""
+    classifier = load_classifier(model)
+    names = [layer.name for layer in classifier.layers]
+    there = [layer_named(classifier, word) for word in asked if word in LAYERS or word in names]
+    each = [unserved(classifier, layer) for layer in there if layer is not None]
+    if not each:
+        return names, {}
+    return names, {name: why for name, why in each[0].items() if all(name in other for other in each)}
+
+
+def _many(place: Any, name: str, label: str, options: list[Any], title: Any, text: str) -> None:
+    held: Iterable[Any] = st.session_state.get(_KEY + name) or ()
+    st.session_state[_KEY + name] = [each for each in held if each in options]
+    place.multiselect(label, options, key=_KEY + name, format_func=title, help=text)
+
+
+def _set_title(name: str) -> str:
+    return IMAGE_SETS[name].title if name in IMAGE_SETS else DATASETS[name].title
+
+
+def planned() -> StudyPlan:
+    """The plan that the widgets hold."""
+    held = {name: st.session_state.get(_KEY + name) for name in FIELDS}
+    chosen = list(held["image_sets"] or [])
+    if folder := (st.session_state.get(_KEY + "folder") or "").strip():
+        chosen.append(folder)
+    return StudyPlan(
+        models=tuple(held["models"] or ()),
+        image_sets=tuple(chosen),
+        methods=tuple(held["methods"] or ()),
+        noises=tuple(held["noises"] or ()),
+        severities=tuple(sorted(held["severities"] or ())),
+        seeds=int(held["seeds"] or 1),
+        layers=tuple(held["layers"] or ()),
+        limit=held["limit"],
+        pairing=FITTING,
+        confined=True,
+        **{name: bool(st.session_state.get(_KEY + name)) for name in OPTIONS},
+        name=(held["name"] or "").strip(),
+    )

@@ -1,0 +1,149 @@
+"""The pair of pictures behind a point that was chosen in a plot of a study."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from camlab.cams import CAMS
+from camlab.common.errors import CamLabError
+from camlab.drawing.charts.look import PLOTLY_CONFIG, Chart
+from camlab.explore.scene import Scene
+from camlab.explore.state import to_query
+from camlab.study.analysis.striking import KINDS, striking
+from camlab.study.charts.rows import POINT, points
+from camlab.study.report import row_state
+from pages.explore import panels
+from pages.shared import session
+from pages.shared.markdown import plain
+from pages.study import link
+from pages.study.look import title_of
+
+
+def plot(chart: Chart, key: str, pick: bool = False) -> None:
+    """Draw a chart with its sentence; ``pick``: a click on a point shows its pair below."""
+    name = f"study.plot.{key}"
+    if not pick:
+        st.plotly_chart(chart.figure, key=name, config=PLOTLY_CONFIG, alt=chart.alt)
+        return
+    event = st.plotly_chart(
+        chart.figure,
+        key=name,
+        config=PLOTLY_CONFIG,
+        alt=chart.alt,
+        on_select="rerun",
+        selection_mode="points",
+    )
+    point = _point(event)
+    # A plot holds on to its point: only a new one is a choice, or the last plot would always win.
+    if point is not None and point != st.session_state.get(f"{name}.last"):
+        _choose(point)
+    st.session_state[f"{name}.last"] = point
+
+
+def _point(event: Any) -> dict[str, Any] | None:
+    """What names the row behind the point that was clicked; None where none was, or it stands for many."""
+    for each in (event or {}).get("selection", {}).get("points", ()):
+        data = each.get("customdata")
+        if isinstance(data, (list, tuple)) and len(data) >= len(POINT):
+            found = dict(zip(POINT, data, strict=False))
+            if all(found[name] is not None for name in ("model", "image", "method", "noise")):
+                return found
+    return None
+
+
+def pair(rows: pd.DataFrame) -> None:
+    """The pair last chosen, clean and noisy, under its heat maps, and the way to it in Explore."""
+    st.subheader("The pictures behind a point", anchor=False)
+    _asked(rows)
+    if st.session_state.get("study.pair.of") != link.chosen("folder"):  # of another study
+        st.session_state.update({"study.pair": None, "study.pair.text": None})
+    link.mention("pair", "study.pair.text")
+    _telling(rows)
+    point: dict[str, Any] | None = st.session_state.get("study.pair")
+    if point is None:
+        st.caption("Choose a point in a plot above, or one of these pairs: its two pictures appear here.")
+        return
+    state = row_state(point)
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    method = CAMS[state.method].title if state.method in CAMS else state.method
+    left.markdown(
+        plain(
+            f"{method}, layer {state.layer or 'default'}, {session.model_title(state.model)}, {state.image}"
+        )
+    )
+    right.page_link(
+        "pages/explore/page.py",
+        label="Open in Explore",
+        icon=":material/travel_explore:",
+        query_params=to_query(state),
+        help="The same pair with the severity to be dragged.",
+    )
+    try:
+        with st.container(key="study_pair"), st.spinner("Computing the two maps …"):
+            scene = Scene(session.engine(state.model), session.picture(state.image), state)
+            with session.worker().foreground():
+                shown = scene.shown(state.severity, state.shown_seed, brief=True)
+            panels.headline(scene, shown)
+            panels.panels(scene, shown, scene.picture)
+    except CamLabError as error:
+        st.info(
+            plain(f"The numbers of this pair are in the study, its pictures cannot be shown here: {error}"),
+            icon=":material/info:",
+        )
+
+
+def _telling(rows: pd.DataFrame) -> None:
+    """Pairs worth a look, by name: for those who do not click into plots."""
+    titles: dict[tuple[Any, ...], str] = {}
+    for kind, entry in KINDS.items():
+        places = striking(rows, kind)
+        values = rows["similarity"].to_numpy()[places]
+        for point, value in zip(points(rows, places), values, strict=True):
+            named = dict(zip(POINT, point, strict=True))
+            titles[tuple(point)] = (
+                f"{entry.title}: {value:.2f}, {title_of('method', named['method'])}, "
+                f"{title_of('noise', named['noise'])} at {named['severity']:g}, {named['image']}"
+            )
+    key = "study.telling"
+    if st.session_state.get(key) not in titles:
+        st.session_state[key] = None
+    st.selectbox(
+        "Pairs worth a look", list(titles), index=None, key=key, format_func=lambda each: titles.get(each, str(each)),
+        placeholder="where map and prediction disagree most", on_change=_tell, disabled=not titles,
+        help="The least similar pairs whose prediction stayed and the most similar ones whose prediction flipped, "
+        "one a picture, among all that pass the filters.",
+    )  # fmt: skip
+
+
+def _tell() -> None:
+    if (point := st.session_state.get("study.telling")) is not None:
+        _choose(dict(zip(POINT, point, strict=True)))
+
+
+def _choose(point: dict[str, Any]) -> None:
+    """Make a pair of the open study the chosen one; the link names it."""
+    st.session_state["study.pair"] = point
+    text = json.dumps([point[name] for name in POINT], separators=(",", ":"), default=str)
+    st.session_state.update({"study.pair.text": text, "study.pair.of": link.chosen("folder")})
+
+
+def _asked(rows: pd.DataFrame) -> None:
+    """Choose the pair that a followed link names, where it is among the rows."""
+    if (given := link.asked("pair")) is None:
+        return
+    try:
+        point = dict(zip(POINT, json.loads(given), strict=True))
+        found = pd.Series(True, index=rows.index)
+        for name, value in point.items():
+            found &= rows[name] == value
+        there = bool(found.any())
+    except (ValueError, TypeError):
+        there = False
+    if there:
+        _choose(point)
+    else:
+        link.say(["The link's pair is not among those shown; it may be filtered out, or of another study."])

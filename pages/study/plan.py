@@ -1,0 +1,206 @@
+"""Planning a study: presets, what the plan would cost, and the start."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from camlab.cams import CAMS
+from camlab.common.errors import CamLabError, Cancelled
+from camlab.common.wording import duration, megabytes, plural
+from camlab.study import PRESETS, Estimate, StudyPlan, create, start
+from camlab.study.run import estimate
+from camlab.study.stats import fewest_pictures
+from camlab.study.store import new_folder, studies_root
+from pages.shared import session
+from pages.shared.dialogs import close_dialog
+from pages.shared.errors import told
+from pages.shared.markdown import plain
+from pages.study import link
+from pages.study.form import fill, form, planned
+
+POLL_SECONDS = 0.7
+LONG = 2 * 3600.0  # seconds from which a plan is called long
+SPARE = 1.2  # how much of the disk must be free, in terms of what a plan takes
+_KEY = "study.plan."
+
+
+@dataclass
+class _Asking:
+    """What a plan costs, being found out on a thread."""
+
+    plan: StudyPlan
+    answer: Future[Estimate]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@st.cache_resource
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="camlab-estimate")
+
+
+@st.dialog("New study", width="large", on_dismiss=close_dialog)
+def plan_dialog() -> None:
+    """The dialog in which a study is planned and started."""
+    with told():
+        session.follow_callbacks()
+        if _KEY + "models" not in st.session_state:
+            fill("quick")
+        st.segmented_control(
+            "Start from",
+            list(PRESETS),
+            key=_KEY + "preset",
+            default="quick",
+            format_func=lambda name: PRESETS[name].title,
+            on_change=lambda: fill(st.session_state.get(_KEY + "preset") or "quick"),
+            help="\n\n".join(f"**{plain(p.title)}**: {plain(p.summary)}" for p in PRESETS.values()),
+        )
+        form()
+        try:
+            plan = planned()
+            plan.check()
+        except CamLabError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
+        _cost(plan)
+
+
+def _same(asking: _Asking | None, plan: StudyPlan) -> bool:
+    """Whether that is what was asked about; a plan's name costs nothing."""
+    return asking is not None and dataclasses.replace(asking.plan, name=plan.name) == plan
+
+
+def _cost(plan: StudyPlan) -> None:
+    asking: _Asking | None = st.session_state.get(_KEY + "asking")
+    current = _same(asking, plan)
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.markdown(f"**{plan.pairs():,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
+    if (methods := len(plan.methods)) > 1:
+        pictures, needed = min(plan.pictures().values()), fewest_pictures(methods)
+        if pictures < needed:
+            st.caption(
+                f":material/info: {plural(pictures, 'picture')} a model cannot tell any two of {methods} methods "
+                f"apart, however clear the difference: a verdict takes {needed} or more."
+            )
+    right.button(
+        "Plan",
+        icon=":material/timer:",
+        type="secondary" if current else "primary",
+        on_click=_ask,
+        width="stretch",
+        disabled=current,
+        help="Runs a few pairs with each model for about a second and says time and disk space.",
+    )
+    ready = False
+    if current and asking is not None:
+        running = not asking.answer.done()
+        if running:
+            st.fragment(_wait, run_every=POLL_SECONDS)(asking)
+        else:
+            ready = _answer(asking.answer.result())
+    st.button(
+        "Start the study",
+        icon=":material/play_arrow:",
+        type="primary" if current else "secondary",
+        on_click=_start_planned,
+        width="stretch",
+        disabled=not ready,
+        help="It runs in the background, also when you leave or close this page; stop and resume at any time."
+        if current
+        else "Press Plan first: it says what the study costs.",
+    )
+    if error := st.session_state.pop(_KEY + "error", None):
+        st.error(plain(error), icon=":material/error:")
+
+
+def _ask() -> None:
+    # The widgets may hold more than the page has drawn: a text that was typed just before the button was pressed.
+    plan = planned()
+    if (old := st.session_state.get(_KEY + "asking")) is not None:
+        old.stop.set()
+    stop = threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise Cancelled
+
+    st.session_state[_KEY + "asking"] = _Asking(plan, _pool().submit(estimate, plan, check=check), stop)
+
+
+@told()
+def _wait(asking: _Asking) -> None:
+    if asking.answer.done():
+        st.rerun(scope="app")
+    st.status("Running a few pairs with each model …", state="running")
+
+
+def _answer(found: Estimate) -> bool:
+    """What the plan comes to; whether it may be started."""
+    with st.container(horizontal=True, key="study_cost"):
+        st.metric("Pairs", f"{found.pairs:,}")
+        st.metric("Pictures under a model", f"{found.pictures:,}")
+        st.metric("Time, about", duration(found.seconds), help=f"With {plural(found.workers, 'worker')}.")
+        st.metric("On the disk, about", megabytes(found.bytes) if found.bytes >= 1e6 else "under 1 MB")
+    if found.skipped:
+        with st.expander(f"Left out in {plural(len(found.skipped), 'place')}: why?"):
+            for each in found.skipped:
+                which = CAMS[each["method"]].title if each["method"] in CAMS else "All methods"
+                place = f"{which} on {each['layer']} of {session.model_title(each['model'])}"
+                st.caption(plain(f"{place}: {each['reason']}"))
+    free = _free()
+    if free is not None and free < SPARE * found.bytes:
+        st.error(
+            f"The disk has {megabytes(free)} left, too little for this study; make room, or plan less.",
+            icon=":material/hard_drive:",
+        )
+        return False
+    if found.seconds <= LONG:
+        return True
+    st.warning(
+        f"This takes about {duration(found.seconds)} on this machine. It can be stopped and resumed at any time, and "
+        "the first part of it is a fair sample of the whole.",
+        icon=":material/hourglass_top:",
+    )
+    return st.checkbox("Start it all the same", key=_KEY + "sure")
+
+
+def _free() -> int | None:
+    """Bytes that are free where studies are kept; None where that cannot be known."""
+    try:
+        place = studies_root()
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        return shutil.disk_usage(place).free
+    except (OSError, CamLabError):
+        return None
+
+
+def _begin(plan: StudyPlan) -> None:
+    try:
+        folder = new_folder(plan.name or "Study")
+        create(plan, folder)
+        start(folder)
+    except (CamLabError, OSError) as error:
+        st.session_state[_KEY + "error"] = str(error)
+        return
+    link.go_to(folder.name)
+    close_dialog()
+    st.session_state["rerun"] = True
+
+
+def _start_planned() -> None:
+    plan = planned()  # may hold more than the page has drawn
+    if _same(st.session_state.get(_KEY + "asking"), plan):
+        _begin(plan)
+    else:
+        st.session_state[_KEY + "error"] = "The plan has changed meanwhile; press Plan once more."
+
+
+def quick_look() -> None:
+    """Callback: start the quick look as it is."""
+    _begin(PRESETS["quick"].make())

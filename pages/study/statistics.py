@@ -1,0 +1,169 @@
+"""The Statistics tab: the verdict, the tests with what they rest on, and how many pictures it would take."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from camlab.common.grouping import numbered
+from camlab.common.wording import plural
+from camlab.drawing.charts.titles import titled
+from camlab.study.analysis.filters import Filters
+from camlab.study.stats import RESPONSES, TESTS, TestResult, Verdict, power_note, prepare, run_tests, verdict
+from camlab.study.stats.results import p_text
+from pages.shared.help_button import what
+from pages.shared.markdown import plain
+from pages.study import data, link
+from pages.study.data import Opened
+from pages.study.look import empty, place_of, title_of
+from pages.study.pair import plot
+
+_KEPT = 4
+
+
+@st.cache_resource(max_entries=_KEPT, show_spinner="Averaging over seeds …")
+def _cells(folder: str, when: data.Stamp, similarity: str, filters: Filters) -> Any:
+    rows = data.rows(Opened(folder, when, similarity), filters)
+    return prepare(rows)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Testing …")
+def _tested(
+    folder: str, when: data.Stamp, similarity: str, filters: Filters, response: str, test: str
+) -> list[TestResult]:
+    return run_tests(_cells(folder, when, similarity, filters), response=response, tests=[test])
+
+
+@st.cache_resource(max_entries=16, show_spinner="Weighing the methods …")
+def _judged(
+    folder: str,
+    when: data.Stamp,
+    similarity: str,
+    filters: Filters,
+    response: str,
+    model: str,
+    layer: str,
+) -> Verdict:
+    return verdict(_cells(folder, when, similarity, filters), model=model, layer=layer, response=response)
+
+
+def said(sentence: str) -> str:
+    """A sentence about methods and models with their titles in place of their names, safe for Markdown."""
+    return plain(titled(sentence))
+
+
+def statistics(opened: Opened, filters: Filters) -> None:
+    """Draw the tab."""
+    rows = data.rows(opened, filters)
+    if empty(rows):
+        return
+    response = st.segmented_control(
+        "What is compared", list(RESPONSES), default="kept", required=True,
+        key=link.look("response", "response", RESPONSES, "kept"),
+        format_func=lambda name: RESPONSES[name].title,
+        help="Of each picture, seeds averaged first: the similarity of its kept pairs (as C), one minus "
+        "that of its flipped pairs (as R), or the similarity of all its pairs. Pictures are the blocks of every test.",
+    ) or "kept"  # fmt: skip
+    given = (opened.folder, opened.stamp, opened.similarity, filters, response)
+    st.subheader("Which CAM should I trust?", anchor=False)
+    for model, layer in numbered(rows, ["model", "layer"])[1]:
+        _verdict(_judged(*given, model, layer), place_of({"model": model, "layer": layer}))
+    what("verdict")
+    st.subheader("Tests", anchor=False)
+    test = st.selectbox(
+        "Question", list(TESTS), format_func=lambda name: TESTS[name].question,
+        key=link.look("question", "test", TESTS, next(iter(TESTS))),
+        help="Each test says what it assumes and how far that holds here.",
+    )  # fmt: skip
+    results = _tested(*given, test)
+    for result in results[:24]:
+        _result(result)
+    if len(results) > 24:
+        st.caption(
+            f"{len(results) - 24} further groups; filter to see them, or use `python -m camlab stats`."
+        )
+    st.subheader("How many pictures would it take?", anchor=False)
+    note = power_note(_cells(*given[:4]), response)
+    st.markdown(said(note.sentence or note.reason))
+
+
+def _verdict(found: Verdict, where: str) -> None:
+    words = found.sentence or found.reason
+    show = st.success if found.trusted else st.info
+    show(f"**{plain(where)}**: {said(words)}", icon=":material/gavel:")
+    for caution in found.cautions:
+        st.caption(said(caution))
+
+
+def _result(found: TestResult) -> None:
+    group = place_of(found.group) or "all pairs"
+    with st.container(border=True):
+        st.markdown(f"**{plain(found.title)}** · {plain(group)}")
+        if not found.done:
+            st.info(said(found.reason[:1].upper() + found.reason[1:]), icon=":material/block:")
+            return
+        st.markdown(said(found.sentence))
+        effect = found.effect
+        facts = [
+            f"{found.statistic_name} = {found.statistic:.4g}" if found.statistic is not None else "",
+            p_text(found.p) if found.p is not None else "",
+            f"{p_text(found.p_across)} over all groups (Holm)" if found.p_across is not None else "",
+            effect.text if effect is not None else "",
+            f"{plural(found.n, 'picture')}, {plural(found.n_pairs, 'pair')}"
+            if found.n_pairs
+            else f"n = {found.n}",
+            found.p_method or "",
+        ]
+        st.caption(plain(" · ".join(filter(None, facts))))
+        if found.ranks and found.critical:
+            # SciPy and scikit-posthocs take two seconds to import: only where the diagram is drawn.
+            from camlab.study.charts.critical import critical_diagram
+
+            titled = [dataclasses.replace(r, name=title_of(found.compares, r.name)) for r in found.ranks]
+            plot(
+                critical_diagram(dataclasses.replace(found, ranks=tuple(titled))), f"cd.{found.test}.{group}"
+            )
+            what("critical_diagram")
+        if found.pairs:
+            with st.expander(f"Pair by pair ({len(found.pairs)})"):
+                _pairs(found)
+        with st.expander("What it assumes, and what was left out"):
+            for each in found.assumptions:
+                mark = {True: "✓", False: "✗", None: "?"}[each.holds]
+                st.markdown(f"{mark} **{plain(each.name)}**: {said(each.says)}")
+            for left in found.left_out:
+                st.caption(plain(left if isinstance(left, str) else str(left)))
+
+
+def _pairs(found: TestResult) -> None:
+    """The pairwise comparisons as a table."""
+    table = []
+    for each in found.pairs:
+        table.append(
+            {
+                "A": title_of(found.compares, each.a),
+                "B": title_of(found.compares, each.b),
+                "Differ": {True: "yes", False: "not shown", None: "–"}[each.differ],
+                "Pictures": each.n,
+                "A − B": each.difference,
+                "p, adjusted": "–"
+                if each.p_adjusted is None
+                else p_text(each.p_adjusted).removeprefix("p = "),
+                "Effect": each.effect.text if each.effect is not None else each.note,
+            }
+        )
+    st.dataframe(
+        pd.DataFrame(table),
+        hide_index=True,
+        width="stretch",
+        height="content" if len(table) <= 12 else 460,
+        column_config={
+            "A − B": st.column_config.NumberColumn(
+                format="%.3f", help="Difference of the means over pictures."
+            ),
+            "Differ": st.column_config.TextColumn(help="“not shown” is no proof of being equal."),
+        },
+    )

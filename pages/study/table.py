@@ -1,0 +1,92 @@
+"""The Table tab of the Study page: the paper's table, and every number behind the plots."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from camlab.common.wording import plural
+from camlab.study.analysis.filters import Filters
+from camlab.study.analysis.paper_table import FORMATS, html, paper_table
+from camlab.study.analysis.summary import DEFAULT_BY
+from camlab.study.charts.values import SHOWN
+from pages.shared.help_button import what
+from pages.study import data, link
+from pages.study.data import Opened
+from pages.study.look import OVER, chosen_over, chosen_value, empty, numbers_of
+
+#: The values of a record, in the order of their columns, with the numbers that they rest on.
+_ENDS = {"_low": "from", "_high": "to"}
+USUAL_BY = ["method", "severity"]
+COUNTS = {
+    "n": "Pairs", "n_pictures": "Pictures", "n_flipped": "Flips", "n_near": "Near flips",
+    "n_degenerate": "Degenerate", "n_tied": "Ties",
+}  # fmt: skip
+BESIDE = {
+    "auroc_in_picture": "AUROC within a picture", "consistency_worst": "C at worst", "consistency_best": "C at best",
+    "random_floor": "Floor: random ranking", "other_floor": "Floor: another picture",
+}  # fmt: skip
+
+
+def table(opened: Opened, filters: Filters) -> None:
+    """A row a CAM, a column a noise type; to be copied. Below it, all numbers."""
+    rows = data.rows(opened, filters)
+    if empty(rows):
+        return
+    with st.container(horizontal=True, key="study_choices"):
+        value = chosen_value("table")
+        over = chosen_over("table", rows)
+    severities = sorted(set(rows["severity"].tolist()))
+    span = (
+        f"severity {severities[0]:g}"
+        if len(severities) == 1
+        else f"over {len(severities)} severities: {OVER[over]}"
+    )
+    found = paper_table(
+        data.summary(opened, filters, ("method", "noise")),
+        data.summary(opened, filters, ("method",)),
+        over + value,
+        f"{SHOWN[value].title}, {len(rows):,} pairs of {plural(rows['image'].nunique(), 'picture')}, {span}. "
+        "Bold: the best of its column at two digits, of those that rest on enough pairs; never the baseline. "
+        "A dash: not observed.",
+    )
+    st.html(html(found))
+    what("paper_table")
+    st.markdown("**Copy it**")
+    tabs = st.tabs([each.title for each in FORMATS.values()])
+    for tab, each in zip(tabs, FORMATS.values(), strict=True):
+        with tab:
+            st.code(each.write(found), language=each.name if each.name != "csv" else None, height=240)
+    _numbers(opened, filters)
+
+
+def _numbers(opened: Opened, filters: Filters) -> None:
+    """Every value with what it rests on, in rows that the visitor chooses."""
+    st.subheader("All numbers", anchor=False)
+    by = st.multiselect(
+        "A row for each", list(DEFAULT_BY), default=USUAL_BY, key=link.look("rows", "by", DEFAULT_BY, USUAL_BY),
+        format_func=lambda key: key.replace("_", " "),
+        placeholder="all pairs together",
+        help="Rows of the study are pooled within each, cells never averaged. The small table above is made of these.",
+    )  # fmt: skip
+    by = [key for key in DEFAULT_BY if key in by]
+    records = data.summary(opened, filters, by)
+    more: dict[str, str] = {}
+    for name, entry in SHOWN.items():
+        more |= {name: entry.short} | {name + end: f"{entry.short} {word}" for end, word in _ENDS.items()}
+    more |= {
+        f"stratified_{name}": f"{entry.short}, mean of severities" for name, entry in SHOWN.items()
+    } | BESIDE
+    # Columns that nothing fills, as intervals that were not asked for, are left out.
+    more = {name: title for name, title in more.items() if any(r.get(name) is not None for r in records)}
+    found, shown = numbers_of(records, by, COUNTS, more)
+    st.dataframe(
+        found,
+        hide_index=True,
+        width="stretch",
+        height="content" if len(found) <= 12 else 460,
+        column_config=shown,
+    )
+    st.caption(
+        "None: not observed. “from” and “to” are the ends of 95 % intervals over pictures, where there are at least 5 "
+        "pairs. The table can be saved and searched with the buttons at its upper right."
+    )

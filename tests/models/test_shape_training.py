@@ -1,0 +1,225 @@
+"""Training: its parts against slow twins, and the whole of it on a tiny budget, twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from camlab.cli.main import main
+from camlab.common.errors import BadSetting, UnknownName
+from camlab.images.scenes.scenes import render, scene_plan
+from camlab.models import shape_training
+from camlab.models.shape_nets import SHAPE_NETS, build
+from camlab.models.shape_training import (
+    Bank,
+    Settings,
+    accuracy,
+    close_ups,
+    fit,
+    normalise,
+    scene_bank,
+    summary,
+    to_input,
+    vary,
+)
+
+CPU = torch.device("cpu")
+TINY = Settings(scenes=96, close_epochs=1, epochs=1, test_scenes=20)
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    return scene_bank(96, 1, quiet)
+
+
+def test_a_bank_is_the_first_scenes_of_a_seed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(bank) == 96
+    for index in (0, 40, 95):
+        plan = scene_plan(index, 1)
+        np.testing.assert_array_equal(bank.pictures[index], render(plan, 128)[0])
+        assert bank.labels[index] == plan.label
+        assert bank.middles[index].tolist() == [plan.x, plan.y]
+    monkeypatch.setattr(shape_training, "_OFTEN", 8)
+    said: list[str] = []
+    again = scene_bank(20, 1, said.append)
+    np.testing.assert_array_equal(again.pictures, bank.pictures[:20])
+    np.testing.assert_array_equal(again.labels, bank.labels[:20])
+    np.testing.assert_array_equal(again.middles, bank.middles[:20])
+    assert said == [f"rendered {done} of 20 scenes" for done in (8, 16, 20)]
+
+
+def test_close_ups_are_parts_of_their_scenes_with_the_object_near_the_middle(bank: Bank) -> None:
+    rows = np.array([5, 1, 80, 33])
+    parts = close_ups(bank, rows, 80, torch.Generator().manual_seed(0))
+    assert parts.shape == (4, 80, 80, 3)
+    for part, row in zip(parts, rows, strict=True):
+        places = [
+            (x, y)
+            for x in range(49)
+            for y in range(49)
+            if np.array_equal(bank.pictures[row, y : y + 80, x : x + 80], part)
+        ]
+        assert len(places) == 1
+        # A third of the part's side is the most that the middle strays, where the picture's border leaves room.
+        for corner, middle in zip(places[0], bank.middles[row] * 128, strict=True):
+            wanted = np.clip(np.array([middle - 40 - 80 / 6, middle - 40 + 80 / 6]), 0, 48)
+            assert wanted[0] - 0.5 <= corner <= wanted[1] + 0.5
+
+
+def test_variations_turn_mirror_and_relight_but_keep_the_picture() -> None:
+    pictures = np.stack([render(scene_plan(k), 64)[0] for k in range(24)])
+    x = to_input(pictures)
+    kept = x.clone()
+    out = vary(x, torch.Generator().manual_seed(0), 0.04)
+    assert torch.equal(x, kept)
+    assert out.shape == x.shape and float(out.min()) >= 0 and float(out.max()) <= 1
+    used = set()
+    for before, after in zip(x.numpy(), out.numpy(), strict=True):
+        views = [np.rot90(before, k % 4, (1, 2))[:, :, :: -1 if k >= 4 else 1] for k in range(8)]
+        fits = [np.corrcoef(view.ravel(), after.ravel())[0, 1] for view in views]
+        assert max(fits) > 0.9
+        used.add(int(np.argmax(fits)))
+    assert len(used) >= 6
+    assert torch.equal(out, vary(x, torch.Generator().manual_seed(0), 0.04))
+    assert not torch.equal(out, vary(x, torch.Generator().manual_seed(1), 0.04))
+
+
+def test_grain_stays_below_what_is_asked_for() -> None:
+    x = torch.full((50, 3, 32, 32), 0.5)
+    spread = vary(x, torch.Generator().manual_seed(0), 0.04).std((1, 2, 3))
+    assert float(spread.min()) > 0 and 0.03 < float(spread.max()) < 0.042
+
+
+def test_the_learning_rate_goes_up_and_then_down_to_nothing() -> None:
+    rates = [shape_training._rate(step, 200) for step in range(201)]
+    assert rates[:10] == pytest.approx([(k + 1) / 10 for k in range(10)])
+    assert rates[10:] == pytest.approx([0.5 + 0.5 * math.cos(math.pi * k / 190) for k in range(191)])
+    assert [shape_training._rate(step, 1) for step in range(2)] == [1.0, 1.0]
+
+
+def test_normalising_takes_out_what_the_configuration_says() -> None:
+    x = torch.rand(2, 3, 8, 8)
+    assert torch.allclose(normalise(x), (x - 0.5) / 0.25)
+
+
+@pytest.mark.parametrize("name", SHAPE_NETS)
+def test_the_same_settings_give_the_same_weights(name: str, bank: Bank) -> None:
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    first, history = fit(name, bank, TINY, CPU, quiet)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(6)  # what others draw makes no difference
+    second, again = fit(name, bank, TINY, CPU, quiet)
+    assert history == again
+    assert [record["side"] for record in history] == [80, 128]
+    for key, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[key]), key
+        assert torch.isfinite(tensor).all()
+        if tensor.is_floating_point() and tensor.ndim > 1:
+            assert torch.equal(tensor, tensor.half().float())
+    assert not first.training
+
+
+def test_training_learns(bank: Bank) -> None:
+    """A handful of scenes can be learnt by heart; without training they are at chance."""
+    few = Bank(bank.pictures[:20], bank.labels[:20], bank.middles[:20])
+    settings = Settings(scenes=20, close_epochs=40, epochs=10, batch=10, ema=0.8)
+    learnt, history = fit("shapes_vgg", few, settings, CPU, quiet)
+    assert history[-1]["loss"] < 1.5 < 2.0 < history[0]["loss"]
+    assert accuracy(learnt, few, 0, CPU) > 0.6
+
+
+def test_accuracy_counts(bank: Bank) -> None:
+    class Always(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.one_hot(torch.full((len(x),), 3), 10).float()
+
+    share = accuracy(Always(), bank, 0, CPU)
+    assert share == (bank.labels == 3).mean()
+
+
+def test_the_command_trains_writes_and_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = [
+        "--net",
+        "shapes_vgg",
+        "--epochs",
+        "1",
+        "--close-epochs",
+        "1",
+        "--scenes",
+        "64",
+        "--seed",
+        "7",
+        "--device",
+        "cpu",
+    ]
+    monkeypatch.setattr(shape_training, "Settings", partial(Settings, test_scenes=20))
+    assert main(["train-shapes", *options, "--out", str(tmp_path / "new")]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("shapes_vgg  accuracy 0.")
+    assert "rendered 64 of 64 scenes" in err and "epoch 2, " in err
+    record = json.loads((tmp_path / "new" / "shapes_vgg.json").read_text("utf-8"))
+    assert record["settings"]["seed"] == 7 and record["settings"]["scenes"] == 64
+    assert record["held_out"]["scenes"] == 20 and set(record["held_out"]["accuracy_gaussian_noise"]) == set(
+        "12345"
+    )
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "shapes_vgg.json",
+        "shapes_vgg.safetensors",
+    }
+    built = build("shapes_vgg", tmp_path / "new")
+    held_out = scene_bank(20, 0, quiet)
+    assert accuracy(built, held_out, 0, CPU) == record["held_out"]["accuracy"]
+    assert summary(record)[0] == "shapes_vgg"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 0}, "Seed 0 is kept for judging"),
+        ({"epochs": 0}, "number of epochs is 0"),
+        ({"scenes": 10}, "10 scenes make no batch of 32"),
+        ({"test_scenes": 0}, "number of test scenes is 0"),
+    ],
+)
+def test_settings_that_make_no_sense(changes: dict[str, int], words: str) -> None:
+    with pytest.raises(BadSetting, match=words):
+        Settings(**changes)  # type: ignore[arg-type]
+
+
+def test_an_unknown_network_is_found_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shape_training, "scene_bank", lambda *_: pytest.fail("work was done"))
+    with pytest.raises(UnknownName):
+        shape_training.train_shapes(["shapes_mlp"], tmp_path / "new", TINY, "cpu", quiet)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--net", "shapes_vggg", "did you mean 'shapes_vgg'?"),
+        ("--epochs", "0", "'0' is not a whole number from 1 on"),
+        ("--scenes", "5", "5 scenes make no batch"),
+        ("--seed", "0", "'0' is not a whole number from 1 on"),
+        ("--device", "abacus", "no device called 'abacus'"),
+    ],
+)
+def test_bad_options_are_one_line(
+    option: str, value: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train-shapes", "--out", str(tmp_path), option, value]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert words in err
