@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from camlab.cams import CAMS
+from camlab.cams.coincidence import is_baseline
 from camlab.engine.shared import engine_for
 from camlab.engine.spec import CLEAN, Spec
 from camlab.explore.output.presets import FILE, SEEDS, stories
@@ -30,7 +31,6 @@ from camlab.explore.trials.steadiness import Steady, distinct, steadiness, usabl
 from camlab.images import built_in_pictures, find_picture
 from camlab.metrics import similarity
 from camlab.noise import NOISES
-from camlab.study.analysis.summary import is_baseline
 
 MODELS = ("efficientnet_lite0", "shapes_resnet", "shapes_vit")
 NOISE_TYPES = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "motion_blur", "fog")

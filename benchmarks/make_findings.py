@@ -23,15 +23,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from camlab.cams.coincidence import BASELINE, is_baseline
 from camlab.common.wording import decimal
+from camlab.drawing.charts.titles import level_title
 from camlab.images.properties import PROPERTIES
 from camlab.metrics.association import association
 from camlab.models import MODELS
 from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.paper_table import FORMATS, paper_table
-from camlab.study.analysis.summary import BASELINE, columns, is_baseline, records
+from camlab.study.analysis.summary import columns, records
 from camlab.study.charts.critical import critical_diagram
-from camlab.study.charts.look import level_title
 from camlab.study.stats import TestResult, run_tests
 from camlab.study.store import Study, open_study
 

@@ -26,7 +26,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from camlab.cli.listing import table
+from camlab.common.wording import table
 from camlab.drawing.charts.look import Chart
 from camlab.metrics import SIMILARITIES, random_ranking_floor
 from camlab.study.analysis.filters import OUTCOMES, Filters

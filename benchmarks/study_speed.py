@@ -20,7 +20,7 @@ from unittest import mock
 import torch
 from threadpoolctl import threadpool_limits
 
-from camlab.cli.listing import table
+from camlab.common.wording import table
 from camlab.study import PRESETS, rows
 from camlab.study.prepare import plan_at_hand
 from camlab.study.sources import fits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -90,3 +90,33 @@ def coinciding(classifier: Explainable, layer: str) -> tuple[Coincidence, ...]:
     """
     layer = classifier.resolve_layer(layer)
     return tuple(rule.then for rule in _RULES if rule.holds(classifier, layer))
+
+
+JOINT = " = "
+"""Between the names of methods that are one."""
+
+
+BASELINE = "randomcam"
+"""The method that knows nothing: what the others are held against."""
+
+
+def is_baseline(method: str) -> bool:
+    """Whether a method, perhaps one of joined names, is the baseline."""
+    return BASELINE in str(method).split(JOINT)
+
+
+def linked_sets(names: Sequence[str], places: Sequence[Sequence[tuple[str, ...]]]) -> list[list[str]]:
+    """Sets of two and more names that are linked by the groups of every place."""
+    label: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
+    for groups in places:
+        leader = {name: name for name in names}
+        for group in groups:
+            linked = {leader[name] for name in group if name in leader}
+            if linked:
+                first = min(linked, key=list(names).index)
+                leader = {name: first if to in linked else to for name, to in leader.items()}
+        label = {name: (*label[name], leader[name]) for name in names}
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        found.setdefault(label[name], []).append(name)
+    return [each for each in found.values() if len(each) > 1]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from camlab.cli.listing import LISTS, image_rows, image_set_named, table
+from camlab.cli.listing import LISTS, image_rows
 from camlab.cli.terminal import dump, say
 from camlab.common.errors import BadSetting
+from camlab.common.wording import table
+from camlab.images.find import image_set_named
 
 NAME = "list"
 HELP = "list what can be chosen"

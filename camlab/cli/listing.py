@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camlab.common.registry import Registry
@@ -99,21 +98,6 @@ def image_rows(image_set: ImageSet) -> list[Row]:
     ]
 
 
-def image_set_named(name: str) -> ImageSet:
-    """A built-in set, a data set on this machine, or a folder by its path. Raises UnknownName, BadSource."""
-    from camlab.images import IMAGE_SETS
-    from camlab.images.datasets.catalogue import DATASETS, open_dataset
-    from camlab.images.folders import open_folder
-
-    if name in IMAGE_SETS:
-        return IMAGE_SETS[name]
-    if name in DATASETS:
-        return open_dataset(name)
-    if Path(name).is_dir():
-        return open_folder(Path(name).resolve(), [name])  # who types commands may read what this program may
-    return IMAGE_SETS[name]
-
-
 @_listing("datasets", "name", "title", "pictures", "megabytes", "licence", "here")
 def _datasets() -> list[Row]:
     from camlab.images.datasets.catalogue import DATASETS, is_here
@@ -168,12 +152,4 @@ def fields(registry: Mapping[str, Any]) -> list[Row]:
     return [
         {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in hidden}
         for entry in registry.values()
-    ]
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of text with the cells of each column below one another."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows
     ]

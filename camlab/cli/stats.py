@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camlab.cli.listing import table
 from camlab.cli.terminal import dump, names_in, say
 from camlab.common.errors import BadSetting
-from camlab.common.wording import plural
+from camlab.common.wording import plural, table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,23 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from camlab.cli.terminal import dump, note, say
 from camlab.common.errors import BadSetting
+from camlab.study.presets import OPTIONS
 
 if TYPE_CHECKING:
     from camlab.study import Estimate, Status, StudyPlan
 
 NAME = "study"
 HELP = "measure whole image sets: models × pictures × methods × noise types × severities × seeds"
-
-
-#: Fields of a plan that take several values, and their options.
-LISTS = {
-    "models": "model",
-    "image_sets": "images",
-    "methods": "method",
-    "noises": "noise",
-    "severities": "severity",
-    "layers": "layer",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +84,7 @@ def _count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Plan, run and sum up a study."""
-    from camlab.study.run import estimate
+    from camlab.study import estimate
 
     going_on = arguments.resume and arguments.out is not None and (arguments.out / "manifest.json").exists()
     if arguments.resume and arguments.out is None:
@@ -126,7 +116,7 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
 
     plan = PRESETS[arguments.preset or "quick"].make()
     given: dict[str, Any] = {}
-    for field, option in LISTS.items():
+    for field, option in OPTIONS.items():
         if (value := getattr(arguments, option)) is not None:
             given[field] = tuple(dict.fromkeys(value))
     given |= {k: v for k in ("seeds", "limit", "name") if (v := getattr(arguments, k)) is not None}
@@ -138,41 +128,6 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
         given["pairing"] = FITTING if arguments.fitting else ALL  # who names both means just that
     given |= {k: True for k in ("decompose", "keep_maps") if getattr(arguments, k)}
     return dataclasses.replace(plan, **given)
-
-
-def command_line(plan: StudyPlan, folder: str = "DIR") -> str:
-    """The command that runs a plan: the nearest preset, and every option that differs from it."""
-    from camlab.study import PRESETS
-    from camlab.study.plan import FITTING
-
-    def differing(preset: str) -> list[str]:
-        base = PRESETS[preset].make()
-        names = (*LISTS, "seeds", "limit", "decompose", "keep_maps")
-        return [name for name in names if getattr(base, name) != getattr(plan, name)]
-
-    # One that cannot be undone by an option (a limit, a flag) is no start.
-    fit = [name for name in PRESETS if not _stuck(PRESETS[name].make(), plan)] or ["paper"]
-    preset = min(fit, key=lambda name: len(differing(name)))
-    changed = differing(preset)
-    parts = ["python -m camlab study", f"--preset {preset}"]
-    for field, option in LISTS.items():
-        if field in changed:
-            values = (f"{each:g}" if isinstance(each, float) else str(each) for each in getattr(plan, field))
-            parts += [f"--{option} {shlex.quote(value)}" for value in values]
-    parts += [f"--{name} {getattr(plan, name)}" for name in ("seeds", "limit") if name in changed]
-    if {"models", "image_sets"} <= set(changed) and plan.pairing == FITTING:
-        parts.append("--fitting")
-    parts += [f"--{name.replace('_', '-')}" for name in ("decompose", "keep_maps") if name in changed]
-    if plan.name and plan.name != PRESETS[preset].make().name:
-        parts.append(f"--name {shlex.quote(plan.name)}")
-    return " ".join([*parts, f"--out {shlex.quote(folder)}"])
-
-
-def _stuck(base: StudyPlan, plan: StudyPlan) -> bool:
-    """Whether the base has what no option takes away again."""
-    return (base.limit is not None and plan.limit is None) or any(
-        getattr(base, flag) and not getattr(plan, flag) for flag in ("decompose", "keep_maps")
-    )
 
 
 def _planned(arguments: argparse.Namespace) -> StudyPlan:
@@ -255,8 +210,7 @@ def _sum_up(arguments: argparse.Namespace, found: Status) -> None:
 
 def cost_text(plan: StudyPlan, cost: Estimate) -> str:
     """What a plan costs, for people."""
-    from camlab.cli.listing import table
-    from camlab.common.wording import duration, megabytes, plural
+    from camlab.common.wording import duration, megabytes, plural, table
 
     rows = [
         [model, f"{pairs:,} pairs", duration(seconds)] for model, (pairs, seconds) in cost.by_model.items()

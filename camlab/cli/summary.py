@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def text(records: Sequence[dict[str, Any]], by: Sequence[str]) -> str:
     """Records as lines below one another, with warnings below them."""
-    from camlab.cli.listing import table
+    from camlab.common.wording import table
 
     if not records:
         return "This study has no pairs yet."

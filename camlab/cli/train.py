@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from camlab.cli.listing import table
 from camlab.cli.terminal import note, say
+from camlab.common.wording import table
 
 NAME = "train-shapes"
 HELP = "train the ShapeScenes networks anew, which takes a while"

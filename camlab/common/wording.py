@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 NOT_OBSERVED = "not observed"
@@ -73,3 +74,16 @@ def sides(size: tuple[int, int]) -> str:
 def json_number(value: Any) -> float | None:
     """A finite number, or None: JSON has no NaN."""
     return None if value is None or not math.isfinite(float(value)) else float(value)
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Names as a sentence lists them."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else "none"
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of text with the cells of each column below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -8,7 +8,6 @@ from html import escape
 
 from camlab.common.wording import decimal, percent
 from camlab.drawing.pictures import colour_table
-from camlab.explore.results import SegmentMove
 
 
 def _position(value: float) -> str:
@@ -107,25 +106,6 @@ def strip(items: Sequence[tuple[str, str, float | None]], floor: float | None) -
             f"<p>{escape(explanation)}</p></div>"
         )
     return f'<div class="cl-strip">{"".join(cells)}</div>'
-
-
-def moves(moved: Sequence[SegmentMove], numbered: int, segments: int) -> str:
-    """The segments whose rank changed most; the first ``numbered`` carry their number on the difference map."""
-    if not moved:
-        return '<p class="cl-moves">No segment changed its rank.</p>'
-    rows = []
-    for i, move in enumerate(moved):
-        arrow = "▲" if move.perturbed_rank < move.clean_rank else "▼"
-        number = f"<b>{i + 1}</b>" if i < numbered else ""
-        rows.append(
-            f"<tr><td>{number}</td><td>{move.clean_rank:g} → {move.perturbed_rank:g}</td><td>{arrow} "
-            f"{abs(move.perturbed_rank - move.clean_rank):g}</td><td>{percent(move.share)}</td></tr>"
-        )
-    return (
-        f'<table class="cl-moves"><caption>Segments that moved most in rank (1 = strongest of {segments})</caption>'
-        f'<thead><tr><th></th><th scope="col">rank</th><th scope="col">moved</th><th scope="col">area</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
 
 
 def status(parts: Sequence[str]) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from camlab.common.memo import Memo
 from camlab.engine.cache.disk import shared_store
-from camlab.engine.cache.memory import MapCache, Memo
+from camlab.engine.cache.memory import MapCache
 from camlab.engine.engine import Engine
 from camlab.images import IMAGE_SETS, Picture
 from camlab.images.photo_pairs import companion_input, companion_of

@@ -219,3 +219,12 @@ class Sweep:
             yield
         self.floors = self.scene.floors(job.check)
         yield
+
+
+def ticks(sweep: Sweep, of: str) -> dict[str, float]:
+    """The floors as ticks on a scale of ``similarity``, or of ``difference`` (1 − similarity)."""
+    floors = sweep.floors or Floors(sweep.scene.random_floor, None, 0)
+    named = {"random ranking": floors.random, "other pictures": floors.other}
+    return {
+        name: value if of == "similarity" else 1 - value for name, value in named.items() if value is not None
+    }

@@ -14,7 +14,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -244,3 +244,15 @@ def _from_16_bit(image: Image.Image, opened: Image.Image, transparent: object) -
     if isinstance(transparent, int):
         grey = np.where(values == transparent, np.uint8(255), grey)
     return Image.fromarray(grey, "L").convert("RGB")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of an ordinary file, at most one more than a picture may have. Raises BadImage."""
+    shown = clean_name(path.name)
+    try:
+        if not path.is_file():  # a folder, a device or nothing at all
+            raise BadImage(f"There is no file “{shown}” at the place you named; check the path.")
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise BadImage(f"The file “{shown}” cannot be read; check that you may open it.") from error

@@ -10,7 +10,9 @@ from PIL import Image
 
 from camlab.common.errors import BadImage, UnknownName
 from camlab.images.builtin import BY_ID, IMAGE_SETS
-from camlab.images.decode import MAX_BYTES, clean_name, decode_image
+from camlab.images.datasets.catalogue import DATASETS, open_dataset
+from camlab.images.decode import clean_name, decode_image, read_bytes
+from camlab.images.folders import open_folder
 from camlab.images.picture import OWN_KINDS, ImageSet, Picture, digest_of, own_picture
 
 
@@ -59,7 +61,6 @@ def find_picture(picture_id: str, sets: Iterable[ImageSet] = ()) -> Picture:
         raise UnknownName(
             f"The picture {shown} was somebody's own file and is not kept here; choose it again."
         )
-    from camlab.images.datasets.catalogue import DATASETS, open_dataset
 
     if group in DATASETS and name and (found := open_dataset(group).find(picture_id)) is not None:
         return found
@@ -73,18 +74,6 @@ def read_file(path: Path) -> Image.Image:
     return decode_image(read_bytes(path), path.name)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of an ordinary file, at most one more than a picture may have. Raises BadImage."""
-    shown = clean_name(path.name)
-    try:
-        if not path.is_file():  # a folder, a device or nothing at all
-            raise BadImage(f"There is no file “{shown}” at the place you named; check the path.")
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise BadImage(f"The file “{shown}” cannot be read; check that you may open it.") from error
-
-
 def _read_unchanged(path: Path, digest: str) -> Image.Image:
     image = read_file(path)
     if digest_of(image) != digest:
@@ -92,3 +81,15 @@ def _read_unchanged(path: Path, digest: str) -> Image.Image:
             f"The file “{clean_name(path.name)}” has changed since it was chosen; choose it again."
         )
     return image
+
+
+def image_set_named(name: str) -> ImageSet:
+    """A built-in set, a data set on this machine, or a folder by its path. Raises UnknownName, BadSource."""
+
+    if name in IMAGE_SETS:
+        return IMAGE_SETS[name]
+    if name in DATASETS:
+        return open_dataset(name)
+    if Path(name).is_dir():
+        return open_folder(Path(name).resolve(), [name])  # who types commands may read what this program may
+    return IMAGE_SETS[name]

@@ -17,9 +17,8 @@ from pathlib import Path
 from PIL import Image
 
 from camlab.common.errors import BadImage, BadSetting, BadSource
-from camlab.images.decode import clean_name, decode_image
+from camlab.images.decode import clean_name, decode_image, read_bytes
 from camlab.images.file_layout import Entry, account, arrange, is_hidden, is_picture
-from camlab.images.find import read_bytes
 from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture, mask_from_bytes, own_picture
 
 ROOTS_VARIABLE = "CAMLAB_IMAGE_ROOTS"

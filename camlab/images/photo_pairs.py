@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camlab.common.errors import BadImage
-from camlab.engine.cache.memory import Memo
+from camlab.common.memo import Memo
 from camlab.images.picture import Picture
 
 if TYPE_CHECKING:

@@ -21,14 +21,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import camlab
 from camlab.common.errors import BadSetting
-from camlab.images.scenes.scenes import CLASSES, SCENE_VERSION, render, scene_plan
+from camlab.images.scenes.scenes import CLASSES, HELD_OUT_SEED, SCENE_VERSION, render, scene_plan
 from camlab.models import shape_nets
 from camlab.models.registry import pick_device
 from camlab.models.shape_nets import SHAPE_NETS, SIDE
 from camlab.noise import perturb
 
-HELD_OUT_SEED = 0
-"""Scenes of this seed are never trained on: accuracies are measured on them, and the app shows them."""
 _OFTEN = 2500  # scenes between two reports
 
 Say = Callable[[str], None]

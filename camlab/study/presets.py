@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from camlab.cams.coincidence import BASELINE
 from camlab.common.registry import Registry
-from camlab.study.analysis.summary import BASELINE
 from camlab.study.plan import BEFORE, DEFAULT, FITTING, StudyPlan
 
 
@@ -19,6 +20,16 @@ class Preset:
     summary: str
     make: Callable[[], StudyPlan]
 
+
+#: Fields of a plan that take several values, and their options.
+OPTIONS = {
+    "models": "model",
+    "image_sets": "images",
+    "methods": "method",
+    "noises": "noise",
+    "severities": "severity",
+    "layers": "layer",
+}
 
 PRESETS: Registry[Preset] = Registry("preset")
 
@@ -108,3 +119,36 @@ def _full() -> StudyPlan:
         decompose=True,
         name="Full",
     )
+
+
+def irreversible(base: StudyPlan, plan: StudyPlan) -> bool:
+    """Whether the base has what no option takes away again."""
+    return (base.limit is not None and plan.limit is None) or any(
+        getattr(base, flag) and not getattr(plan, flag) for flag in ("decompose", "keep_maps")
+    )
+
+
+def command_line(plan: StudyPlan, folder: str = "DIR") -> str:
+    """The command that runs a plan: the nearest preset, and every option that differs from it."""
+
+    def differing(preset: str) -> list[str]:
+        base = PRESETS[preset].make()
+        names = (*OPTIONS, "seeds", "limit", "decompose", "keep_maps")
+        return [name for name in names if getattr(base, name) != getattr(plan, name)]
+
+    # One that cannot be undone by an option (a limit, a flag) is no start.
+    fit = [name for name in PRESETS if not irreversible(PRESETS[name].make(), plan)] or ["paper"]
+    preset = min(fit, key=lambda name: len(differing(name)))
+    changed = differing(preset)
+    parts = ["python -m camlab study", f"--preset {preset}"]
+    for field, option in OPTIONS.items():
+        if field in changed:
+            values = (f"{each:g}" if isinstance(each, float) else str(each) for each in getattr(plan, field))
+            parts += [f"--{option} {shlex.quote(value)}" for value in values]
+    parts += [f"--{name} {getattr(plan, name)}" for name in ("seeds", "limit") if name in changed]
+    if {"models", "image_sets"} <= set(changed) and plan.pairing == FITTING:
+        parts.append("--fitting")
+    parts += [f"--{name.replace('_', '-')}" for name in ("decompose", "keep_maps") if name in changed]
+    if plan.name and plan.name != PRESETS[preset].make().name:
+        parts.append(f"--name {shlex.quote(plan.name)}")
+    return " ".join([*parts, f"--out {shlex.quote(folder)}"])

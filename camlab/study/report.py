@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from camlab.cams import CAMS
+from camlab.cams.coincidence import BASELINE, JOINT, is_baseline
 from camlab.common.errors import BadStudy, CamLabError
 from camlab.common.wording import decimal, percent, plural
-from camlab.drawing.charts.titles import model_title
+from camlab.drawing.charts.titles import level_title, model_title
 from camlab.drawing.report.material import Credit, Material, Photo, Table, credit_of
 from camlab.explore.output.report import pair_photos
 from camlab.explore.state import ExploreState, settle
@@ -20,16 +21,7 @@ from camlab.images import find_picture
 from camlab.metrics.intervals import REPLICATES
 from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.striking import KINDS, striking
-from camlab.study.analysis.summary import (
-    BASELINE,
-    JOINT,
-    columns,
-    is_baseline,
-    merge_methods,
-    records,
-    scored,
-)
-from camlab.study.charts.look import level_title
+from camlab.study.analysis.summary import columns, merge_methods, records, scored
 from camlab.study.charts.values import weighted_floors
 from camlab.study.report_parts import numbers, per_severity, plots, tested, value_text
 from camlab.study.store import Study
@@ -290,8 +282,8 @@ def _credits(rows: pd.DataFrame, known: Iterable[Credit]) -> list[Credit]:
 
 
 def _reproduce(study: Study) -> list[str]:
-    from camlab.cli.study import command_line
     from camlab.study.plan import StudyPlan
+    from camlab.study.presets import command_line
 
     again = [] if study.manifest.get("imported") else [
         command_line(StudyPlan.from_json(study.manifest.get("settings") or {}))

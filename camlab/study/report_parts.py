@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 
 from camlab.common.wording import decimal, plural
-from camlab.drawing.charts.titles import titled
+from camlab.drawing.charts.titles import level_title, titled
 from camlab.drawing.report.material import Plot, Table
 from camlab.study.analysis.summary import records
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
 from camlab.study.charts.levels import severity_values
-from camlab.study.charts.look import level_title
 from camlab.study.charts.plane import cr_plane
 from camlab.study.charts.spread import similarity_violins
 

@@ -8,14 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from camlab.cli.listing import image_set_named
 from camlab.common.errors import BadImage
 from camlab.images import IMAGE_SETS, SHAPES, shape_scenes
 from camlab.images.datasets.catalogue import DATASETS
+from camlab.images.find import image_set_named
 from camlab.images.folders import open_folder
 from camlab.images.picture import ImageSet, Picture
+from camlab.images.scenes.scenes import HELD_OUT_SEED
 from camlab.models import MODELS, find_model
-from camlab.models.shape_training import HELD_OUT_SEED
 from camlab.study.plan import ALL, StudyPlan
 
 #: A study of more units than this puts several into a part, so that a folder never holds too many files.

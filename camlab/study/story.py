@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal, percent, plural
-from camlab.drawing.charts.titles import titled
+from camlab.drawing.charts.titles import level_title, titled
 from camlab.drawing.slides import Image, Slide
 from camlab.explore.output import pair_html
 from camlab.explore.output.export import draw_panel, perturbed_title, shown_verdict
 from camlab.models import short_name
 from camlab.study.analysis.striking import striking
-from camlab.study.analysis.summary import is_baseline, records
+from camlab.study.analysis.summary import records
 from camlab.study.charts.dots import value_dots
-from camlab.study.charts.look import level_title
 from camlab.study.charts.plane import cr_plane
 from camlab.study.report import drawable, study_rows
 from camlab.study.store import Study

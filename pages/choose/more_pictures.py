@@ -8,7 +8,8 @@ import streamlit as st
 
 from camlab.common.errors import CamLabError
 from camlab.images import picture_from_bytes
-from camlab.images.datasets.catalogue import DATASETS, Dataset
+from camlab.images.datasets.base import Dataset
+from camlab.images.datasets.catalogue import DATASETS
 from camlab.images.datasets.hub import CURATED, look_up, row_name
 from camlab.images.folders import ROOTS_VARIABLE, allowed_roots
 from camlab.images.loading import Intake, take_dataset, take_folder

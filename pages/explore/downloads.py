@@ -16,10 +16,10 @@ from camlab.explore.state import parse_json, to_json, to_query
 from camlab.explore.sweep import Sweep
 from camlab.metrics import SIMILARITIES
 from pages.explore import trials
-from pages.present.link import EXPLORE
 from pages.shared import session
 from pages.shared.help_button import what
 from pages.shared.markdown import plain
+from pages.shared.navigation import STORY_OF_EXPLORE
 
 
 def similarity_table(shown: Shown) -> None:
@@ -97,7 +97,7 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
         "pages/present/page.py",
         label="Present this as a story",
         icon=":material/slideshow:",
-        query_params={"story": EXPLORE, **to_query(state)},
+        query_params={"story": STORY_OF_EXPLORE, **to_query(state)},
         help="Five steps with large type, from the claim to what to do.",
     )
     st.file_uploader(

@@ -12,10 +12,10 @@ from camlab.drawing.slides import STEPS
 from camlab.explore.output.presets import stories
 from camlab.explore.state import ExploreState, parse_query, to_query
 from pages.shared import address, session
+from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
 
 PREFIX = "present."
 MODES = {"story": "Story", "autoplay": "Autoplay", "report": "Report"}
-EXPLORE, STUDY = "explore", "study:"
 OWN = ("mode", "story", "step")  # what of a link is this page's; the rest is the state of what Explore showed
 
 
@@ -42,9 +42,9 @@ def choose(name: str, value: Any) -> None:
 def state() -> ExploreState | None:
     """The Explore state that is told; None where it is a study."""
     source = chosen("story")
-    if source.startswith(STUDY):
+    if source.startswith(STORY_OF_STUDY):
         return None
-    if source == EXPLORE:
+    if source == STORY_OF_EXPLORE:
         found: ExploreState = chosen("state")
         return found
     preset = stories()[source].state
@@ -60,7 +60,7 @@ def state() -> ExploreState | None:
 def study() -> str:
     """The folder of the study that is told; empty where it is a picture."""
     source = str(chosen("story"))
-    return source.removeprefix(STUDY) if source.startswith(STUDY) else ""
+    return source.removeprefix(STORY_OF_STUDY) if source.startswith(STORY_OF_STUDY) else ""
 
 
 def keep() -> None:
@@ -85,11 +85,16 @@ def adopt() -> None:
         problems.append(f"The link's mode {mode[:40]!r} is not known; the story is shown.")
         mode = ""
     if rest:
-        source = source or EXPLORE
-    if source and source != EXPLORE and not source.startswith(STUDY) and source not in stories():
+        source = source or STORY_OF_EXPLORE
+    if (
+        source
+        and source != STORY_OF_EXPLORE
+        and not source.startswith(STORY_OF_STUDY)
+        and source not in stories()
+    ):
         problems.append(f"There is no story called {source[:60]!r} here; the first one is told.")
         source = ""
-    if source == EXPLORE:
+    if source == STORY_OF_EXPLORE:
         found, more = parse_query(rest, None if rest else session.current())
         problems += more
         choose("state", found)
@@ -118,7 +123,7 @@ def write() -> None:
     link = {"mode": str(chosen("mode")), "story": source}
     if link["mode"] == "story":
         link["step"] = str(chosen("step"))
-    if source == EXPLORE:
+    if source == STORY_OF_EXPLORE:
         link |= to_query(chosen("state"))
     elif link["mode"] == "autoplay" and (found := state()) is not None:
         link["severity"] = f"{found.severity:g}"
@@ -127,7 +132,7 @@ def write() -> None:
 
 def set_severity(severity: float) -> None:
     """Move the severity that autoplay stands at."""
-    if chosen("story") == EXPLORE:
+    if chosen("story") == STORY_OF_EXPLORE:
         choose("state", dataclasses.replace(chosen("state"), severity=severity))
     choose("severity", severity)
 

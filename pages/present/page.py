@@ -13,6 +13,7 @@ from pages.present import autoplay, link, report, story
 from pages.shared import navigation, session
 from pages.shared.errors import told
 from pages.shared.markdown import plain
+from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
 from pages.study import data
 
 #: What each mode draws, by its name in the link.
@@ -26,16 +27,16 @@ DRAW: dict[str, Callable[[], None]] = {
 def _sources() -> dict[str, str]:
     """Everything that can be told, by its name in the link."""
     found = {name: each.title for name, each in stories().items()}
-    found[link.EXPLORE] = "What Explore shows"
+    found[STORY_OF_EXPLORE] = "What Explore shows"
     studies = list_studies()
     titles = data.titles(studies)
-    return found | {f"{link.STUDY}{s.folder.name}": f"Study: {titles[s.folder.name]}" for s in studies}
+    return found | {f"{STORY_OF_STUDY}{s.folder.name}": f"Study: {titles[s.folder.name]}" for s in studies}
 
 
 def _chosen() -> None:
     link.go(1)
     link.choose("severity", None)
-    if link.chosen("story") == link.EXPLORE:
+    if link.chosen("story") == STORY_OF_EXPLORE:
         link.from_explore()
 
 

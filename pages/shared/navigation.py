@@ -8,6 +8,8 @@ from camlab.common.directories import ASSETS
 
 #: What says, in a visitor's session, that the app's script leads here.
 _ROUTED = "routed"
+#: What a link to Present names as its story: what Explore shows, or a study by its folder.
+STORY_OF_EXPLORE, STORY_OF_STUDY = "explore", "study:"
 
 
 def configure() -> None:

@@ -9,18 +9,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from camlab.cli.study import command_line
+from camlab.cams.coincidence import JOINT
 from camlab.common.wording import plural
+from camlab.drawing.charts.titles import level_title
 from camlab.drawing.report.html import report_html
 from camlab.study import StudyPlan
 from camlab.study.analysis.filters import Filters
-from camlab.study.analysis.summary import JOINT
-from camlab.study.charts.look import level_title
+from camlab.study.presets import command_line
 from camlab.study.report import study_material
 from camlab.study.store import COLUMNS
-from pages.present.link import STUDY
 from pages.shared import image_sets, session
 from pages.shared.markdown import plain
+from pages.shared.navigation import STORY_OF_STUDY
 from pages.study import data
 from pages.study.data import Opened
 
@@ -48,7 +48,7 @@ def about(opened: Opened, filters: Filters) -> None:
             "pages/present/page.py",
             label="Present it as a story",
             icon=":material/slideshow:",
-            query_params={"story": f"{STUDY}{study.folder.name}"},
+            query_params={"story": f"{STORY_OF_STUDY}{study.folder.name}"},
         )
     st.subheader("Open it elsewhere", anchor=False)
     place = f"{study.folder}/rows"

@@ -9,9 +9,9 @@ import streamlit as st
 
 from camlab.common.grouping import numbered
 from camlab.common.wording import plural
+from camlab.drawing.charts.titles import level_title, measure_title
 from camlab.study.analysis.filters import OUTCOMES, SAME, Filters
 from camlab.study.analysis.summary import SCORES
-from camlab.study.charts.look import level_title, measure_title
 from camlab.study.store import Study
 from pages.shared.markdown import plain
 from pages.study import data, link

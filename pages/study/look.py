@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from camlab.study.charts.look import level_title
+from camlab.drawing.charts.titles import level_title
 from camlab.study.charts.values import SHOWN
 from pages.shared import session
 from pages.study import link

@@ -13,8 +13,7 @@ import streamlit as st
 from camlab.cams import CAMS
 from camlab.common.errors import CamLabError, Cancelled
 from camlab.common.wording import duration, megabytes, plural
-from camlab.study import PRESETS, Estimate, StudyPlan, create, start
-from camlab.study.run import estimate
+from camlab.study import PRESETS, Estimate, StudyPlan, create, estimate, start
 from camlab.study.stats import fewest_pictures
 from camlab.study.store import new_folder, studies_root
 from pages.shared import session

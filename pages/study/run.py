@@ -10,8 +10,8 @@ import streamlit as st
 from camlab.common.errors import CamLabError
 from camlab.common.wording import duration, plural, time_left
 from camlab.drawing import html
+from camlab.drawing.charts.titles import level_title
 from camlab.study import Status, cancel, pause, resume, start, status
-from camlab.study.charts.look import level_title
 from camlab.study.store import Study
 from pages.shared import session
 from pages.shared.errors import told

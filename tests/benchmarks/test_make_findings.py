@@ -22,7 +22,7 @@ from benchmarks.make_findings import (
     page,
     second,
 )
-from camlab.study.analysis.summary import BASELINE, is_baseline
+from camlab.cams.coincidence import BASELINE, is_baseline
 from tests.study.study_frames import pictures_of
 
 #: Similarity of kept pairs, and how much lower it is where the prediction flipped.

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from camlab.common.errors import BadImage
-from camlab.engine.cache.memory import _OVERHEAD, Memo
+from camlab.common.memo import Memo
+from camlab.engine.cache.memory import _OVERHEAD
 from camlab.engine.shared import engine_for, second_input
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState

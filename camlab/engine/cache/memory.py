@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from cachetools import LRUCache
 from numpy.typing import DTypeLike
 
+from camlab.common.memo import ENTRY_OVERHEAD
 from camlab.engine.cache.entries import sound
-
-#: Bytes that an entry takes beside its numbers: key, array object, dictionary slots (measured, rounded up).
-_OVERHEAD = 512
 
 
 def content_key(*parts: object) -> str:
@@ -60,52 +57,6 @@ class Store(Protocol):
     def discard(self, key: str) -> None:
         """Forget the key."""
         ...
-
-
-Value = TypeVar("Value")
-
-
-class Memo(Generic[Value]):
-    """Values that are costly to make, by key, at most ``limit`` bytes of them by the count of ``size``.
-
-    The one used last always stays, however large. Threads share it, and two never make one twice.
-    """
-
-    def __init__(self, limit: int, size: Callable[[Value], int]) -> None:
-        self._lock = threading.RLock()
-        self._entries: LRUCache[Hashable, Value] = LRUCache(
-            limit, getsizeof=lambda value: min(size(value) + _OVERHEAD, limit)
-        )
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    @property
-    def bytes(self) -> int:
-        """What the values take, each counted as ``limit`` at most."""
-        return int(self._entries.currsize)
-
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value under the key, made where it is not there."""
-        with self._lock:
-            if key not in self._entries:
-                self._entries[key] = make()
-            return self._entries[key]
-
-    def peek(self, key: Hashable) -> Value | None:
-        """The value under the key, which counts as used; None where there is none."""
-        with self._lock:
-            return self._entries.get(key)
-
-    def put(self, key: Hashable, value: Value) -> None:
-        """Set the value under the key."""
-        with self._lock:
-            self._entries[key] = value
-
-    def discard(self, key: Hashable) -> None:
-        """Forget the key."""
-        with self._lock:
-            self._entries.pop(key, None)
 
 
 class MapCache:
@@ -199,4 +150,4 @@ class MapCache:
 
 
 def _size(value: np.ndarray) -> int:
-    return value.nbytes + _OVERHEAD
+    return value.nbytes + ENTRY_OVERHEAD

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from camlab.common.wording import decimal, plural
 from camlab.drawing.charts.dots import add_ticks, dot_rows
 from camlab.drawing.charts.look import _SAID, FLIPPED, KEPT, NEUTRAL, SIMILARITY, Chart, _empty, _layout
-from camlab.study.charts.look import level_title, wrapped
+from camlab.drawing.charts.titles import level_title, wrapped
 
 if TYPE_CHECKING:
     from camlab.explore.trials.steadiness import Steady
@@ -71,7 +71,7 @@ def _kind(each: Steady) -> str:
 
 
 def _short(each: Steady) -> str:
-    from camlab.study.charts.look import short_title
+    from camlab.drawing.charts.titles import short_title
 
     return short_title("method", each.method) + (" (random)" if each.baseline else "")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from camlab.drawing.charts.look import Chart
 from camlab.explore.charts.curve import severity_curve
 from camlab.explore.charts.draws import similarity_ecdf, similarity_violin
-from camlab.explore.output import pair_html
-from camlab.explore.sweep import Scores, Sweep
+from camlab.explore.sweep import Scores, Sweep, ticks
 from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
 
@@ -24,7 +23,7 @@ def curve(sweep: Sweep, scores: Scores, severity: float) -> Chart:
         threshold=floors.threshold if floors else None,
         breaks_at=scores.breaks_at,
         flips_at=scores.flips_at,
-        floors=pair_html.ticks(sweep, "similarity"),
+        floors=ticks(sweep, "similarity"),
         similarity_title=_title(sweep),
         connected=NOISES[sweep.scene.state.noise].monotone,
     )
@@ -38,5 +37,5 @@ def violin(sweep: Sweep, severity: float, seed: int) -> Chart:
 def ecdf(sweep: Sweep, severity: float) -> Chart:
     """The share of draws of one severity at or below each similarity."""
     return similarity_ecdf(
-        sweep.frame(severity), similarity_title=_title(sweep), floors=pair_html.ticks(sweep, "similarity")
+        sweep.frame(severity), similarity_title=_title(sweep), floors=ticks(sweep, "similarity")
     )

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlab.cams import CAMS
+from camlab.cams.coincidence import JOINT
 from camlab.engine.spec import CLEAN, Spec
 from camlab.explore.compare.state import Place
-from camlab.study.analysis.summary import JOINT
 
 STEP_IMAGES = 4  # versions that go through a network in one step
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from camlab.common.wording import decimal
 from camlab.drawing.charts.dots import add_ticks, dot_rows
 from camlab.drawing.charts.look import _SAID, FLIPPED, KEPT, Chart, _empty, _layout
-from camlab.study.charts.look import wrapped
+from camlab.drawing.charts.titles import wrapped
 
 ROW = 48  # pixels that a pair takes
 

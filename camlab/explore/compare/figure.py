@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from camlab.cams.coincidence import JOINT
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.common.wording import NOT_OBSERVED
@@ -20,7 +21,6 @@ from camlab.explore.output.export import versions
 from camlab.explore.state import CLASS_RULES
 from camlab.images import OWN_KINDS
 from camlab.metrics import SIMILARITIES
-from camlab.study.analysis.summary import JOINT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlab.cams import coinciding
+from camlab.cams.coincidence import linked_sets
 from camlab.common.errors import CamLabError
 from camlab.common.jobs import Job, Steps
 from camlab.engine.engine import Engine
@@ -27,7 +28,6 @@ from camlab.explore.state import ExploreState
 from camlab.images import Picture
 from camlab.models import Classifier
 from camlab.models.network.split import PLUS
-from camlab.study.analysis.summary import linked_sets
 
 NO_MAP = "No map: it favours no place."
 NOT_COMPARABLE = "No similarity: the clean map favours no place."

@@ -18,10 +18,9 @@ import numpy as np
 
 from camlab.cams import CAMS
 from camlab.cams.smoothing import PLAIN
-from camlab.cli.listing import table
 from camlab.common.errors import BadSetting, BadSource, UnknownName
 from camlab.common.jobs import Job
-from camlab.common.wording import decimal, duration, json_number
+from camlab.common.wording import decimal, duration, json_number, table
 from camlab.drawing.pictures import encode_png, to_image
 from camlab.engine.shared import REFERENCE_COUNT
 from camlab.explore.attack.outcome import attack_npz, attack_png, attack_record, begin, sentences

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from camlab.common.wording import decimal, plural
+from camlab.common.wording import decimal, percent, plural
 from camlab.drawing import html
 from camlab.engine.spec import Explained
 from camlab.explore.output.export import MARKED, perturbed_title, shown_verdict
-from camlab.explore.results import Decomposition, Floors, Shown
+from camlab.explore.results import Decomposition, Floors, SegmentMove, Shown
 from camlab.explore.scene import Scene
-from camlab.explore.sweep import Scores, Sweep
+from camlab.explore.sweep import Scores, Sweep, ticks
 from camlab.images import OWN_KINDS, Picture
 from camlab.metrics import SIMILARITIES, Robustness
 from camlab.models.labels import labelled_classes
@@ -58,7 +58,7 @@ def credit(picture: Picture) -> str:
 
 def moves(scene: Scene, shown: Shown) -> str:
     """The segments whose rank changed most."""
-    return html.moves(shown.moves, MARKED, scene.comparison.n_segments)
+    return moves_table(shown.moves, MARKED, scene.comparison.n_segments)
 
 
 def moved_by(parts: Decomposition, flipped: bool, floors: Floors | None) -> str:
@@ -79,15 +79,6 @@ def pair(scene: Scene, shown: Shown) -> dict[str, str]:
         "title": title(perturbed_title(shown.row)),
         "predictions": predictions(scene, shown.perturbed),
         "moves": moves(scene, shown),
-    }
-
-
-def ticks(sweep: Sweep, of: str) -> dict[str, float]:
-    """The floors as ticks on a scale of ``similarity``, or of ``difference`` (1 − similarity)."""
-    floors = sweep.floors or Floors(sweep.scene.random_floor, None, 0)
-    named = {"random ranking": floors.random, "other pictures": floors.other}
-    return {
-        name: value if of == "similarity" else 1 - value for name, value in named.items() if value is not None
     }
 
 
@@ -159,3 +150,22 @@ def _details(score: Robustness, field: str, whole: bool) -> list[str]:
     if field == "rm" and score.blind is not None:
         lines.append("Blind value: the RM of a map that ignores flips at this mean similarity.")
     return lines
+
+
+def moves_table(moved: Sequence[SegmentMove], numbered: int, segments: int) -> str:
+    """The segments whose rank changed most; the first ``numbered`` carry their number on the difference map."""
+    if not moved:
+        return '<p class="cl-moves">No segment changed its rank.</p>'
+    rows = []
+    for i, move in enumerate(moved):
+        arrow = "▲" if move.perturbed_rank < move.clean_rank else "▼"
+        number = f"<b>{i + 1}</b>" if i < numbered else ""
+        rows.append(
+            f"<tr><td>{number}</td><td>{move.clean_rank:g} → {move.perturbed_rank:g}</td><td>{arrow} "
+            f"{abs(move.perturbed_rank - move.clean_rank):g}</td><td>{percent(move.share)}</td></tr>"
+        )
+    return (
+        f'<table class="cl-moves"><caption>Segments that moved most in rank (1 = strongest of {segments})</caption>'
+        f'<thead><tr><th></th><th scope="col">rank</th><th scope="col">moved</th><th scope="col">area</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )

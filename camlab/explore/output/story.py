@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from camlab.common.wording import decimal, percent, plural
+from camlab.common.wording import decimal, listed, percent, plural
+from camlab.drawing.charts.titles import level_title
 from camlab.drawing.pictures import VIEWS
 from camlab.drawing.slides import Image, Slide
 from camlab.explore.charts.steadiness import steady_methods
@@ -19,8 +20,6 @@ from camlab.explore.trials.steadiness import Steady, steadiness
 from camlab.metrics import SIMILARITIES
 from camlab.models import short_name
 from camlab.noise import NOISES
-from camlab.study.charts.look import level_title
-from camlab.study.stats.results import listed
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlab.cams import CAMS
+from camlab.cams.coincidence import JOINT, is_baseline
 from camlab.common.registry import Registry
 from camlab.engine.shared import model_input, reference_pictures
 from camlab.engine.spec import CLEAN, Explained, Spec
@@ -18,7 +19,6 @@ from camlab.explore.results import Floors
 from camlab.explore.scene import Scene
 from camlab.metrics import other_picture_floor, similarity, unit_scale
 from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES, SEED, bootstrap
-from camlab.study.analysis.summary import JOINT, is_baseline
 
 #: Methods that read one shared pass, so that all of them together cost hardly more than one; the baseline last.
 COMPARED = (

@@ -6,60 +6,18 @@ the Hugging Face hub join them once they were looked up (`camlab.images.datasets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 
 from PIL import Image
 
-from camlab.common.directories import user_directory
 from camlab.common.errors import BadSource
 from camlab.common.registry import Registry
 from camlab.images.datasets import torchvision_sets
+from camlab.images.datasets.base import Archive, Dataset, data_directory
 from camlab.images.datasets.torchvision_sets import Samples
 from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture
-
-DIRECTORY_VARIABLE = "CAMLAB_DATA_DIR"
-
-
-@dataclass(frozen=True)
-class Archive:
-    """One file to fetch and its digest; an archive is unpacked into ``folder``, any other file put there.
-
-    The digest is MD5, SHA-256 or Git's of a file, told apart by their lengths; empty: there is none to compare with.
-    ``size`` in bytes, 0 where nobody has said.
-    """
-
-    url: str
-    digest: str
-    folder: str = ""
-    size: int = 0
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A data set that can be fetched.
-
-    ``megabytes`` (of 10⁶ bytes) are those of the download, ``room`` those needed on the disk meanwhile: archive and
-    pictures. ``count`` pictures of ``classes`` classes are shown of it, 0 where nobody has counted. ``imagenet`` maps
-    classes to ImageNet indices.
-    """
-
-    name: str
-    title: str
-    summary: str
-    author: str
-    licence: str
-    licence_url: str
-    source: str
-    megabytes: int
-    room: int
-    count: int
-    classes: int
-    archives: tuple[Archive, ...]
-    open: Callable[[Path], Samples]
-    imagenet: tuple[int, ...] = ()
 
 
 class Datasets(Registry[Dataset]):
@@ -88,11 +46,6 @@ class Datasets(Registry[Dataset]):
 
 
 DATASETS = Datasets("data set")
-
-
-def data_directory() -> Path:
-    """Where data sets are kept: what CAMLAB_DATA_DIR says, else the user's cache directory. Raises BadSetting."""
-    return user_directory(DIRECTORY_VARIABLE, "camlab-datasets")
 
 
 def is_here(name: str, root: Path | None = None) -> bool:

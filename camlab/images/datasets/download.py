@@ -26,7 +26,8 @@ from camlab.common.errors import BadSource
 from camlab.common.jobs import Steps
 from camlab.common.subprocesses import Child
 from camlab.images.datasets import hub
-from camlab.images.datasets.catalogue import DATASETS, Dataset, data_directory, is_here
+from camlab.images.datasets.base import Dataset, data_directory
+from camlab.images.datasets.catalogue import DATASETS, is_here
 
 REACH_WITHIN = 4.0  # seconds for a server to answer at all
 SILENCE = 20.0  # seconds without a byte after which a download is given up

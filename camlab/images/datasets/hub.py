@@ -22,7 +22,7 @@ from urllib.parse import quote
 from camlab.common.errors import BadSetting, BadSource
 from camlab.common.subprocesses import Child
 from camlab.images.datasets import hub_files
-from camlab.images.datasets.catalogue import Archive, Dataset, data_directory
+from camlab.images.datasets.base import Archive, Dataset, data_directory
 from camlab.images.file_layout import is_picture
 
 PREFIX = "hf--"

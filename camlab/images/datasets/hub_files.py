@@ -12,11 +12,10 @@ import numpy as np
 from PIL import Image
 
 from camlab.common.errors import BadSource
-from camlab.engine.cache.memory import Memo
+from camlab.common.memo import Memo
 from camlab.images.datasets.torchvision_sets import Samples
-from camlab.images.decode import decode_image
+from camlab.images.decode import decode_image, read_bytes
 from camlab.images.file_layout import arrange, is_picture
-from camlab.images.find import read_bytes
 from camlab.images.picture import Mask, mask_from_bytes
 
 _GROUP_BYTES = 128 * 2**20  # of encoded pictures of tables, kept because their neighbours are asked for next

@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image
 
 from camlab.common.errors import BadImage
-from camlab.images.decode import decode_image
-from camlab.images.find import read_bytes
+from camlab.images.decode import decode_image, read_bytes
 from camlab.images.picture import Mask
 
 

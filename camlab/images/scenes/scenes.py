@@ -267,3 +267,7 @@ def _place(
 def _bytes(picture: Floats) -> NDArray[np.uint8]:
     clipped = np.clip(picture, np.float32(0), np.float32(1))
     return (clipped * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+HELD_OUT_SEED = 0
+"""Scenes of this seed are never trained on: accuracies are measured on them, and the app shows them."""

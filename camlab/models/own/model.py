@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cachetools import LRUCache
 
 from camlab.common.errors import BadCheckpoint, BadSetting, UnknownName
-from camlab.engine.cache.memory import Memo
+from camlab.common.memo import Memo
 from camlab.models.hub.pretrained import class_names_for
 from camlab.models.own.checkpoint import Checkpoint, read_checkpoint
 from camlab.models.own.class_names import parse_class_names

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camlab.cams.coincidence import JOINT
 from camlab.common.grouping import numbered
 from camlab.common.registry import Registry
 from camlab.metrics import same_pictures
-from camlab.study.analysis.summary import JOINT, scored
+from camlab.study.analysis.summary import scored
 
 Flags = NDArray[np.bool_]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from camlab.cams.coincidence import is_baseline
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.common.wording import decimal, plural
-from camlab.study.analysis.summary import is_baseline
-from camlab.study.charts.look import level_title
+from camlab.drawing.charts.titles import level_title
 from camlab.study.charts.values import SHOWN, enough, observed, plain, rests_on, value_title
 
 Record = Mapping[str, Any]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from camlab.study.analysis.summary import is_baseline
-from camlab.study.charts.rows import similarities, usable
+from camlab.cams.coincidence import is_baseline
+from camlab.study.analysis.summary import similarities, usable
 
 #: Rows that are sorted for each picture that is wanted: many extremes are of one picture.
 _POOL = 200

@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from camlab.cams.coincidence import JOINT, linked_sets
 from camlab.common.errors import BadSetting
 from camlab.common.grouping import Index, counted, numbered, within_groups
 from camlab.metrics import SIMILARITIES, Robustness, unit_scale
 from camlab.metrics.assess import assess, auroc_of
 from camlab.metrics.intervals import REPLICATES, SEED
 from camlab.metrics.tally import VALUES, Rows, read_pairs
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 DEFAULT_BY = ("model", "image_set", "method", "layer", "noise", "severity")
 """One record a cell of the grid: only pictures and seeds are pooled."""
@@ -32,18 +37,8 @@ SCORES = (*SIMILARITIES, *RBO_KIN)
 FLOORS = ("random_floor", "other_floor")
 """Stored floors; both are RBO's on the study's segments and say nothing about other measures."""
 
-JOINT = " = "
-"""Between the names of methods that are one."""
-
-BASELINE = "randomcam"
-"""The method that knows nothing: what the others are held against."""
 
 PLACE = ("model", "layer")
-
-
-def is_baseline(method: str) -> bool:
-    """Whether a method, perhaps one of joined names, is the baseline."""
-    return BASELINE in str(method).split(JOINT)
 
 
 def columns(similarity: str = "rbo", by: Sequence[str] = GROUPING) -> list[str]:
@@ -130,23 +125,6 @@ def merge_methods(
     keep = np.ones(len(rows), bool)
     keep[chosen] = mine == best[pair]
     return merged_rows[keep]
-
-
-def linked_sets(names: Sequence[str], places: Sequence[Sequence[tuple[str, ...]]]) -> list[list[str]]:
-    """Sets of two and more names that are linked by the groups of every place."""
-    label: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
-    for groups in places:
-        leader = {name: name for name in names}
-        for group in groups:
-            linked = {leader[name] for name in group if name in leader}
-            if linked:
-                first = min(linked, key=list(names).index)
-                leader = {name: first if to in linked else to for name, to in leader.items()}
-        label = {name: (*label[name], leader[name]) for name in names}
-    found: dict[tuple[str, ...], list[str]] = {}
-    for name in names:
-        found.setdefault(label[name], []).append(name)
-    return [each for each in found.values() if len(each) > 1]
 
 
 @dataclass(frozen=True)
@@ -270,3 +248,15 @@ def _severities(pairs: pd.DataFrame, group: Index, count: int) -> Index:
     seen = np.bincount(group * width + level, minlength=count * width).reshape(count, width) > 0
     number: Index = seen.sum(axis=1)
     return number
+
+
+def usable(rows: pd.DataFrame) -> Flags:
+    """Which rows have a similarity."""
+    found: Flags = ~rows["degenerate"].to_numpy(dtype=bool) & ~np.isnan(similarities(rows))
+    return found
+
+
+def similarities(rows: pd.DataFrame) -> Floats:
+    """The rows' similarities, nan where there is none."""
+    values: Floats = rows["similarity"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values

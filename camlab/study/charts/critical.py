@@ -7,7 +7,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from camlab.common.wording import plural
+from camlab.common.wording import listed, plural
 from camlab.drawing.charts.look import (
     _SAID,
     GRID,
@@ -20,8 +20,8 @@ from camlab.drawing.charts.look import (
     _layout,
     _note,
 )
-from camlab.study.charts.look import lines_of, wrapped
-from camlab.study.stats.results import TestResult, Value, listed
+from camlab.drawing.charts.titles import lines_of, wrapped
+from camlab.study.stats.results import TestResult, Value
 
 ROW, LINE = 40, 16  # pixels that a row takes, and every further line of its name
 LANE = 0.045  # what a bar takes of the width between the first and the last rank

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal
 from camlab.drawing.charts.look import (
     _SAID,
@@ -22,9 +23,9 @@ from camlab.drawing.charts.look import (
     _Mark,
     _note,
 )
+from camlab.drawing.charts.titles import SeriesMark, level_title, marks_of, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.analysis.summary import is_baseline
-from camlab.study.charts.look import Mark, legend_entry, level_title, marks_of, wrapped
+from camlab.study.charts.look import legend_entry
 from camlab.study.charts.values import (
     Record,
     beside,
@@ -65,7 +66,7 @@ def value_dots(
         return not_observed(value)
     inner = list(dict.fromkeys(key[1] for key in cells))[:MOST_GROUPS]
     order = _order(cells, value)[:MOST_ROWS]
-    marks = marks_of([str(g) for g in inner]) if groups else {"": Mark(SIMILARITY, "circle", "solid")}
+    marks = marks_of([str(g) for g in inner]) if groups else {"": SeriesMark(SIMILARITY, "circle", "solid")}
     names = [wrapped(level_title(rows, level)) for level in order]
     heights = [LABEL * (n.count("<br>") + 1) + STEP * len(inner) + GAP for n in names]
     against = references(records, value)
@@ -151,7 +152,7 @@ def _span(records: Sequence[Record], value: str, more: Sequence[float]) -> tuple
 
 def _gather(
     into: dict[str, list[Any]], record: Record, value: str, y: float,
-    level: Any, group: Any, rows: str, groups: str, mark: Mark,
+    level: Any, group: Any, rows: str, groups: str, mark: SeriesMark,
 ) -> None:  # fmt: skip
     found = observed(record, value)
     assert found is not None
@@ -173,7 +174,7 @@ def _gather(
         into.setdefault(key, []).append(item)
 
 
-def _add(figure: go.Figure, found: dict[str, list[Any]], value: str, name: str, mark: Mark) -> None:
+def _add(figure: go.Figure, found: dict[str, list[Any]], value: str, name: str, mark: SeriesMark) -> None:
     held = found.get("record", [])
     spread = error_bars(held, [value] * len(held), mark.colour)
     colours = found.get("colour", [])

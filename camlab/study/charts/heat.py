@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from camlab.drawing.charts.look import _SAID, SMALL, Chart, _layout
+from camlab.drawing.charts.titles import level_title, short_title, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import level_title, short_title, wrapped
 from camlab.study.charts.values import (
     SHOWN,
     Record,

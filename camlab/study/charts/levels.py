@@ -10,16 +10,8 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import decimal
 from camlab.drawing.charts.look import _SAID, NEUTRAL, Chart, _calm, _layout, _line
-from camlab.study.charts.look import (
-    Mark,
-    few_symbol,
-    floor_lines,
-    legend_entry,
-    level_title,
-    marks_of,
-    nothing,
-    series_title,
-)
+from camlab.drawing.charts.titles import SeriesMark, few_symbol, level_title, marks_of, series_title
+from camlab.study.charts.look import floor_lines, legend_entry, nothing
 from camlab.study.charts.severity import HEIGHT, POOLED, STRATIFIED, _axes, joined
 from camlab.study.charts.values import (
     enough,
@@ -100,7 +92,7 @@ def _span(
 
 def _add_line(
     figure: go.Figure, level: str, series: str, mine: Sequence[tuple[float, Mapping[str, Any] | None]],
-    value: str, mark: Mark, shift: float, connect: bool,
+    value: str, mark: SeriesMark, shift: float, connect: bool,
 ) -> str:  # fmt: skip
     title = level_title(series, level)
     values = [None if record is None else observed(record, value) for _, record in mine]
@@ -131,7 +123,7 @@ def _add_totals(
     series: str,
     record: Mapping[str, Any],
     value: str,
-    mark: Mark,
+    mark: SeriesMark,
     shift: float,
 ) -> None:
     names = [value, f"stratified_{value}"]

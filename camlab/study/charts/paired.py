@@ -11,30 +11,12 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import plural
 from camlab.drawing.charts.look import _SAID, _UNIT, NEUTRAL, SIMILARITY, SMALL, Chart, _calm, _layout
+from camlab.drawing.charts.titles import level_title, measure_title, short_title, wrapped
 from camlab.metrics import same_pictures
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import (
-    floor_lines,
-    floor_words,
-    hover,
-    level_title,
-    measure_title,
-    nothing,
-    short_title,
-    wrapped,
-)
-from camlab.study.charts.rows import (
-    Floats,
-    Index,
-    coded,
-    floors_of,
-    no_rows,
-    points,
-    pooled_severities,
-    said,
-    similarities,
-    usable,
-)
+from camlab.study.analysis.summary import similarities, usable
+from camlab.study.charts.look import floor_lines, floor_words, hover, nothing
+from camlab.study.charts.rows import Floats, Index, coded, floors_of, no_rows, points, pooled_severities, said
 
 MOST_PICTURES = 40
 MOST_LEVELS = 24

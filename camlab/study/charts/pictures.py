@@ -25,30 +25,13 @@ from camlab.drawing.charts.look import (
     _line,
     _note,
 )
+from camlab.drawing.charts.titles import OUTCOME_MARKS, SeriesMark, measure_title
 from camlab.images.properties import PROPERTIES as MEASURED
 from camlab.metrics.association import Association, association
 from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES
-from camlab.study.charts.look import (
-    OUTCOME_MARKS,
-    Mark,
-    floor_lines,
-    floor_words,
-    hover,
-    measure_title,
-    nothing,
-)
-from camlab.study.charts.rows import (
-    Floats,
-    Index,
-    coded,
-    floors_of,
-    no_rows,
-    points,
-    pooled_severities,
-    said,
-    similarities,
-    usable,
-)
+from camlab.study.analysis.summary import similarities, usable
+from camlab.study.charts.look import floor_lines, floor_words, hover, nothing
+from camlab.study.charts.rows import Floats, Index, coded, floors_of, no_rows, points, pooled_severities, said
 
 PROPERTIES = {
     **{name: f"{entry.title[:1].lower()}{entry.title[1:]}" for name, entry in MEASURED.items()},
@@ -182,7 +165,7 @@ def similarity_against(
         },
     }
     figure = go.Figure(layout=_layout(HEIGHT + 16 * len(notes), 0, **axes))
-    mark = OUTCOME_MARKS.get(outcome, Mark(SIMILARITY, "square", "solid"))
+    mark = OUTCOME_MARKS.get(outcome, SeriesMark(SIMILARITY, "square", "solid"))
     places = found.nearest[shown]
     texts = [
         f"<b>{escape(found.names[i])}</b><br>{escape(PROPERTIES[prop])} {x[i]:.3g}, mean similarity {y[i]:.2f}<br>"

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal
 from camlab.drawing.charts.look import _SAID, NEUTRAL, SMALL, Chart, _calm, _layout, _note
-from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.analysis.summary import is_baseline
-from camlab.study.charts.look import (
-    Mark,
+from camlab.drawing.charts.titles import (
+    SeriesMark,
     few_symbol,
     level_title,
     marks_of,
-    nothing,
     series_title,
     short_title,
     wrapped,
 )
+from camlab.metrics.intervals import FEWEST_PAIRS
+from camlab.study.charts.look import nothing
 from camlab.study.charts.values import Record, beside, enough, no_records, observed, one_each, records_words
 
 HEIGHT = 470
@@ -142,7 +142,7 @@ def _add_point(
     series: str,
     record: Record,
     names: tuple[str, str],
-    mark: Mark,
+    mark: SeriesMark,
     whiskers: bool,
 ) -> None:
     bars: dict[str, Any] = {}

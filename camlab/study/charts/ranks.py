@@ -11,17 +11,17 @@ import plotly.graph_objects as go
 from scipy.stats import rankdata
 
 from camlab.drawing.charts.look import _SAID, GRID, Chart, _calm, _layout, _note
-from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import (
+from camlab.drawing.charts.titles import (
     SYMBOLS,
-    Mark,
+    SeriesMark,
     few_symbol,
     level_title,
     marks_of,
-    nothing,
     short_title,
     wrapped,
 )
+from camlab.metrics.intervals import FEWEST_PAIRS
+from camlab.study.charts.look import nothing
 from camlab.study.charts.values import (
     Record,
     enough,
@@ -141,7 +141,9 @@ def _shared(rank: float, column: Any) -> str:
     return f", shared by {count}" if count > 1 else ""
 
 
-def _label(figure: go.Figure, method: str, line: Any, mark: Mark, taken: list[float], ordered: bool) -> None:
+def _label(
+    figure: go.Figure, method: str, line: Any, mark: SeriesMark, taken: list[float], ordered: bool
+) -> None:
     """The method's name at the right, at its last rank or below the name that is there already."""
     at = _last(line)
     y = at if np.isfinite(at) else float(len(taken) + 1)

@@ -20,27 +20,16 @@ from numpy.typing import NDArray
 from camlab.common.grouping import numbered
 from camlab.common.wording import plural
 from camlab.drawing.charts.look import Chart
+from camlab.drawing.charts.titles import SeriesMark, level_title, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.analysis.summary import FLOORS
-from camlab.study.charts.look import Mark, hover, level_title, nothing, wrapped
+from camlab.study.analysis.summary import FLOORS, similarities, usable
+from camlab.study.charts.look import hover, nothing
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
 POINT = ("model", "image", "method", "layer", "noise", "severity", "seed", "image_set")
 """What a point's ``customdata`` holds: the columns that name the row behind it; None where rows lack one."""
-
-
-def usable(rows: pd.DataFrame) -> Flags:
-    """Which rows have a similarity."""
-    found: Flags = ~rows["degenerate"].to_numpy(dtype=bool) & ~np.isnan(similarities(rows))
-    return found
-
-
-def similarities(rows: pd.DataFrame) -> Floats:
-    """The rows' similarities, nan where there is none."""
-    values: Floats = rows["similarity"].to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
 
 
 def coded(rows: pd.DataFrame, column: str) -> tuple[Index, list[Any]]:
@@ -175,7 +164,7 @@ def add_points(
     sample: Sample,
     at: Index,
     y: Sequence[float],
-    mark: Mark,
+    mark: SeriesMark,
     **more: Any,
 ) -> None:
     """Single pairs as points, each leading to its row."""

@@ -12,17 +12,9 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import decimal
 from camlab.drawing.charts.look import _SAID, _UNIT, NEUTRAL, SMALL, Chart, _calm, _layout, _line
+from camlab.drawing.charts.titles import OUTCOME_MARKS, SeriesMark, measure_title
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import (
-    OUTCOME_MARKS,
-    Mark,
-    floor_lines,
-    floor_words,
-    hover,
-    legend_entry,
-    measure_title,
-    nothing,
-)
+from camlab.study.charts.look import floor_lines, floor_words, hover, legend_entry, nothing
 from camlab.study.charts.rows import Sample, floors_of, no_rows, points, said, samples
 
 HEIGHT = 400
@@ -95,7 +87,7 @@ def _add_spread(
     rows: pd.DataFrame,
     each: Sequence[tuple[float, Sample]],
     name: str,
-    mark: Mark,
+    mark: SeriesMark,
     connect: bool,
 ) -> None:
     """The line of one outcome and its band; fewer than 5 pairs make an open symbol and no band."""
@@ -159,7 +151,7 @@ def _add_spread(
     legend_entry(figure, name, mark, "lines+markers" if connect else "markers")
 
 
-def _beside(figure: go.Figure, name: str, mark: Mark, pooled: Sample, strata: Sequence[Sample]) -> str:
+def _beside(figure: go.Figure, name: str, mark: SeriesMark, pooled: Sample, strata: Sequence[Sample]) -> str:
     """Pooled and stratified mean of one outcome."""
     values = [float(pooled.values.mean()) if len(pooled) else None]
     values += [float(np.mean([s.values.mean() for s in strata])) if strata else None]

@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import percent
 from camlab.drawing.charts.look import _UNIT, HEIGHT, Chart, _add_marks, _layout
+from camlab.drawing.charts.titles import OUTCOME_MARKS
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import OUTCOME_MARKS, floor_marks, hover
+from camlab.study.charts.look import floor_marks, hover
 from camlab.study.charts.rows import Sample, floors_of, no_rows, points, pooled_severities, samples
 from camlab.study.charts.spread import Groups, _all_degenerate, _words, _x_axis
 

@@ -15,18 +15,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from camlab.drawing.charts.look import _UNIT, GRID, SMALL, Chart, _add_marks, _calm, _layout, _line, _note
+from camlab.drawing.charts.titles import OUTCOME_MARKS, level_title, measure_title, wrapped
 from camlab.explore.charts.draws import _bandwidth
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import (
-    OUTCOME_MARKS,
-    floor_marks,
-    floor_words,
-    hover,
-    level_title,
-    measure_title,
-    nothing,
-    wrapped,
-)
+from camlab.study.charts.look import floor_marks, floor_words, hover, nothing
 from camlab.study.charts.rows import (
     Floats,
     Sample,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from camlab.cams.coincidence import is_baseline
 from camlab.common.errors import BadSetting
 from camlab.common.wording import decimal, plural
 from camlab.drawing.charts.look import Chart
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.analysis.summary import is_baseline
 from camlab.study.charts.look import nothing
 
 Record = Mapping[str, Any]

@@ -10,14 +10,14 @@ import pandas as pd
 from scikit_posthocs import posthoc_dunn
 from scipy.stats import kruskal
 
-from camlab.common.wording import plural
+from camlab.common.wording import listed, plural
 from camlab.metrics.tally import Floats, Index
 from camlab.study.stats.base import FEWEST_BLOCKS, NOUNS, Sample, at, one_level, refuse, stat_test
 from camlab.study.stats.blocks import pairs_left_out, picture_means
 from camlab.study.stats.effects import DELTA, cliffs_delta, epsilon_squared, magnitude
 from camlab.study.stats.outcomes import spread_alike
 from camlab.study.stats.paired import adjusted
-from camlab.study.stats.results import Assumption, PairResult, TestResult, listed, p_text
+from camlab.study.stats.results import Assumption, PairResult, TestResult, p_text
 
 EPSILON = "ε²"
 

@@ -145,8 +145,3 @@ def record(value: Any) -> Any:
 def p_text(p: float) -> str:
     """A p-value as it stands in a sentence."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
-
-
-def listed(names: Sequence[str], last: str = "and") -> str:
-    """Names as a sentence lists them."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else "none"

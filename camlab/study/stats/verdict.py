@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from camlab.cams.coincidence import BASELINE, is_baseline
 from camlab.common.errors import BadSetting
-from camlab.common.wording import plural
+from camlab.common.wording import listed, plural
 from camlab.metrics.intervals import REPLICATES, SEED, bootstrap
 from camlab.metrics.tally import Floats, divide
-from camlab.study.analysis.summary import BASELINE, is_baseline
 from camlab.study.stats.base import FEWEST_BLOCKS, Sample, fewest_to_differ, one_level, too_few
 from camlab.study.stats.blocks import DECIMALS, RESPONSES, Blocks, blocks, picture_means
 from camlab.study.stats.cells import Cells
 from camlab.study.stats.effects import block_ranks, holm
 from camlab.study.stats.paired import compare_pairs, signed_rank
-from camlab.study.stats.results import ALPHA, PairResult, Value, listed, with_interval
+from camlab.study.stats.results import ALPHA, PairResult, Value, with_interval
 from camlab.study.stats.run import prepare
 
 

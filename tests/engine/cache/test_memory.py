@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from camlab.engine.cache.memory import _OVERHEAD, MapCache, Memo, content_key
+from camlab.common.memo import Memo
+from camlab.engine.cache.memory import _OVERHEAD, MapCache, content_key
 
 SHAPE = (100,)
 

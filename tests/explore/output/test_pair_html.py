@@ -9,6 +9,7 @@ import pytest
 from camlab.explore.output import pair_html
 from camlab.explore.results import Decomposition, Floors
 from camlab.explore.state import ExploreState
+from camlab.explore.sweep import ticks
 from camlab.images import find_picture, picture_from_bytes
 from tests.material import png
 
@@ -70,9 +71,9 @@ def test_what_moved_the_map_says_that_one_class_changes_nothing() -> None:
 @pytest.mark.parametrize(("of", "expected"), [("similarity", [0.2, 0.3]), ("difference", [0.8, 0.7])])
 def test_floors_are_ticks_on_either_scale(of: str, expected: list[float]) -> None:
     sweep = SimpleNamespace(floors=Floors(0.2, 0.3, 24), scene=SimpleNamespace(random_floor=0.1))
-    assert list(pair_html.ticks(sweep, of).values()) == pytest.approx(expected)
+    assert list(ticks(sweep, of).values()) == pytest.approx(expected)
     sweep.floors = None
-    assert list(pair_html.ticks(sweep, "similarity").items()) == [("random ranking", 0.1)]
+    assert list(ticks(sweep, "similarity").items()) == [("random ranking", 0.1)]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from camlab.cams.coincidence import JOINT
 from camlab.engine.shared import engine_for
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.explore.trials.steadiness import Steady, steadiness, usable_methods
 from camlab.images import find_picture
-from camlab.study.analysis.summary import JOINT
 
 
 def scene(**changes: object) -> Scene:

@@ -17,8 +17,8 @@ from scipy.io import savemat
 from camlab.common.errors import BadSource, UnknownName
 from camlab.explore.state import parse_query
 from camlab.images import find_picture
-from camlab.images.datasets import catalogue
-from camlab.images.datasets.catalogue import DATASETS, data_directory, is_here, open_dataset
+from camlab.images.datasets.base import DIRECTORY_VARIABLE, data_directory
+from camlab.images.datasets.catalogue import DATASETS, is_here, open_dataset
 from tests.material import array, encoded
 
 WNIDS = list(tv.Imagenette._WNID_TO_CLASS)
@@ -60,7 +60,7 @@ def food101(root: Path) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(catalogue.DIRECTORY_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -205,7 +205,7 @@ def test_a_set_that_was_damaged(name: str, make: Callable[[Path], Any] | None, r
 
 def test_where_they_are(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert data_directory() == root
-    monkeypatch.delenv(catalogue.DIRECTORY_VARIABLE)
+    monkeypatch.delenv(DIRECTORY_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     monkeypatch.setattr("sys.platform", "linux")
     assert data_directory() == Path("/caches/camlab-datasets")

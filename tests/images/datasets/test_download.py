@@ -25,7 +25,8 @@ from camlab.common.errors import BadSource, Cancelled, UnknownName
 from camlab.common.subprocesses import Child
 from camlab.images.datasets import download as module
 from camlab.images.datasets import fetch_process
-from camlab.images.datasets.catalogue import DATASETS, DIRECTORY_VARIABLE, Archive, is_here, open_dataset
+from camlab.images.datasets.base import DIRECTORY_VARIABLE, Archive
+from camlab.images.datasets.catalogue import DATASETS, is_here, open_dataset
 from camlab.images.datasets.download import download
 from camlab.images.loading import take_dataset
 from tests.images.datasets.test_catalogue import WNIDS

@@ -17,7 +17,8 @@ from camlab.cli.main import BAD_INPUT, main
 from camlab.common.errors import BadSetting, BadSource
 from camlab.images import find_picture
 from camlab.images.datasets import fetch_process, hub
-from camlab.images.datasets.catalogue import DATASETS, DIRECTORY_VARIABLE, is_here, open_dataset
+from camlab.images.datasets.base import DIRECTORY_VARIABLE
+from camlab.images.datasets.catalogue import DATASETS, is_here, open_dataset
 from camlab.images.datasets.download import download
 from camlab.images.loading import take_dataset
 from tests.images.datasets.test_download import Server

@@ -17,13 +17,13 @@ import camlab
 from benchmarks.study_rows import COINCIDE, MODELS, simulated_rows
 from camlab.common.errors import BadSetting
 from camlab.drawing.charts.look import Chart
+from camlab.drawing.charts.titles import COLOURS, level_title, marks_of, measure_title, short_title, wrapped
 from camlab.metrics import SIMILARITIES
 from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.summary import RBO_KIN, merge_methods, records, scored
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
 from camlab.study.charts.levels import severity_values
-from camlab.study.charts.look import COLOURS, level_title, marks_of, measure_title, short_title, wrapped
 from camlab.study.charts.paired import paired_lines
 from camlab.study.charts.pictures import PROPERTIES, property_correlations, similarity_against
 from camlab.study.charts.plane import cr_plane

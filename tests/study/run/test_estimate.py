@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 
 from camlab.common.errors import Cancelled, UnknownName
-from camlab.study import StudyPlan
-from camlab.study.run import estimate
+from camlab.study import StudyPlan, estimate
 from camlab.study.store import Study
 
 
