@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from camlab.cli.terminal import dump, note, say
 from camlab.common.errors import BadSetting
-from camlab.study.presets import OPTIONS
 
 if TYPE_CHECKING:
     from camlab.study import Estimate, Status, StudyPlan
@@ -116,6 +115,8 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
 
     plan = PRESETS[arguments.preset or "quick"].make()
     given: dict[str, Any] = {}
+    from camlab.study.presets import OPTIONS
+
     for field, option in OPTIONS.items():
         if (value := getattr(arguments, option)) is not None:
             given[field] = tuple(dict.fromkeys(value))

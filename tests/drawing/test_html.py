@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from camlab.common.wording import NOT_OBSERVED
 from camlab.drawing import html as markup
 from camlab.drawing.pictures import COLOUR_MAPS, DIVERGING, colour_table
+from camlab.explore.output.pair_html import moves_table
 from camlab.explore.results import SegmentMove
 
 IMG = "<img src=x onerror=alert(1)>"
@@ -104,7 +105,7 @@ def test_every_function_is_tried() -> None:
         if not name.startswith("_") and getattr(value, "__module__", "") == markup.__name__
     }
     tried = {name.split(",")[0].removesuffix(" without a link") for name in PIECES}
-    assert public == tried | {"moves"}  # it takes numbers only
+    assert public == tried
 
 
 @pytest.mark.parametrize("name", list(PIECES))
@@ -230,7 +231,7 @@ def test_the_strip_says_what_moved_the_map() -> None:
 
 
 def test_moves_are_numbered_as_far_as_the_map_shows_them() -> None:
-    found = Reader(markup.moves(MOVES, 2, 35))
+    found = Reader(moves_table(MOVES, 2, 35))
     assert found.tags[0][0] == "table"
     assert found.text == (
         "Segments that moved most in rank (1 = strongest of 35)rankmovedarea11 → 12.5▼ 11.525\u202f%29 → 3▲ "
@@ -241,7 +242,7 @@ def test_moves_are_numbered_as_far_as_the_map_shows_them() -> None:
 
 
 def test_no_moves_are_said_in_words() -> None:
-    assert Reader(markup.moves((), 3, 35)).text == "No segment changed its rank."
+    assert Reader(moves_table((), 3, 35)).text == "No segment changed its rank."
 
 
 def test_status() -> None:

@@ -24,11 +24,11 @@ from camlab.images import (
     SHAPES,
     built_in_pictures,
     decode,
-    find,
     find_picture,
     picture_from_bytes,
     picture_from_path,
 )
+from camlab.images.builtin import ROOT
 from camlab.images.decode import clean_name, decode_image, title_from
 
 ALL = built_in_pictures()
@@ -89,7 +89,7 @@ def test_every_picture_can_be_read_and_is_another() -> None:
 
 
 def test_masks_fit_their_pictures() -> None:
-    with (find.ROOT / "details.csv").open(encoding="utf-8", newline="") as stream:
+    with (ROOT / "details.csv").open(encoding="utf-8", newline="") as stream:
         details = {row["file"].removesuffix(".jpg"): row for row in csv.DictReader(stream)}
     masked = 0
     for picture in ALL:
@@ -126,10 +126,10 @@ def test_every_picture_says_whose_it_is() -> None:
 
 
 def test_every_file_in_the_folder_is_in_the_manifest() -> None:
-    with (find.ROOT / "manifest.csv").open(encoding="utf-8", newline="") as stream:
+    with (ROOT / "manifest.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     listed = {name for row in rows for name in (row["file"], row["mask_file"]) if name}
-    there = {p.relative_to(find.ROOT).as_posix() for p in find.ROOT.glob("*/*")}
+    there = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("*/*")}
     assert listed == there
     assert [row["file"].removesuffix(".jpg") for row in rows] == [p.id for p in ALL]
 
@@ -608,7 +608,7 @@ SOURCES = [
     encode(palette_image(), "PNG", transparency=1),
     encode(NOISE, "TIFF", compression="tiff_lzw"),
     encode(Image.fromarray(INK, "CMYK"), "JPEG"),
-    Path(find.ROOT / "photos" / "bison.jpg").read_bytes(),
+    Path(ROOT / "photos" / "bison.jpg").read_bytes(),
 ]
 
 

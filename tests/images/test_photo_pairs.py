@@ -13,8 +13,7 @@ import torch
 from PIL import Image
 
 from camlab.common.errors import BadImage
-from camlab.common.memo import Memo
-from camlab.engine.cache.memory import _OVERHEAD
+from camlab.common.memo import ENTRY_OVERHEAD, Memo
 from camlab.engine.shared import engine_for, second_input
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -144,7 +143,7 @@ def test_different_scenes_are_told_from_noisy_ones() -> None:
 
 def companions(monkeypatch: pytest.MonkeyPatch, size: int) -> Callable[[int], Picture]:
     """Pictures of one megabyte each, where the process remembers so many megabytes of them."""
-    limit = size * (2**20 + _OVERHEAD)
+    limit = size * (2**20 + ENTRY_OVERHEAD)
     monkeypatch.setattr(module, "_companions", Memo(limit, lambda found: found[0].held))
     return lambda seed: dataclasses.replace(
         picture(Image.new("RGB", (20, 20), (seed, 0, 0)), str(seed)), held=2**20
@@ -155,7 +154,7 @@ def test_what_the_process_remembers_is_counted_in_bytes() -> None:
     noisy = picture_from_bytes(png(1, 40, 30), "a.png")
     before = module._companions.bytes
     set_companion(paired(picture_from_bytes(png(2, 40, 30), "b.png"), noisy), noisy)
-    assert module._companions.bytes == before + noisy.held + _OVERHEAD
+    assert module._companions.bytes == before + noisy.held + ENTRY_OVERHEAD
 
 
 def test_companions(monkeypatch: pytest.MonkeyPatch) -> None:

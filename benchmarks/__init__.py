@@ -1,0 +1,1 @@
+"""Measurements and makers: benchmarks, pictures and tables of the docs, families of models."""
