@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import camlab
-from camlab.cli import bench, cache, download, explain, list, report, stats, study, summary, train
+from camlab.cli import app, bench, cache, download, explain, list, report, stats, study, summary, train
 from camlab.cli.terminal import Command
 from camlab.common.errors import BadSetting, CamLabError
 
@@ -21,6 +21,7 @@ BAD_INPUT, INTERRUPTED, READER_GONE = 2, 130, 141  # the last two as a shell cou
 
 #: One module a command, in the order in which people see them.
 COMMANDS: tuple[Command, ...] = (
+    app,
     explain,
     list,
     study,
@@ -53,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f": {error.filename}" if error.filename else ""
         return _fail(f"{error.strerror or error}{place}")
     return code or 0
+
+
+def console() -> NoReturn:
+    """Run the installed command ``camlab`` and exit with its code."""
+    sys.exit(main())
 
 
 def _fail(message: str) -> int:
