@@ -11,16 +11,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from camlab.drawing.charts.look import (
-    _SAID,
-    _UNIT,
     FLIPPED,
+    HOVER_TEXT,
     KEPT,
     NEUTRAL,
     SIMILARITY,
+    UNIT_TICKS,
     Chart,
-    _layout,
-    _line,
-    _note,
+    chart_layout,
+    reference_line,
+    text_note,
 )
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int =
     first = [i for i in np.argsort(before, kind="stable") if before[i] <= count or after[i] <= count]
     bottom = count + 1.5
     figure = go.Figure(
-        layout=_layout(
+        layout=chart_layout(
             420,
             0,
             xaxis={
@@ -75,7 +75,7 @@ def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int =
             line={"color": colour, "dash": dash, "width": 2},
             marker={"size": 7, "color": colour},
             hovertext=[said, said],
-            hovertemplate=_SAID,
+            hovertemplate=HOVER_TEXT,
         )
     best = int(np.argmin(before))
     return Chart(
@@ -96,13 +96,13 @@ def overlap_chart(
     n = len(agreement)
     x = np.arange(1, n + 1)
     figure = go.Figure(
-        layout=_layout(
+        layout=chart_layout(
             360,
             0,
             xaxis={"range": [0.3, n + 0.7], "title_text": "depth d (ranks)", "fixedrange": True, "zeroline": False,
                    "showgrid": False},
             yaxis={"range": [0, 1.04], "title_text": "share", "fixedrange": True, "zeroline": False,
-                   "gridcolor": "rgba(138,143,152,0.22)", **_UNIT},
+                   "gridcolor": "rgba(138,143,152,0.22)", **UNIT_TICKS},
         )
     )  # fmt: skip
     said = [f"depth {d}: weight {w:.3f}" for d, w in zip(x, weight, strict=True)]
@@ -113,7 +113,7 @@ def overlap_chart(
         name="weight",
         marker={"color": NEUTRAL, "opacity": opacity},
         hovertext=said,
-        hovertemplate=_SAID,
+        hovertemplate=HOVER_TEXT,
     )
     for values, name, place in ((agreement, "agreement", 0), (so_far, "RBO so far", 1)):
         colour, dash, symbol = _LOOKS[place]
@@ -126,16 +126,16 @@ def overlap_chart(
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol, "size": 6, "opacity": np.where(x <= depth, 1.0, 0.35)},
             hovertext=said,
-            hovertemplate=_SAID,
+            hovertemplate=HOVER_TEXT,
         )
     figure.add_scatter(
         x=x, y=chance, name="agreement by chance", mode="lines", line={"color": NEUTRAL, "dash": "dot"},
         hoverinfo="skip",
     )  # fmt: skip
-    figure.add_shape(_line("y", floor, SIMILARITY, "dashdot", 1.5))
+    figure.add_shape(reference_line("y", floor, SIMILARITY, "dashdot", 1.5))
     note = {"x": 1, "xref": "x domain", "xanchor": "right", "yanchor": "bottom"}
-    figure.add_annotation(_note(f"RBO by chance {floor:.2f}", y=floor, **note))
-    figure.add_shape(_line("x", depth + 0.5, NEUTRAL, "solid", 1))
+    figure.add_annotation(text_note(f"RBO by chance {floor:.2f}", y=floor, **note))
+    figure.add_shape(reference_line("x", depth + 0.5, NEUTRAL, "solid", 1))
     return Chart(
         figure,
         f"RBO is {so_far[-1]:.2f} over {n} ranks; by chance it would be {floor:.2f}. The first {depth} ranks agree in "
@@ -147,7 +147,7 @@ def overlap_chart(
 def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: Sequence[str]) -> Chart:
     """Where the map breaks and where the prediction flips, a row a noise: (title, breaks, flips), None: not up to 5."""
     figure = go.Figure(
-        layout=_layout(
+        layout=chart_layout(
             90 + 44 * max(len(found), 1),
             0,
             xaxis={"range": [-0.2, 6.1], "tickvals": [0, 1, 2, 3, 4, 5, 5.7], "title_text": "severity",
@@ -180,7 +180,7 @@ def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: S
                 "line": {"width": 3},
             },
             hovertext=list(said),
-            hovertemplate=_SAID,
+            hovertemplate=HOVER_TEXT,
         )
     return Chart(figure, " ".join(said) or "No noise has been measured yet.")
 
@@ -191,14 +191,14 @@ def randomised_chart(
     """Similarity to the trained network's map (0–1, None: degenerate) after each step, a line a method by title."""
     x = list(range(len(steps)))
     figure = go.Figure(
-        layout=_layout(
+        layout=chart_layout(
             380,
             0,
             xaxis={"tickvals": x, "ticktext": [escape(s) for s in steps], "tickangle": -40, "fixedrange": True,
                    "title_text": "random from the top down to …", "showgrid": False, "zeroline": False,
                    "range": [-0.3, max(len(steps) - 0.7, 1)]},
             yaxis={"range": [0, 1.05], "title_text": "similarity to the trained map (RBO)", "fixedrange": True,
-                   "zeroline": False, "gridcolor": "rgba(138,143,152,0.22)", **_UNIT},
+                   "zeroline": False, "gridcolor": "rgba(138,143,152,0.22)", **UNIT_TICKS},
         )
     )  # fmt: skip
     told = []
@@ -211,14 +211,14 @@ def randomised_chart(
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol, "size": 8},
             hovertext=[f"{escape(title)}, {escape(s)}: {_value(v)}" for s, v in zip(steps, row, strict=True)],
-            hovertemplate=_SAID,
+            hovertemplate=HOVER_TEXT,
         )
         told.append(f"{title} {', '.join(_value(v) for v in row)}")
     if np.isfinite(chance):
-        figure.add_shape(_line("y", chance, NEUTRAL, "dot", 2))
+        figure.add_shape(reference_line("y", chance, NEUTRAL, "dot", 2))
         # On the left, where the trained network's maps are still far above.
         place: dict[str, Any] = {"x": 0, "xref": "x domain", "xanchor": "left", "yanchor": "top"}
-        figure.add_annotation(_note(f"random maps {chance:.2f}", y=chance, **place))
+        figure.add_annotation(text_note(f"random maps {chance:.2f}", y=chance, **place))
     end = f" Random maps: {chance:.2f}." if np.isfinite(chance) else ""
     return Chart(figure, f"Similarity after each step ({', '.join(steps)}): {'; '.join(told)}.{end}")
 

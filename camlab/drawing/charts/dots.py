@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from camlab.drawing.charts.look import _SAID, _UNIT, NEUTRAL
+from camlab.drawing.charts.look import HOVER_TEXT, NEUTRAL, UNIT_TICKS
 
 
 def dot_rows(count: int, row: int, similarity_title: str) -> tuple[dict[str, Any], int]:
@@ -20,7 +20,7 @@ def dot_rows(count: int, row: int, similarity_title: str) -> tuple[dict[str, Any
         "xaxis": {
             "range": [-0.02, 1.02],
             "title_text": f"similarity ({escape(similarity_title)})",
-            **_UNIT,
+            **UNIT_TICKS,
             "showgrid": True,
         },
         "yaxis": {"range": [count - 0.4, -0.6], "showgrid": False},
@@ -34,5 +34,5 @@ def add_ticks(figure: go.Figure, marks: Mapping[int, float], name: str, hover: s
         figure.add_scatter(
             x=list(marks.values()), y=list(marks), name=name, mode="markers",
             marker={"color": NEUTRAL, "symbol": "line-ns", "size": 22, "line": {"color": NEUTRAL, "width": 2.5}},
-            hovertext=[hover.format(value) for value in marks.values()], hovertemplate=_SAID,
+            hovertext=[hover.format(value) for value in marks.values()], hovertemplate=HOVER_TEXT,
         )  # fmt: skip

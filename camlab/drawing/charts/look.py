@@ -39,12 +39,11 @@ PLOTLY_CONFIG: dict[str, Any] = {
     "toImageButtonOptions": {"format": "png", "filename": "cam-lab", "scale": 2},
 }
 
-_UNIT: dict[str, Any] = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": ["0", "0.25", "0.5", "0.75", "1"]}
-_SAID = "%{hovertext}<extra></extra>"
-_GROUPS = (  # flipped?, name, colour, symbol, dash
-    (False, "kept", KEPT, "circle", "solid"),
-    (True, "flipped", FLIPPED, "diamond", "dash"),
-)
+UNIT_TICKS: dict[str, Any] = {
+    "tickvals": [0, 0.25, 0.5, 0.75, 1],
+    "ticktext": ["0", "0.25", "0.5", "0.75", "1"],
+}
+HOVER_TEXT = "%{hovertext}<extra></extra>"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Chart:
 # --- the look that all charts share
 
 
-def _layout(height: int, lanes: int, **changes: Any) -> go.Layout:
+def chart_layout(height: int, lanes: int, **changes: Any) -> go.Layout:
     """The shared layout; ``lanes`` rows of labels are kept free between plot and legend."""
     # Lanes are a share of the paper, so that the plot stays where it is whether they hold labels or not.
     top = 1 - lanes * LANE / (height - 90)
@@ -90,24 +89,24 @@ def _layout(height: int, lanes: int, **changes: Any) -> go.Layout:
     return layout.update(changes)
 
 
-def _note(text: str, **where: Any) -> dict[str, Any]:
+def text_note(text: str, **where: Any) -> dict[str, Any]:
     """A small annotation without an arrow; ``text`` is already safe."""
     return {"text": text, "showarrow": False, "font": {"size": SMALL}, **where}
 
 
-def _empty(height: int, lanes: int, axes: Mapping[str, Any], text: str = "no draws yet") -> go.Figure:
-    figure = go.Figure(layout=_layout(height, lanes, **axes))
-    return figure.add_annotation(_note(text, x=0.5, y=0.4, xref="x domain", yref="y domain"))
+def empty_figure(height: int, lanes: int, axes: Mapping[str, Any], text: str = "no draws yet") -> go.Figure:
+    figure = go.Figure(layout=chart_layout(height, lanes, **axes))
+    return figure.add_annotation(text_note(text, x=0.5, y=0.4, xref="x domain", yref="y domain"))
 
 
-def _calm(figure: go.Figure) -> None:
+def keep_opaque(figure: go.Figure) -> None:
     """A click must not fade what was not clicked: the page shows the choice itself."""
     for trace in figure.select_traces({"type": "scatter"}):
         if "markers" in trace.mode:
             trace.unselected = {"marker": {"opacity": trace.marker.opacity or 1}}
 
 
-def _line(axis: str, at: float, colour: str, dash: str, width: float) -> dict[str, Any]:
+def reference_line(axis: str, at: float, colour: str, dash: str, width: float) -> dict[str, Any]:
     """A straight line across the plot at one value of an axis, below the data."""
     other = "y" if axis == "x" else "x"
     ends = {f"{axis}0": at, f"{axis}1": at, f"{axis}ref": axis, f"{other}0": 0, f"{other}1": 1}
@@ -116,7 +115,7 @@ def _line(axis: str, at: float, colour: str, dash: str, width: float) -> dict[st
 
 
 @dataclass(frozen=True)
-class _Mark:
+class LabelledLine:
     """A labelled vertical line; ``width`` is that of its safe text on a screen of 390 pixels, in x units."""
 
     at: float
@@ -126,7 +125,9 @@ class _Mark:
     thickness: float
 
 
-def _lanes(marks: Sequence[_Mark], low: float, high: float) -> list[tuple[_Mark, str, int, bool]]:
+def label_lanes(
+    marks: Sequence[LabelledLine], low: float, high: float
+) -> list[tuple[LabelledLine, str, int, bool]]:
     """Place the labels of marks above the plot, between ``low`` and ``high``, so that none covers another.
 
     Gives (mark, the label's end or middle that is at its line, lane counted from the plot, whether the line
@@ -158,11 +159,13 @@ def _lanes(marks: Sequence[_Mark], low: float, high: float) -> list[tuple[_Mark,
     return [(m, s, lane, free(m.at, lane)) for m, s, lane in zip(marks, sides, lanes, strict=True)]
 
 
-def _add_marks(figure: go.Figure, marks: Sequence[_Mark], low: float, high: float, lanes: int) -> None:
+def add_labelled_lines(
+    figure: go.Figure, marks: Sequence[LabelledLine], low: float, high: float, lanes: int
+) -> None:
     top = figure.layout.yaxis.domain[1]
     height = (1 - top) / lanes
-    for mark, side, lane, joined in _lanes(marks, low, high):
-        line = _line("x", mark.at, mark.colour, "dot", mark.thickness)
+    for mark, side, lane, joined in label_lanes(marks, low, high):
+        line = reference_line("x", mark.at, mark.colour, "dot", mark.thickness)
         figure.add_shape(line)
         bottom = top + lane * height
         if joined:
@@ -170,15 +173,5 @@ def _add_marks(figure: go.Figure, marks: Sequence[_Mark], low: float, high: floa
             figure.add_shape({**line, "y0": top, "y1": reach, "yref": "paper"})
         place = {"x": mark.at, "xanchor": side, "xshift": {"left": 2, "center": 0, "right": -2}[side]}
         figure.add_annotation(
-            _note(mark.text, **place, y=bottom + height / 2, yref="paper", yanchor="middle")
+            text_note(mark.text, **place, y=bottom + height / 2, yref="paper", yanchor="middle")
         )
-
-
-def _degenerate(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs without a similarity."""
-    return pairs[pairs["degenerate"].astype(bool) | pairs["similarity"].isna()]
-
-
-def _measured(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs that have a similarity."""
-    return pairs[~pairs["degenerate"].astype(bool) & pairs["similarity"].notna()]

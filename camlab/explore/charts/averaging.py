@@ -9,15 +9,15 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import decimal
 from camlab.drawing.charts.look import (
-    _SAID,
-    _UNIT,
     HEIGHT,
+    HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
+    UNIT_TICKS,
     Chart,
-    _calm,
-    _empty,
-    _layout,
+    chart_layout,
+    empty_figure,
+    keep_opaque,
 )
 from camlab.explore.trials.averaging import Averaged, sentence
 
@@ -38,11 +38,11 @@ def remedy_chart(found: Sequence[Averaged], *, copies: Sequence[int], similarity
             "range": [-0.4, len(copies) - 0.6],
             "title_text": "noisy copies averaged",
         },
-        "yaxis": {"range": [-0.035, 1.035], "title_text": f"similarity ({title})", **_UNIT},
+        "yaxis": {"range": [-0.035, 1.035], "title_text": f"similarity ({title})", **UNIT_TICKS},
     }
     if not found:
-        return Chart(_empty(HEIGHT, 1, axes, "not computed yet"), "Nothing has been averaged yet.")
-    figure = go.Figure(layout=_layout(HEIGHT, 1, **axes))
+        return Chart(empty_figure(HEIGHT, 1, axes, "not computed yet"), "Nothing has been averaged yet.")
+    figure = go.Figure(layout=chart_layout(HEIGHT, 1, **axes))
     place = {n: i for i, n in enumerate(copies)}
     # name, values, colour, dash, symbol, what a value is
     series = (
@@ -76,9 +76,9 @@ def remedy_chart(found: Sequence[Averaged], *, copies: Sequence[int], similarity
                 f"{what} {value:.2f}<br>{n or 'no'} noisy {'copy' if n == 1 else 'copies'}"
                 for n, value in shown
             ],
-            hovertemplate=_SAID,
+            hovertemplate=HOVER_TEXT,
         )
-    _calm(figure)
+    keep_opaque(figure)
     each = "; ".join(f"{n.copies or 'none'}: {decimal(n.similarity)}" for n in found)
     alt = f"Similarity ({similarity_title}) by the number of noisy copies averaged: {each}. {sentence(found)}"
     return Chart(figure, alt.strip())

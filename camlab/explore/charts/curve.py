@@ -13,23 +13,23 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import decimal, percent, plural
 from camlab.drawing.charts.look import (
-    _SAID,
-    _UNIT,
     BAND,
     CURVE_HEIGHT,
     FLIPPED,
     HERE,
+    HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
     SMALL,
+    UNIT_TICKS,
     Chart,
-    _add_marks,
-    _calm,
-    _empty,
-    _layout,
-    _line,
-    _Mark,
-    _note,
+    LabelledLine,
+    add_labelled_lines,
+    chart_layout,
+    empty_figure,
+    keep_opaque,
+    reference_line,
+    text_note,
 )
 
 
@@ -119,23 +119,23 @@ def severity_curve(
     x_axis = {"range": [-0.12, 5.12], "tickvals": [*range(6)], "title_text": "severity", "showspikes": False}
     axes = {
         "xaxis": {**x_axis, "unifiedhovertitle": {"text": "severity %{x}"}},
-        "yaxis": {"range": [-0.035, 1.035], "title_text": y_title, **_UNIT},
+        "yaxis": {"range": [-0.035, 1.035], "title_text": y_title, **UNIT_TICKS},
         "hovermode": "x unified",
         "hoverdistance": -1,  # hovering or clicking anywhere in the plot picks the nearest severity
     }
     levels = [v for v in _levels(pairs) if connected or v.severity in range(6)]
     if not levels:
-        return Chart(_empty(CURVE_HEIGHT, 2, axes), "No noise draws have been measured yet.")
+        return Chart(empty_figure(CURVE_HEIGHT, 2, axes), "No noise draws have been measured yet.")
 
-    figure = go.Figure(layout=_layout(CURVE_HEIGHT, 2, **axes))
+    figure = go.Figure(layout=chart_layout(CURVE_HEIGHT, 2, **axes))
     references = [(value, f"{escape(name)} {value:.2f}", "dot") for name, value in floors.items()]
     references += [] if threshold is None else [(threshold, f"breaks below {threshold:.2f}", "solid")]
     height = -1.0
     for value, text, dash in sorted(references):
         height = max(value, height + 0.075)  # a label sits on its line, or on the label below it
-        figure.add_shape(_line("y", value, NEUTRAL, dash, 1))
+        figure.add_shape(reference_line("y", value, NEUTRAL, dash, 1))
         place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": height, "yanchor": "bottom"}
-        figure.add_annotation(_note(text, **place))
+        figure.add_annotation(text_note(text, **place))
 
     spread: dict[str, Any] = {}
     band_x, band_y = _band(levels)
@@ -161,7 +161,7 @@ def severity_curve(
             "mode": "lines+markers" if connected else "markers",
         }
         marker = {"color": colour, "symbol": symbol, "size": 8}
-        hover = {"customdata": x, "hovertext": said, "hovertemplate": _SAID}
+        hover = {"customdata": x, "hovertext": said, "hovertemplate": HOVER_TEXT}
         figure.add_scatter(x=x, y=y, name=name, marker=marker, **look, **hover, **more)
 
     # Where points coincide, the open square on top and the corners of the diamond below stay visible.
@@ -172,20 +172,24 @@ def severity_curve(
     said = [f"confidence in the clean class {percent(v.confidence)}" for v in levels]
     series("confidence", [v.confidence for v in levels], said, NEUTRAL, "dot", "square-open", zorder=3)
 
-    figure.add_shape(_line("x", current, HERE, "solid", 7))
+    figure.add_shape(reference_line("x", current, HERE, "solid", 7))
     handle = {"mode": "markers", "marker": {"symbol": "triangle-up", "size": 12, "color": NEUTRAL}}
     hidden = {"cliponaxis": False, "hoverinfo": "skip", "showlegend": False}
     figure.add_scatter(
         x=[current], y=[-0.035], customdata=[current], name="current severity", **handle, **hidden
     )
     marks = (
-        [] if breaks_at is None else [_Mark(breaks_at, f"map breaks {breaks_at:g}", 1.95, SIMILARITY, 1.5)]
+        []
+        if breaks_at is None
+        else [LabelledLine(breaks_at, f"map breaks {breaks_at:g}", 1.95, SIMILARITY, 1.5)]
     )
     marks += (
-        [] if flips_at is None else [_Mark(flips_at, f"prediction flips {flips_at:g}", 2.25, FLIPPED, 1.5)]
+        []
+        if flips_at is None
+        else [LabelledLine(flips_at, f"prediction flips {flips_at:g}", 2.25, FLIPPED, 1.5)]
     )
-    _add_marks(figure, marks, -0.6, 5.15, 2)
-    _calm(figure)
+    add_labelled_lines(figure, marks, -0.6, 5.15, 2)
+    keep_opaque(figure)
     return Chart(figure, _curve_words(levels, current, breaks_at, flips_at, similarity_title))
 
 

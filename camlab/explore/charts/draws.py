@@ -12,24 +12,38 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import percent, plural
 from camlab.drawing.charts.look import (
-    _GROUPS,
-    _SAID,
-    _UNIT,
+    FLIPPED,
     GRID,
     HEIGHT,
+    HOVER_TEXT,
+    KEPT,
     NEUTRAL,
+    UNIT_TICKS,
     VIOLIN_FROM,
     Chart,
-    _add_marks,
-    _calm,
-    _degenerate,
-    _empty,
-    _layout,
-    _line,
-    _Mark,
-    _measured,
-    _note,
+    LabelledLine,
+    add_labelled_lines,
+    chart_layout,
+    empty_figure,
+    keep_opaque,
+    reference_line,
+    text_note,
 )
+
+_GROUPS = (  # flipped?, name, colour, symbol, dash
+    (False, "kept", KEPT, "circle", "solid"),
+    (True, "flipped", FLIPPED, "diamond", "dash"),
+)
+
+
+def _degenerate(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs without a similarity."""
+    return pairs[pairs["degenerate"].astype(bool) | pairs["similarity"].isna()]
+
+
+def _measured(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs that have a similarity."""
+    return pairs[~pairs["degenerate"].astype(bool) & pairs["similarity"].notna()]
 
 
 def _group_words(name: str, group: pd.DataFrame) -> str:
@@ -54,7 +68,7 @@ def _pairs_words(pairs: pd.DataFrame, title: str) -> str:
     return f"Similarity ({title}): " + "; ".join(parts) + "."
 
 
-def _bandwidth(values: Sequence[float]) -> float:
+def silverman_bandwidth(values: Sequence[float]) -> float:
     """Silverman's rule of thumb (Density Estimation, 1986, eq. 3.31), for values that are not all equal."""
     low, high = np.percentile(values, [25, 75])
     deviation = float(np.std(values, ddof=1))
@@ -70,15 +84,19 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
     pairs = pairs_at_severity
     slots = {"tickvals": [1, 0], "ticktext": ["kept<br>n = 0", "flipped<br>n = 0"], "showgrid": False}
     axes: dict[str, Any] = {
-        "xaxis": {"range": [-0.02, 1.02], "title_text": f"similarity ({escape(similarity_title)})", **_UNIT},
+        "xaxis": {
+            "range": [-0.02, 1.02],
+            "title_text": f"similarity ({escape(similarity_title)})",
+            **UNIT_TICKS,
+        },
         "yaxis": {"range": [-0.5, 1.5], **slots},
         "margin_t": 10,
         "showlegend": False,
     }
     if pairs.empty:
-        return Chart(_empty(HEIGHT, 1, axes), "No noise draws have been measured at this severity yet.")
+        return Chart(empty_figure(HEIGHT, 1, axes), "No noise draws have been measured at this severity yet.")
 
-    figure = go.Figure(layout=_layout(HEIGHT, 1, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT, 1, **axes))
     counts = []
     for row, (flipped, name, colour, symbol, _) in zip((1, 0), _GROUPS, strict=True):
         group = pairs[pairs["flipped"].astype(bool) == flipped]
@@ -86,12 +104,16 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
         values = shown["similarity"].astype(float).tolist()
         counts.append(f"{name}<br>n = {len(values)}")
         if not values:
-            figure.add_annotation(_note(_group_words(name, group), x=0.5, xref="x domain", y=row))
+            figure.add_annotation(text_note(_group_words(name, group), x=0.5, xref="x domain", y=row))
             continue
-        for at in _UNIT["tickvals"]:  # a grid by hand: none of its lines crosses the words in an empty slot
-            figure.add_shape({**_line("x", at, GRID, "solid", 1), "y0": row / 2, "y1": row / 2 + 0.5})
+        for at in UNIT_TICKS[
+            "tickvals"
+        ]:  # a grid by hand: none of its lines crosses the words in an empty slot
+            figure.add_shape(
+                {**reference_line("x", at, GRID, "solid", 1), "y0": row / 2, "y1": row / 2 + 0.5}
+            )
         if len(values) >= VIOLIN_FROM and max(values) > min(values):
-            width = _bandwidth(values)
+            width = silverman_bandwidth(values)
             span = [max(0.0, min(values) - 2 * width), min(1.0, max(values) + 2 * width)]
             density = {"bandwidth": width, "spanmode": "manual", "span": span, "points": False, "width": 0.9}
             look = {
@@ -112,7 +134,7 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
             )
         ]
         marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.85}
-        hover = {"mode": "markers", "hovertemplate": _SAID}
+        hover = {"mode": "markers", "hovertemplate": HOVER_TEXT}
         figure.add_scatter(x=values, y=y, customdata=seeds, hovertext=said, name=name, marker=marker, **hover)
         if current_seed in seeds:
             i = seeds.index(current_seed)
@@ -133,8 +155,8 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
         itself = f" (with seed {current_seed})" if current_seed in set(dropped["seed"]) else ""
         notes.append(f"{len(dropped)} degenerate{itself} not drawn")
     corner = {"x": 0, "xref": "x domain", "xanchor": "left", "y": 1, "yref": "paper", "yanchor": "top"}
-    figure.add_annotation(_note(" · ".join(notes), **corner))
-    _calm(figure)
+    figure.add_annotation(text_note(" · ".join(notes), **corner))
+    keep_opaque(figure)
     return Chart(figure, _pairs_words(pairs, similarity_title))
 
 
@@ -149,13 +171,19 @@ def similarity_ecdf(
     pairs = pairs_at_severity
     lanes = max(2, len(floors))
     axes: dict[str, Any] = {
-        "xaxis": {"range": [-0.02, 1.02], "title_text": f"similarity ({escape(similarity_title)})", **_UNIT},
-        "yaxis": {"range": [-0.02, 1.02], "title_text": "share of draws", **_UNIT},
+        "xaxis": {
+            "range": [-0.02, 1.02],
+            "title_text": f"similarity ({escape(similarity_title)})",
+            **UNIT_TICKS,
+        },
+        "yaxis": {"range": [-0.02, 1.02], "title_text": "share of draws", **UNIT_TICKS},
     }
     if pairs.empty:
-        return Chart(_empty(HEIGHT, lanes, axes), "No noise draws have been measured at this severity yet.")
+        return Chart(
+            empty_figure(HEIGHT, lanes, axes), "No noise draws have been measured at this severity yet."
+        )
 
-    figure = go.Figure(layout=_layout(HEIGHT, lanes, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT, lanes, **axes))
     for flipped, name, colour, _, dash in _GROUPS:
         shown = _measured(pairs[pairs["flipped"].astype(bool) == flipped]).sort_values(["similarity", "seed"])
         values = shown["similarity"].to_numpy(dtype=float)
@@ -170,13 +198,15 @@ def similarity_ecdf(
             f"{percent(s)} of {name} draws<br>at similarity ≤ {v:.2f}"
             for v, s in zip(values, share, strict=True)
         ]
-        hover = {"hovertext": ["", *said, said[-1]], "hovertemplate": _SAID}
+        hover = {"hovertext": ["", *said, said[-1]], "hovertemplate": HOVER_TEXT}
         seeds = [None, *(int(seed) for seed in shown["seed"]), None]
         figure.add_scatter(
             x=[0, *values.tolist(), 1], y=[0, *share.tolist(), 1], customdata=seeds, **hover, **look
         )
-    marks = [_Mark(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()]
-    _add_marks(figure, marks, -0.15, 1.03, lanes)
+    marks = [
+        LabelledLine(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()
+    ]
+    add_labelled_lines(figure, marks, -0.15, 1.03, lanes)
     beside = "; ".join(f"{name} {value:.2f}" for name, value in floors.items())
     alt = _pairs_words(pairs, similarity_title)
     return Chart(figure, f"{alt[:-1]}; floors: {beside}." if floors else alt)

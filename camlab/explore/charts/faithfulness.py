@@ -8,7 +8,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from camlab.common.wording import percent
-from camlab.drawing.charts.look import _SAID, _UNIT, HEIGHT, KEPT, SIMILARITY, Chart, _empty, _layout
+from camlab.drawing.charts.look import (
+    HEIGHT,
+    HOVER_TEXT,
+    KEPT,
+    SIMILARITY,
+    UNIT_TICKS,
+    Chart,
+    chart_layout,
+    empty_figure,
+)
 from camlab.explore.trials.faithfulness import SIDES, Faithful
 
 _LOOK = {"clean": (KEPT, "solid"), "perturbed": (SIMILARITY, "dash")}
@@ -21,15 +30,16 @@ def faithfulness_curves(found: Faithful, measure: str, sides: Sequence[str] = SI
     ``measure``: deletion or insertion. The area under each curve stands in its name.
     """
     axes = {
-        "xaxis": {"range": [-0.02, 1.02], "title_text": _AXIS[measure], **_UNIT},
-        "yaxis": {"range": [-0.02, 1.02], "title_text": "probability", **_UNIT},
+        "xaxis": {"range": [-0.02, 1.02], "title_text": _AXIS[measure], **UNIT_TICKS},
+        "yaxis": {"range": [-0.02, 1.02], "title_text": "probability", **UNIT_TICKS},
     }
     present = [side for side in sides if (measure, side) in found.curves]
     if not present:
         return Chart(
-            _empty(HEIGHT, 1, axes, "not computed yet"), f"The {measure} curves have not been computed yet."
+            empty_figure(HEIGHT, 1, axes, "not computed yet"),
+            f"The {measure} curves have not been computed yet.",
         )
-    figure = go.Figure(layout=_layout(HEIGHT, 1, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT, 1, **axes))
     words = []
     for side in present:
         values = found.curves[measure, side]
@@ -46,7 +56,7 @@ def faithfulness_curves(found: Faithful, measure: str, sides: Sequence[str] = SI
                 f"{side}: {percent(v)} at {percent(s)} of the pixels"
                 for s, v in zip(shares, values, strict=True)
             ],
-            hovertemplate=_SAID,
+            hovertemplate=HOVER_TEXT,
         )
         words.append(f"{side} from {percent(values[0])} to {percent(values[-1])}, area {area:.2f}")
     return Chart(figure, f"{measure.capitalize()}, probability of the explained class: {'; '.join(words)}.")

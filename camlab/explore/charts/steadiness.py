@@ -10,7 +10,16 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import decimal, plural
 from camlab.drawing.charts.dots import add_ticks, dot_rows
-from camlab.drawing.charts.look import _SAID, FLIPPED, KEPT, NEUTRAL, SIMILARITY, Chart, _empty, _layout
+from camlab.drawing.charts.look import (
+    FLIPPED,
+    HOVER_TEXT,
+    KEPT,
+    NEUTRAL,
+    SIMILARITY,
+    Chart,
+    chart_layout,
+    empty_figure,
+)
 from camlab.drawing.charts.titles import level_title, wrapped
 
 if TYPE_CHECKING:
@@ -33,8 +42,10 @@ def steady_methods(found: Sequence[Steady], *, similarity_title: str) -> Chart:
     """
     axes, height = dot_rows(len(found), ROW, similarity_title)
     if not any(each.similarity is not None for each in found):
-        return Chart(_empty(height, 0, axes, "no draw kept the prediction"), "No draw kept the prediction.")
-    figure = go.Figure(layout=_layout(height, 0, **axes))
+        return Chart(
+            empty_figure(height, 0, axes, "no draw kept the prediction"), "No draw kept the prediction."
+        )
+    figure = go.Figure(layout=chart_layout(height, 0, **axes))
     figure.update_yaxes(
         tickvals=[*range(len(found))],
         ticktext=[wrapped(_short(each), 24) for each in found],
@@ -54,7 +65,7 @@ def steady_methods(found: Sequence[Steady], *, similarity_title: str) -> Chart:
         figure.add_scatter(
             x=[e.similarity for _, e in rows], y=[y for y, _ in rows], name=name, mode="markers", error_x=spread,
             marker={"color": colour, "symbol": symbol, "size": 13, "line": {"color": colour, "width": 2}},
-            hovertext=said, hovertemplate=_SAID,
+            hovertext=said, hovertemplate=HOVER_TEXT,
         )  # fmt: skip
     marks = {
         y: e.threshold for y, e in enumerate(found) if e.threshold is not None and e.similarity is not None

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import decimal
 from camlab.drawing.charts.dots import add_ticks, dot_rows
-from camlab.drawing.charts.look import _SAID, FLIPPED, KEPT, Chart, _empty, _layout
+from camlab.drawing.charts.look import FLIPPED, HOVER_TEXT, KEPT, Chart, chart_layout, empty_figure
 from camlab.drawing.charts.titles import wrapped
 
 ROW = 48  # pixels that a pair takes
@@ -39,8 +39,8 @@ def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
     words = "; ".join(f"{pair.title}: {_words(pair)}" for pair in pairs)
     there = [(y, pair) for y, pair in enumerate(pairs) if pair.similarity is not None]
     if not there:
-        return Chart(_empty(height, 0, axes, "no similarity was observed"), words or "No pair.")
-    figure = go.Figure(layout=_layout(height, 0, **axes))
+        return Chart(empty_figure(height, 0, axes, "no similarity was observed"), words or "No pair.")
+    figure = go.Figure(layout=chart_layout(height, 0, **axes))
     figure.update_yaxes(
         tickvals=[*range(len(pairs))], ticktext=[wrapped(pair.short, 22, ", ") for pair in pairs]
     )
@@ -53,7 +53,7 @@ def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
             figure.add_scatter(
                 x=[pair.similarity for _, pair in rows], y=[y for y, _ in rows], name=name, mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 13},
-                hovertext=[f"{escape(pair.title)}<br>{_words(pair)}" for _, pair in rows], hovertemplate=_SAID,
+                hovertext=[f"{escape(pair.title)}<br>{_words(pair)}" for _, pair in rows], hovertemplate=HOVER_TEXT,
             )  # fmt: skip
     marks = {y: pair.floor for y, pair in there if pair.floor is not None}
     add_ticks(figure, marks, "random ranking", "chance {:.2f}")

@@ -9,16 +9,16 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import listed, plural
 from camlab.drawing.charts.look import (
-    _SAID,
     GRID,
     HEIGHT,
+    HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
     Chart,
-    _calm,
-    _empty,
-    _layout,
-    _note,
+    chart_layout,
+    empty_figure,
+    keep_opaque,
+    text_note,
 )
 from camlab.drawing.charts.titles import lines_of, wrapped
 from camlab.study.stats.results import TestResult, Value
@@ -52,7 +52,7 @@ def critical_diagram(result: TestResult) -> Chart:
         # The reason is a sentence and does not fit on one line of a narrow screen.
         text = wrapped(f"Not drawn: {reason}", at=" ")
         return Chart(
-            _empty(HEIGHT, 0, {"xaxis": {"visible": False}, "yaxis": {"visible": False}}, text),
+            empty_figure(HEIGHT, 0, {"xaxis": {"visible": False}, "yaxis": {"visible": False}}, text),
             f"No critical-difference diagram: {reason}",
         )
     ranks = [value.value for value in result.ranks]
@@ -66,7 +66,7 @@ def critical_diagram(result: TestResult) -> Chart:
     places = [-sum(heights[: i + 1]) for i in range(k)]
     total = sum(heights) + ROW
     figure = go.Figure(
-        layout=_layout(
+        layout=chart_layout(
             total + 110,
             0,
             showlegend=False,
@@ -97,13 +97,13 @@ def critical_diagram(result: TestResult) -> Chart:
                 "line": {"color": NEUTRAL, "width": 3},
             },
             hovertext=[f"not shown to differ:<br>{'<br>'.join(map(escape, members))}"] * 2,
-            hovertemplate=_SAID,
+            hovertemplate=HOVER_TEXT,
             meta={"bar": members},
         )
     _add_ruler(figure, result.critical, k)
     if runs:
         figure.add_annotation(
-            _note(
+            text_note(
                 "a bar joins what is not shown to differ",
                 x=1,
                 xref="x domain",
@@ -113,7 +113,7 @@ def critical_diagram(result: TestResult) -> Chart:
                 yanchor="bottom",
             )
         )
-    _calm(figure)
+    keep_opaque(figure)
     return Chart(figure, _said(result, runs))
 
 
@@ -141,11 +141,11 @@ def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str]
         marker={"color": SIMILARITY, "size": 10},
         error_x=spread,
         hovertext=[f"{text}<br>average rank {value.value:.2f}{span}"],
-        hovertemplate=_SAID,
+        hovertemplate=HOVER_TEXT,
         meta={"level": value.name},
     )
     figure.add_annotation(
-        _note(
+        text_note(
             f"{text}: <b>{value.value:.2f}</b>",
             x=0,
             xref="x domain",
@@ -173,11 +173,11 @@ def _add_ruler(figure: go.Figure, critical: float, k: int) -> None:
             "line": {"color": NEUTRAL, "width": 2},
         },
         hovertext=[f"critical difference {critical:.2f}"] * 2,
-        hovertemplate=_SAID,
+        hovertemplate=HOVER_TEXT,
         meta={"ruler": critical},
     )
     figure.add_annotation(
-        _note(
+        text_note(
             f"critical difference {critical:.2f}",
             x=0,
             xref="x domain",

@@ -12,16 +12,16 @@ import plotly.graph_objects as go
 from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal
 from camlab.drawing.charts.look import (
-    _SAID,
     GRID,
+    HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
     Chart,
-    _add_marks,
-    _calm,
-    _layout,
-    _Mark,
-    _note,
+    LabelledLine,
+    add_labelled_lines,
+    chart_layout,
+    keep_opaque,
+    text_note,
 )
 from camlab.drawing.charts.titles import SeriesMark, level_title, marks_of, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
@@ -85,7 +85,7 @@ def value_dots(
         "yaxis": {"range": [-total, 0], "visible": False},
         "showlegend": bool(groups),
     }
-    figure = go.Figure(layout=_layout(total + 106 + 17 * lanes + legend, lanes, **axes))
+    figure = go.Figure(layout=chart_layout(total + 106 + 17 * lanes + legend, lanes, **axes))
     top = 0.0
     drawn: dict[str, dict[str, list[Any]]] = {str(g): {} for g in inner}
     for level, name, height in zip(order, names, heights, strict=True):
@@ -98,7 +98,7 @@ def value_dots(
             )
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             said = f" · <i>not observed{which}{more}</i>"
-        figure.add_annotation(_note(f"<b>{name}</b>{said}", **place))
+        figure.add_annotation(text_note(f"<b>{name}</b>{said}", **place))
         base = top - LABEL * (name.count("<br>") + 1)
         line = {"color": GRID, "width": 1}
         for i, group in enumerate(inner):
@@ -123,11 +123,11 @@ def value_dots(
     _add_blinds(figure, drawn)
     # A label's width on a narrow screen, in the axis's own units.
     labels = [
-        _Mark(v, f"{escape(text)} {v:.2f}", 0.022 * (len(text) + 5) * (high - low), NEUTRAL, 1)
+        LabelledLine(v, f"{escape(text)} {v:.2f}", 0.022 * (len(text) + 5) * (high - low), NEUTRAL, 1)
         for v, text in against
     ]
-    _add_marks(figure, labels, low - 0.1 * (high - low), high, lanes)
-    _calm(figure)
+    add_labelled_lines(figure, labels, low - 0.1 * (high - low), high, lanes)
+    keep_opaque(figure)
     return Chart(figure, _words(cells, order, inner, value, rows, groups, against))
 
 
@@ -185,7 +185,7 @@ def _add(figure: go.Figure, found: dict[str, list[Any]], value: str, name: str, 
             "color": colours or mark.colour, "symbol": found.get("symbol", mark.symbol), "size": 9,
             "line": {"width": 1.5, "color": colours or mark.colour},
         },
-        hovertext=found.get("text", []), hovertemplate=_SAID, customdata=found.get("data", []),
+        hovertext=found.get("text", []), hovertemplate=HOVER_TEXT, customdata=found.get("data", []),
     )  # fmt: skip
     legend_entry(figure, name, mark, "markers")
 
@@ -204,7 +204,7 @@ def _add_blinds(figure: go.Figure, drawn: dict[str, dict[str, list[Any]]]) -> No
         figure.add_scatter(
             x=[t[0] for t in ticks], y=[t[1] for t in ticks], mode="markers", name="blind value", showlegend=False,
             marker={"symbol": "line-ns", "size": 9, "color": NEUTRAL, "line": {"color": NEUTRAL, "width": 2}},
-            hovertext=[f"blind value {t[0]:.2f}<br>{t[2]}" for t in ticks], hovertemplate=_SAID,
+            hovertext=[f"blind value {t[0]:.2f}<br>{t[2]}" for t in ticks], hovertemplate=HOVER_TEXT,
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from camlab.drawing.charts.look import _SAID, SMALL, Chart, _layout
+from camlab.drawing.charts.look import HOVER_TEXT, SMALL, Chart, chart_layout
 from camlab.drawing.charts.titles import level_title, short_title, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.charts.values import (
@@ -101,10 +101,10 @@ def value_heatmap(
         },
         "showlegend": False,
     }
-    figure = go.Figure(layout=_layout(height, 0, **axes))
+    figure = go.Figure(layout=chart_layout(height, 0, **axes))
     figure.add_heatmap(
         z=z, x=[*range(len(x_levels))], y=[*range(len(y_levels))], xgap=2, ygap=2,
-        hovertext=hovers, hovertemplate=_SAID, customdata=data, **_colours(z, value),
+        hovertext=hovers, hovertemplate=HOVER_TEXT, customdata=data, **_colours(z, value),
     )  # fmt: skip
     if room:
         _add_numbers(figure, z, texts)

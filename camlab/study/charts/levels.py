@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from camlab.common.wording import decimal
-from camlab.drawing.charts.look import _SAID, NEUTRAL, Chart, _calm, _layout, _line
+from camlab.drawing.charts.look import HOVER_TEXT, NEUTRAL, Chart, chart_layout, keep_opaque, reference_line
 from camlab.drawing.charts.titles import SeriesMark, few_symbol, level_title, marks_of, series_title
 from camlab.study.charts.look import floor_lines, legend_entry, nothing
 from camlab.study.charts.severity import HEIGHT, POOLED, STRATIFIED, _axes, joined
@@ -61,10 +61,10 @@ def severity_values(
     axes = _axes(value_title(value), _span(records, beside, value), notes)
     axes["xaxis"]["range"][0] = min(1.0, *severities) - 0.4
     rows_of_legend = -(-len(levels) // 2)
-    figure = go.Figure(layout=_layout(HEIGHT + 18 * rows_of_legend, 0, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT + 18 * rows_of_legend, 0, **axes))
     floor_lines(figure, {name: at for at, name in references([*records, *beside], value)})
     if totals:
-        figure.add_shape(_line("x", 5.375, NEUTRAL, "dot", 1))
+        figure.add_shape(reference_line("x", 5.375, NEUTRAL, "dot", 1))
     words = []
     for i, level in enumerate(levels):
         # A little to the side of one another, so that intervals can be told apart.
@@ -74,7 +74,7 @@ def severity_values(
         words.append(_add_line(figure, level, series, mine, value, marks[level], shift, connect))
         if level in totals:
             _add_totals(figure, level, series, totals[level], value, marks[level], shift)
-    _calm(figure)
+    keep_opaque(figure)
     return Chart(figure, f"{value_title(value)} by severity. {' '.join(words)}")
 
 
@@ -109,7 +109,7 @@ def _add_line(
         line={"color": mark.colour, "dash": mark.dash, "width": 2},
         marker={"color": mark.colour, "symbol": symbols, "size": 9, "line": {"width": 1.5, "color": mark.colour}},
         error_y=error_bars([record for _, record in mine], [value] * len(mine), mark.colour),
-        hovertext=texts, hovertemplate=_SAID, customdata=[[level, severity] for severity, _ in mine],
+        hovertext=texts, hovertemplate=HOVER_TEXT, customdata=[[level, severity] for severity, _ in mine],
         meta={"level": level},
     )  # fmt: skip
     legend_entry(figure, series_title(series, level), mark, "lines+markers" if connect else "markers")
@@ -140,5 +140,5 @@ def _add_totals(
         x=[POOLED + shift, STRATIFIED + shift], y=values, mode="markers", showlegend=False,
         marker={"color": mark.colour, "symbol": symbol, "size": 9, "line": {"width": 1.5, "color": mark.colour}},
         error_y=error_bars([record] * 2, names, mark.colour),
-        hovertext=texts, hovertemplate=_SAID, meta={"beside": level},
+        hovertext=texts, hovertemplate=HOVER_TEXT, meta={"beside": level},
     )  # fmt: skip

@@ -9,14 +9,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from camlab.drawing.charts.look import (
-    _SAID,
     HEIGHT,
+    HOVER_TEXT,
     NEUTRAL,
     Chart,
-    _empty,
-    _line,
-    _Mark,
-    _note,
+    LabelledLine,
+    empty_figure,
+    reference_line,
+    text_note,
 )
 from camlab.drawing.charts.titles import SeriesMark, wrapped
 
@@ -24,16 +24,16 @@ from camlab.drawing.charts.titles import SeriesMark, wrapped
 def floor_lines(figure: go.Figure, floors: Mapping[str, float]) -> None:
     """The floors as lines over the height of similarity, the lowest named below its line, the others above."""
     for i, (name, value) in enumerate(sorted(floors.items(), key=lambda each: each[1])):
-        figure.add_shape(_line("y", value, NEUTRAL, "dot", 1))
+        figure.add_shape(reference_line("y", value, NEUTRAL, "dot", 1))
         # Close together, the upper line would strike the lower one's name through.
         side = "top" if i == 0 and len(floors) > 1 else "bottom"
         place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": value, "yanchor": side}
-        figure.add_annotation(_note(f"{escape(name)} {value:.2f}", **place))
+        figure.add_annotation(text_note(f"{escape(name)} {value:.2f}", **place))
 
 
-def floor_marks(floors: Mapping[str, float]) -> list[_Mark]:
+def floor_marks(floors: Mapping[str, float]) -> list[LabelledLine]:
     """The floors as labelled lines across an axis of similarity that is 0 to 1 wide."""
-    return [_Mark(v, f"{k} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()]
+    return [LabelledLine(v, f"{k} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()]
 
 
 def floor_words(floors: Mapping[str, float]) -> str:
@@ -45,12 +45,16 @@ def nothing(text: str, why: str, axes: Mapping[str, Any] | None = None, height: 
     """A chart that says what is missing; ``text`` on it, ``why`` as its sentence."""
     hidden = {"xaxis": {"visible": False}, "yaxis": {"visible": False}}
     lines = wrapped(text, 44, " ")
-    return Chart(_empty(height, 0, hidden if axes is None else axes, lines), why)
+    return Chart(empty_figure(height, 0, hidden if axes is None else axes, lines), why)
 
 
 def hover(texts: Sequence[str], data: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """The settings of points that say something and lead somewhere."""
-    return {"hovertext": list(texts), "hovertemplate": _SAID, "customdata": [list(each) for each in data]}
+    return {
+        "hovertext": list(texts),
+        "hovertemplate": HOVER_TEXT,
+        "customdata": [list(each) for each in data],
+    }
 
 
 def legend_entry(figure: go.Figure, name: str, mark: SeriesMark, mode: str = "lines+markers") -> None:

@@ -10,7 +10,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from camlab.common.wording import plural
-from camlab.drawing.charts.look import _SAID, _UNIT, NEUTRAL, SIMILARITY, SMALL, Chart, _calm, _layout
+from camlab.drawing.charts.look import (
+    HOVER_TEXT,
+    NEUTRAL,
+    SIMILARITY,
+    SMALL,
+    UNIT_TICKS,
+    Chart,
+    chart_layout,
+    keep_opaque,
+)
 from camlab.drawing.charts.titles import level_title, measure_title, short_title, wrapped
 from camlab.metrics import same_pictures
 from camlab.metrics.intervals import FEWEST_PAIRS
@@ -145,10 +154,10 @@ def _drawn(
         "yaxis": {
             "range": [-0.035, 1.035],
             "title_text": f"similarity ({escape(measure_title(similarity))})",
-            **_UNIT,
+            **UNIT_TICKS,
         },
     }
-    figure = go.Figure(layout=_layout(HEIGHT + 16 * len(notes) + (60 if many else 0), 0, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT + 16 * len(notes) + (60 if many else 0), 0, **axes))
     x = [*range(len(levels))]
     xs: list[float | None] = []
     ys: list[float | None] = []
@@ -179,11 +188,11 @@ def _drawn(
             f"mean of {plural(total, 'picture')}: {value:.2f}, {escape(t)}"
             for value, t in zip(middle, titles, strict=True)
         ],
-        hovertemplate=_SAID,
+        hovertemplate=HOVER_TEXT,
     )  # fmt: skip
     floors = floors_of(rows, similarity)
     floor_lines(figure, floors)
-    _calm(figure)
+    keep_opaque(figure)
     said_means = "; ".join(f"{t} {v:.2f}" for t, v in zip(titles, middle, strict=True))
     drop = int((means[whole][:, -1] < means[whole][:, 0]).sum())
     alt = (

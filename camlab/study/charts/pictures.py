@@ -13,17 +13,17 @@ import plotly.graph_objects as go
 from camlab.common.errors import BadSetting
 from camlab.common.wording import plural
 from camlab.drawing.charts.look import (
-    _SAID,
-    _UNIT,
     GRID,
+    HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
     SMALL,
+    UNIT_TICKS,
     Chart,
-    _calm,
-    _layout,
-    _line,
-    _note,
+    chart_layout,
+    keep_opaque,
+    reference_line,
+    text_note,
 )
 from camlab.drawing.charts.titles import OUTCOME_MARKS, SeriesMark, measure_title
 from camlab.images.properties import PROPERTIES as MEASURED
@@ -161,10 +161,10 @@ def similarity_against(
         "yaxis": {
             "range": [-0.035, 1.035],
             "title_text": f"similarity ({escape(measure_title(similarity))})",
-            **_UNIT,
+            **UNIT_TICKS,
         },
     }
-    figure = go.Figure(layout=_layout(HEIGHT + 16 * len(notes), 0, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT + 16 * len(notes), 0, **axes))
     mark = OUTCOME_MARKS.get(outcome, SeriesMark(SIMILARITY, "square", "solid"))
     places = found.nearest[shown]
     texts = [
@@ -187,7 +187,7 @@ def similarity_against(
         _add_fifths(figure, x[known], y[known])
     floors = floors_of(rows, similarity)
     floor_lines(figure, floors)
-    _calm(figure)
+    keep_opaque(figure)
     drawn = "; ".join(notes[1:])
     alt = (
         f"Mean similarity ({measure_title(similarity)}) {_which(outcome)} against {PROPERTIES[prop]}: "
@@ -207,7 +207,7 @@ def _add_fifths(figure: go.Figure, x: Floats, y: Floats) -> None:
         hovertext=[
             f"median {np.median(y[p]):.2f} of {len(p)} points,<br>{x[p].min():.3g} to {x[p].max():.3g}" for p in parts
         ],
-        hovertemplate=_SAID,
+        hovertemplate=HOVER_TEXT,
     )  # fmt: skip
 
 
@@ -244,15 +244,15 @@ def property_correlations(
         "showlegend": False,
         "margin_t": 24,
     }  # fmt: skip
-    figure = go.Figure(layout=_layout(row * len(order) + 100, 0, **axes))
-    figure.add_shape(_line("x", 0, NEUTRAL, "dot", 1.5))
+    figure = go.Figure(layout=chart_layout(row * len(order) + 100, 0, **axes))
+    figure.add_shape(reference_line("x", 0, NEUTRAL, "dot", 1.5))
     for i, prop in enumerate(order):
         y = -row * i
         one = each[prop]
         place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": y - 4, "yanchor": "top"}
         text = f"<b>{escape(PROPERTIES[prop])}</b> · n = {one.n_pictures}"
         figure.add_annotation(
-            _note(text + ("" if one.rho is not None else " · <i>not observed</i>"), **place)
+            text_note(text + ("" if one.rho is not None else " · <i>not observed</i>"), **place)
         )
         line = {"color": GRID, "width": 1}
         figure.add_shape(
@@ -282,7 +282,7 @@ def property_correlations(
                 [[prop]],
             ),
         )  # fmt: skip
-    _calm(figure)
+    keep_opaque(figure)
     parts = "; ".join(f"{PROPERTIES[prop]}: {_rho(each[prop])}" for prop in order)
     return Chart(
         figure,

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal
-from camlab.drawing.charts.look import _SAID, NEUTRAL, SMALL, Chart, _calm, _layout, _note
+from camlab.drawing.charts.look import HOVER_TEXT, NEUTRAL, SMALL, Chart, chart_layout, keep_opaque, text_note
 from camlab.drawing.charts.titles import (
     SeriesMark,
     few_symbol,
@@ -83,7 +83,7 @@ def cr_plane(
         "xaxis": {"range": [*levels_c], "title_text": f"consistency C{beside}{small}"},
         "yaxis": {"range": [*levels_r], "title_text": f"responsiveness R{beside}", "showgrid": False},
     }
-    figure = go.Figure(layout=_layout(HEIGHT + legend, 0, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT + legend, 0, **axes))
     _add_curves(figure, levels_c, levels_r)
     _add_blind_line(figure, levels_c, levels_r)
     for level in shown:
@@ -91,7 +91,7 @@ def cr_plane(
     mean = f"{prefix}mean_similarity"
     _add_blinds(figure, {level: cells[level] for level in shown}, series, mean, levels_c, levels_r)
     front = _add_front(figure, cells, shown, series, names)
-    _calm(figure)
+    keep_opaque(figure)
     return Chart(figure, _words(cells, shown, lost, front, series, names))
 
 
@@ -123,7 +123,7 @@ def _add_curves(figure: go.Figure, c: tuple[float, float], r: tuple[float, float
             line={"color": NEUTRAL, "width": 1}, opacity=0.45, hoverinfo="skip", meta={"rm": rm},
         )  # fmt: skip
         place = {"x": begin, "y": rm / begin, "xanchor": "left", "yanchor": "top"}
-        figure.add_annotation(_note(f"RM {rm:g}", **place, opacity=0.8))
+        figure.add_annotation(text_note(f"RM {rm:g}", **place, opacity=0.8))
 
 
 def _add_blind_line(figure: go.Figure, c: tuple[float, float], r: tuple[float, float]) -> None:
@@ -167,7 +167,7 @@ def _add_point(
     figure.add_scatter(
         x=[record[names[0]]], y=[record[names[1]]], mode="markers", name=title,
         marker={"color": mark.colour, "symbol": symbol, "size": 12, "line": {"color": mark.colour, "width": 2.5}},
-        hovertext=[text], hovertemplate=_SAID, customdata=[[level]], meta={"level": level}, **bars,
+        hovertext=[text], hovertemplate=HOVER_TEXT, customdata=[[level]], meta={"level": level}, **bars,
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _add_blinds(
             f"RM {s * (1 - s):.2f}"
             for level, s in found
         ],
-        hovertemplate=_SAID, customdata=[[level] for level, _ in found],
+        hovertemplate=HOVER_TEXT, customdata=[[level] for level, _ in found],
     )  # fmt: skip
 
 

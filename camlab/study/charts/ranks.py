@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from scipy.stats import rankdata
 
-from camlab.drawing.charts.look import _SAID, GRID, Chart, _calm, _layout, _note
+from camlab.drawing.charts.look import GRID, HOVER_TEXT, Chart, chart_layout, keep_opaque, text_note
 from camlab.drawing.charts.titles import (
     SYMBOLS,
     SeriesMark,
@@ -85,7 +85,7 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
         },
         "margin_r": 138, "margin_t": 24, "showlegend": False,
     }  # fmt: skip
-    figure = go.Figure(layout=_layout(STEP * most + 130, 0, **axes))
+    figure = go.Figure(layout=chart_layout(STEP * most + 130, 0, **axes))
     marks = marks_of(methods)
     taken: list[float] = []
     words = []
@@ -113,12 +113,12 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
                 "color": mark.colour, "symbol": symbols, "size": 8 if crowded else 11,
                 "line": {"color": mark.colour, "width": 1 if crowded else 2},
             },
-            hovertext=texts, hovertemplate=_SAID, customdata=[[method, v] for v in levels],
+            hovertext=texts, hovertemplate=HOVER_TEXT, customdata=[[method, v] for v in levels],
         )  # fmt: skip
         _label(figure, method, line, mark, taken, ordered)
         each = ", ".join("no rank" if np.isnan(r) else f"{r:g}" for r in line)
         words.append(f"{title}: {each}")
-    _calm(figure)
+    keep_opaque(figure)
     said_levels = ", ".join(level_title(over, v) for v in levels)
     return Chart(
         figure, f"Ranks by {value_title(value)}, 1 the highest, at {said_levels}. {'; '.join(words)}."
@@ -165,4 +165,4 @@ def _label(
         "align": "left",
         "xshift": 6,
     }
-    figure.add_annotation(_note(text, **place))
+    figure.add_annotation(text_note(text, **place))

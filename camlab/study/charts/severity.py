@@ -11,7 +11,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from camlab.common.wording import decimal
-from camlab.drawing.charts.look import _SAID, _UNIT, NEUTRAL, SMALL, Chart, _calm, _layout, _line
+from camlab.drawing.charts.look import (
+    HOVER_TEXT,
+    NEUTRAL,
+    SMALL,
+    UNIT_TICKS,
+    Chart,
+    chart_layout,
+    keep_opaque,
+    reference_line,
+)
 from camlab.drawing.charts.titles import OUTCOME_MARKS, SeriesMark, measure_title
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.charts.look import floor_lines, floor_words, hover, legend_entry, nothing
@@ -59,10 +68,10 @@ def severity_spread(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
     notes += ["strat.: mean of the severities"]
     title = f"similarity ({measure_title(similarity)})"
     low = min(1.0, *(float(level) for level, _ in groups))
-    axes = _axes(title, [-0.035, 1.035], notes, **_UNIT)
+    axes = _axes(title, [-0.035, 1.035], notes, **UNIT_TICKS)
     axes["xaxis"]["range"][0] = low - 0.4
-    figure = go.Figure(layout=_layout(HEIGHT, 0, **axes))
-    figure.add_shape(_line("x", 5.375, NEUTRAL, "dot", 1))
+    figure = go.Figure(layout=chart_layout(HEIGHT, 0, **axes))
+    figure.add_shape(reference_line("x", 5.375, NEUTRAL, "dot", 1))
     ((_, whole),) = samples(rows)
     words = []
     for name, mark in OUTCOME_MARKS.items():
@@ -73,7 +82,7 @@ def severity_spread(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
         words.append(_beside(figure, name, mark, pooled, strata))
     floors = floors_of(rows, similarity)
     floor_lines(figure, floors)
-    _calm(figure)
+    keep_opaque(figure)
     parts = [
         f"severity {level:g}: " + ", ".join(sample.words(name) for name, sample in sides.items())
         for level, sides in groups
@@ -162,6 +171,6 @@ def _beside(figure: go.Figure, name: str, mark: SeriesMark, pooled: Sample, stra
     ]
     figure.add_scatter(
         x=[POOLED, STRATIFIED], y=values, mode="markers", name=f"{name} beside", showlegend=False,
-        marker={"color": mark.colour, "symbol": mark.symbol, "size": 10}, hovertext=texts, hovertemplate=_SAID,
+        marker={"color": mark.colour, "symbol": mark.symbol, "size": 10}, hovertext=texts, hovertemplate=HOVER_TEXT,
     )  # fmt: skip
     return f"{name.capitalize()}: pooled mean {decimal(values[0])}, stratified {decimal(values[1])}."

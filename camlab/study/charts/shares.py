@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from camlab.common.wording import percent
-from camlab.drawing.charts.look import _UNIT, HEIGHT, Chart, _add_marks, _layout
+from camlab.drawing.charts.look import HEIGHT, UNIT_TICKS, Chart, add_labelled_lines, chart_layout
 from camlab.drawing.charts.titles import OUTCOME_MARKS
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.charts.look import floor_marks, hover
@@ -33,9 +33,9 @@ def similarity_steps(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
     lanes = max(2, len(floors))
     axes = {
         "xaxis": _x_axis(similarity, pooled_severities(rows)),
-        "yaxis": {"range": [-0.02, 1.02], "title_text": "share of pairs", **_UNIT},
+        "yaxis": {"range": [-0.02, 1.02], "title_text": "share of pairs", **UNIT_TICKS},
     }
-    figure = go.Figure(layout=_layout(HEIGHT + 40, lanes, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT + 40, lanes, **axes))
     for name, sample in sides.items():
         mark = OUTCOME_MARKS[name]
         look = {
@@ -60,7 +60,7 @@ def similarity_steps(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
             **hover([texts[0], *texts, texts[-1]], [data[0], *data, data[-1]]), **look,
         )  # fmt: skip
     gap = _add_gap(figure, sides)
-    _add_marks(figure, floor_marks(floors), -0.15, 1.03, lanes)
+    add_labelled_lines(figure, floor_marks(floors), -0.15, 1.03, lanes)
     return Chart(figure, _words("", [("", sides)], similarity, floors) + gap)
 
 
@@ -104,7 +104,7 @@ def similarity_histogram(rows: pd.DataFrame, *, similarity: str = "rbo") -> Char
         "bargap": 0.12,
         "bargroupgap": 0,
     }
-    figure = go.Figure(layout=_layout(HEIGHT + 40, lanes, **axes))
+    figure = go.Figure(layout=chart_layout(HEIGHT + 40, lanes, **axes))
     edges = np.linspace(0, 1, BINS + 1)
     for name, sample in sides.items():
         mark = OUTCOME_MARKS[name]
@@ -126,5 +126,5 @@ def similarity_histogram(rows: pd.DataFrame, *, similarity: str = "rbo") -> Char
             x=((edges[:-1] + edges[1:]) / 2)[held].tolist(), y=(counts[held] / max(1, len(sample))).tolist(),
             name=_counted(name, sample), marker=look, showlegend=True, **hover(texts, points(rows, places)),
         )  # fmt: skip
-    _add_marks(figure, floor_marks(floors), -0.15, 1.03, lanes)
+    add_labelled_lines(figure, floor_marks(floors), -0.15, 1.03, lanes)
     return Chart(figure, _words("", [("", sides)], similarity, floors))

@@ -14,9 +14,19 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from camlab.drawing.charts.look import _UNIT, GRID, SMALL, Chart, _add_marks, _calm, _layout, _line, _note
+from camlab.drawing.charts.look import (
+    GRID,
+    SMALL,
+    UNIT_TICKS,
+    Chart,
+    add_labelled_lines,
+    chart_layout,
+    keep_opaque,
+    reference_line,
+    text_note,
+)
 from camlab.drawing.charts.titles import OUTCOME_MARKS, level_title, measure_title, wrapped
-from camlab.explore.charts.draws import _bandwidth
+from camlab.explore.charts.draws import silverman_bandwidth
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.charts.look import floor_marks, floor_words, hover, nothing
 from camlab.study.charts.rows import (
@@ -45,7 +55,7 @@ def _density(sample: Sample, grid: Floats) -> Floats | None:
     """The density of a group, or None where it has too few pairs to have one."""
     if not sample.enough:
         return None
-    return density(sample.values, grid, max(_bandwidth(sample.values.tolist()), NARROWEST))
+    return density(sample.values, grid, max(silverman_bandwidth(sample.values.tolist()), NARROWEST))
 
 
 def _x_axis(similarity: str, note: str) -> dict[str, Any]:
@@ -53,7 +63,7 @@ def _x_axis(similarity: str, note: str) -> dict[str, Any]:
     return {
         "range": [-0.02, 1.02],
         "title_text": f"similarity ({escape(measure_title(similarity))}){small}",
-        **_UNIT,
+        **UNIT_TICKS,
     }
 
 
@@ -103,20 +113,20 @@ def _stack(rows: pd.DataFrame, similarity: str, by: str, draw: Draw, tall: int) 
         "xaxis": _x_axis(similarity, note),
         "yaxis": {"range": [-total, 0], "visible": False},
     }
-    figure = go.Figure(layout=_layout(total + 90 + 17 * lanes + (16 if note else 0), lanes, **axes))
-    for at in _UNIT["tickvals"]:
-        figure.add_shape(_line("x", at, GRID, "solid", 1))
+    figure = go.Figure(layout=chart_layout(total + 90 + 17 * lanes + (16 if note else 0), lanes, **axes))
+    for at in UNIT_TICKS["tickvals"]:
+        figure.add_shape(reference_line("x", at, GRID, "solid", 1))
     top = 0.0
     for i, ((_, sides), name, height) in enumerate(zip(shown, names, heights, strict=True)):
         label = LABEL * (name.count("<br>") + 1)
         place = {"x": 0, "xref": "x domain", "xanchor": "left", "align": "left"}
-        figure.add_annotation(_note(name, y=top, yanchor="top", **place))
+        figure.add_annotation(text_note(name, y=top, yanchor="top", **place))
         draw(figure, rows, sides, top - label, i == 0)
         top -= height
-    _add_marks(
+    add_labelled_lines(
         figure, floor_marks(floors), -0.02, 1.03, lanes
     )  # no ticks at the left whose room a name could take
-    _calm(figure)
+    keep_opaque(figure)
     more = f" {len(groups) - len(shown)} more not drawn." if len(groups) > len(shown) else ""
     return Chart(figure, _words(by, shown, similarity, floors) + more)
 
@@ -230,7 +240,7 @@ def _none(figure: go.Figure, sides: Groups, base: float) -> None:
             texts.append(f"{name}: fewer than {FEWEST_PAIRS} pairs")
     if texts:
         place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": base, "yanchor": "top"}
-        figure.add_annotation(_note(f"<i>{' · '.join(texts)}</i>", **place))
+        figure.add_annotation(text_note(f"<i>{' · '.join(texts)}</i>", **place))
 
 
 def _all_degenerate(n: int) -> Chart:

@@ -22,8 +22,8 @@ from camlab.drawing.charts.look import (
     PLOTLY_CONFIG,
     SIMILARITY,
     Chart,
-    _lanes,
-    _Mark,
+    LabelledLine,
+    label_lanes,
 )
 from camlab.explore.charts.curve import severity_curve
 from camlab.explore.charts.draws import similarity_ecdf, similarity_violin
@@ -267,10 +267,10 @@ def test_two_labels_never_meet_and_no_line_crosses_one(first_width: float) -> No
     low, high = -0.6, 5.15
     for first, second in itertools.product(HALVES, HALVES):
         marks = [
-            _Mark(first, "map breaks", first_width, SIMILARITY, 1.5),
-            _Mark(second, "prediction flips", 4.2 - first_width, FLIPPED, 1.5),
+            LabelledLine(first, "map breaks", first_width, SIMILARITY, 1.5),
+            LabelledLine(second, "prediction flips", 4.2 - first_width, FLIPPED, 1.5),
         ]
-        placed = _lanes(marks, low, high)
+        placed = label_lanes(marks, low, high)
         boxes = []
         for mark, side, lane, joined in placed:
             assert joined
@@ -289,16 +289,16 @@ def test_two_labels_never_meet_and_no_line_crosses_one(first_width: float) -> No
 
 
 def test_labels_far_apart_share_the_row_nearest_the_plot() -> None:
-    marks = [_Mark(at, "x", 0.3, NEUTRAL, 1) for at in (0.6, 0.1)]
-    assert [(m.at, side, lane) for m, side, lane, _ in _lanes(marks, -0.15, 1.03)] == [
+    marks = [LabelledLine(at, "x", 0.3, NEUTRAL, 1) for at in (0.6, 0.1)]
+    assert [(m.at, side, lane) for m, side, lane, _ in label_lanes(marks, -0.15, 1.03)] == [
         (0.1, "left", 0),
         (0.6, "left", 0),
     ]
 
 
 def test_a_line_that_would_cross_a_label_ends_at_the_plot() -> None:
-    marks = [_Mark(at, "x", 0.5, NEUTRAL, 1) for at in (0.1, 0.5, 0.7)]
-    assert [(m.at, joined) for m, _, _, joined in _lanes(marks, -0.15, 1.03)] == [
+    marks = [LabelledLine(at, "x", 0.5, NEUTRAL, 1) for at in (0.1, 0.5, 0.7)]
+    assert [(m.at, joined) for m, _, _, joined in label_lanes(marks, -0.15, 1.03)] == [
         (0.1, True),
         (0.5, False),
         (0.7, True),
