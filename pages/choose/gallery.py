@@ -13,8 +13,8 @@ from camlab.common.wording import plural
 from camlab.drawing.pictures import data_url
 from camlab.images import ImageSet, Picture, set_of
 from pages.shared import image_sets, session
-from pages.shared.dialogs import close_dialog, open_dialog
-from pages.shared.markdown import plain
+from pages.shared.navigation import close_dialog, open_dialog
+from pages.shared.text import plain
 
 COLUMNS, ROWS = 5, 5
 PAGE = COLUMNS * ROWS

@@ -6,7 +6,7 @@ import streamlit as st
 
 from camlab.models import Classifier
 from pages.shared import session
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 MOST_BESIDE = 4  # layers that are averaged with the first
 _INDENT = "\u2003"  # a space that the browser keeps

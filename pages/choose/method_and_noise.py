@@ -15,7 +15,7 @@ from camlab.models import Classifier
 from camlab.models.network.split import PLUS
 from camlab.noise import NOISES, unavailable
 from pages.shared import session
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 NOT_HERE = " · not here"
 MOST_SHOWN = 64  # noisy copies that the page offers; a link may ask for more

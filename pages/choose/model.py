@@ -21,9 +21,9 @@ from camlab.models.hub.catalogue import (
 from pages.choose import model_download
 from pages.choose.own_model import own_tab
 from pages.shared import session
-from pages.shared.dialogs import close_dialog, draw_dialog, open_dialog
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.navigation import close_dialog, draw_dialog, open_dialog
+from pages.shared.text import plain
 
 AT_ONCE = 10  # rows of the search that are shown, and added by "Show more"
 COLOURS = {Badge.BUNDLED: "green", Badge.OWN: "green", Badge.CACHED: "green", Badge.DOWNLOAD: "gray"}

@@ -10,9 +10,9 @@ from camlab.models import find_model
 from camlab.models.hub.catalogue import catalogue_row
 from camlab.models.hub.download import download_job
 from pages.shared import session
-from pages.shared.dialogs import close_dialog
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.navigation import close_dialog
+from pages.shared.text import plain
 
 POLL_SECONDS = 0.5
 

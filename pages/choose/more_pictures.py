@@ -17,8 +17,8 @@ from camlab.images.photo_pairs import PAIR_NOISE, PAIR_SEVERITY
 from camlab.noise import NOISES
 from pages.choose import uploads
 from pages.shared import image_sets, session
-from pages.shared.dialogs import close_dialog, open_dialog
-from pages.shared.markdown import plain
+from pages.shared.navigation import close_dialog, open_dialog
+from pages.shared.text import plain
 
 PAIR = "Your own pair"
 HUB = "hf:"  # in the list of data sets: before those of the hub that are not here yet; alone: the visitor names one

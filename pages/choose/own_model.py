@@ -14,7 +14,7 @@ from camlab.models.own.checkpoint import Checkpoint
 from camlab.models.own.class_names import parse_class_names
 from camlab.models.own.detection import Candidate, explain_mismatch
 from camlab.models.own.model import SIDES, SUFFIXES, forget_upload, own_model, read_upload, three_numbers
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 MOST_MEGABYTES = 1000  # as in .streamlit/config.toml
 

@@ -11,8 +11,8 @@ from pages.choose import uploads
 from pages.choose.gallery import gallery, open_gallery
 from pages.choose.more_pictures import open_sources, sources
 from pages.shared import image_sets, session
-from pages.shared.dialogs import draw_dialog
-from pages.shared.markdown import plain
+from pages.shared.navigation import draw_dialog
+from pages.shared.text import plain
 
 LISTED = 300  # pictures up to which a select box holds all of them
 NUMBER_KEY = "picture.number"

@@ -9,9 +9,9 @@ from camlab.common.wording import megabytes, time_left
 from camlab.explore.state import ExploreState
 from camlab.images.loading import UPLOAD, Intake, take_upload
 from pages.shared import image_sets, session
-from pages.shared.dialogs import close_dialog
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.navigation import close_dialog
+from pages.shared.text import plain
 
 POLL_SECONDS = 0.5
 AT_ONCE = 2.0  # seconds that a callback waits: what is ready by then needs no progress bar

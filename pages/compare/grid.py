@@ -24,8 +24,9 @@ from pages.compare import link, report
 from pages.compare.sidebar import order
 from pages.explore import severity_handle
 from pages.shared import background_work, session
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.navigation import EXPLORE
+from pages.shared.text import plain
 
 POLL_SECONDS = 0.8
 KIND = "compare"
@@ -194,7 +195,7 @@ def leave() -> None:
     where = parse_place(text)
     grid = next((each for each in reversed(list(runs.values())) if where in each.cells), None)
     if grid is not None:
-        st.switch_page("pages/explore/page.py", query_params=to_query(grid.explore(where)))
+        st.switch_page(EXPLORE, query_params=to_query(grid.explore(where)))
 
 
 def _words(grid: Grid, state: CompareState) -> None:

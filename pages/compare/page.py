@@ -6,10 +6,9 @@ import streamlit as st
 
 from pages.choose import model_download, uploads
 from pages.compare import grid, link, sidebar
-from pages.shared import navigation, session
-from pages.shared.errors import told
-from pages.shared.markdown import plain
-from pages.shared.skeleton import standing_in
+from pages.shared import session
+from pages.shared.feedback import standing_in, told
+from pages.shared.text import plain
 
 
 @told()
@@ -30,7 +29,6 @@ def main() -> None:
         grid.show(state)
 
 
-navigation.enter()
 # Outside what tells errors: going to another page is none.
 grid.leave()
 main()

@@ -25,7 +25,7 @@ from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.images import Picture
 from pages.shared import attack_link, background_work
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 KIND = "attack"
 

@@ -12,15 +12,16 @@ from camlab.cams import CAMS
 from camlab.common.wording import plural, time_left
 from camlab.drawing.pictures import data_url
 from camlab.explore.cases import KINDS, Case, CaseSearch
-from camlab.explore.output.export import draw_panel, shown_verdict
+from camlab.explore.output.panels import (draw_panel)
+from camlab.explore.output.words import (shown_verdict)
 from camlab.explore.scene import Scene
 from camlab.explore.state import LOOKS
 from camlab.images import Picture
 from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
 from pages.shared import image_sets, session
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.text import plain
 
 POLL_SECONDS = 1.0
 MOST = 100  # pictures of one search

@@ -8,7 +8,8 @@ import streamlit as st
 from camlab.common.errors import CamLabError
 from camlab.common.wording import decimal
 from camlab.drawing.report.html import report_html
-from camlab.explore.output.export import maps_npz, panels_png, results
+from camlab.explore.output.files import (maps_npz, panels_png)
+from camlab.explore.output.record import (results)
 from camlab.explore.output.report import scene_material
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
@@ -17,9 +18,8 @@ from camlab.explore.sweep import Sweep
 from camlab.metrics import SIMILARITIES
 from pages.explore import trials
 from pages.shared import session
-from pages.shared.help_button import what
-from pages.shared.markdown import plain
-from pages.shared.navigation import STORY_OF_EXPLORE
+from pages.shared.navigation import COMPARE, PRESENT, STORY_OF_EXPLORE
+from pages.shared.text import plain, what
 
 
 def similarity_table(shown: Shown) -> None:
@@ -47,7 +47,7 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
     stem = "".join(c for c in stem if c.isalnum() or c in "._-+")[:90]
     found = trials.measured(scene)
     st.page_link(
-        "pages/compare/page.py",
+        COMPARE,
         label="Compare this picture's maps",
         icon=":material/grid_view:",
         query_params=to_query(state),
@@ -94,7 +94,7 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
         help="One file that needs nothing else: summary, caveats, pictures, plots, settings. With the draws so far.",
     )
     st.page_link(
-        "pages/present/page.py",
+        PRESENT,
         label="Present this as a story",
         icon=":material/slideshow:",
         query_params={"story": STORY_OF_EXPLORE, **to_query(state)},

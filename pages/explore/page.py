@@ -16,10 +16,8 @@ from camlab.explore.sweep import Sweep
 from pages.choose import model_download, uploads
 from pages.explore import case_finder, downloads, panels, scores, severity_handle, sidebar, tour, trials
 from pages.shared import session
-from pages.shared.errors import told
-from pages.shared.markdown import plain
-from pages.shared.skeleton import standing_in
-from pages.shared.waiting import waiting
+from pages.shared.feedback import standing_in, told, waiting
+from pages.shared.text import plain
 
 
 def sweep_for(scene: Scene) -> Sweep:

@@ -8,13 +8,14 @@ from camlab.cams import CAMS
 from camlab.drawing import html
 from camlab.drawing.pictures import DIVERGING, VIEWS, data_url
 from camlab.explore.output import pair_html
-from camlab.explore.output.export import draw_change, draw_panel, perturbed_title
+from camlab.explore.output.panels import (draw_change, draw_panel)
+from camlab.explore.output.words import (perturbed_title)
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.images import Picture
 from camlab.models import short_name
 from pages.shared import session
-from pages.shared.help_button import what
+from pages.shared.text import what
 
 SIDES = ("clean", "perturbed")  # keys of the first two panels: style sheet and scripts find them by these
 

@@ -14,9 +14,8 @@ from camlab.explore.sweep import Scores, Sweep
 from camlab.noise import NOISES
 from pages.explore import severity_handle
 from pages.shared import session
-from pages.shared.errors import told
-from pages.shared.help_button import what
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.text import plain, what
 
 POLL_SECONDS = 0.8
 

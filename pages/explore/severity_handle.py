@@ -12,7 +12,7 @@ import streamlit as st
 
 from camlab.common.directories import ASSETS
 from camlab.drawing.pictures import DIVERGING, INK, VIEWS, colour_table, data_url
-from camlab.explore.output.export import outline_layer
+from camlab.explore.output.panels import outline_layer
 from camlab.explore.output.frames import spoken
 from camlab.explore.output.strip import Strip
 from camlab.explore.results import Shown

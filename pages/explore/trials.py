@@ -23,9 +23,8 @@ from camlab.metrics.faithfulness import FAITHFULNESS, Faithfulness
 from camlab.metrics.localisation import LOCALISATIONS, Localisation
 from pages.explore import attack
 from pages.shared import background_work, session
-from pages.shared.errors import told
-from pages.shared.help_button import what
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.text import plain, what
 
 LOOKS = ("view", "opacity", "colormap", "scope", "outline", "draws")
 MEASURING = ("similarity", "p", "segmentation", "segments")

@@ -10,7 +10,7 @@ from camlab.explore.output import pair_html
 from camlab.lessons import LESSONS, Setting
 from camlab.lessons.attack import Fooling
 from pages.learn import frame
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 
 def lab(setting: Setting, run: Fooling) -> None:

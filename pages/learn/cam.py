@@ -13,7 +13,7 @@ from camlab.lessons.base import COLOURS, heat, overlay
 from camlab.lessons.cam import STRONGEST, Channels
 from pages.learn import link
 from pages.shared import session
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 
 def lab(setting: Setting, run: Channels) -> None:

@@ -14,7 +14,7 @@ from pages.explore.severity_handle import asset
 from pages.learn import link
 from pages.learn.settings import settings
 from pages.shared import background_work, session
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 KIND = "lesson"
 _DONE, _RESTORED = "learn.done", "learn.restored"

@@ -25,7 +25,7 @@ from camlab.noise import NOISES
 from pages.explore.severity_handle import asset
 from pages.learn import frame, link
 from pages.shared import session
-from pages.shared.help_button import what
+from pages.shared.text import what
 
 NUMBERED = 8  # segments that carry their number on the pictures
 

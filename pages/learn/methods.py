@@ -13,7 +13,7 @@ from camlab.lessons import Setting
 from camlab.lessons.base import overlay
 from camlab.lessons.methods import Identities, Level
 from pages.learn import link
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 ACROSS = 4
 

@@ -18,8 +18,7 @@ from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
 from pages.learn import frame
 from pages.shared import session
-from pages.shared.help_button import what
-from pages.shared.markdown import plain
+from pages.shared.text import plain, what
 
 
 def lab(setting: Setting, run: Breaking) -> None:

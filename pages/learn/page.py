@@ -9,10 +9,8 @@ import streamlit as st
 
 from camlab.lessons import LESSONS, Setting
 from pages.learn import attack, cam, frame, link, measure, methods, noise, quiz, sanity, teacher
-from pages.shared import navigation
-from pages.shared.errors import told
-from pages.shared.markdown import plain
-from pages.shared.skeleton import standing_in
+from pages.shared.feedback import standing_in, told
+from pages.shared.text import plain
 
 #: What draws each lesson's own part, by the lesson's name. Runs are handed over as what their lesson begins.
 DRAW: dict[str, Callable[[Setting, Any], None]] = {
@@ -54,5 +52,4 @@ def main() -> None:
     link.write()
 
 
-navigation.enter()
 main()

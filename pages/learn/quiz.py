@@ -9,7 +9,7 @@ from camlab.lessons import LESSONS, Setting
 from camlab.lessons.quiz import LETTERS, Item, Quiz
 from camlab.lessons.settings import QUESTIONS
 from pages.learn import frame, link, teacher
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 
 def lab(setting: Setting, run: Quiz) -> None:

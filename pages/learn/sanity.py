@@ -15,7 +15,7 @@ from camlab.lessons.base import overlay
 from camlab.lessons.charts import randomised_chart
 from camlab.lessons.sanity import ASKED, METHODS, Sanity
 from pages.learn import frame, link
-from pages.shared.help_button import what
+from pages.shared.text import what
 
 
 def lab(setting: Setting, run: Sanity) -> None:

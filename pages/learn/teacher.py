@@ -12,7 +12,7 @@ from camlab.lessons import Lesson, LessonRun, Setting, finish
 from camlab.lessons.handout import handout
 from pages.learn import link
 from pages.shared import session
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 
 def view(lesson: Lesson, setting: Setting, run: LessonRun) -> None:

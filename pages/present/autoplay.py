@@ -17,9 +17,8 @@ from camlab.explore.sweep import Sweep
 from pages.explore import panels, severity_handle
 from pages.present import link
 from pages.shared import background_work, session
-from pages.shared.errors import told
-from pages.shared.help_button import what
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.text import plain, what
 
 POLL_SECONDS = 0.8
 

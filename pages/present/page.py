@@ -10,10 +10,10 @@ from camlab.common.errors import CamLabError
 from camlab.explore.output.presets import stories
 from camlab.study.store import list_studies
 from pages.present import autoplay, link, report, story
-from pages.shared import navigation, session
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared import session
+from pages.shared.feedback import told
 from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
+from pages.shared.text import plain
 from pages.study import data
 
 #: What each mode draws, by its name in the link.
@@ -88,5 +88,4 @@ def main() -> None:
     session.follow_callbacks()
 
 
-navigation.enter()
 main()

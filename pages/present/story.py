@@ -17,8 +17,9 @@ from camlab.study.story import study_slides
 from pages.explore.severity_handle import asset
 from pages.present import link
 from pages.shared import session
-from pages.shared.help_button import what
-from pages.shared.skeleton import skeleton
+from pages.shared.feedback import skeleton
+from pages.shared.navigation import EXPLORE, STUDY
+from pages.shared.text import what
 from pages.study import data
 
 _keys = st.components.v2.component("camlab_keys", js=asset("keys.js"))
@@ -125,12 +126,12 @@ def _ways_on(state: ExploreState | None) -> None:
     with st.container(horizontal=True, key="story_ways"):
         if state is not None:
             st.page_link(
-                "pages/explore/page.py",
+                EXPLORE,
                 label="Try it yourself in Explore",
                 icon=":material/travel_explore:",
                 query_params=to_query(state),
             )
-        st.page_link("pages/study/page.py", label="Measure many pictures", icon=":material/analytics:")
+        st.page_link(STUDY, label="Measure many pictures", icon=":material/analytics:")
         st.button(
             "Leave a report behind",
             icon=":material/description:",

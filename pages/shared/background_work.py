@@ -11,8 +11,8 @@ from camlab.common.errors import CamLabError
 from camlab.common.jobs import Job
 from camlab.common.wording import time_left
 from pages.shared import session
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.text import plain
 
 POLL_SECONDS = 0.8
 KEPT = 8  # results of a kind that a session remembers

@@ -1,58 +1,58 @@
-"""The pages of the app, and what a page does that was called up before the app's own script has ever run."""
+"""Where a visitor is: the pages of the app, and the dialog that is open."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
 from camlab.common.directories import ASSETS
 
-#: What says, in a visitor's session, that the app's script leads here.
-_ROUTED = "routed"
-#: What a link to Present names as its story: what Explore shows, or a study by its folder.
+EXPLORE, COMPARE, STUDY, LEARN, PRESENT = (
+    f"pages/{name}/page.py" for name in ("explore", "compare", "study", "learn", "present")
+)
+#: The values of ``story`` in a link to Present: what Explore shows, or the prefix of a study's folder.
 STORY_OF_EXPLORE, STORY_OF_STUDY = "explore", "study:"
+_DIALOG = "dialog"
 
 
 def configure() -> None:
-    """Title and icon of the browser's tab. Without them Streamlit asks a server of Google's for the page's symbol."""
+    """Set the tab's title and icon. Without an icon Streamlit asks a server of Google's for one."""
     st.set_page_config(page_title="CAM Lab", page_icon=str(ASSETS / "icon.png"), layout="wide")
 
 
 def navigation() -> None:
-    """Draw the navigation and run the page that is chosen. Of the app's script alone."""
-    st.session_state[_ROUTED] = True
-    _pages().run()
-
-
-def _pages() -> st.Page:
-    return st.navigation(
+    """Draw the navigation and run the chosen page; only ``app.py`` calls this."""
+    st.navigation(
         [
             st.Page(
-                "pages/explore/page.py",
-                title="Explore",
-                url_path="explore",
-                icon=":material/travel_explore:",
-                default=True,
+                EXPLORE, title="Explore", url_path="explore", icon=":material/travel_explore:", default=True
             ),
-            st.Page(
-                "pages/compare/page.py", title="Compare", url_path="compare", icon=":material/grid_view:"
-            ),
-            st.Page("pages/study/page.py", title="Study", url_path="study", icon=":material/analytics:"),
-            st.Page("pages/learn/page.py", title="Learn", url_path="learn", icon=":material/school:"),
-            st.Page(
-                "pages/present/page.py", title="Present", url_path="present", icon=":material/slideshow:"
-            ),
+            st.Page(COMPARE, title="Compare", url_path="compare", icon=":material/grid_view:"),
+            st.Page(STUDY, title="Study", url_path="study", icon=":material/analytics:"),
+            st.Page(LEARN, title="Learn", url_path="learn", icon=":material/school:"),
+            st.Page(PRESENT, title="Present", url_path="present", icon=":material/slideshow:"),
         ],
         position="top",
-    )
+    ).run()
 
 
-def enter() -> None:
-    """Begin a page. Where a link to it is the first thing that a new server is asked for, start over with the app.
+def open_dialog(name: str) -> None:
+    """Open a dialog, from a button's callback; at most one is open.
 
-    Until an app has called `st.navigation` once, Streamlit takes every file in a folder called ``pages`` for a page
-    of its own and runs it without the app around it.
+    The session remembers it, so that it stays open while the page behind it is run again, as happens when a
+    computation there ends.
     """
-    if not st.session_state.get(_ROUTED):
-        configure()
-        _pages()
-        st.rerun()
+    st.session_state[_DIALOG] = name
+
+
+def close_dialog() -> None:
+    """Close the open dialog: the next run of the page does not draw it."""
+    st.session_state[_DIALOG] = None
+
+
+def draw_dialog(dialogs: Mapping[str, Callable[[], None]]) -> None:
+    """Draw the open dialog if it is one of ``dialogs``."""
+    draw = dialogs.get(st.session_state.get(_DIALOG) or "")
+    if draw is not None:
+        draw()

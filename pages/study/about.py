@@ -19,8 +19,8 @@ from camlab.study.presets import command_line
 from camlab.study.report import study_material
 from camlab.study.store import COLUMNS
 from pages.shared import image_sets, session
-from pages.shared.markdown import plain
-from pages.shared.navigation import STORY_OF_STUDY
+from pages.shared.navigation import PRESENT, STORY_OF_STUDY
+from pages.shared.text import plain
 from pages.study import data
 from pages.study.data import Opened
 
@@ -45,7 +45,7 @@ def about(opened: Opened, filters: Filters) -> None:
             "passes the filters. It takes a few seconds.",
         )
         st.page_link(
-            "pages/present/page.py",
+            PRESENT,
             label="Present it as a story",
             icon=":material/slideshow:",
             query_params={"story": f"{STORY_OF_STUDY}{study.folder.name}"},

@@ -13,7 +13,7 @@ from camlab.drawing.charts.titles import level_title, measure_title
 from camlab.study.analysis.filters import OUTCOMES, SAME, Filters
 from camlab.study.analysis.summary import SCORES
 from camlab.study.store import Study
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 from pages.study import data, link
 
 _FIELDS = (

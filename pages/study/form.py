@@ -21,7 +21,7 @@ from camlab.study.plan import BEFORE, DEFAULT, FITTING
 from camlab.study.prepare import layer_named
 from pages.choose.method_and_noise import NOT_HERE
 from pages.shared import image_sets, session
-from pages.shared.markdown import plain
+from pages.shared.text import plain
 
 OPTIONS = ("decompose", "keep_maps")
 FIELDS = ("models", "image_sets", "methods", "noises", "severities", "seeds", "layers", "limit", "name")

@@ -13,8 +13,7 @@ from camlab.study.charts.heat import value_heatmap
 from camlab.study.charts.plane import cr_plane
 from camlab.study.charts.values import SHOWN
 from camlab.study.store import list_studies
-from pages.shared.help_button import what
-from pages.shared.markdown import plain
+from pages.shared.text import plain, what
 from pages.study import data, link
 from pages.study.data import Opened
 from pages.study.look import OVER, chosen_over, chosen_value, empty, numbers_of

@@ -8,9 +8,8 @@ import streamlit as st
 
 from camlab.study.analysis.filters import Filters
 from camlab.study.store import Study
-from pages.shared import navigation
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.text import plain
 from pages.study import about, data, filter, link, overview, plan, run, see, shelf, statistics, table
 from pages.study.data import Opened
 
@@ -78,5 +77,4 @@ def _welcome() -> None:
         st.caption("Or plan your own with New study, or bring in a colleague's with Import.")
 
 
-navigation.enter()
 main()

@@ -18,7 +18,8 @@ from camlab.study.charts.rows import POINT, points
 from camlab.study.report import row_state
 from pages.explore import panels
 from pages.shared import session
-from pages.shared.markdown import plain
+from pages.shared.navigation import EXPLORE
+from pages.shared.text import plain
 from pages.study import link
 from pages.study.look import title_of
 
@@ -76,7 +77,7 @@ def pair(rows: pd.DataFrame) -> None:
         )
     )
     right.page_link(
-        "pages/explore/page.py",
+        EXPLORE,
         label="Open in Explore",
         icon=":material/travel_explore:",
         query_params=to_query(state),

@@ -14,12 +14,13 @@ from camlab.cams import CAMS
 from camlab.common.errors import CamLabError, Cancelled
 from camlab.common.wording import duration, megabytes, plural
 from camlab.study import PRESETS, Estimate, StudyPlan, create, estimate, start
+from camlab.study.sources import check_plan, count_pairs, count_pictures
 from camlab.study.stats import fewest_pictures
 from camlab.study.store import new_folder, studies_root
 from pages.shared import session
-from pages.shared.dialogs import close_dialog
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.navigation import close_dialog
+from pages.shared.text import plain
 from pages.study import link
 from pages.study.form import fill, form, planned
 
@@ -62,7 +63,7 @@ def plan_dialog() -> None:
         form()
         try:
             plan = planned()
-            plan.check()
+            check_plan(plan)
         except CamLabError as error:
             st.error(plain(str(error)), icon=":material/error:")
             return
@@ -78,9 +79,9 @@ def _cost(plan: StudyPlan) -> None:
     asking: _Asking | None = st.session_state.get(_KEY + "asking")
     current = _same(asking, plan)
     left, right = st.columns([3, 1], vertical_alignment="center")
-    left.markdown(f"**{plan.pairs():,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
+    left.markdown(f"**{count_pairs(plan):,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
     if (methods := len(plan.methods)) > 1:
-        pictures, needed = min(plan.pictures().values()), fewest_pictures(methods)
+        pictures, needed = min(count_pictures(plan).values()), fewest_pictures(methods)
         if pictures < needed:
             st.caption(
                 f":material/info: {plural(pictures, 'picture')} a model cannot tell any two of {methods} methods "

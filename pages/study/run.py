@@ -14,8 +14,8 @@ from camlab.drawing.charts.titles import level_title
 from camlab.study import Status, cancel, pause, resume, start, status
 from camlab.study.store import Study
 from pages.shared import session
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.text import plain
 from pages.study import data
 
 POLL_SECONDS = 1.5

@@ -14,7 +14,7 @@ from camlab.study.charts.ranks import value_ranks
 from camlab.study.charts.severity import severity_spread
 from camlab.study.charts.shares import similarity_histogram, similarity_steps
 from camlab.study.charts.spread import similarity_ridges, similarity_violins
-from pages.shared.help_button import what
+from pages.shared.text import what
 from pages.study import data, link
 from pages.study.data import Opened
 from pages.study.look import chosen_value, empty

@@ -25,9 +25,9 @@ from camlab.study.store import (
     studies_root,
 )
 from pages.shared import session
-from pages.shared.dialogs import close_dialog, draw_dialog, open_dialog
-from pages.shared.errors import told
-from pages.shared.markdown import plain
+from pages.shared.feedback import told
+from pages.shared.navigation import close_dialog, draw_dialog, open_dialog
+from pages.shared.text import plain
 from pages.study import data, link
 from pages.study.plan import plan_dialog
 

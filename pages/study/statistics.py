@@ -14,8 +14,7 @@ from camlab.drawing.charts.titles import titled
 from camlab.study.analysis.filters import Filters
 from camlab.study.stats import RESPONSES, TESTS, TestResult, Verdict, power_note, prepare, run_tests, verdict
 from camlab.study.stats.results import p_text
-from pages.shared.help_button import what
-from pages.shared.markdown import plain
+from pages.shared.text import plain, what
 from pages.study import data, link
 from pages.study.data import Opened
 from pages.study.look import empty, place_of, title_of

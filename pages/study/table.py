@@ -9,7 +9,7 @@ from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.paper_table import FORMATS, html, paper_table
 from camlab.study.analysis.summary import DEFAULT_BY
 from camlab.study.charts.values import SHOWN
-from pages.shared.help_button import what
+from pages.shared.text import what
 from pages.study import data, link
 from pages.study.data import Opened
 from pages.study.look import OVER, chosen_over, chosen_value, empty, numbers_of

@@ -56,7 +56,7 @@ def test_going_back_later_is_a_choice(bar: Params, monkeypatch: pytest.MonkeyPat
     address.take("page", {"a": "1"})
     address.write("page", {"a": "2"})
     now = time.monotonic() + address.SETTLING + 1
-    monkeypatch.setattr(address.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     assert shows(bar, a="1") == {"a": "1"}
 
 

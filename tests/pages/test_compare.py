@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -24,10 +25,10 @@ FEW = {"methods": "gradcam,eigencam", "columns": "1,4"}
 PIN = "eigencam~shapes_vgg~gaussian_noise~4~0"
 
 
-def open_page(wait: bool = True, **link: str) -> AppTest:
+def open_page(link: Mapping[str, str] | None = None, wait: bool = True, **more: str) -> AppTest:
     """A new session that follows a link to a comparison."""
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
-    for name, value in {**SMALL, **link}.items():
+    for name, value in {**SMALL, **(link or {}), **more}.items():
         at.query_params[name] = value
     at.switch_page("pages/compare/page.py").run()
     assert not at.exception
@@ -69,7 +70,7 @@ def test_the_first_view_says_every_cell_in_words_and_whose_picture_it_is() -> No
 
 
 def test_rows_are_ordered_by_robustness_and_the_link_says_so() -> None:
-    at = open_page(**FEW)
+    at = open_page(FEW)
     listed = list(table(at).index)
     at.segmented_control(key="compare.sort").set_value("most").run()
     assert numbers(at) == sorted(numbers(at), reverse=True)
@@ -101,7 +102,7 @@ def test_columns_can_be_noise_types_seeds_and_models(axis: str, columns: str, he
 
 
 def test_another_axis_comes_with_columns_of_its_own_and_the_link_follows() -> None:
-    at = open_page(**FEW)
+    at = open_page(FEW)
     at.selectbox(key="compare.axis").set_value("noise").run()
     wait_for(at, complete)
     assert "Fog" in table(at).columns and at.query_params["axis"] == "noise"
@@ -115,7 +116,7 @@ def test_another_axis_comes_with_columns_of_its_own_and_the_link_follows() -> No
 
 
 def test_an_emptied_list_leaves_the_comparison_and_its_link_as_they_were() -> None:
-    at = open_page(**FEW)
+    at = open_page(FEW)
     before = table(at)
     for name in ("methods", "columns.severity"):
         at.multiselect(key=f"compare.{name}").set_value([]).run()
@@ -136,13 +137,13 @@ def test_an_emptied_list_leaves_the_comparison_and_its_link_as_they_were() -> No
 
 def test_a_link_restores_the_comparison_with_tray_and_pair() -> None:
     link = {**FEW, "sort": "most", "pins": PIN, "a": PIN, "b": "gradcam~shapes_vgg~clean", "opacity": "0.7"}
-    at = open_page(**link)
+    at = open_page(link)
     found = state(at)
     assert found.methods == ("gradcam", "eigencam") and found.columns == ("1", "4") and found.sort == "most"
     assert found.pins == (found.a,) == (Place("eigencam", "shapes_vgg", "gaussian_noise", 4.0, 0),)
     assert found.b == Place("gradcam", "shapes_vgg") and found.base.opacity == 0.7
     kept = dict(at.query_params.items())
-    for name, value in {**SMALL, **link}.items():
+    for name, value in {**SMALL, **(link or {}), **more}.items():
         assert kept[name] == value or kept[name] == [value]
     again = open_page(**{name: v[0] if isinstance(v, list) else v for name, v in kept.items()})
     assert state(again) == found
@@ -198,7 +199,7 @@ def test_the_picture_chosen_in_explore_is_compared_and_stays_on_the_way_back() -
 
 
 def test_a_cell_opens_in_explore_as_it_is() -> None:
-    at = open_page(**FEW)
+    at = open_page(FEW)
     at.session_state["compare.open"] = PIN
     at.run()
     assert not at.exception
@@ -211,9 +212,9 @@ def test_files_wait_for_a_pinned_cell() -> None:
     def disabled(at: AppTest) -> set[bool]:
         return {button.proto.disabled for button in at.get("download_button")}
 
-    at = open_page(**FEW)
+    at = open_page(FEW)
     assert disabled(at) == {True}
-    at = open_page(**FEW, pins=PIN)
+    at = open_page(FEW, pins=PIN)
     assert disabled(at) == {False}
     next(button for button in at.button if button.label == "Empty the tray").click().run()
     assert disabled(at) == {True} and state(at).pins == () and "pins" not in at.query_params
@@ -223,11 +224,11 @@ def test_the_tray_becomes_a_report_that_says_what_is_pinned() -> None:
     def button(at: AppTest) -> Any:
         return at.button(key="compare.report.start")
 
-    at = open_page(**FEW)
+    at = open_page(FEW)
     assert button(at).disabled and "Pin a cell" in button(at).help
-    at = open_page(**FEW, pins="gradcam~shapes_vgg~clean")
+    at = open_page(FEW, pins="gradcam~shapes_vgg~clean")
     assert button(at).disabled and "noisy picture" in button(at).help
-    at = open_page(**FEW, pins=f"gradcam~shapes_vgg~clean,{PIN}", opacity="0.7")
+    at = open_page(FEW, pins=f"gradcam~shapes_vgg~clean,{PIN}", opacity="0.7")
     button(at).click().run()
     wait_for(at, lambda page: any("the report" in each.proto.label for each in page.get("download_button")))
     (run,) = at.session_state["work.compare_report"].values()
@@ -247,7 +248,7 @@ def test_a_report_that_fails_says_so_and_the_figures_stay(monkeypatch: pytest.Mo
         raise BadSetting("This report would be too large; unpin some cells.")
 
     monkeypatch.setattr(report, "report_html", fails)
-    at = open_page(**FEW, pins=PIN)
+    at = open_page(FEW, pins=PIN)
     at.button(key="compare.report.start").click().run()
     wait_for(at, lambda page: "unpin some cells" in alerts(page))
     assert {button.proto.disabled for button in at.get("download_button")} == {False}
@@ -257,7 +258,7 @@ def test_a_report_that_fails_says_so_and_the_figures_stay(monkeypatch: pytest.Mo
 def test_an_uploaded_picture_is_compared_too() -> None:
     buffer = io.BytesIO()
     Image.effect_noise((90, 60), 80).convert("RGB").save(buffer, "PNG")
-    at = open_page(**FEW)
+    at = open_page(FEW)
     at.file_uploader(key="upload_file").upload("mine.png", buffer.getvalue(), "image/png").run()
     wait_for(at, lambda page: state(page).base.image.startswith("upload/") and complete(page))
     assert "Your own picture" in html(at)

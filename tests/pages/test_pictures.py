@@ -56,7 +56,8 @@ def more(at: AppTest, kind: str) -> AppTest:
 
 
 def offered(at: AppTest) -> list[str]:
-    return [b.key.removeprefix("gallery.") for b in at.button if (b.key or "").startswith("gallery.")]
+    keys = [button.key or "" for button in at.button]
+    return [key.removeprefix("gallery.") for key in keys if key.startswith("gallery.")]
 
 
 def photo(name: str = "photos/bison", noise: float = 0.0) -> bytes:
@@ -382,7 +383,12 @@ def test_a_data_set_says_licence_and_size_and_an_offline_download_says_so(
     # Where it takes longer, the dialog has made way, and the page says it.
     monkeypatch.setattr("pages.choose.uploads.AT_ONCE", 0.0)
     answer = threading.Event()
-    monkeypatch.setattr("camlab.images.loading.fetching", lambda *_, **__: answer.wait(30) and offline())
+
+    def offline_later(*_: object, **__: object) -> None:
+        answer.wait(30)
+        offline()
+
+    monkeypatch.setattr("camlab.images.loading.fetching", offline_later)
     more(at, "A data set")
     at.button(key="dataset_take").click().run()
     answer.set()

@@ -90,13 +90,13 @@ def test_a_study_is_told_and_has_nothing_to_play(
     assert any("no one picture to play" in each.value for each in at.info)
     at = open_present(story=name, mode="report")
     at.button(key="report.start").click().run()
-    wait_for(at, lambda at: any("Download the report" in b.label for b in at.get("download_button")))
+    wait_for(at, lambda at: any("Download the report" in label for label in downloads(at)))
 
 
 def test_a_report_is_made_in_the_background() -> None:
     at = open_present(story="explore", mode="report", **{**LIGHT, "draws": "1"})
     at.button(key="report.start").click().run()
-    wait_for(at, lambda at: any("Download the report" in b.label for b in at.get("download_button")))
+    wait_for(at, lambda at: any("Download the report" in label for label in downloads(at)))
     assert not alerts(at)
 
 
@@ -106,7 +106,7 @@ def test_autoplay_shows_panels_gauges_and_offers_films() -> None:
     labels = [each.label for each in at.button]
     assert "Make a GIF" in labels and "Make an MP4" in labels
     at.button(key="film.gif.start").click().run()
-    wait_for(at, lambda at: any("Download the GIF" in b.label for b in at.get("download_button")))
+    wait_for(at, lambda at: any("Download the GIF" in label for label in downloads(at)))
 
 
 def test_what_explore_shows_is_told() -> None:

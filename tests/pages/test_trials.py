@@ -129,7 +129,7 @@ def test_an_attack_runs_and_shows_what_it_found(goal: str, method: str) -> None:
     assert "Prediction kept: German shepherd" in told and "ε = 4/255, 5 steps." in told
     assert ("Correlation with the goal" in told) is (goal != "away")
     assert len(at.image) == 9
-    labels = [button.label for button in at.get("download_button")]
+    labels = downloads(at)
     assert "Attack (PNG)" in labels and "Attack (NPZ)" in labels
 
 

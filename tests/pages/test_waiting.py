@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import waiting
+from pages.shared import feedback
 from tests.pages.conftest import html, open_app
 
 
@@ -14,7 +14,7 @@ def page(seconds: float) -> None:
 
     import streamlit as st
 
-    from pages.shared.waiting import waiting
+    from pages.shared.feedback import waiting
 
     check = waiting(st.empty(), "Computing Score-CAM", "It takes 1 pass.")
     end = time.monotonic() + seconds
@@ -37,17 +37,22 @@ def test_what_takes_long_is_said_with_its_time() -> None:
 
 def test_a_slow_map_says_what_it_takes_and_the_notice_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    real = waiting.waiting
+    real = feedback.waiting
 
     def spied(place: object, what: str, about: str) -> object:
         asked.append(f"{what}: {about}")
         check = real(place, what, about)  # type: ignore[arg-type]
-        return lambda: (asked.append("checked"), check())
+
+        def checked() -> None:
+            asked.append("checked")
+            check()
+
+        return checked
 
     monkeypatch.setattr("pages.explore.page.waiting", spied, raising=False)
-    monkeypatch.setattr(waiting, "waiting", spied)
-    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
-    monkeypatch.setattr(waiting, "EVERY", 0.0)
+    monkeypatch.setattr(feedback, "waiting", spied)
+    monkeypatch.setattr(feedback, "PATIENCE", 0.0)
+    monkeypatch.setattr(feedback, "EVERY", 0.0)
     at = open_app(model="shapes_vgg", image="shapes/0-3", method="scorecam", draws="1")
     assert asked[0].startswith("Computing Score-CAM: It takes a pass of the whole network for each channel")
     assert asked.count("checked") > 10, "each chunk of passes can be left"

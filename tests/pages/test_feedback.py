@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import skeleton
+from pages.shared import feedback
 from tests.pages.conftest import html, open_app
 
 
@@ -14,7 +14,7 @@ def page(first: bool, fails: bool) -> None:
 
     import streamlit as st
 
-    from pages.shared.skeleton import standing_in
+    from pages.shared.feedback import standing_in
 
     with contextlib.suppress(ValueError), standing_in("Loading …", first) as clear:
         if fails:
@@ -29,8 +29,8 @@ def test_the_skeleton_is_shown_only_at_first_and_goes_with_an_error_too(
     monkeypatch: pytest.MonkeyPatch, first: bool, fails: bool
 ) -> None:
     shown: list[str] = []
-    real = skeleton.skeleton
-    monkeypatch.setattr(skeleton, "skeleton", lambda text: (shown.append(text), real(text)))
+    real = feedback.skeleton
+    monkeypatch.setattr(feedback, "skeleton", lambda text: (shown.append(text), real(text)))
     at = AppTest.from_function(page, kwargs={"first": first, "fails": fails}).run()
     assert shown == (["Loading …"] if first else [])
     assert "cl-skeleton" not in html(at) and ("there" in html(at)) != fails
@@ -41,7 +41,7 @@ def test_each_page_that_computes_first_has_one_at_its_first_view(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr(skeleton, "skeleton", shown.append)
+    monkeypatch.setattr(feedback, "skeleton", shown.append)
     at = open_app(model="shapes_vgg", image="shapes/0-0", draws="1")
     if name != "explore":
         shown.clear()

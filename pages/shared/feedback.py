@@ -1,0 +1,84 @@
+"""What a page says about its own state: an error, a skeleton before the first result, a notice of a long computation."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from camlab.common.errors import CamLabError
+from pages.shared.text import plain
+
+PATIENCE = 1.0  # seconds before the first notice of a long computation
+EVERY = 0.5  # seconds between two notices
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show an error raised inside as one sentence and end the block there.
+
+    Wrap the page and each of its fragments: a fragment also runs alone, and Streamlit shows an error raised in it
+    before the page can catch it.
+    """
+    try:
+        yield
+    except CamLabError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    except Exception as error:  # a bug: visitors get a sentence, the server's log gets the traceback
+        logging.getLogger("camlab").exception("A page stopped unexpectedly.")
+        st.error(
+            f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry.",
+            icon=":material/error:",
+        )
+
+
+def skeleton(text: str) -> None:
+    """Draw the outline of a headline, a line and a picture; screen readers get ``text``."""
+    st.html(
+        f'<div class="cl-skeleton" role="status"><span class="cl-hidden">{escape(text)}</span>'
+        '<i class="cl-line"></i><i class="cl-line cl-short"></i><i class="cl-block"></i></div>'
+    )
+
+
+@contextmanager
+def standing_in(text: str, first: bool) -> Iterator[Callable[[], object]]:
+    """Show the skeleton while nothing has been drawn yet (``first``); later, the old content stays until the new.
+
+    Yields the function that removes the skeleton: call it before drawing the page. An error removes it too.
+    """
+    place = st.empty()
+    if first:
+        with place.container():
+            skeleton(text)
+    try:
+        yield place.empty
+    finally:
+        place.empty()
+
+
+def waiting(place: DeltaGenerator, what: str, about: str) -> Callable[[], None]:
+    """Return a callback that reports elapsed time in ``place`` after PATIENCE seconds.
+
+    ``what`` names the computation and ``about`` is a sentence on its cost. The computation calls the callback
+    often. Sending a notice to the browser also lets Streamlit end the run if the visitor has chosen something else
+    meanwhile. The notice floats above the page, so that nothing moves. Raises what Streamlit ends a run with.
+    """
+    begun = last = time.monotonic()
+
+    def check() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - begun < PATIENCE or now - last < EVERY:
+            return
+        last = now
+        place.html(
+            f'<div class="cl-waiting" role="status"><b>{escape(what)}</b> · {now - begun:.0f} s so far. '
+            f"{escape(about)} Any other choice stops it.</div>"
+        )
+
+    return check
