@@ -57,7 +57,7 @@ def test_a_link_opens_in_the_app() -> None:
     at = open_app(**dict(parse_qsl(LINK)))
     assert not at.exception and not alerts(at)
     shown = dict(at.query_params.items())
-    assert {name: value[0] for name, value in shown.items()} == dict(parse_qsl(LINK))
+    assert {name: "".join(value) for name, value in shown.items()} == dict(parse_qsl(LINK))
 
 
 def test_a_study_opens_with_the_same_scores() -> None:
