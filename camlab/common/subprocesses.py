@@ -1,6 +1,6 @@
-"""Work in a process of its own, so that it can be ended wherever it hangs: a name lookup, a silent server.
+"""Child processes that report in lines of JSON on stdout, so that blocking work can be killed at any time.
 
-It tells what happens in lines of JSON on stdout, and ends when its stdin is closed: also where its parent has died.
+A child ends when its stdin is closed, which the system also does when the parent dies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ News = dict[str, Any]
 
 
 class Child:
-    """A running ``python -m MODULE ARGUMENTS``; ``environment`` replaces variables of the parent's."""
+    """A running ``python -m MODULE ARGUMENTS``; ``environment`` overrides variables of the parent."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
@@ -36,21 +36,20 @@ class Child:
             cwd=IMPORT_ROOT,
             env={**os.environ, "PYTHONIOENCODING": "utf-8", **(environment or {})},
         )
-        assert self.process.stdout is not None
         threading.Thread(target=_read, args=(self.process.stdout, self._news), daemon=True).start()
 
     def news(self, seconds: float) -> News | None:
-        """What it says next; None where it has ended. Raises queue.Empty where it says nothing for so long."""
+        """Return the next message, None once the child has ended. Raises queue.Empty after ``seconds``."""
         return self._news.get(timeout=seconds)
 
     def kill(self) -> None:
-        """End it at once, without giving it time to clean up."""
+        """Kill the child at once, without time to clean up."""
         self.process.kill()
 
     def stop(self, within: float) -> int:
-        """End it where it still runs, by force after so many seconds; its exit code."""
+        """Ask the child to end, kill it after ``within`` seconds, and return its exit code."""
         if self.process.stdin is not None:
-            self.process.stdin.close()  # asks it to stop
+            self.process.stdin.close()
         try:
             self.process.wait(within)
         except subprocess.TimeoutExpired:
@@ -59,14 +58,14 @@ class Child:
         return self.process.returncode
 
 
-def tell(**what: Any) -> None:
-    """Say something to the parent; in the process itself."""
-    print(json.dumps(what), flush=True)
+def tell(**message: Any) -> None:
+    """Send a message to the parent (called in the child)."""
+    print(json.dumps(message), flush=True)
 
 
 def await_the_parent() -> None:
-    """Return when the parent closes the pipe, or has died; in the process itself, on a thread of its own."""
-    while os.read(0, 1024):  # it writes nothing
+    """Block until the parent closes the pipe or dies (called in the child, on a thread of its own)."""
+    while os.read(0, 1024):  # the parent writes nothing
         pass
 
 

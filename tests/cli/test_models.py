@@ -16,12 +16,13 @@ from PIL import Image
 
 from camlab.cams.smoothing import Smoothing
 from camlab.cli.main import BAD_INPUT, main
-from camlab.cli.progress import Bar
+from camlab.cli.terminal import Bar
 from camlab.engine.shared import engine_for
-from camlab.explore.output.export import prediction
+from camlab.explore.output.record import prediction
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture
+from camlab.models import load_classifier
 from camlab.models.own.model import model_from_file
 from tests.images.datasets.test_download import PICTURES, Server, offer, packed
 from tests.images.datasets.test_download import server as server
@@ -124,9 +125,8 @@ def test_an_own_pair_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[
     found = json.loads(capsys.readouterr().out)[0]
     assert (found["noise"], found["severity"]) == ("captured", 5.0) and found["similarity"]["rbo"] < 1
     with Image.open(tmp_path / "perturbed.png") as shown:
-        wanted = engine_for("shapes_resnet", "cpu").classifier.preprocess(
-            Image.fromarray(noisy.astype(np.uint8))
-        )
+        classifier = load_classifier("shapes_resnet", "cpu")
+        wanted = classifier.preprocess(Image.fromarray(noisy.astype(np.uint8)))
         assert np.abs(np.asarray(shown, float) / 255 - wanted.permute(1, 2, 0).numpy()).mean() < 0.005
     assert main([*words, *pair, "--severity", "0"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["similarity"]["rbo"] == pytest.approx(1)
@@ -238,4 +238,4 @@ def test_a_data_set_is_downloaded(
     server.files = {}
     monkeypatch.setenv("CAMLAB_DATA_DIR", str(tmp_path / "other"))
     assert main(["download", "imagenette"]) == BAD_INPUT
-    assert "does not hand out" in capsys.readouterr().err
+    assert "refused the download of" in capsys.readouterr().err

@@ -10,6 +10,8 @@ from camlab.common.directories import user_directory
 from camlab.images.datasets.torchvision_sets import Samples
 
 DIRECTORY_VARIABLE = "CAMLAB_DATA_DIR"
+#: What to do without a network, as error messages say it.
+OFFLINE_ADVICE = "connect to the network, or use built-in pictures, uploads or a folder"
 
 
 @dataclass(frozen=True)

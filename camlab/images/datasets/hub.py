@@ -9,25 +9,31 @@ HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE count here, too.
 from __future__ import annotations
 
 import json
-import os
-import queue
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from camlab.common.downloads import (
+    ANSWER_WITHIN,
+    Check,
+    Problem,
+    Wanted,
+    finish,
+    follow,
+    hub_address,
+    hub_is_off,
+)
 from camlab.common.errors import BadSetting, BadSource
-from camlab.common.subprocesses import Child
+from camlab.common.subprocesses import Child, News
 from camlab.images.datasets import hub_files
-from camlab.images.datasets.base import Archive, Dataset, data_directory
+from camlab.images.datasets.base import OFFLINE_ADVICE, Archive, Dataset, data_directory
 from camlab.images.file_layout import is_picture
 
 PREFIX = "hf--"
 ABOUT = "camlab-dataset.json"  # in a downloaded data set's folder: what it is
-REACH_WITHIN = 4.0  # seconds for the hub to say what a repository holds
 MOST_FILES = 3000  # each is a request of its own
 
 #: Repositories that are offered by name: what each holds.
@@ -40,17 +46,8 @@ CURATED = {
 _NAME = re.compile(r"(?:hf:)?([A-Za-z0-9][\w.-]{0,95})/([A-Za-z0-9][\w.-]{0,95})")
 _PACKED = (".zip", ".tar", ".tgz", ".tar.gz")
 _PARTS = (("test", "testing"), ("val", "valid", "validation", "dev"))
-_TRUE = {"1", "ON", "YES", "TRUE"}
 
 _looked_up: dict[str, Dataset] = {}
-
-_SENTENCES = {
-    "offline": "The Hugging Face hub cannot be reached ({why}), so nothing is known of {repo}; connect to the network, "
-    "or use built-in pictures, uploads or a folder.",
-    "refused": "The hub has no data set {repo}, or does not show it to everybody (HTTP status {why}); check the name, "
-    "or accept its terms at https://huggingface.co/datasets/{repo} and set HF_TOKEN.",
-    "ended": "The question about {repo} ended without an answer; try again.",
-}
 
 
 def repository(text: str) -> str:
@@ -71,7 +68,7 @@ def row_name(repo: str) -> str:
     return PREFIX + repo.replace("/", "--")
 
 
-def look_up(text: str, check: Callable[[], None] = lambda: None) -> Dataset:
+def look_up(text: str, check: Check | None = None) -> Dataset:
     """Ask the hub what a repository holds; from now on it is a row of `DATASETS`. At once where it is here already.
 
     Raises BadSetting for what is no name, and BadSource with a sentence, within 5 seconds where there is no network.
@@ -79,8 +76,6 @@ def look_up(text: str, check: Callable[[], None] = lambda: None) -> Dataset:
     repo = repository(text)
     if (known := find(row_name(repo))) is not None:
         return known
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
-        raise BadSource(f"HF_HUB_OFFLINE is set, so nothing is known of {repo}; unset it and try again.")
     row = described(repo, _ask(repo, check))
     _looked_up[row.name] = row
     return row
@@ -132,7 +127,7 @@ def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
     card = answer.get("cardData") or {}
     revision = str(answer.get("sha") or "main")
     files = _chosen({str(each["rfilename"]): each for each in answer.get("siblings") or ()}, repo)
-    base = f"{_endpoint()}/datasets/{repo}/resolve/{revision}/"
+    base = f"{hub_address()}/datasets/{repo}/resolve/{revision}/"
     archives = tuple(
         Archive(
             base + quote(path), _digest(each), str(PurePosixPath(path).parent), int(each.get("size") or 0)
@@ -160,36 +155,34 @@ def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
     )
 
 
-def _ask(repo: str, check: Callable[[], None]) -> Mapping[str, Any]:
-    deadline = time.monotonic() + REACH_WITHIN
-    url = f"{_endpoint()}/api/datasets/{repo}?blobs=true"
-    child = Child("camlab.images.datasets.fetch_process", ["--json", url, str(REACH_WITHIN)])
+def _ask(repo: str, check: Check | None) -> Mapping[str, Any]:
+    """Return the hub's description of a repository. Raises BadSource."""
+    if hub_is_off():
+        raise _failure(repo, Problem("offline_mode"))
+    answer: News = {}
+    url = f"{hub_address()}/api/datasets/{repo}?blobs=true"
+    child = Child("camlab.images.datasets.fetch_process", ["--json", url, str(ANSWER_WITHIN)])
     try:
-        while True:
-            check()
-            try:
-                news = child.news(0.05)
-            except queue.Empty:
-                if time.monotonic() > deadline:
-                    child.kill()
-                    raise _failed(repo, "offline", f"no answer within {REACH_WITHIN:.0f} seconds") from None
-                continue
-            if news is None:
-                raise _failed(repo, "ended", "")
-            if "problem" in news:
-                raise _failed(repo, news["problem"], news.get("why", ""))
-            found: Mapping[str, Any] = news["json"]
-            return found
+        finish(follow(child, ANSWER_WITHIN, answer.update), check)
+    except Problem as problem:
+        raise _failure(repo, problem) from problem
     finally:
         child.stop(1.0)
+    found: Mapping[str, Any] = answer["result"]
+    return found
 
 
-def _failed(repo: str, problem: str, why: object) -> BadSource:
-    return BadSource(_SENTENCES.get(problem, _SENTENCES["ended"]).format(repo=repo, why=why))
-
-
-def _endpoint() -> str:
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+def _failure(repo: str, problem: Problem) -> BadSource:
+    if problem.name == "refused":  # the hub does not say whether a repository is missing or private
+        problem = Problem("not_found", **problem.details)
+    page = f"https://huggingface.co/datasets/{repo}"
+    wanted = Wanted(
+        what=f"the data set {repo}",
+        source="The Hugging Face hub",
+        offline_advice=OFFLINE_ADVICE,
+        missing_advice=f"check the name, or accept the terms at {page} and set HF_TOKEN",
+    )
+    return BadSource(wanted.sentence(problem))
 
 
 def _chosen(files: Mapping[str, Mapping[str, Any]], repo: str) -> dict[str, Mapping[str, Any]]:

@@ -1,10 +1,8 @@
-"""One file from the Hugging Face hub into this machine's cache: ``python -m camlab.models.hub.fetch_process REPOSITORY FILE``.
+"""Fetch one file from the Hugging Face hub into its cache: ``python -m camlab.models.hub.fetch_process REPOSITORY FILE``.
 
-Run as a process of its own by `camlab.models.hub.download`, so that it can be stopped wherever it hangs (name lookup, a silent
-server) without holding up the program. It tells what happens in lines of JSON on stdout: ``{"reached": true}`` when
-the hub has answered anything at all, which is asked before any slow import, ``{"ready": true}`` after these, then
-``{"total": bytes}``, ``{"done": bytes}`` again and again, and last ``{"path": …}`` or ``{"problem": …}`` with what
-the sentence about it needs. It stops, and removes what it has half-written, when its stdin is closed.
+A child process of `camlab.models.hub.download`. It tells ``{"reached": true}`` when the hub has answered anything,
+which is asked before any slow import, ``{"ready": true}`` after these, ``{"total": bytes}``, ``{"done": bytes}``
+repeatedly, and last ``{"result": path}`` or ``{"problem": …}``.
 """
 
 from __future__ import annotations
@@ -14,80 +12,89 @@ import hashlib
 import os
 import re
 import shutil
-import signal
-import ssl
 import sys
-import threading
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from camlab.common.subprocesses import await_the_parent, tell
+from camlab.common.downloads import (
+    ANSWER_WITHIN,
+    CHUNK,
+    Problem,
+    hub_address,
+    hub_is_off,
+    make_room,
+    reach,
+    serve,
+)
+from camlab.common.subprocesses import tell
 
-ANSWER_WITHIN = 4.0  # seconds that the hub has to answer, the start of this process included
-CHUNK = 1 << 18  # bytes between two looks at whether to stop
-_TRUE = {"1", "ON", "YES", "TRUE"}  # as the hub's library reads its variables
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Leftovers:
+    """The half-written files that a download of one repository adds to the hub's cache."""
+
+    def __init__(self, cache: Path, repository: str) -> None:
+        self._folder = cache / f"models--{repository.replace('/', '--')}"
+        self._locks = cache / ".locks" / self._folder.name
+        self._before = self._half_written()
+
+    def remove(self) -> None:
+        """Remove them, and the repository's folder where nothing else is in it."""
+        for path in self._half_written() - self._before:
+            path.unlink(missing_ok=True)
+        # An empty folder would claim that the model is here. Another program's download has a file in it.
+        if not any(p.is_file() for part in ("blobs", "snapshots") for p in self._folder.glob(f"{part}/**/*")):
+            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self._locks, ignore_errors=True)
+
+    def _half_written(self) -> set[Path]:
+        return set(self._folder.glob("blobs/*.incomplete"))
 
 
 def main(argv: Sequence[str]) -> int:
     """Fetch one file; the exit code is 0 where it is in the cache."""
     repository, filename = argv
-    # A shell starts what runs in the background with this signal ignored, and children inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=_stop_with_the_parent, daemon=True).start()
+    leftovers = Leftovers(Path(os.environ["HF_HUB_CACHE"]), repository)
+    return serve(lambda: _fetch(repository, filename), leftovers.remove)
+
+
+def _fetch(repository: str, filename: str) -> str:
+    if hub_is_off():
+        raise Problem("offline_mode")
+    _reach_hub(f"{hub_address()}/{repository}/resolve/main/{filename}")
+    tell(reached=True)
+    import huggingface_hub  # noqa: F401  after the answer: the import takes seconds
+
+    tell(ready=True)
     try:
-        if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
-            tell(problem="offline_mode")
-            return 1
-        if not _reached(repository, filename):
-            tell(problem="offline")
-            return 1
-        tell(reached=True)
-        import huggingface_hub  # noqa: F401  takes seconds: somebody who is offline has been told by now
-
-        tell(ready=True)
-        tell(path=str(_fetch(repository, filename)))
-    except KeyboardInterrupt:
-        return 1
-    except Exception as error:  # whatever a library raises becomes a sentence in the parent
-        tell(**_problem(error))
-        return 1
-    return 0
+        return str(_fetch_with_library(repository, filename))
+    except Problem:
+        raise
+    except Exception as error:  # the library raises many kinds
+        raise problem_of(error) from error
 
 
-def _reached(repository: str, filename: str) -> bool:
-    """Whether the hub answers at all; where its library may know a way that Python itself does not: yes."""
+def _reach_hub(address: str) -> None:
+    """Raise Problem where the hub does not answer at all."""
     if any(proxy.startswith("socks") for proxy in urllib.request.getproxies().values()):
-        return True
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
-    address = f"{endpoint}/{repository}/resolve/main/{filename}"
-    request = urllib.request.Request(address, headers={"User-Agent": "camlab"}, method="HEAD")
+        return  # the hub's library can use this proxy, and Python itself cannot
     try:
-        urllib.request.build_opener(_Stay).open(request, timeout=ANSWER_WITHIN).close()
-    except urllib.error.HTTPError:
-        return True
-    except (HTTPException, OSError, ValueError) as error:
-        return isinstance(getattr(error, "reason", error), ssl.SSLError)  # certificates of its own, perhaps
-    return True
+        reach(address, ANSWER_WITHIN, method="HEAD", redirect=False).close()
+    except Problem as problem:
+        # A refusal is an answer, and the hub's library may have other certificates.
+        if problem.name == "offline" and not problem.details["certificate"]:
+            raise
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: that there is one is answer enough."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _fetch(repository: str, filename: str) -> Path:
+def _fetch_with_library(repository: str, filename: str) -> Path:
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     found = get_hf_file_metadata(hf_hub_url(repository, filename), timeout=ANSWER_WITHIN)
     tell(total=found.size or 0)
-    _make_room(Path(constants.HF_HUB_CACHE), found.size or 0)
+    make_room(Path(constants.HF_HUB_CACHE), found.size or 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK
     path = Path(
         hf_hub_download(
@@ -98,14 +105,14 @@ def _fetch(repository: str, filename: str) -> Path:
             tqdm_class=_progress_class(),
         )
     )
-    # Large files are named by their SHA-256. Libraries check the size only.
+    # Large files are named by their SHA-256, and the library checks only the size.
     if found.etag and _SHA256.fullmatch(found.etag):
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         if digest != found.etag:
             path.resolve().unlink()
             path.unlink(missing_ok=True)
-            raise ValueError("checksum")
+            raise Problem("checksum")
     return path
 
 
@@ -116,7 +123,7 @@ def _progress_class() -> type[Any]:
         """A progress bar that draws nothing and tells the parent."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)  # what Hugging Face's own bars are called
+            kwargs.pop("name", None)  # an argument of Hugging Face's own bars
             super().__init__(*args, **{**kwargs, "disable": True})
             self.told = int(kwargs.get("initial") or 0)
 
@@ -128,54 +135,31 @@ def _progress_class() -> type[Any]:
     return Telling
 
 
-class _Full(OSError):
-    pass
-
-
-def _make_room(folder: Path, size: int) -> None:
-    place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-    free = shutil.disk_usage(place).free
-    if free < size:
-        raise _Full(errno.ENOSPC, str(free))
-
-
-def _problem(error: Exception) -> dict[str, Any]:
-    """What went wrong as a name that `camlab.models.hub.download` has a sentence for."""
+def problem_of(error: Exception) -> Problem:
+    """Return the problem behind an error of the hub's library."""
     from huggingface_hub import errors
 
     why = " ".join((str(error) or type(error).__name__).split())[:200]
     code = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return {"problem": "offline_mode"}
-    if code in (401, 403) and not isinstance(error, errors.RepositoryNotFoundError):
-        return {"problem": "no_permission"}
+        return Problem("offline_mode")
     if isinstance(error, errors.GatedRepoError):
-        return {"problem": "no_permission"}
-    if code in (401, 404):  # the hub answers 401 for a repository that it does not have
-        return {"problem": "not_found"}
+        return Problem("no_permission")
+    # The hub answers 401 for a repository that it does not have.
+    if code == 404 or (code == 401 and isinstance(error, errors.RepositoryNotFoundError)):
+        return Problem("not_found", why=f"HTTP status {code}")
     if code is not None:
-        return {"problem": "refused", "why": f"status {code}"}
-    if isinstance(error, ValueError) and why == "checksum":
-        return {"problem": "checksum"}
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.ENOSPC:
-        return {"problem": "disk_full", "free": int(error.args[1]) if isinstance(error, _Full) else 0}
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return {"problem": "not_writable", "why": why}
+        return (
+            Problem("no_permission") if code in (401, 403) else Problem("refused", why=f"HTTP status {code}")
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
+        return Problem.of_disk(error)
     if why.startswith("Consistency check failed"):
-        return {"problem": "checksum"}
-    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # that of the client in use
+        return Problem("checksum")
+    http_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of the HTTP client in use
     if isinstance(error, (http_error, errors.LocalEntryNotFoundError)):
-        return {"problem": "offline"}
-    return {"problem": "refused", "why": f"{type(error).__name__}: {why}"}
-
-
-def _stop_with_the_parent() -> None:
-    await_the_parent()
-    if hasattr(signal, "pthread_kill"):  # interrupts the main thread even while it waits for the network
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-    else:
-        os._exit(1)
+        return Problem("offline", why=why)
+    return Problem("refused", why=f"{type(error).__name__}: {why}")
 
 
 if __name__ == "__main__":

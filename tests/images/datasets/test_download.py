@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
+from camlab.common.downloads import Problem, reach
 from camlab.common.errors import BadSource, Cancelled, UnknownName
 from camlab.common.subprocesses import Child
 from camlab.images.datasets import download as module
-from camlab.images.datasets import fetch_process
 from camlab.images.datasets.base import DIRECTORY_VARIABLE, Archive
 from camlab.images.datasets.catalogue import DATASETS, is_here, open_dataset
 from camlab.images.datasets.download import download
@@ -147,10 +147,10 @@ def test_a_file_that_came_damaged(tmp_path: Path, server: Server, monkeypatch: p
     data = packed(PICTURES)
     offer(monkeypatch, server, ("a.tgz", data))
     server.files["/a.tgz"] = data[:100] + bytes([data[100] ^ 1]) + data[101:]
-    refused(tmp_path, "came damaged")
+    refused(tmp_path, "arrived damaged")
     server.files["/a.tgz"] = data
     server.cut = 10
-    refused(tmp_path, "came damaged|broke off")
+    refused(tmp_path, "arrived damaged|broke off")
     server.cut = 0
     assert download("imagenette", tmp_path).is_dir()
 
@@ -158,7 +158,7 @@ def test_a_file_that_came_damaged(tmp_path: Path, server: Server, monkeypatch: p
 def test_the_second_file_fails(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, server, ("a.tgz", packed(PICTURES)), ("b.tgz", packed({})))
     del server.files["/b.tgz"]
-    refused(tmp_path, r"127\.0\.0\.1 does not hand out Imagenette \(HTTP status 404\)")
+    refused(tmp_path, r"127\.0\.0\.1 refused the download of Imagenette \(HTTP status 404\)")
 
 
 @pytest.mark.parametrize(
@@ -277,12 +277,12 @@ def test_without_a_network(tmp_path: Path, server: Server, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", nowhere)
-        with pytest.raises(fetch_process.Problem) as caught:
-            fetch_process.reach("http://nowhere.example/a", 1.0)
-    sentence = str(module._failed(DATASETS["imagenette"], tmp_path, caught.value.told))
-    assert (
-        "nowhere.example cannot be reached (name or service not known); connect to the network, or use"
-        in sentence
+        with pytest.raises(Problem) as caught:
+            reach("http://nowhere.example/a", 1.0)
+    sentence = str(module.failure(DATASETS["imagenette"], tmp_path, caught.value))
+    assert sentence.startswith(
+        "nowhere.example cannot be reached (name or service not known), so Imagenette could not be downloaded; "
+        "connect to the network, or use"
     )
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -296,11 +296,11 @@ def test_without_a_network(tmp_path: Path, server: Server, monkeypatch: pytest.M
 def test_a_server_that_is_silent(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, children: list[Child]
 ) -> None:
-    assert module.REACH_WITHIN + module._STOP_WITHIN <= 5  # all that somebody waits who is offline
-    assert module.SILENCE > module.REACH_WITHIN  # it is not the connection's own patience that runs out
+    assert module.ANSWER_WITHIN + module._STOP_WITHIN <= 5  # how long a user waits who is offline
+    assert module.SILENCE > module.ANSWER_WITHIN  # it is not the connection's own patience that runs out
     offer(monkeypatch, server, ("a.tgz", packed(PICTURES)))
     server.stall.clear()
-    monkeypatch.setattr(module, "REACH_WITHIN", 0.5)
+    monkeypatch.setattr(module, "ANSWER_WITHIN", 0.5)
     refused(tmp_path, "no answer within")
     # Ended at once: what hangs in a name lookup would not hear that it is asked to end.
     assert [child.process.returncode for child in children] == [-signal.SIGKILL]
@@ -313,7 +313,7 @@ def test_one_at_a_time(tmp_path: Path, server: Server, monkeypatch: pytest.Monke
     first.start()
     while not server.asked:
         time.sleep(0.01)
-    with pytest.raises(BadSource, match="is being downloaded already"):
+    with pytest.raises(BadSource, match="is already being downloaded"):
         download("imagenette", tmp_path)
     server.stall.set()
     first.join()
@@ -334,7 +334,7 @@ def test_the_disk(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatc
     offer(monkeypatch, server, ("a.tgz", packed(PICTURES)))
     usage = namedtuple("usage", "total used free")
     with monkeypatch.context() as patch:
-        patch.setattr(module.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 999_999))
+        patch.setattr("shutil.disk_usage", lambda _: usage(10**9, 10**9, 999_999))
         refused(tmp_path, r"needs 1 MB of disk space .* 0 MB are free; make room")
     assert server.asked == []
     (tmp_path / "file").write_text("in the way")

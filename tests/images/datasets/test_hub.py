@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from camlab.cli.main import BAD_INPUT, main
+from camlab.common.downloads import Problem
 from camlab.common.errors import BadSetting, BadSource
 from camlab.images import find_picture
 from camlab.images.datasets import fetch_process, hub
@@ -134,7 +135,7 @@ def test_damaged_files_leave_nothing(
     offer(server, monkeypatch, {"a.parquet": parquet(0, 2)}, large)
     server.files[f"/datasets/{REPO}/resolve/abc/a.parquet"] = parquet(1, 2)
     hub.look_up(REPO)
-    with pytest.raises(BadSource, match="came damaged"):
+    with pytest.raises(BadSource, match="arrived damaged"):
         download(NAME)
     assert not list(root.iterdir())
 
@@ -180,11 +181,11 @@ def test_no_network_no_repository_and_no_name(server: Server, monkeypatch: pytes
         with pytest.raises(BadSetting, match="write it as owner/name"):
             hub.look_up(wrong)
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-    with pytest.raises(BadSource, match=r"no data set own/leaves.*HF_TOKEN"):
+    with pytest.raises(BadSource, match=r"does not have the data set own/leaves.*HF_TOKEN"):
         hub.look_up(REPO)
-    assert hub.REACH_WITHIN <= 4
+    assert hub.ANSWER_WITHIN <= 4
     with monkeypatch.context() as patch:
-        patch.setattr(hub, "REACH_WITHIN", 0.5)
+        patch.setattr(hub, "ANSWER_WITHIN", 0.5)
         server.stall.clear()
         with pytest.raises(BadSource, match=r"cannot be reached \(no answer within"):
             hub.look_up(REPO)
@@ -211,7 +212,7 @@ def test_a_place_that_cannot_be_used_or_a_name_that_climbs_is_no_data_set(
 
 def test_an_archive_larger_than_its_room_is_not_unpacked(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped({"a.bin": bytes(5000), "../b.bin": b"x"}))
-    with pytest.raises(fetch_process.Problem):
+    with pytest.raises(Problem):
         fetch_process.unzip(tmp_path / "a.zip", tmp_path / "in", 1000)
     fetch_process.unzip(tmp_path / "a.zip", tmp_path / "in", 10_000)
     assert sorted(p.name for p in (tmp_path / "in").iterdir()) == ["a.bin", "b.bin"]

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from camlab.common import downloads
+from camlab.common.downloads import Problem, make_room
 from camlab.common.errors import BadSetting, Cancelled, DownloadFailed, UnknownName
 from camlab.common.subprocesses import Child
 from camlab.models.hub import download as hub
@@ -155,7 +157,7 @@ def test_two_who_want_the_same_share_one_download(server: StandIn, cache: Path) 
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (404, "has no weights for timm/resnet18"),
+        (404, "does not have the weights of timm/resnet18"),
         (403, "HF_TOKEN"),
         (400, "status 400"),
     ],
@@ -169,7 +171,7 @@ def test_what_the_hub_refuses_is_a_sentence(server: StandIn, cache: Path, status
 
 def test_a_repository_that_is_not_there(server: StandIn, cache: Path) -> None:
     server.files.clear()
-    with pytest.raises(DownloadFailed, match="has no weights"):
+    with pytest.raises(DownloadFailed, match="does not have the weights"):
         download(NAME)
     assert not files(cache)
 
@@ -223,7 +225,10 @@ def test_that_the_hub_is_away_is_said_before_anything_slow_is_imported(
 
 def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(DownloadFailed, match=r"cannot be reached, so timm/resnet18\.a1_in1k was not"):
+    with pytest.raises(
+        DownloadFailed,
+        match=r"cannot be reached \(connection refused\), so the weights of timm/resnet18\.a1_in1k could not",
+    ):
         download(NAME)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DownloadFailed, match="unset it"):
@@ -236,7 +241,7 @@ def test_a_download_that_stalls_is_ended(
 ) -> None:
     monkeypatch.setattr(hub, "STALLED_AFTER", 1.0)
     server.pause = 30
-    with pytest.raises(DownloadFailed, match="stopped moving"):
+    with pytest.raises(DownloadFailed, match="received no data"):
         download(NAME)
     assert not files(cache)
 
@@ -251,24 +256,24 @@ def test_damaged_bytes_are_removed(server: StandIn, cache: Path) -> None:
 
 def test_a_full_disk_is_noticed_before(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(cache.parent)
-    fetch_process._make_room(cache, usage.free // 2)
-    with pytest.raises(OSError) as caught:
-        fetch_process._make_room(cache / "a" / "b", usage.free * 2)
-    problem = fetch_process._problem(caught.value)
-    assert problem["problem"] == "disk_full"
-    sentence = str(hub._Transfer(catalogue_row(NAME))._failed(**problem))
+    make_room(cache, usage.free // 2)
+    with pytest.raises(Problem) as caught:
+        make_room(cache / "a" / "b", usage.free * 2)
+    assert caught.value.name == "disk_full"
+    sentence = str(hub._Transfer(catalogue_row(NAME)).failure(caught.value))
     assert str(cache) in sentence
     free = re.search(r"([\d,]+) MB are free", sentence)
     assert free is not None and free[1] != "0"
 
 
 def test_every_problem_has_a_sentence(cache: Path) -> None:
-    for problem in hub._SENTENCES:
-        sentence = str(hub._Transfer(catalogue_row(NAME))._failed(problem, why="because"))
+    for problem in downloads._SENTENCES:
+        sentence = str(hub._Transfer(catalogue_row(NAME)).failure(Problem(problem, why="because")))
         assert "{" not in sentence
         assert sentence.endswith(".")
-    assert fetch_process._problem(PermissionError(13, "no"))["problem"] == "not_writable"
-    assert fetch_process._problem(RuntimeError("odd")) == {"problem": "refused", "why": "RuntimeError: odd"}
+    assert fetch_process.problem_of(PermissionError(13, "no")).name == "not_writable"
+    odd = fetch_process.problem_of(RuntimeError("odd"))
+    assert (odd.name, odd.details) == ("refused", {"why": "RuntimeError: odd"})
 
 
 def test_what_cannot_be_used_is_not_downloaded(
@@ -277,7 +282,9 @@ def test_what_cannot_be_used_is_not_downloaded(
     from timm.models import get_pretrained_cfg
 
     row = catalogue_row(NAME)
-    config = dataclasses.replace(get_pretrained_cfg(row.name), crop_mode="border")
+    published = get_pretrained_cfg(row.name)
+    assert published is not None
+    config = dataclasses.replace(published, crop_mode="border")
     monkeypatch.setattr("timm.models.get_pretrained_cfg", lambda *_, **__: config)
     server.files[f"/{row.hub_id}/resolve/main/model.safetensors"] = CONTENT
     server.pause = 0.05
