@@ -21,7 +21,7 @@ HELP = "measure whole image sets: models × pictures × methods × noise types �
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say which options the command has."""
+    """Declare the command's options."""
     parser.epilog = (
         "What is not named is the preset's, which is `quick` where none is named. A study that was stopped goes "
         "on with --resume --out DIR."
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         metavar="M",
-        help="see `list models`; this and the next six may be given more than once",
+        help="see `list models`; this and the next six may be repeated",
         action="append",
     )
     add("--images", metavar="SET", help="a set (see `list images`), a data set, or a folder", action="append")
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--backend", metavar="B", default="local", help="local (default) or ray")
     add("--address", metavar="A", help="of the Ray cluster; default: the one on this machine")
-    add("--json", action="store_true", help="print a list with one record a group of pairs")
+    add("--json", action="store_true", help="print a list with one record per group of pairs")
 
 
 def _count(text: str) -> int:
@@ -84,6 +84,7 @@ def _count(text: str) -> int:
 def run(arguments: argparse.Namespace) -> None:
     """Plan, run and sum up a study."""
     from camlab.study import estimate
+    from camlab.study.sources import check_plan
 
     going_on = arguments.resume and arguments.out is not None and (arguments.out / "manifest.json").exists()
     if arguments.resume and arguments.out is None:
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
         plan = _planned(arguments)
     else:
         plan = plan_of(arguments)
-        plan.check()
+        check_plan(plan)
     if arguments.plan_only:
         cost = estimate(plan, arguments.workers, arguments.device)
         if arguments.json:
@@ -144,7 +145,7 @@ def _planned(arguments: argparse.Namespace) -> StudyPlan:
 
 
 def _run(arguments: argparse.Namespace, plan: StudyPlan) -> Status:
-    from camlab.cli.progress import Bar
+    from camlab.cli.terminal import Bar
     from camlab.common.wording import time_left
     from camlab.study import run_study
 

@@ -12,7 +12,7 @@ from typing import Any
 from camlab.common.environment import versions_of
 from camlab.common.errors import BadSetting, BadStudy
 from camlab.study.plan import BEFORE, DEFAULT, StudyPlan
-from camlab.study.sources import Source, Unit, open_sets, units_of
+from camlab.study.sources import PlannedSet, Unit, check_plan, open_sets, units_of
 from camlab.study.store.files import read_json, write_json
 from camlab.study.store.schema import SCHEMA_VERSION
 from camlab.study.store.study import MANIFEST
@@ -44,7 +44,7 @@ class Prepared:
     """
 
     plan: StudyPlan
-    sets: Mapping[str, Source]
+    sets: Mapping[str, PlannedSet]
     units: tuple[Unit, ...]
     work: Mapping[str, tuple[LayerWork, ...]]
     fingerprints: Mapping[str, str]
@@ -63,7 +63,7 @@ class Prepared:
 
 def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str = "auto") -> Path:
     """Check a plan and put it into a new folder, to be run. Raises UnknownName, BadSetting, BadSource, BadStudy."""
-    plan.check()
+    check_plan(plan)
     if batch < 1:
         raise BadSetting("A study needs a batch of 1 picture or more; choose a larger one.")
     place = Path(folder)
@@ -110,7 +110,7 @@ def prepare(folder: Path) -> Prepared:
             write_json(folder / MANIFEST, {**manifest, "resumed_with": [*known[1:], now]})
         return read_prepared(folder)
     plan = StudyPlan.from_json(manifest["settings"])
-    plan.check()
+    check_plan(plan)
     sets = open_sets(plan)
     models: dict[str, Any] = {}
     groups: list[dict[str, Any]] = []
@@ -239,7 +239,7 @@ def _look_at(model: str, plan: StudyPlan, device: str) -> tuple[dict[str, Any], 
     return about, groups
 
 
-def _prepared(plan: StudyPlan, sets: Mapping[str, Source], manifest: Mapping[str, Any]) -> Prepared:
+def _prepared(plan: StudyPlan, sets: Mapping[str, PlannedSet], manifest: Mapping[str, Any]) -> Prepared:
     run, models = manifest["run"], manifest["models"]
     work = {
         model: tuple(LayerWork(each["name"], tuple(each["methods"])) for each in about["layers"])

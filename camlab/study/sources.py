@@ -1,4 +1,4 @@
-"""The pictures of a study, and the order in which they are gone through."""
+"""The pictures of a study and the order in which it computes them; the check of a plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from camlab.common.errors import BadImage
+from camlab.cams import CAMS
+from camlab.common.errors import BadImage, BadSetting
 from camlab.images import IMAGE_SETS, SHAPES, shape_scenes
 from camlab.images.datasets.catalogue import DATASETS
 from camlab.images.find import image_set_named
@@ -16,19 +17,20 @@ from camlab.images.folders import open_folder
 from camlab.images.picture import ImageSet, Picture
 from camlab.images.scenes.scenes import HELD_OUT_SEED
 from camlab.models import MODELS, find_model
-from camlab.study.plan import ALL, StudyPlan
+from camlab.noise import NOISES, parameters_at
+from camlab.study.plan import ALL, FITTING, MAX_SEEDS, StudyPlan
 
-#: A study of more units than this puts several into a part, so that a folder never holds too many files.
+#: A study of more units than this puts several into one part, so that no folder holds too many files.
 MAX_PARTS = 2000
-#: Models beyond those that come along are large: each is kept for so many pictures of a set before the next.
+#: Models that are not bundled are large: each one computes this many pictures of a set before the next loads.
 ROUND = 8
 
 
 @dataclass(frozen=True)
-class Source:
-    """One image set of a plan: the label that rows carry, and the pictures that are used, best spread first.
+class PlannedSet:
+    """One image set of a plan: the label that its rows carry, and the pictures that the study uses.
 
-    known: these pictures, place and id, where a manifest has them already.
+    given: the name in the plan. known: place and id of the pictures, where a manifest lists them already.
     """
 
     label: str
@@ -39,7 +41,7 @@ class Source:
 
     @property
     def count(self) -> int:
-        """How many pictures are used."""
+        """The number of pictures that the study uses."""
         if self.known is not None:
             return len(self.known)
         every = len(self.image_set.pictures)
@@ -47,7 +49,7 @@ class Source:
 
     @cached_property
     def pictures(self) -> tuple[tuple[int, str], ...]:
-        """Place and id of the used pictures, so ordered that any first few are spread over all of the set."""
+        """Place and id of the used pictures, ordered so that the first few spread over the whole set."""
         if self.known is not None:
             return self.known
         picks = np.linspace(0, len(self.image_set.pictures) - 1, self.count).round().astype(int)
@@ -57,7 +59,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Unit:
-    """One picture under one model: all of its pairs are computed together."""
+    """One picture under one model, whose pairs are computed together."""
 
     number: int
     model: str
@@ -67,15 +69,15 @@ class Unit:
 
 
 def spread(count: int) -> list[int]:
-    """0 … count − 1 in the order of van der Corput's sequence: the first few are far from one another."""
+    """Order 0 … count − 1 by van der Corput's sequence, so that neighbours lie far apart."""
     bits = max(1, (count - 1).bit_length())
     mirrored = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(1 << bits))
     return [i for i in mirrored if i < count]
 
 
-def open_sets(plan: StudyPlan) -> dict[str, Source]:
-    """The plan's image sets by label. Raises UnknownName, BadSource."""
-    found: dict[str, Source] = {}
+def open_sets(plan: StudyPlan) -> dict[str, PlannedSet]:
+    """Open the plan's image sets, by label. Raises UnknownName, BadSource."""
+    found: dict[str, PlannedSet] = {}
     for given in plan.image_sets:
         image_set = _open(given, plan)
         label = image_set.name
@@ -83,35 +85,94 @@ def open_sets(plan: StudyPlan) -> dict[str, Source]:
             label = f"folder/{image_set.title}"
             while label in found:
                 label += "+"
-        found[label] = Source(label, given, image_set, plan.limit)
+        found[label] = PlannedSet(label, given, image_set, plan.limit)
     return found
 
 
 def _open(given: str, plan: StudyPlan) -> ImageSet:
     if given == SHAPES:
-        # The scenes that no network was trained on.
+        # Scenes that no network was trained on.
         count = len(shape_scenes(HELD_OUT_SEED).pictures) if plan.limit is None else plan.limit
         return shape_scenes(HELD_OUT_SEED, count)
     if plan.confined and given not in IMAGE_SETS and given not in DATASETS:
-        # Relative paths, too: they count from the allowed folders, never from where this program happens to run.
+        # A relative path, too, starts from the allowed folders, never from the working directory.
         return open_folder(given)
     return image_set_named(given)
 
 
 def fits(model: str, label: str) -> bool:
-    """Whether a model may know the classes of a set: ShapeScenes and the networks trained on them go together."""
+    """Return whether a model may know a set's classes: ShapeScenes fit the networks trained on them only."""
     return (find_model(model).family == "ShapeScenes") == (label == SHAPES)
 
 
-def paired(plan: StudyPlan, sets: Mapping[str, Source]) -> list[tuple[str, str]]:
-    """Which model is run on which set, by label."""
+def paired(plan: StudyPlan, sets: Mapping[str, PlannedSet]) -> list[tuple[str, str]]:
+    """List which model runs on which set, by label."""
     return [
         (model, label) for model in plan.models for label in sets if plan.pairing == ALL or fits(model, label)
     ]
 
 
-def units_of(plan: StudyPlan, sets: Mapping[str, Source]) -> list[Unit]:
-    """All units. The first few are a fair part of the whole: a picture of every set for every model in turn."""
+def count_pictures(plan: StudyPlan) -> dict[str, int]:
+    """Count the pictures that each model sees. Raises as `open_sets`."""
+    sets = open_sets(plan)
+    found = dict.fromkeys(plan.models, 0)
+    for model, label in paired(plan, sets):
+        found[model] += sets[label].count
+    return found
+
+
+def count_pairs(plan: StudyPlan) -> int:
+    """Count the pairs of a plan, those of methods that cannot serve a layer included. Raises as `open_sets`."""
+    each = plan.versions() * len(plan.layers) * len(plan.methods)
+    return sum(count_pictures(plan).values()) * each
+
+
+def check_plan(plan: StudyPlan) -> None:
+    """Raise UnknownName, BadSetting or BadSource for the first part of a plan that cannot run.
+
+    Layers are checked when the study is prepared, since only a loaded model knows them.
+    """
+    for words, given in (
+        ("model", plan.models),
+        ("image set", plan.image_sets),
+        ("CAM method", plan.methods),
+        ("noise type", plan.noises),
+        ("severity", plan.severities),
+        ("layer", plan.layers),
+    ):
+        if not given:
+            raise BadSetting(f"A study needs at least one {words}; name one.")
+        if len(set(given)) < len(given):
+            twice = next(each for each in given if given.count(each) > 1)
+            raise BadSetting(f"The {words} {twice!r} is named twice; name it once.")
+    for model in plan.models:
+        find_model(model)
+    for method in plan.methods:
+        _ = CAMS[method]
+    for noise in plan.noises:
+        kind = NOISES[noise]
+        if kind.needs == "companion":
+            raise BadSetting(f"{kind.title} needs a second picture of each scene; leave it out of studies.")
+        for severity in plan.severities:
+            parameters_at(noise, severity)
+            if not severity > 0:
+                raise BadSetting("Severity 0 is the clean picture itself; choose severities over 0.")
+        if not plan.levels(noise):
+            raise BadSetting(f"{kind.title} has the levels 1 to 5 only; add one of them as a severity.")
+    if not 1 <= plan.seeds <= MAX_SEEDS:
+        raise BadSetting(f"The number of seeds must lie between 1 and {MAX_SEEDS:,}, not {plan.seeds}.")
+    if plan.limit is not None and plan.limit < 1:
+        raise BadSetting("A study needs at least one picture of each set; choose a limit of 1 or more.")
+    if plan.pairing not in (FITTING, ALL):
+        raise BadSetting(f"Models and sets are paired as {FITTING!r} or {ALL!r}, not {plan.pairing!r}.")
+    pairs = paired(plan, open_sets(plan))
+    for model in plan.models:
+        if not any(model == each for each, _ in pairs):
+            raise BadSetting(f"None of the image sets fits {model}; add one that does, or leave it out.")
+
+
+def units_of(plan: StudyPlan, sets: Mapping[str, PlannedSet]) -> list[Unit]:
+    """List all units, ordered so that the first few represent the whole: every set for every model in turn."""
     pairs = paired(plan, sets)
     total = sum(sets[label].count for _, label in pairs)
     size = per_part(total)
@@ -125,16 +186,16 @@ def units_of(plan: StudyPlan, sets: Mapping[str, Source]) -> list[Unit]:
 
 
 def per_part(units: int) -> int:
-    """How many units one part holds."""
+    """Return the number of units in one part."""
     return max(1, -(-units // MAX_PARTS))
 
 
-def picture_of(source: Source, unit: Unit) -> Picture:
-    """The unit's picture. Raises BadImage where its set does not have it any more."""
+def picture_of(source: PlannedSet, unit: Unit) -> Picture:
+    """Return the unit's picture. Raises BadImage where its set no longer has it."""
     pictures = source.image_set.pictures
     found = pictures[unit.place] if unit.place < len(pictures) else None
     if found is None or found.id != unit.image:
         found = source.image_set.find(unit.image)
     if found is None:
-        raise BadImage("The picture has gone or changed since the study was planned; restore it.")
+        raise BadImage("The picture was removed or changed after the study was planned; restore it.")
     return found

@@ -13,6 +13,7 @@ import streamlit as st
 from camlab.cams import CAMS
 from camlab.common.errors import CamLabError, Cancelled
 from camlab.common.wording import duration, megabytes, plural
+from camlab.drawing.charts.titles import model_title
 from camlab.study import PRESETS, Estimate, StudyPlan, create, estimate, start
 from camlab.study.sources import check_plan, count_pairs, count_pictures
 from camlab.study.stats import fewest_pictures
@@ -21,8 +22,8 @@ from pages.shared import session
 from pages.shared.feedback import told
 from pages.shared.navigation import close_dialog
 from pages.shared.text import plain
-from pages.study import link
 from pages.study.form import fill, form, planned
+from pages.study.state import page
 
 POLL_SECONDS = 0.7
 LONG = 2 * 3600.0  # seconds from which a plan is called long
@@ -79,7 +80,9 @@ def _cost(plan: StudyPlan) -> None:
     asking: _Asking | None = st.session_state.get(_KEY + "asking")
     current = _same(asking, plan)
     left, right = st.columns([3, 1], vertical_alignment="center")
-    left.markdown(f"**{count_pairs(plan):,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
+    left.markdown(
+        f"**{count_pairs(plan):,} pairs** at most, {plan.versions():,} noisy versions of each picture."
+    )
     if (methods := len(plan.methods)) > 1:
         pictures, needed = min(count_pictures(plan).values()), fewest_pictures(methods)
         if pictures < needed:
@@ -150,7 +153,7 @@ def _answer(found: Estimate) -> bool:
         with st.expander(f"Left out in {plural(len(found.skipped), 'place')}: why?"):
             for each in found.skipped:
                 which = CAMS[each["method"]].title if each["method"] in CAMS else "All methods"
-                place = f"{which} on {each['layer']} of {session.model_title(each['model'])}"
+                place = f"{which} on {each['layer']} of {model_title(each['model'])}"
                 st.caption(plain(f"{place}: {each['reason']}"))
     free = _free()
     if free is not None and free < SPARE * found.bytes:
@@ -188,7 +191,7 @@ def _begin(plan: StudyPlan) -> None:
     except (CamLabError, OSError) as error:
         st.session_state[_KEY + "error"] = str(error)
         return
-    link.go_to(folder.name)
+    page.go_to(folder.name)
     close_dialog()
     st.session_state["rerun"] = True
 

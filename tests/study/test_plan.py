@@ -14,7 +14,17 @@ from camlab.common.errors import BadSetting, BadSource, BadStudy, CamLabError, U
 from camlab.models import MODELS
 from camlab.noise import NOISES
 from camlab.study import PRESETS, StudyPlan
-from camlab.study.sources import ROUND, fits, open_sets, paired, spread, units_of
+from camlab.study.sources import (
+    ROUND,
+    check_plan,
+    count_pairs,
+    count_pictures,
+    fits,
+    open_sets,
+    paired,
+    spread,
+    units_of,
+)
 from camlab.study.stats import fewest_pictures
 
 
@@ -28,7 +38,7 @@ def test_pairs_are_counted_as_nested_loops_count_them(plan: StudyPlan) -> None:
                         continue  # has levels only
                     for _seed in range(2 if NOISES[noise].stochastic else 1):
                         count += len(plan.methods) * len(plan.layers)
-    assert plan.pairs() == count == 2 * 3 * 11 * 8
+    assert count_pairs(plan) == count == 2 * 3 * 11 * 8
     assert len(plan.specs()) == len(set(plan.specs())) == plan.versions() == 11
 
 
@@ -68,17 +78,17 @@ def test_what_is_no_plan_is_refused(data: dict[str, Any]) -> None:
 def test_what_cannot_be_run_is_said_before_anything_is(
     plan: StudyPlan, change: dict[str, Any], error: type[CamLabError]
 ) -> None:
-    plan.check()
+    check_plan(plan)
     with pytest.raises(error) as said:
-        dataclasses.replace(plan, **change).check()
+        check_plan(dataclasses.replace(plan, **change))
     assert str(said.value)[-1] in ".?" and "\n" not in str(said.value)
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_presets_can_be_run(name: str) -> None:
     plan = PRESETS[name].make()
-    plan.check()
-    assert plan.pairs() > 0 and plan.name
+    check_plan(plan)
+    assert count_pairs(plan) > 0 and plan.name
 
 
 def test_the_paper_preset_is_what_it_says() -> None:
@@ -87,15 +97,15 @@ def test_the_paper_preset_is_what_it_says() -> None:
     assert plan.layers == ("before", "default")
     assert plan.models == tuple(MODELS)
     assert plan.noises == tuple(name for name, kind in NOISES.items() if not kind.needs)
-    assert len(plan.noises) == 17 and plan.severities == (1, 2, 3, 4, 5) and plan.seeds == 3
+    assert (len(plan.noises), plan.severities, plan.seeds) == (17, (1, 2, 3, 4, 5), 3)
     # 3 models × 140 pictures, 3 models × 60 scenes, 175 versions, 7 methods, 2 layers.
-    assert plan.pictures() == {m: 140 if m.startswith("efficientnet") else 60 for m in plan.models}
-    assert plan.pairs() == (3 * 140 + 3 * 60) * 175 * 14
+    assert count_pictures(plan) == {m: 140 if m.startswith("efficientnet") else 60 for m in plan.models}
+    assert count_pairs(plan) == (3 * 140 + 3 * 60) * 175 * 14
 
 
 def test_the_quick_look_has_pictures_enough_for_a_verdict() -> None:
     plan = PRESETS["quick"].make()
-    assert min(plan.pictures().values()) >= fewest_pictures(len(plan.methods))
+    assert min(count_pictures(plan).values()) >= fewest_pictures(len(plan.methods))
 
 
 def test_shapes_and_photographs_are_kept_apart_unless_asked_for() -> None:

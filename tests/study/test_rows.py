@@ -16,7 +16,7 @@ from camlab.engine.cache.memory import MapCache
 from camlab.engine.engine import Engine
 from camlab.engine.segments import picture_segments
 from camlab.engine.shared import model_input, model_mask
-from camlab.engine.spec import CLEAN, Explained, Spec
+from camlab.engine.spec import Explained
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import Picture, find_picture
@@ -26,8 +26,8 @@ from camlab.models import Classifier, load_classifier
 from camlab.study import StudyPlan
 from camlab.study.pictures import TIE, is_tie
 from camlab.study.prepare import plan_at_hand
-from camlab.study.reuse import GoingOn, LastInputs
-from camlab.study.rows import UnitWorker
+from camlab.study.rows import ResumingClassifier, UnitWorker
+from camlab.study.sources import count_pairs
 from camlab.study.store import Study
 
 
@@ -145,7 +145,7 @@ def test_no_row_depends_on_the_batch(model: str) -> None:
         for batch in (1, 16, 1000)
     )
     # The clean picture and its versions go as 6 + 6 + …, as 12 + …, and all at once; some are flipped and asked anew.
-    assert len(small) == plan.pairs() and plan.versions() > 12
+    assert len(small) == count_pairs(plan) and plan.versions() > 12
     assert any(small["flipped"].to_pylist())
     assert small.equals(default) and small.equals(large)
 
@@ -158,31 +158,14 @@ def test_other_weights_are_another_study(plan: StudyPlan) -> None:
 
 
 @pytest.mark.parametrize("model", ["shapes_resnet", "shapes_vit"])
-def test_going_on_from_a_layer_is_starting_anew(model: str) -> None:
+def test_resuming_from_a_layer_is_starting_anew(model: str) -> None:
     classifier = load_classifier(model, "cpu")
     pictures = torch.rand(3, 3, *classifier.input_size, generator=torch.Generator().manual_seed(0))
     z = classifier.normalise(pictures)
     names = [layer.name for layer in classifier.layers][-2:]
-    going_on = GoingOn(classifier)
+    resuming = ResumingClassifier(classifier)
     for layer in (*names, names[0], names[1]):  # forth, back, and forth again
-        assert torch.allclose(going_on.head(z, layer), classifier.head(z, layer), atol=1e-5)
+        assert torch.allclose(resuming.head(z, layer), classifier.head(z, layer), atol=1e-5)
     other = z + 0.1
-    assert torch.allclose(going_on.head(other, names[1]), classifier.head(other, names[1]), atol=1e-5)
-    assert torch.equal(going_on.logits(pictures), classifier.logits(pictures))
-
-
-def test_the_last_pictures_are_remembered_and_no_others() -> None:
-    classifier = load_classifier("shapes_vgg", "cpu")
-    engine = Engine(classifier, MapCache())
-    kept = LastInputs(classifier, engine.queue, engine.pictures.companion)
-    clean = torch.rand(3, *classifier.input_size, generator=torch.Generator().manual_seed(0))
-    specs = [CLEAN, Spec("gaussian_noise", 2.0, 1)]
-    first = kept.make(clean, "a", specs)
-    assert kept.make(clean.clone(), "a", specs) is first
-    for changed in (
-        kept.make(clean, "b", specs),
-        kept.make(clean * 0.5, "a", specs),
-        kept.make(clean, "a", [CLEAN, Spec("gaussian_noise", 2.0, 2)]),
-    ):
-        assert not torch.equal(changed, first)
-    assert torch.equal(kept.make(clean, "a", specs), first)
+    assert torch.allclose(resuming.head(other, names[1]), classifier.head(other, names[1]), atol=1e-5)
+    assert torch.equal(resuming.logits(pictures), classifier.logits(pictures))

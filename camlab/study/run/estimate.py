@@ -21,7 +21,7 @@ from camlab.study.plan import StudyPlan
 from camlab.study.prepare import THREADS, LayerWork, Prepared, plan_at_hand
 from camlab.study.rows import UnitWorker
 from camlab.study.run.local import default_workers
-from camlab.study.sources import Unit
+from camlab.study.sources import Unit, check_plan
 
 #: Versions of a picture that the calibration runs in all: a second or so on one core.
 SHOWN = 12
@@ -55,9 +55,9 @@ def estimate(
 ) -> Estimate:
     """Check the plan, run a few of its pairs with every model for about a second in all, and extrapolate.
 
-    Raises what `StudyPlan.check` and loading a model raise, and what ``check`` raises between two models.
+    Raises what `check_plan` and loading a model raise, and what ``check`` raises between two models.
     """
-    plan.check()
+    check_plan(plan)
     ready, skipped = plan_at_hand(plan, device)
     count = default_workers(device) if workers is None else max(1, workers)
     by_model: dict[str, tuple[int, float]] = {}
