@@ -301,7 +301,7 @@ R of all, {span(random, "responsiveness")}, and RM {span(random, "rm")}."""
 
 
 def third(f: Findings) -> str:
-    """Does the map know that the prediction changed?"""
+    """Does the map react to a changed prediction?"""
     found = f.methods
     order = best(found, "stratified_auroc")
     hold("pooling flatters every method that knows of the flip", all(
@@ -339,7 +339,8 @@ def fourth(f: Findings) -> str:
         everything = f.summed(rows[rows["severity"] == severity])[0]
         survivors = f.summed(same[same["severity"] == severity])[0]
         table.append((severity, everything, survivors))
-    drop = [table[0][k]["consistency"] - table[-1][k]["consistency"] for k in (1, 2)]
+    (_, *first), (_, *last) = table[0], table[-1]
+    drop = [a["consistency"] - b["consistency"] for a, b in zip(first, last, strict=True)]
     hold("C falls faster on the same pictures", drop[1] > drop[0])
     lines = [
         [f"{s:g}", f"{a['n_flipped'] / a['n']:.0%}", decimal(a["consistency"]), f"{a['n_consistency']:,}",
@@ -360,7 +361,8 @@ move by {drop[1] - drop[0]:.2f}."""
 
 def fifth(f: Findings) -> str:
     """Another segmentation."""
-    lines, taus = [], {v: [] for v in ("consistency", "rm", "stratified_gap")}
+    lines = []
+    taus: dict[str, list[float]] = {v: [] for v in ("consistency", "rm", "stratified_gap")}
     for family in (f.photo, *f.small):
         by = {s: {r["method"]: r for r in f.summed(family.rows, similarity=s)} for s in SEGMENTATIONS}
         names = best(by["rbo"], "rm")

@@ -1,4 +1,4 @@
-"""The registry of statistical tests, and what each of them gets to work with."""
+"""The registry of statistical tests, and the sample that each test receives."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from camlab.common.registry import Registry
 from camlab.common.wording import plural
 from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES, SEED, bootstrap
-from camlab.study.stats.blocks import Response
+from camlab.study.stats.blocks import Blocks, Response, blocks
 from camlab.study.stats.cells import Cells
-from camlab.study.stats.effects import Replicates
+from camlab.study.stats.effects import Effect
 from camlab.study.stats.results import ALPHA, TestResult, Value, with_interval
 
 FEWEST_BLOCKS = FEWEST_PAIRS
-"""Fewer pictures than this make no test, and no interval."""
+"""With fewer pictures than this there is no test and no interval."""
 
 NOUNS = {
     "method": "method",
@@ -31,7 +31,7 @@ NOUNS = {
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One group of cells and the settings of a test; group: what is fixed in it."""
+    """One group of cells with the settings of a test; group: the levels that are fixed in it."""
 
     cells: Cells
     response: Response
@@ -40,36 +40,40 @@ class Sample:
     replicates: int = REPLICATES
     seed: int = SEED
 
-    def values(
-        self, effects: dict[str, tuple[float, Replicates, str]], units: int, width: int = 1
-    ) -> dict[str, Value]:
-        """Put a bootstrap interval to each effect, (value, replicates, size in words); pictures are drawn.
+    def values(self, effects: dict[str, Effect], units: int, width: int = 1) -> dict[str, Value]:
+        """Give each effect a bootstrap interval over pictures.
 
-        No interval where nothing was to be drawn, or where there are too few pictures. width: numbers an effect
-        holds a replicate, where that is more than ``units``.
+        There is no interval where ``replicates`` is 0 or there are too few pictures. width: numbers per replicate
+        that an effect holds in memory, where that is more than ``units``.
         """
         if not effects:
             return {}
         found: dict[str, Any] = dict.fromkeys(effects)
         if self.replicates > 0 and units >= FEWEST_BLOCKS:
             found = bootstrap(
-                lambda weights: {name: each[1](weights) for name, each in effects.items()},
+                lambda weights: {name: each.replicates(weights) for name, each in effects.items()},
                 units,
                 self.replicates,
                 self.seed,
                 width,
             )
         return {
-            name: with_interval(name, value, found[name], words)
-            for name, (value, _, words) in effects.items()
+            name: with_interval(name, each.value, found[name], each.words) for name, each in effects.items()
         }
+
+    def in_blocks(self, blank: TestResult) -> tuple[Blocks, TestResult]:
+        """Arrange the cells in blocks of the compared column, and record what they hold in the blank result."""
+        table = blocks(self.cells, blank.compares, self.response)
+        return table, replace(
+            blank, levels=table.levels, n=len(table), n_pairs=table.n_pairs, left_out=table.left_out
+        )
 
 
 @dataclass(frozen=True)
 class StatTest:
-    """A statistical test: compares names the column whose levels stand against each other.
+    """A statistical test of the levels of one column, ``compares``.
 
-    within: columns that are always fixed, whatever else the rows are grouped by.
+    within: columns that are always fixed, however the rows are grouped.
     """
 
     name: str
@@ -81,7 +85,7 @@ class StatTest:
     apply: Callable[[Sample, TestResult], TestResult]
 
     def run(self, sample: Sample) -> TestResult:
-        """Do the test on one group."""
+        """Run the test on one group."""
         blank = TestResult(
             test=self.name,
             title=self.title,
@@ -103,7 +107,7 @@ TESTS: Registry[StatTest] = Registry("statistical test")
 def stat_test(
     name: str, title: str, question: str, compares: str, within: tuple[str, ...] = (), unit: str = "picture"
 ) -> Callable[[Callable[[Sample, TestResult], TestResult]], Callable[[Sample, TestResult], TestResult]]:
-    """Register the decorated function as a statistical test; it fills in the blank result that it gets."""
+    """Register the decorated function as a statistical test, which completes the blank result it receives."""
 
     def register(
         apply: Callable[[Sample, TestResult], TestResult],
@@ -115,24 +119,24 @@ def stat_test(
 
 
 def refuse(result: TestResult, reason: str, **known: Any) -> TestResult:
-    """Return the result of a test that cannot be done: its sentence says so, and why."""
+    """Return the result of a test that cannot be done, with the reason as its sentence."""
     return replace(
         result, reason=reason, sentence=f"{at(result.group)}this cannot be tested: {reason}", **known
     )
 
 
 def too_few(count: int, what: str = "picture") -> str:
-    """Why so few blocks make no test."""
+    """Explain that a test needs more blocks."""
     return f"only {plural(count, what)} can be compared, and a test needs at least {FEWEST_BLOCKS}."
 
 
 def fewest_to_differ(comparisons: int, alpha: float) -> int:
-    """The fewest pictures with which a signed-rank test can be significant at all: 2 · 2⁻ⁿ · comparisons ≤ alpha."""
+    """Return the fewest pictures with which a signed-rank test can be significant: 2 · 2⁻ⁿ · comparisons ≤ alpha."""
     return math.ceil(1 + math.log2(comparisons / alpha))
 
 
 def one_level(levels: tuple[str, ...], compares: str, needed: int = 2) -> str:
-    """Why so few levels make no test."""
+    """Explain that a test needs more levels."""
     noun = NOUNS[compares]
     have = f"only {plural(len(levels), noun)}" if levels else f"no {noun}"
     names = f" ({', '.join(levels)})" if levels else ""
@@ -140,6 +144,6 @@ def one_level(levels: tuple[str, ...], compares: str, needed: int = 2) -> str:
 
 
 def at(group: dict[str, Any]) -> str:
-    """Where a result holds, as the beginning of a sentence; "" where nothing is fixed."""
+    """Begin a sentence with the levels that are fixed in a group; "" where none is."""
     words = [f"{NOUNS[name]} {value}" for name, value in group.items() if str(value) != ""]
     return f"{', '.join(words)}: " if words else ""

@@ -1,10 +1,9 @@
-"""What is compared, and the blocks it is compared in: pictures without a gap, and what was left out for that."""
+"""The response that a test compares, and complete blocks of it: one row per picture, without gaps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,14 +13,15 @@ from camlab.metrics.tally import Flags, Floats, Index, divide
 from camlab.study.stats.cells import AXES, Cells
 
 DECIMALS = 12
-"""Block values are rounded to this many decimals: values closer than that tie, whatever the order of adding."""
+"""Block values are rounded to this many decimals, so that values which differ by rounding alone tie."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What is compared: which pairs count, and what of them.
+    """Selects the pairs that count and the value to compare.
 
-    noun: what a larger value is; trend: what it is expected to do as severity grows, +1 or −1.
+    noun: what the value measures; more: how a method with a larger value behaves; trend: the expected direction
+    as severity grows, +1 or −1; of: the sum of the value and the number of pairs, per cell.
     """
 
     name: str
@@ -31,56 +31,44 @@ class Response:
     trend: int
     of: Callable[[Cells], tuple[Floats, Floats]]
 
+    def value(self, cells: Cells) -> Floats:
+        """Average the response over the seeds of each cell; nan where no pair counts."""
+        return divide(*self.of(cells))
+
 
 RESPONSES: Registry[Response] = Registry("response")
-
-
-def _response(name: str, title: str, noun: str, more: str, trend: int) -> Callable[[Any], Any]:
-    """Register a function from cells to (sums, counts) of the response."""
-
-    def register(of: Callable[[Cells], tuple[Floats, Floats]]) -> Callable[[Cells], tuple[Floats, Floats]]:
-        RESPONSES.add(name, Response(name, title, noun, more, trend, of))
-        return of
-
-    return register
-
-
-@_response(
-    "kept",
-    "consistency: similarity where the prediction is kept",
-    "similarity of the maps where the prediction is kept",
-    "keeps its map steadier",
-    trend=-1,
-)
-def _kept(cells: Cells) -> tuple[Floats, Floats]:
-    return cells.kept_sum, cells.kept
-
-
-@_response(
-    "flipped",
-    "responsiveness: 1 − similarity where the prediction flips",
-    "change of the maps where the prediction flips",
-    "moves its map more under a flip",
-    trend=1,
-)
-def _flipped(cells: Cells) -> tuple[Floats, Floats]:
-    return cells.lost - cells.lost_sum, cells.lost
-
-
-@_response(
-    "all",
-    "similarity over all pairs, kept and flipped",
-    "similarity of the maps over all pairs",
-    "keeps its map steadier",
-    trend=-1,
-)
-def _all(cells: Cells) -> tuple[Floats, Floats]:
-    return cells.kept_sum + cells.lost_sum, cells.kept + cells.lost
+for _each in (
+    Response(
+        "kept",
+        "consistency: similarity where the prediction is kept",
+        "similarity of the maps where the prediction is kept",
+        "keeps its map steadier",
+        trend=-1,
+        of=lambda cells: (cells.kept_sum, cells.kept),
+    ),
+    Response(
+        "flipped",
+        "responsiveness: 1 − similarity where the prediction flips",
+        "change of the maps where the prediction flips",
+        "moves its map more under a flip",
+        trend=1,
+        of=lambda cells: (cells.lost - cells.lost_sum, cells.lost),
+    ),
+    Response(
+        "all",
+        "similarity over all pairs, kept and flipped",
+        "similarity of the maps over all pairs",
+        "keeps its map steadier",
+        trend=-1,
+        of=lambda cells: (cells.kept_sum + cells.lost_sum, cells.kept + cells.lost),
+    ),
+):
+    RESPONSES.add(_each.name, _each)
 
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Pictures × levels without a gap; values (n, k) rounded to DECIMALS; n_pairs: rows behind them."""
+    """A complete table of pictures × levels: values (n, k), rounded to DECIMALS, from n_pairs rows."""
 
     levels: tuple[str, ...]
     values: Floats
@@ -94,13 +82,13 @@ class Blocks:
 
 
 def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
-    """Compare the levels of one column within pictures.
+    """Arrange the levels of one column in complete blocks, one per picture.
 
-    Only what every level has counts: a picture's noise types and severities (and what else is not compared) in
-    which one level lacks a value are left out for all of them. A picture's value is the mean over the rest. A
-    level that has no value at all is left out, and said.
+    Only cases that every level has count: where one level lacks a value for a picture's noise type and severity
+    (and every other axis that is not compared), that case is left out for all levels. A picture's value is the
+    mean over its remaining cases. A level without any value is left out and named in ``left_out``.
     """
-    value = cells.value(response)
+    value = response.value(cells)
     axes = [name for name in AXES if name not in (compares, "image_set")]
     shape = [max(len(cells.pictures), 1), *(max(len(cells.levels[name]), 1) for name in axes)]
     key = np.ravel_multi_index([cells.picture, *(cells.codes[name] for name in axes)], shape)
@@ -121,7 +109,7 @@ def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
     values = np.zeros((len(which), table.shape[1]))
     np.add.at(values, place, table[complete])
     values /= np.maximum(np.bincount(place, minlength=len(which)), 1)[:, None]
-    left = [f"Left out, having no pair that counts: {name}." for name in np.array(names)[empty].tolist()]
+    left = [f"Left out, since no pair of it counts: {name}." for name in np.array(names)[empty].tolist()]
     left += _said(response, complete, some, len(np.unique(pictures)), len(which), compares)
     return Blocks(
         levels=tuple(np.array(names, dtype=object)[~empty].tolist()),
@@ -136,12 +124,10 @@ def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
 def _said(
     response: Response, complete: Flags, some: Flags, pictures: int, used: int, compares: str
 ) -> list[str]:
-    """What incomplete blocks cost, in sentences."""
+    """Say in sentences what incomplete blocks left out."""
     said = []
     if used < pictures:
-        said.append(
-            f"Left out for want of a complete block: {pictures - used} of {plural(pictures, 'picture')}."
-        )
+        said.append(f"Left out without a complete block: {pictures - used} of {plural(pictures, 'picture')}.")
     if none := int((~some).sum()):
         said.append(
             f"Without any pair for the response {response.name!r}: {none} of {plural(len(some), 'cell')} "
@@ -149,26 +135,26 @@ def _said(
         )
     if gaps := int((some & ~complete).sum()):
         said.append(
-            f"Left out for all, for want of a value at some {compares}: {gaps} of {plural(len(some), 'cell')}."
+            f"Left out for all, since some {compares} has no value: {gaps} of {plural(len(some), 'cell')}."
         )
     return said
 
 
 def pairs_left_out(cells: Cells) -> list[str]:
-    """Sentences about pairs that have no similarity, and about those whose prediction hangs on rounding."""
+    """Say how many pairs have no similarity, and how many predictions rounding decides."""
     said = []
     if lost := int((cells.total - cells.kept - cells.lost).sum()):
         said.append(f"Left out for a degenerate map or no similarity: {plural(lost, 'pair')}.")
     if tied := int(cells.tied.sum()):
         said.append(
-            "Counted as stored although the two likeliest classes tie, so that rounding decides the flip: "
+            "Counted as stored although the two most likely classes tie, so that rounding decides the flip: "
             f"{plural(tied, 'pair')}."
         )
     return said
 
 
 def picture_means(picture: Index, value: Floats, n: int) -> Floats:
-    """The mean of each picture's cells that have a value, (n,), rounded to DECIMALS; nan where there is none."""
+    """Average each picture's cells that have a value: (n,), rounded to DECIMALS; nan where none has."""
     seen = ~np.isnan(value)
     total = np.bincount(picture[seen], value[seen], minlength=n).astype(np.float64)
     count = np.bincount(picture[seen], minlength=n).astype(np.float64)

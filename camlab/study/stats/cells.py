@@ -1,14 +1,14 @@
-"""A study's rows as cells: seeds averaged first, pictures as blocks, and what is left out counted.
+"""A study's rows as cells: averaged over seeds, with pictures as blocks, and the number of rows left out.
 
-A **cell** is one picture under one model, method, layer, noise type and severity: the mean over the seeds. Draws
-of one picture are no new pictures, so nothing is ever tested with pairs as the unit.
+A **cell** is one picture under one model, method, layer, noise type and severity: the mean over the seeds. Noise
+draws of one picture are not independent pictures, so no test takes pairs as its unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 from camlab.common.errors import BadSetting
 from camlab.metrics.tally import Flags, Floats, Index, Rows, divide, read_pairs
 
-if TYPE_CHECKING:
-    from camlab.study.stats.blocks import Response
-
 AXES = ("model", "image_set", "method", "layer", "noise", "severity")
-"""What a test can compare or hold fixed, besides the picture."""
+"""The columns, besides the picture, that a test can compare or hold fixed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +26,8 @@ class Cells:
     """Cells as arrays of one length: codes into ``levels``, sums of similarity, and numbers of pairs.
 
     picture: code of (image set, image); total: pairs, those without a similarity included; tied: pairs whose
-    two likeliest classes tie; floor: the other-picture floor, nan where it is not known, or where the rows are
-    not scored by RBO, for which alone it holds. rows, of: the pairs themselves and the cell of each.
+    two most likely classes tie; floor: the other-picture floor, which holds for RBO alone: nan where it is
+    unknown or the rows are scored by another measure. rows, of: the pairs themselves and the cell of each.
     """
 
     levels: Mapping[str, NDArray[Any]]
@@ -52,7 +49,7 @@ class Cells:
         return len(self.picture)
 
     def take(self, mask: Flags) -> Cells:
-        """Return the chosen cells with the same codes; ``chosen`` remembers them for the pairs."""
+        """Return the chosen cells with the same codes; ``chosen`` marks them for the pairs."""
         chosen = self.chosen.copy()
         chosen[self.chosen] = mask
         arrays = ("picture", "kept_sum", "kept", "lost_sum", "lost", "total", "tied", "floor")
@@ -64,14 +61,14 @@ class Cells:
         )
 
     def where(self, name: str, level: object) -> Cells:
-        """Return the cells of one level. Raises BadSetting for a level that no row has."""
+        """Return the cells of one level. Raises BadSetting for a level without rows."""
         (found,) = np.nonzero(self.levels[name] == level)
         if not len(found):
             raise BadSetting(f"The study has no {name} {str(level)[:60]!r}; choose one that it has.")
         return self.take(self.codes[name] == found[0])
 
     def split(self, names: Sequence[str]) -> Iterator[tuple[dict[str, Any], Cells]]:
-        """Yield the groups that agree in the columns ``names``, in the order of their levels."""
+        """Yield one group per combination of levels in the columns ``names``, in the order of the levels."""
         if not names:
             yield {}, self
             return
@@ -84,28 +81,24 @@ class Cells:
 
     @property
     def pair_mask(self) -> Flags:
-        """Which of ``rows`` belong to these cells."""
+        """A flag per row of ``rows``: whether it belongs to these cells."""
         return np.asarray(self.chosen[self.of])
-
-    def value(self, response: Response) -> Floats:
-        """The mean over the seeds, nan where no pair counts."""
-        return divide(*response.of(self))
 
 
 def read_cells(rows: pd.DataFrame) -> Cells:
-    """Read a study's scored rows (column ``similarity`` in [0, 1]); ids that are missing have one level, "".
+    """Read a study's scored rows (column ``similarity`` in [0, 1]); a missing id column has the one level "".
 
-    Raises BadSetting for a missing column, a similarity outside [0, 1], or a pair that stands twice.
+    Raises BadSetting for a missing column, a similarity outside [0, 1], or a repeated pair.
     """
     for column in ("method", "image"):
         if column not in rows.columns:
-            raise BadSetting(f"The rows lack the column {column!r}; give every pair one.")
+            raise BadSetting(f"The rows lack the column {column!r}; add it to every pair.")
     pairs, _, _ = read_pairs(rows)
     levels, codes = {}, {}
     for name in AXES:
         levels[name], codes[name] = _levels(rows, name)
     names, image = _levels(rows, "image")
-    # Pictures of two sets may have the same name: a picture is both.
+    # Two image sets may use the same name, so a picture is identified by both.
     both = codes["image_set"] * max(len(names), 1) + image
     found, picture = _present(both, len(levels["image_set"]) * max(len(names), 1))
     pictures = [str(names[i % len(names)]) for i in found.tolist()]
@@ -113,7 +106,7 @@ def read_cells(rows: pd.DataFrame) -> Cells:
         _refuse_repeats(rows, [picture, *codes.values()], [len(pictures), *map(len, levels.values())])
     shape = [max(len(pictures), 1), *(max(len(levels[name]), 1) for name in AXES)]
     if int(np.prod([float(n) for n in shape])) >= 2**62:
-        raise BadSetting("The study has too many levels to be tested at once; test a part of it.")
+        raise BadSetting("The study has too many levels for one test; test a part of it.")
     parts = [picture, *(codes[name] for name in AXES)]
     key, of = _present(np.ravel_multi_index(parts, shape), int(np.prod(shape, dtype=np.int64)))
     decoded = np.unravel_index(key, shape)
@@ -145,17 +138,17 @@ def read_cells(rows: pd.DataFrame) -> Cells:
 
 
 def _refuse_repeats(rows: pd.DataFrame, codes: Sequence[Index], sizes: Sequence[int]) -> None:
-    """A pair that stands twice would count twice."""
+    """Raise BadSetting where a pair is repeated, since it would count twice."""
     levels, seed = _levels(rows, "seed")
     shape = [max(size, 1) for size in (*sizes, len(levels))]
     if len(rows) and np.prod([float(n) for n in shape]) < 2**62:
         key = np.ravel_multi_index([*codes, seed], shape)
         if len(_present(key, int(np.prod(shape, dtype=np.int64)))[0]) < len(rows):
-            raise BadSetting("Some pairs stand in the rows more than once; drop the repeated ones.")
+            raise BadSetting("Some pairs occur in the rows more than once; drop the repeated ones.")
 
 
 def _floors(rows: pd.DataFrame, similarity: Floats, of: Index, n: int) -> Floats:
-    """The mean other-picture floor of every cell, where the scores are plain RBO."""
+    """Average the other-picture floor per cell; nan where the scores are not plain RBO."""
     if not {"rbo", "other_floor"} <= set(rows.columns):
         return np.full(n, np.nan)
     if not np.array_equal(rows["rbo"].to_numpy(dtype=np.float64), similarity, equal_nan=True):
@@ -167,7 +160,7 @@ def _floors(rows: pd.DataFrame, similarity: Floats, of: Index, n: int) -> Floats
 
 
 def _levels(rows: pd.DataFrame, name: str) -> tuple[NDArray[Any], Index]:
-    """The sorted levels of a column that occur, and the code of every row."""
+    """Return the sorted levels that occur in a column, and the code of every row."""
     if name not in rows.columns:
         return np.array([""], dtype=object), np.zeros(len(rows), dtype=np.intp)
     column = rows[name]
@@ -187,7 +180,7 @@ def _levels(rows: pd.DataFrame, name: str) -> tuple[NDArray[Any], Index]:
 
 
 def _present(key: Index, size: int) -> tuple[Index, Index]:
-    """The sorted keys that occur, and where each of ``key`` stands among them."""
+    """Return the sorted keys that occur, and the place of each element of ``key`` among them."""
     if size > 8 * len(key) + 1024:
         found, place = np.unique(key, return_inverse=True)
         return found, place

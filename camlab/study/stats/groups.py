@@ -1,4 +1,4 @@
-"""Groups of pictures: Kruskal–Wallis with Dunn, for noise types and for data sets."""
+"""Tests of groups of pictures: Kruskal–Wallis with Dunn, for noise types and data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from camlab.common.wording import listed, plural
 from camlab.metrics.tally import Floats, Index
 from camlab.study.stats.base import FEWEST_BLOCKS, NOUNS, Sample, at, one_level, refuse, stat_test
 from camlab.study.stats.blocks import pairs_left_out, picture_means
-from camlab.study.stats.effects import DELTA, cliffs_delta, epsilon_squared, magnitude
+from camlab.study.stats.effects import (
+    DELTA,
+    Effect,
+    cliffs_delta,
+    epsilon_squared,
+    magnitude,
+    observed_effect,
+)
 from camlab.study.stats.outcomes import spread_alike
 from camlab.study.stats.paired import adjusted
 from camlab.study.stats.results import Assumption, PairResult, TestResult, p_text
@@ -22,49 +29,41 @@ from camlab.study.stats.results import Assumption, PairResult, TestResult, p_tex
 EPSILON = "ε²"
 
 
-@stat_test(
-    "noises_kruskal",
-    "Kruskal–Wallis with Dunn, noise types",
-    "Does it matter which noise it is?",
-    compares="noise",
-    within=("method",),
-    unit="picture mean under one noise type",
-)
-def noises_kruskal(sample: Sample, blank: TestResult) -> TestResult:
-    """Compare the pictures' means under each noise type as groups."""
-    return _kruskal(sample, blank)
-
-
-@stat_test(
-    "sets_kruskal",
-    "Kruskal–Wallis with Dunn, data sets",
-    "Does it matter which pictures are looked at?",
-    compares="image_set",
-    within=("method",),
-)
-def sets_kruskal(sample: Sample, blank: TestResult) -> TestResult:
-    """Compare the pictures' means of each data set as groups."""
-    return _kruskal(sample, blank)
-
-
 def group_means(sample: Sample, compares: str) -> tuple[tuple[str, ...], Floats]:
-    """The levels, and each picture's mean at each of them, (pictures, levels), nan where it has no pair."""
+    """Return the levels and each picture's mean at each level: (pictures, levels), nan without a pair."""
     cells = sample.cells
     there, picture = np.unique(cells.picture, return_inverse=True)
     found, level = np.unique(cells.codes[compares], return_inverse=True)
     flat = picture * len(found) + level
-    means = picture_means(flat, cells.value(sample.response), len(there) * len(found))
+    means = picture_means(flat, sample.response.value(cells), len(there) * len(found))
     return tuple(str(cells.levels[compares][i]) for i in found), means.reshape(len(there), len(found))
 
 
-def _kruskal(sample: Sample, blank: TestResult) -> TestResult:
+# Decorators register from the lowest up, and people see the tests in that order.
+@stat_test(
+    "sets_kruskal",
+    "Kruskal–Wallis with Dunn, data sets",
+    "Does the data set matter?",
+    compares="image_set",
+    within=("method",),
+)
+@stat_test(
+    "noises_kruskal",
+    "Kruskal–Wallis with Dunn, noise types",
+    "Does the noise type matter?",
+    compares="noise",
+    within=("method",),
+    unit="picture mean under one noise type",
+)
+def kruskal_wallis(sample: Sample, blank: TestResult) -> TestResult:
+    """Compare the pictures' means at each level as independent groups."""
     names, table = group_means(sample, blank.compares)
     left = pairs_left_out(sample.cells)
     sizes = (~np.isnan(table)).sum(axis=0)
     for name, size in zip(names, sizes.tolist(), strict=True):
         if size < FEWEST_BLOCKS:
             left.append(
-                f"Left out with fewer than {FEWEST_BLOCKS} pictures that have a pair that counts: {name} ({size})."
+                f"Left out, since fewer than {FEWEST_BLOCKS} pictures have a pair that counts: {name} ({size})."
             )
     enough = sizes >= FEWEST_BLOCKS
     levels = tuple(name for name, ok in zip(names, enough.tolist(), strict=True) if ok)
@@ -82,9 +81,8 @@ def _kruskal(sample: Sample, blank: TestResult) -> TestResult:
     found = kruskal(*groups)
     h, p = float(found.statistic), float(found.pvalue)
     size = h / (len(values) - 1)
-    replicates = epsilon_squared(values, group, unit, k)
-    effects = {EPSILON: (size, replicates, magnitude("epsilon", size))}
-    effect = sample.values(effects, len(table), width=len(values))[EPSILON]
+    observed = Effect(size, epsilon_squared(values, group, unit, k), magnitude("epsilon", size))
+    effect = sample.values({EPSILON: observed}, len(table), width=len(values))[EPSILON]
     return replace(
         blank,
         statistic_name="Kruskal–Wallis H",
@@ -107,11 +105,10 @@ def _dunn(
     long = pd.DataFrame({"value": values, "group": group})
     p = posthoc_dunn(long, val_col="value", group_col="group").to_numpy()
     chosen = list(combinations(range(len(levels)), 2))
-    effects = {}
-    for i, j in chosen:
-        delta = cliffs_delta(table[:, i], table[:, j])
-        size = float(delta(np.ones((1, len(table))))[0])
-        effects[f"{i} {j}"] = (size, delta, magnitude("delta", size))
+    effects = {
+        f"{i} {j}": observed_effect(cliffs_delta(table[:, i], table[:, j]), len(table), "delta")
+        for i, j in chosen
+    }
     found = sample.values(effects, len(table))
     pairs = [
         PairResult(
@@ -134,27 +131,25 @@ def _dunn(
 def _assumptions(compares: str, table: Floats, groups: list[Floats]) -> tuple[Assumption, ...]:
     shared = int(((~np.isnan(table)).sum(axis=1) > 1).sum())
     sizes = [len(group) for group in groups]
-    again = (
-        "" if compares == "image_set" else " The Friedman test compares the same pictures within themselves."
-    )
+    again = "" if compares == "image_set" else " The Friedman test compares each picture with itself."
     return (
         Assumption(
             "independent groups",
             shared == 0,
-            f"Pictures that stand in more than one group: {shared}. With any, the groups are not independent, and p "
+            f"Pictures in more than one group: {shared}. If there are any, the groups are not independent, and p "
             f"is only a guide.{again}",
         ),
         Assumption(
-            "who is compared",
+            "composition of the groups",
             None,
-            f"{_span(sizes)} a group. Under a response that needs kept (or flipped) pairs, "
-            "other pictures and other severities stand behind each group.",
+            f"{_span(sizes)} per group. Where the response needs kept (or flipped) pairs, each group rests on "
+            "other pictures and other severities.",
         ),
         spread_alike(groups),
         Assumption(
             "sample size",
             min(sizes) >= FEWEST_BLOCKS,
-            f"χ² needs {FEWEST_BLOCKS} values a group; all have them.",
+            f"χ² needs {FEWEST_BLOCKS} values per group; all groups have them.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Levels within pictures: Friedman with Nemenyi, and pairwise Wilcoxon with Holm."""
+"""Tests of levels within pictures: Friedman with Nemenyi, and pairwise Wilcoxon with Holm."""
 
 from __future__ import annotations
 
@@ -11,51 +11,43 @@ import numpy as np
 from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy.stats import f, friedmanchisquare, studentized_range
 
+from camlab.common.errors import CamLabError
 from camlab.common.wording import percent, plural
 from camlab.metrics.tally import Floats
 from camlab.study.stats.base import FEWEST_BLOCKS, NOUNS, Sample, at, one_level, refuse, stat_test, too_few
-from camlab.study.stats.blocks import Blocks, blocks
-from camlab.study.stats.effects import KENDALL, Replicates, block_ranks, concordance, magnitude
+from camlab.study.stats.blocks import Blocks
+from camlab.study.stats.effects import KENDALL, block_ranks, concordance, mean_of, observed_effect
 from camlab.study.stats.paired import assumptions, compare_pairs
 from camlab.study.stats.results import Assumption, PairResult, TestResult, Value, p_text
 
-#: Up to so many pictures χ² and the studentized range are rough approximations of the ranks' distribution.
+#: Up to this many pictures, χ² and the studentized range approximate the ranks' distribution only roughly.
 FEW_FOR_CHI = 10
 
 
 @lru_cache(maxsize=64)
 def critical_difference(levels: int, n: int, alpha: float = 0.05) -> float:
-    """Nemenyi's critical difference of average ranks, q/√2 · √(k(k + 1)/6n), q of the studentized range."""
+    """Compute Nemenyi's critical difference of average ranks, q/√2 · √(k(k + 1)/6n), q of the studentized range."""
     q = float(studentized_range.ppf(1 - alpha, levels, np.inf))
     return q / math.sqrt(2) * math.sqrt(levels * (levels + 1) / (6 * n))
 
 
-@stat_test(
-    "methods_friedman",
-    "Friedman with Nemenyi",
-    "Do the CAM methods differ, each picture judging all of them?",
-    compares="method",
-)
-def methods_friedman(sample: Sample, blank: TestResult) -> TestResult:
-    """Rank the methods within each picture."""
-    return _friedman(sample, blank)
-
-
+# Decorators register from the lowest up, and people see the tests in that order.
 @stat_test(
     "noises_friedman",
     "Friedman with Nemenyi, noise types",
-    "Does it matter which noise it is, on the same pictures?",
+    "Does the noise type matter, on the same pictures?",
     compares="noise",
     within=("method",),
 )
-def noises_friedman(sample: Sample, blank: TestResult) -> TestResult:
-    """Rank the noise types within each picture: the paired twin of noises_kruskal."""
-    return _friedman(sample, blank)
-
-
-def _friedman(sample: Sample, blank: TestResult) -> TestResult:
-    table = blocks(sample.cells, blank.compares, sample.response)
-    blank = replace(blank, levels=table.levels, n=len(table), n_pairs=table.n_pairs, left_out=table.left_out)
+@stat_test(
+    "methods_friedman",
+    "Friedman with Nemenyi",
+    "Do the CAM methods differ within the same pictures?",
+    compares="method",
+)
+def friedman(sample: Sample, blank: TestResult) -> TestResult:
+    """Rank the levels within each picture; for noise types, the paired counterpart of the Kruskal–Wallis test."""
+    table, blank = sample.in_blocks(blank)
     k, n = len(table.levels), len(table)
     if k < 2:
         return refuse(blank, one_level(table.levels, blank.compares, 3))
@@ -71,26 +63,25 @@ def _friedman(sample: Sample, blank: TestResult) -> TestResult:
     found = friedmanchisquare(*table.values.T)
     chi, p = float(found.statistic), float(found.pvalue)
     mean = ranks.mean(axis=0)
-    kendall = concordance(ranks)
-    w = float(kendall(np.ones((1, n)))[0])
-    effects: dict[str, tuple[float, Replicates, str]] = {KENDALL: (w, kendall, magnitude("w", w))}
-    effects |= {f"rank {i}": (float(mean[i]), _mean_of(ranks[:, i]), "") for i in range(k)}
-    # Rank 1 is the largest value: a positive difference means that the first of a pair ranks better.
+    kendall = observed_effect(concordance(ranks), n, "w")
+    effects = {KENDALL: kendall}
+    effects |= {f"rank {i}": observed_effect(mean_of(ranks[:, i]), n) for i in range(k)}
+    # Rank 1 is the largest value, so a positive difference means that the first of a pair ranks better.
     for i, j in combinations(range(k), 2):
-        effects[f"{i} {j}"] = (float(mean[j] - mean[i]), _mean_of(ranks[:, j] - ranks[:, i]), "")
+        effects[f"{i} {j}"] = observed_effect(mean_of(ranks[:, j] - ranks[:, i]), n)
     values = sample.values(effects, n)
     nemenyi = _nemenyi(sample, table, values)
     order = np.argsort(mean, kind="stable")
     best, last = table.levels[order[0]], table.levels[order[-1]]
     apart = sum(pair.differ for pair in nemenyi)
     noun = NOUNS[blank.compares]
-    rough = f", roughly, with {n} pictures only" if n <= FEW_FOR_CHI else ""
+    rough = f", roughly, from only {n} pictures" if n <= FEW_FOR_CHI else ""
     stat = f"Friedman χ²({k - 1}) = {chi:.1f}, {p_text(p)}{rough}, {values[KENDALL].text}"
     if p <= sample.alpha:
         sentence = (
             f"{at(sample.group)}over {n} pictures the {k} {noun}s differ in the {sample.response.noun} "
             f"({stat}): {best} ranks highest and {last} lowest; "
-            f"further apart than the critical difference are {apart} of {k * (k - 1) // 2} pairs."
+            f"{apart} of {k * (k - 1) // 2} pairs lie further apart than the critical difference."
         )
     else:
         sentence = (
@@ -105,7 +96,7 @@ def _friedman(sample: Sample, blank: TestResult) -> TestResult:
         p=p,
         p_method="asymptotic (χ²), ties corrected",
         effect=values[KENDALL],
-        numbers=_iman_davenport(w, n, k),
+        numbers=_iman_davenport(kendall.value, n, k),
         ranks=tuple(replace(values[f"rank {i}"], name=table.levels[i]) for i in order),
         critical=critical_difference(k, n, sample.alpha),
         pairs=nemenyi,
@@ -114,12 +105,8 @@ def _friedman(sample: Sample, blank: TestResult) -> TestResult:
     )
 
 
-def _mean_of(column: Floats) -> Replicates:
-    return lambda weights: weights @ column / len(column)
-
-
 def _nemenyi(sample: Sample, table: Blocks, values: dict[str, Value]) -> tuple[PairResult, ...]:
-    """All pairs by their difference of average ranks; p holds for the family as it is."""
+    """Compare all pairs by their difference of average ranks; p covers the whole family of pairs."""
     n, k = table.values.shape
     p = posthoc_nemenyi_friedman(table.values).to_numpy()
     return tuple(
@@ -133,14 +120,14 @@ def _nemenyi(sample: Sample, table: Blocks, values: dict[str, Value]) -> tuple[P
             p_adjusted=float(p[i, j]),
             effect=replace(values[f"{i} {j}"], name="difference of average ranks"),
             differ=bool(p[i, j] <= sample.alpha),
-            note="Nemenyi: p holds for all pairs together",
+            note="Nemenyi: p covers all pairs together",
         )
         for i, j in combinations(range(k), 2)
     )
 
 
 def _iman_davenport(w: float, n: int, k: int) -> tuple[Value, ...]:
-    """The F form of Friedman's test, which is less conservative with few pictures; none where W is 1."""
+    """Return the F form of Friedman's test, less conservative with few pictures; empty where W is 1."""
     if w >= 1 - 1e-12:
         return ()
     statistic = (n - 1) * w / (1 - w)
@@ -156,19 +143,19 @@ def _friedman_assumptions(ranks: Floats, differ: bool) -> tuple[Assumption, ...]
         Assumption(
             "sample size",
             n > FEW_FOR_CHI,
-            f"χ² is an approximation that is good from about {FEW_FOR_CHI + 1} pictures on; there are {n}. "
-            "Iman and Davenport's F stands beside it.",
+            f"The χ² approximation is good from about {FEW_FOR_CHI + 1} pictures on; there are {n}. "
+            "Compare Iman and Davenport's F.",
         ),
         Assumption(
             "ties",
             tied <= 0.25,
-            f"{percent(tied)} of the pictures hold tied ranks. Friedman's statistic is corrected for them, Nemenyi's "
-            "is not, which makes it conservative.",
+            f"{percent(tied)} of the pictures have tied ranks. Friedman's statistic corrects for ties; Nemenyi's "
+            "does not, which makes it conservative.",
         ),
         Assumption(
             "overall test",
             differ,
-            "Nemenyi's pairs are to be read where the overall test is significant.",
+            "Read Nemenyi's pairs only where the overall test is significant.",
         ),
     )
 
@@ -176,13 +163,12 @@ def _friedman_assumptions(ranks: Floats, differ: bool) -> tuple[Assumption, ...]
 @stat_test(
     "methods_wilcoxon",
     "Wilcoxon signed-rank, pairwise, with Holm",
-    "Which two CAM methods differ, picture by picture?",
+    "Which CAM methods differ, picture by picture?",
     compares="method",
 )
 def methods_wilcoxon(sample: Sample, blank: TestResult) -> TestResult:
     """Compare every two methods by their differences within pictures."""
-    table = blocks(sample.cells, "method", sample.response)
-    blank = replace(blank, levels=table.levels, n=len(table), n_pairs=table.n_pairs, left_out=table.left_out)
+    table, blank = sample.in_blocks(blank)
     if len(table.levels) < 2:
         return refuse(blank, one_level(table.levels, "method"))
     if len(table) < FEWEST_BLOCKS:
@@ -196,7 +182,8 @@ def methods_wilcoxon(sample: Sample, blank: TestResult) -> TestResult:
         tested, key=lambda pair: (pair.p_adjusted or 0.0, -abs(pair.effect.value) if pair.effect else 0)
     )
     apart = sum(pair.differ for pair in pairs)
-    assert clearest.effect is not None and clearest.p_adjusted is not None
+    if clearest.effect is None or clearest.p_adjusted is None:
+        raise CamLabError("A tested pair has no effect; report this as a bug.")
     upper, lower = (clearest.a, clearest.b) if clearest.effect.value >= 0 else (clearest.b, clearest.a)
     said = f"{p_text(clearest.p_adjusted)} after Holm, rank-biserial {abs(clearest.effect.value):.2f}"
     count = f"{apart} of {plural(len(pairs), 'pair')} of methods"
@@ -205,14 +192,14 @@ def methods_wilcoxon(sample: Sample, blank: TestResult) -> TestResult:
         sentence = f"{at(sample.group)}over {len(table)} pictures {count} differ; {tail}"
     else:
         sentence = (
-            f"{at(sample.group)}over {len(table)} pictures no pair of methods differs for sure (Wilcoxon; the "
-            f"closest to it, {upper} over {lower}: {said})."
+            f"{at(sample.group)}over {len(table)} pictures no pair of methods is shown to differ (Wilcoxon; the "
+            f"clearest, {upper} over {lower}: {said})."
         )
     return replace(
         blank,
         statistic_name="Wilcoxon's T",
         p=clearest.p_adjusted,
-        p_method="smallest of all pairs after Holm",
+        p_method="the smallest p of all pairs after Holm",
         effect=replace(clearest.effect, name=f"rank-biserial, {clearest.a} over {clearest.b}"),
         pairs=pairs,
         assumptions=assumptions(table, pairs, chosen, sample.alpha),

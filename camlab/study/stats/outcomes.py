@@ -1,4 +1,4 @@
-"""Kept against flipped: does the map know that the prediction changed?"""
+"""Kept against flipped pairs: does the map react to a changed prediction?"""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 from scipy.stats import ks_2samp, levene, mannwhitneyu
 
 from camlab.common.wording import plural
-from camlab.metrics.tally import Floats, stratum_counts
+from camlab.metrics.tally import Floats, divide, stratum_counts
 from camlab.study.stats.base import FEWEST_BLOCKS, Sample, at, refuse, stat_test
 from camlab.study.stats.blocks import DECIMALS, pairs_left_out, picture_means
 from camlab.study.stats.cells import Cells
-from camlab.study.stats.effects import DELTA, cliffs_delta, magnitude, rank_biserial
+from camlab.study.stats.effects import DELTA, cliffs_delta, observed_effect, rank_biserial
 from camlab.study.stats.paired import EFFECT, signed_rank
 from camlab.study.stats.results import Assumption, PairResult, TestResult, Value, p_text
 
 EXACT_U, EXACT_KS = 8, 500
-"""p is exact where one group has up to EXACT_U values without ties; for Kolmogorov–Smirnov, both up to EXACT_KS."""
+"""p is exact for up to EXACT_U untied values in the smaller group; Kolmogorov–Smirnov: up to EXACT_KS in both."""
 
 KEPT, FLIPPED = "kept", "flipped"
 
@@ -25,7 +25,7 @@ KEPT, FLIPPED = "kept", "flipped"
 @stat_test(
     "kept_flipped",
     "Kept against flipped: Mann–Whitney U, Kolmogorov–Smirnov, AUROC",
-    "Does the map know that the prediction changed?",
+    "Does the map react to a changed prediction?",
     compares="flipped",
     within=("method",),
     unit="picture mean of one outcome",
@@ -52,12 +52,10 @@ def kept_flipped(sample: Sample, blank: TestResult) -> TestResult:
     u, p, how = rank_sum(a, b)
     exact_ks = max(len(a), len(b)) <= EXACT_KS
     ks = ks_2samp(a, b, method="exact" if exact_ks else "asymp")
-    delta = cliffs_delta(kept, flipped)
-    value = float(delta(np.ones((1, len(kept))))[0])
-    words = magnitude("delta", value)
-    effect = sample.values({DELTA: (value, delta, words)}, len(kept))[DELTA]
+    delta = observed_effect(cliffs_delta(kept, flipped), len(kept), "delta")
+    effect = sample.values({DELTA: delta}, len(kept))[DELTA]
     low, high = (None if end is None else (end + 1) / 2 for end in (effect.low, effect.high))
-    auroc = Value("AUROC", (value + 1) / 2, low, high, effect.undefined)
+    auroc = Value("AUROC", (effect.value + 1) / 2, low, high, effect.undefined)
     described = descriptive(cells)
     numbers = (
         auroc,
@@ -83,17 +81,17 @@ def kept_flipped(sample: Sample, blank: TestResult) -> TestResult:
 
 
 def outcome_means(cells: Cells) -> tuple[Floats, Floats]:
-    """Mean similarity of each picture's kept cells, and of its flipped ones; seeds averaged first; nan: none."""
+    """Average each picture's kept cells, and its flipped cells, after averaging seeds; nan without a cell."""
     there, picture = np.unique(cells.picture, return_inverse=True)
     kept, flipped = (
-        picture_means(picture, np.divide(s, c, out=np.full_like(s, np.nan), where=c > 0), len(there))
+        picture_means(picture, divide(s, c), len(there))
         for s, c in ((cells.kept_sum, cells.kept), (cells.lost_sum, cells.lost))
     )
     return kept, flipped
 
 
 def rank_sum(a: Floats, b: Floats) -> tuple[float, float, str]:
-    """Mann and Whitney's U of ``a`` over ``b``, its two-sided p, and how p was found."""
+    """Return Mann and Whitney's U of ``a`` over ``b``, its two-sided p, and how p was found."""
     tied = len(np.unique(np.concatenate([a, b]))) < len(a) + len(b)
     exact = not tied and min(len(a), len(b)) <= EXACT_U
     found = mannwhitneyu(a, b, alternative="two-sided", method="exact" if exact else "asymptotic")
@@ -102,13 +100,13 @@ def rank_sum(a: Floats, b: Floats) -> tuple[float, float, str]:
 
 
 def descriptive(cells: Cells) -> tuple[Value, ...]:
-    """AUROC of single pairs, which no p-value goes with: of all, and of pairs that share noise and severity."""
+    """Compute the AUROC of single pairs, without p: of all, and among pairs that share noise and severity."""
     mask = cells.pair_mask
     rows = cells.rows.take(mask)
     stratum = (cells_axis(cells, "noise") * len(cells.levels["severity"]) + cells_axis(cells, "severity"))[
         mask
     ]
-    # In one stratum, every kept pair against every flipped one; in those of noise and severity, like against like.
+    # One stratum compares every kept pair with every flipped one; strata compare pairs of one noise and severity.
     found = []
     for name, places in (
         ("AUROC of single pairs", np.zeros(len(rows), dtype=np.intp)),
@@ -121,14 +119,14 @@ def descriptive(cells: Cells) -> tuple[Value, ...]:
 
 
 def cells_axis(cells: Cells, name: str) -> np.ndarray:
-    """The code of every pair (of all rows) on one axis; cells outside these have code 0."""
+    """Return the code of every row on one axis; rows outside these cells have code 0."""
     codes = np.zeros(len(cells.chosen), dtype=np.intp)
     codes[cells.chosen] = cells.codes[name]
     return np.asarray(codes[cells.of])
 
 
 def _same_pictures(sample: Sample, kept: Floats, flipped: Floats) -> tuple[PairResult, ...]:
-    """The pictures that have both outcomes, each against itself."""
+    """Compare each picture that has both outcomes with itself."""
     both = ~(np.isnan(kept) | np.isnan(flipped))
     d = np.round(kept - flipped, DECIMALS)[both]
     if len(d) < FEWEST_BLOCKS:
@@ -136,9 +134,7 @@ def _same_pictures(sample: Sample, kept: Floats, flipped: Floats) -> tuple[PairR
     statistic, p, note = signed_rank(d)
     effect = None
     if p is not None:
-        replicates = rank_biserial(d)
-        value = float(replicates(np.ones((1, len(d))))[0])
-        effect = sample.values({EFFECT: (value, replicates, magnitude("delta", value))}, len(d))[EFFECT]
+        effect = sample.values({EFFECT: observed_effect(rank_biserial(d), len(d), "delta")}, len(d))[EFFECT]
     differ = p is not None and p <= sample.alpha
     mean = float(d.mean())
     note = f"the pictures with both outcomes, Wilcoxon signed-rank; {note}"
@@ -153,14 +149,14 @@ def _assumptions(kept: Floats, flipped: Floats, how: str) -> tuple[Assumption, .
         Assumption(
             "independent groups",
             both == 0,
-            f"Pictures that stand in both groups: {both}. With any, the groups are not independent; what these "
-            "pictures say of themselves stands beside it.",
+            f"Pictures in both groups: {both}. If there are any, the groups are not independent; compare the "
+            "test within these pictures.",
         ),
         Assumption(
             "severity",
             None,
-            "Flips come mostly from strong noise, kept pairs from mild noise: over several severities part of "
-            "the difference is the severity's. The AUROC within a severity says how much is left.",
+            "Flips come mostly from strong noise, kept pairs from mild noise, so severity itself explains part "
+            "of the difference. The AUROC within a severity shows what remains.",
         ),
         spread_alike([a, b]),
         Assumption("ties and p", None, f"{plural(tied, 'tied value')}; p is {how}."),
@@ -168,16 +164,16 @@ def _assumptions(kept: Floats, flipped: Floats, how: str) -> tuple[Assumption, .
 
 
 def spread_alike(groups: list[Floats]) -> Assumption:
-    """Whether the groups differ in spread (Brown and Forsythe's test), without which only dominance is tested."""
+    """Check that the groups do not differ in spread (Brown and Forsythe's test); else only dominance is tested."""
     name = "shape and spread"
     if any(len(np.unique(group)) < 2 for group in groups):
-        return Assumption(name, None, "A group has one value only: its spread cannot be compared.")
+        return Assumption(name, None, "One group has a single value, so its spread cannot be compared.")
     p = float(levene(*groups, center="median").pvalue)
     return Assumption(
         name,
         p > 0.05,
-        f"Spreads alike: Brown–Forsythe {p_text(p)}. Where they are not, the test says which group tends to be "
-        "larger, not that the middles differ.",
+        f"Equal spread: Brown–Forsythe {p_text(p)}. If spreads differ, the test says which group tends to be "
+        "larger, not that the medians differ.",
     )
 
 
@@ -194,7 +190,7 @@ def _sentence(
     tail = "" if within is None else f" Among single pairs of the same severity it is {within:.2f}."
     stat = f"AUROC {auroc.value:.2f}, {p_text(p)}, {delta.text}; {n_kept} pictures kept, {n_flipped} flipped"
     if p > sample.alpha:
-        head = "the maps are not shown to know that the prediction changed"
+        head = "the maps are not shown to react to a changed prediction"
     elif auroc.value > 0.5:
         head = "the maps change more where the prediction flips"
     else:

@@ -12,11 +12,11 @@ from camlab.common.wording import plural
 from camlab.metrics.tally import Floats
 from camlab.study.stats.base import Sample, fewest_to_differ
 from camlab.study.stats.blocks import DECIMALS, Blocks
-from camlab.study.stats.effects import holm, magnitude, rank_biserial
+from camlab.study.stats.effects import holm, observed_effect, rank_biserial
 from camlab.study.stats.results import Assumption, PairResult
 
 EXACT_FROM_TABLE, EXACT_BY_SIGNS = 50, 13
-"""Up to so many non-zero differences p is exact: without ties, and with ties (all 2ⁿ signs are gone through)."""
+"""p is exact up to this many non-zero differences: without ties, and with ties (by enumerating all 2ⁿ signs)."""
 
 EFFECT = "rank-biserial"
 
@@ -24,10 +24,10 @@ EFFECT = "rank-biserial"
 def signed_rank(
     differences: Floats, alternative: str = "two-sided"
 ) -> tuple[float, float, str] | tuple[None, None, str]:
-    """Return (statistic, p, how p was found) for differences of which zeros are left out (Wilcoxon's rule).
+    """Return (statistic, p, how p was found) for differences, without zeros (Wilcoxon's rule).
 
-    The statistic is the smaller rank sum; with alternative "greater" or "less" it is that of the positive
-    differences. (None, None, why) where all are zero.
+    The statistic is the smaller rank sum; with alternative "greater" or "less" it is the rank sum of the positive
+    differences. Returns (None, None, reason) where all are zero.
     """
     real = differences[differences != 0]
     if not len(real):
@@ -51,7 +51,7 @@ def signed_rank(
 def compare_pairs(
     sample: Sample, blocks: Blocks, chosen: Sequence[tuple[int, int]]
 ) -> tuple[PairResult, ...]:
-    """Test the chosen pairs of levels against each other; p adjusted by Holm over those that can be tested."""
+    """Test the chosen pairs of levels; Holm adjusts p over the pairs that can be tested."""
     raw, effects = [], {}
     for i, j in chosen:
         d = np.round(blocks.values[:, i] - blocks.values[:, j], DECIMALS)
@@ -71,9 +71,7 @@ def compare_pairs(
             )
         )
         if p is not None:
-            replicates = rank_biserial(d)
-            value = float(replicates(np.ones((1, len(d))))[0])
-            effects[f"{i} {j}"] = (value, replicates, magnitude("delta", value))
+            effects[f"{i} {j}"] = observed_effect(rank_biserial(d), len(d), "delta")
     values = sample.values(effects, len(blocks))
     done = adjusted(raw, sample.alpha)
     return tuple(
@@ -83,7 +81,7 @@ def compare_pairs(
 
 
 def adjusted(pairs: Sequence[PairResult], alpha: float) -> list[PairResult]:
-    """Adjust the p-values of one family by Holm; pairs that could not be tested do not count."""
+    """Adjust the p-values of one family by Holm, without the pairs that could not be tested."""
     p = iter(holm([pair.p for pair in pairs if pair.p is not None]))
     done = []
     for pair in pairs:
@@ -95,7 +93,7 @@ def adjusted(pairs: Sequence[PairResult], alpha: float) -> list[PairResult]:
 def assumptions(
     blocks: Blocks, pairs: Sequence[PairResult], chosen: Sequence[tuple[int, int]], alpha: float
 ) -> tuple[Assumption, ...]:
-    """What the signed-rank test takes for granted, checked over all pairs."""
+    """Check the assumptions of the signed-rank test over all pairs."""
     d = np.stack([np.round(blocks.values[:, i] - blocks.values[:, j], DECIMALS) for i, j in chosen])
     varied = np.array([each.max() > each.min() for each in d])
     lopsided = int((np.abs(skew(d[varied], axis=1)) > 1).sum()) if varied.any() else 0
@@ -110,20 +108,20 @@ def assumptions(
         Assumption(
             "symmetry",
             lopsided == 0,
-            f"In {lopsided} of {plural(len(d), 'pair')} the differences are lopsided (|skewness| > 1); there p "
-            "speaks of a shift of the whole distribution, not of its middle alone.",
+            f"In {lopsided} of {plural(len(d), 'pair')} the differences are skewed (|skewness| > 1); there p "
+            "refers to a shift of the whole distribution, not of its median alone.",
         ),
         Assumption(
             "zero differences",
             zeros <= d.size / 4,
-            f"{zeros} of {d.size} differences are zero and left out; they speak for equality, so many of them "
-            "make the rest look more decided than it is.",
+            f"{zeros} of {d.size} differences are zero and left out. Zeros suggest equality, so leaving out many "
+            "of them overstates the difference.",
         ),
         Assumption(
             "sample size",
             least >= fewest,
-            f"The pair with the fewest has {plural(least, 'non-zero difference')}; with "
-            f"{plural(len(pairs), 'comparison')} it takes {fewest} to show anything. p is exact in {exact} of "
-            f"{plural(len(d), 'pair')}, else asymptotic with ties corrected.",
+            f"The pair with the fewest has {plural(least, 'non-zero difference')}; "
+            f"{plural(len(pairs), 'comparison')} need {fewest} to show any difference. p is exact in {exact} of "
+            f"{plural(len(d), 'pair')}, otherwise asymptotic with ties corrected.",
         ),
     )

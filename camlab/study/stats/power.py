@@ -1,4 +1,4 @@
-"""How many pictures would show a difference of a given size."""
+"""Power: how many pictures would show a difference of a given size."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scipy.stats import norm
 from camlab.common.errors import BadSetting
 from camlab.common.wording import percent, plural
 from camlab.study.stats.base import FEWEST_BLOCKS, NOUNS, fewest_to_differ, one_level, too_few
-from camlab.study.stats.blocks import RESPONSES, Blocks, blocks
+from camlab.study.stats.blocks import RESPONSES, blocks
 from camlab.study.stats.cells import Cells
 from camlab.study.stats.results import ALPHA
 from camlab.study.stats.run import prepare
 
 EFFICIENCY = 3 / math.pi
-"""Asymptotic relative efficiency of Wilcoxon's test to the paired t-test for normal differences; never under .864."""
+"""Asymptotic relative efficiency of Wilcoxon's test against the paired t-test for normal differences (never < .864)."""
 
 POWER = 0.8
 DIFFERENCES = (0.01, 0.02, 0.05, 0.1)
@@ -28,11 +28,11 @@ DIFFERENCES = (0.01, 0.02, 0.05, 0.1)
 
 @dataclass(frozen=True)
 class PowerNote:
-    """How many pictures would show a difference of two methods.
+    """How many pictures would show a difference between two methods.
 
     spread: median standard deviation of the differences within pictures, over all pairs of methods; needed:
-    (difference, pictures); shown: the smallest difference that n pictures would show; comparisons: how many
-    pairs alpha is shared between. reason is "" unless nothing can be said.
+    (difference, pictures); shown: the smallest difference that n pictures would show; comparisons: number of
+    pairs that share alpha. reason: why there is no answer, "" where there is one.
     """
 
     response: str
@@ -51,12 +51,12 @@ class PowerNote:
 def pictures_needed(
     spread: float, difference: float, power: float = POWER, alpha: float = ALPHA, comparisons: int = 1
 ) -> int:
-    """How many pictures a two-sided Wilcoxon signed-rank test needs to show a mean difference.
+    """Return the number of pictures with which a two-sided Wilcoxon signed-rank test shows a mean difference.
 
-    spread: standard deviation of the differences within pictures; comparisons: tests that alpha is shared
-    between (Bonferroni, which Holm is never worse than). The paired t-test's n (normal quantiles, with
-    Guenther's z²/2 for small samples) over the asymptotic relative efficiency 3/π. Never fewer than could be
-    significant at all. Raises BadSetting for values out of range.
+    spread: standard deviation of the differences within pictures; comparisons: tests that share alpha
+    (Bonferroni, which Holm is never worse than). The number is the paired t-test's n (normal quantiles, with
+    Guenther's z²/2 for small samples) over the asymptotic relative efficiency 3/π, and at least the number with
+    which the test can be significant. Raises BadSetting for values out of range.
     """
     if not (spread >= 0 and difference > 0 and 0 < power < 1 and 0 < alpha < 0.5 and comparisons >= 1):
         raise BadSetting("Power needs a difference over 0, a power between 0 and 1 and an alpha under 0.5.")
@@ -69,7 +69,7 @@ def pictures_needed(
 def difference_shown(
     spread: float, n: int, power: float = POWER, alpha: float = ALPHA, comparisons: int = 1
 ) -> float | None:
-    """The smallest mean difference that n pictures would show: the inverse of `pictures_needed`; None: none."""
+    """Return the smallest mean difference that n pictures would show, the inverse of `pictures_needed`; else None."""
     share = alpha / comparisons
     z = float(norm.ppf(1 - share / 2))
     room = n * EFFICIENCY - z**2 / 2
@@ -87,27 +87,13 @@ def power_note(
     power: float = POWER,
     alpha: float = ALPHA,
 ) -> PowerNote:
-    """Say how many pictures would show a difference between two methods, from the spread in these rows."""
-    cells = rows if isinstance(rows, Cells) else prepare(rows)
-    return power_of(
-        blocks(cells, compares, RESPONSES[response]), response, differences, compares, power, alpha
-    )
-
-
-def power_of(
-    table: Blocks,
-    response: str,
-    differences: Sequence[float] = DIFFERENCES,
-    compares: str = "method",
-    power: float = POWER,
-    alpha: float = ALPHA,
-) -> PowerNote:
-    """The same from blocks."""
+    """Estimate how many pictures would show a difference between two methods, from the spread in these rows."""
+    table = blocks(rows if isinstance(rows, Cells) else prepare(rows), compares, RESPONSES[response])
     n, k = len(table), len(table.levels)
     pairs = k * (k - 1) // 2
 
     def nothing(reason: str, spread: float | None = None) -> PowerNote:
-        said = f"How many pictures it would take cannot be said: {reason}"
+        said = f"The number of pictures needed cannot be estimated: {reason}"
         return PowerNote(response, n, spread, pairs, power, alpha, (), None, said, reason)
 
     if k < 2:
@@ -119,9 +105,7 @@ def power_of(
     ]
     spread = float(np.median(spreads))
     if spread == 0:
-        return nothing(
-            "all differences within pictures are the same, so there is no spread to go by.", spread
-        )
+        return nothing("all differences within pictures are equal, so their spread is 0.", spread)
     needed = tuple((each, pictures_needed(spread, each, power, alpha, pairs)) for each in differences)
     shown = difference_shown(spread, n, power, alpha, pairs)
     noun = f"difference between two {NOUNS[compares]}s"

@@ -1,4 +1,4 @@
-"""What a statistical test returns: numbers with intervals, what was checked, and a sentence to quote."""
+"""The result of a statistical test: numbers with intervals, checked assumptions and a sentence to quote."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Value:
-    """A number by its name, with a 95 % bootstrap interval; low and high are None where there is none.
+    """A named number with its 95 % bootstrap interval; low and high are None without an interval.
 
-    undefined: the share of replicates in which the value could not be formed; words: how large it is.
+    undefined: share of the replicates in which the value is undefined; words: its size in words.
     """
 
     name: str
@@ -28,13 +28,13 @@ class Value:
 
     @property
     def text(self) -> str:
-        """The number with its interval and size, as it stands in a sentence."""
+        """The number with its interval and size, for a sentence."""
         span = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]"
         return f"{self.name} {self.value:.2f}{span}" + (f", {self.words}" if self.words else "")
 
 
 def with_interval(name: str, value: float, interval: Interval | None, words: str = "") -> Value:
-    """Put a value and what the bootstrap made of it together."""
+    """Combine a value with its bootstrap interval."""
     if interval is None:
         return Value(name, value, words=words)
     return Value(name, value, interval.low, interval.high, interval.undefined, words)
@@ -42,7 +42,7 @@ def with_interval(name: str, value: float, interval: Interval | None, words: str
 
 @dataclass(frozen=True)
 class Assumption:
-    """Something that a test takes for granted; holds is None where the data cannot tell."""
+    """An assumption of a test; holds is None where the data cannot tell."""
 
     name: str
     holds: bool | None
@@ -51,11 +51,10 @@ class Assumption:
 
 @dataclass(frozen=True)
 class PairResult:
-    """Two levels against each other: a positive effect (or difference) means that ``a`` has the larger values.
+    """A comparison of two levels: a positive effect or difference means that ``a`` has the larger values.
 
-    n: blocks (or values on both sides) behind it; p is unadjusted, p_adjusted within the family of pairs of
-    its test; both are None where the pair cannot be tested, and ``note`` says why. differ: p_adjusted is at
-    most alpha.
+    n: number of blocks (or of values on both sides). p is unadjusted, p_adjusted adjusts it within the pairs of
+    its test; both are None where the pair cannot be tested, and ``note`` says why. differ: p_adjusted ≤ alpha.
     """
 
     a: str
@@ -72,15 +71,15 @@ class PairResult:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test on one group of rows; ``reason`` is "" unless the test cannot be done, and then says why.
+    """One test on one group of rows; ``reason`` says why the test cannot be done, "" where it can.
 
-    group: what is fixed (model, layer …); compares: the column whose ``levels`` are compared; unit and n:
-    what counts as one observation, and how many there are; n_pairs: rows behind them. p_across: p adjusted
-    by Holm over all groups of the same test in one call. numbers: further named values; left_out and
+    group: the fixed levels (model, layer …); compares: the column whose ``levels`` are compared; unit and n:
+    what counts as one observation, and the number of observations; n_pairs: rows behind them. p_across: p
+    adjusted by Holm over all groups of the same test in one call. numbers: further named values; left_out and
     assumptions: sentences. critical: largest difference of average ranks that counts as none (Nemenyi).
     """
 
-    __test__: ClassVar[bool] = False  # pytest takes a class of this name for tests
+    __test__: ClassVar[bool] = False  # keeps pytest from collecting a class of this name
 
     test: str
     title: str
@@ -112,7 +111,7 @@ class TestResult:
 
     @property
     def done(self) -> bool:
-        """Whether the test could be done."""
+        """Whether the test was done."""
         return not self.reason
 
     @property
@@ -121,7 +120,7 @@ class TestResult:
         return self.p is not None and self.p <= self.alpha
 
     def number(self, name: str) -> Value:
-        """Return one of ``numbers``. Raises KeyError where there is none of that name."""
+        """Return one of ``numbers`` by name. Raises KeyError for an unknown name."""
         for value in self.numbers:
             if value.name == name:
                 return value
@@ -129,7 +128,7 @@ class TestResult:
 
 
 def record(value: Any) -> Any:
-    """Turn results (or anything made of them) into what JSON knows; nan and infinity become None."""
+    """Convert results, or containers of them, to JSON types; nan and infinity become None."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: record(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
@@ -143,5 +142,5 @@ def record(value: Any) -> Any:
 
 
 def p_text(p: float) -> str:
-    """A p-value as it stands in a sentence."""
+    """Write a p-value for a sentence."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"

@@ -1,4 +1,4 @@
-"""All tests of a study in one call."""
+"""Running the statistical tests of a study in one call."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from camlab.common.errors import BadSetting
 from camlab.metrics.intervals import REPLICATES, SEED
+from camlab.study.analysis.summary import merge_methods, scored
 from camlab.study.stats.base import TESTS, Sample
 from camlab.study.stats.blocks import RESPONSES
 from camlab.study.stats.cells import AXES, Cells, read_cells
@@ -17,7 +18,7 @@ from camlab.study.stats.effects import holm
 from camlab.study.stats.results import ALPHA, TestResult
 
 DEFAULT_BY = ("model", "layer")
-"""What rows are grouped by unless told otherwise: methods are compared where they coincide in the same way."""
+"""The default grouping: methods that coincide on a layer of a model coincide in the whole group."""
 
 
 def prepare(
@@ -26,16 +27,14 @@ def prepare(
     coincide: Sequence[Mapping[str, Any]] = (),
     by: Iterable[str] = DEFAULT_BY,
 ) -> Cells:
-    """Read a study's rows, scored and merged where they are not yet.
+    """Read a study's rows, and score and merge them first where asked.
 
     similarity: the column to score by; None: ``rows`` has the column ``similarity`` in [0, 1] already.
-    coincide: groups of methods that are one on a layer (``{"model", "layer", "methods", "reason"}``), to be
-    merged; rows that are merged already stay as they are. by: what will be told apart: methods are merged where
-    they are one on all models and layers that are pooled. Raises BadSetting for rows that cannot be read.
+    coincide: groups of methods with one map on a layer (``{"model", "layer", "methods", "reason"}``), to be
+    merged; merged rows stay as they are. by: the columns to group by later: methods merge where they coincide on
+    all models and layers that are pooled. Raises BadSetting for rows that cannot be read.
     """
     if similarity is not None or coincide:
-        from camlab.study.analysis.summary import merge_methods, scored
-
         within = [name for name in ("model", "layer") if name in set(by)]
         rows = merge_methods(rows, coincide, within) if coincide else rows
         rows = scored(rows, similarity) if similarity is not None else rows
@@ -56,9 +55,9 @@ def run_tests(
 ) -> list[TestResult]:
     """Run the tests on every group of rows, in the order of the registry and of the groups.
 
-    rows: scored rows, or what `prepare` made of them. by: columns to group by (of AXES); a test drops the one
-    that it compares and adds those that it always fixes. tests: names in TESTS, None for all. replicates: 0
-    leaves the intervals out. A test that cannot be done is a result with a ``reason``.
+    rows: scored rows, or the result of `prepare`. by: columns of AXES to group by; a test drops the column that
+    it compares and adds those that it always fixes. tests: names in TESTS, None for all. replicates: 0 omits
+    the intervals. A test that cannot be done gives a result with a ``reason``.
     Raises UnknownName for a test or a response, BadSetting for a column or an alpha out of range.
     """
     by = list(dict.fromkeys(by))
@@ -81,6 +80,6 @@ def run_tests(
 
 
 def across(results: Sequence[TestResult]) -> list[TestResult]:
-    """Adjust the p-values of one test over all its groups by Holm; groups that could not be tested do not count."""
+    """Adjust the p-values of one test over all its groups by Holm, without the groups that could not be tested."""
     p = iter(holm([each.p for each in results if each.p is not None]))
     return [each if each.p is None else replace(each, p_across=next(p)) for each in results]

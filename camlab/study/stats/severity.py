@@ -1,4 +1,4 @@
-"""Severity: Page's trend test within pictures."""
+"""The test of severity: Page's trend test within pictures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from scipy.stats import page_trend_test
 
 from camlab.metrics.tally import Floats
 from camlab.study.stats.base import FEWEST_BLOCKS, Sample, at, one_level, refuse, stat_test, too_few
-from camlab.study.stats.blocks import blocks
-from camlab.study.stats.effects import KENDALL, Replicates, block_ranks, concordance, magnitude
+from camlab.study.stats.effects import KENDALL, Replicates, block_ranks, concordance, mean_of, observed_effect
 from camlab.study.stats.results import Assumption, TestResult, p_text
 
 RHO = "mean rank correlation with severity"
@@ -19,14 +18,13 @@ RHO = "mean rank correlation with severity"
 @stat_test(
     "severity_page",
     "Page's trend test",
-    "Does it go steadily up or down as the noise gets stronger?",
+    "Does the response rise or fall steadily with severity?",
     compares="severity",
     within=("method",),
 )
 def severity_page(sample: Sample, blank: TestResult) -> TestResult:
-    """Test the order of the severities that the response is expected to have, within each picture."""
-    table = blocks(sample.cells, "severity", sample.response)
-    blank = replace(blank, levels=table.levels, n=len(table), n_pairs=table.n_pairs, left_out=table.left_out)
+    """Test within each picture whether the response follows the expected order of the severities."""
+    table, blank = sample.in_blocks(blank)
     n, k = len(table), len(table.levels)
     if k < 3:
         return refuse(blank, one_level(table.levels, "severity", 3))
@@ -39,15 +37,13 @@ def severity_page(sample: Sample, blank: TestResult) -> TestResult:
     expected = np.arange(1, k + 1)[::trend]
     found = page_trend_test(table.values, predicted_ranks=expected)
     p = min(float(found.pvalue), 1.0)
-    kendall, each = concordance(ranks), _spearman(ranks)
-    w, rho = (float(replicates(np.ones((1, n)))[0]) for replicates in (kendall, each))
-    effects: dict[str, tuple[float, Replicates, str]] = {
-        KENDALL: (w, kendall, magnitude("w", w)),
-        RHO: (rho, each, ""),
+    effects = {
+        KENDALL: observed_effect(concordance(ranks), n, "w"),
+        RHO: observed_effect(_spearman(ranks), n),
     }
     values = sample.values(effects, n)
     ties = sum(len(np.unique(row)) < k for row in ranks)
-    how = str(found.method) + (", as if nothing tied" if ties else "")
+    how = str(found.method) + (", without a correction for ties" if ties else "")
     way = "falls" if trend < 0 else "grows"
     stat = f"Page's L = {found.statistic:.0f}, {p_text(p)}, {values[RHO].text}, {values[KENDALL].text}"
     shown = (
@@ -64,14 +60,14 @@ def severity_page(sample: Sample, blank: TestResult) -> TestResult:
         effect=values[KENDALL],
         numbers=(values[RHO],),
         assumptions=(
-            Assumption("blocks", True, f"{n} pictures, each with every one of the {k} severities."),
+            Assumption("blocks", True, f"{n} pictures, each with all {k} severities."),
             Assumption(
-                "order set beforehand", True, f"One-sided: the {sample.response.noun} {way} with severity."
+                "order set in advance", True, f"One-sided: the {sample.response.noun} {way} with severity."
             ),
             Assumption(
                 "ties",
                 ties == 0,
-                f"{ties} of {n} pictures hold tied values; Page's p is not corrected for them and then too large.",
+                f"{ties} of {n} pictures have tied values; Page's p ignores ties and is then too large.",
             ),
             Assumption("p", None, f"p is {how}."),
         ),
@@ -80,10 +76,10 @@ def severity_page(sample: Sample, blank: TestResult) -> TestResult:
 
 
 def _spearman(ranks: Floats) -> Replicates:
-    """The mean over the blocks of Spearman's ρ between severity and value; a block of ties counts 0."""
+    """Average Spearman's ρ between severity and value over the blocks; a block of ties counts 0."""
     k = ranks.shape[1]
     severity = np.arange(1, k + 1) - (k + 1) / 2
     centred = ranks - (k + 1) / 2
     spread = np.sqrt((severity**2).sum() * (centred**2).sum(axis=1))
     rho = np.divide(centred @ severity, spread, out=np.zeros(len(ranks)), where=spread > 0)
-    return lambda weights: weights @ rho / len(rho)
+    return mean_of(rho)

@@ -1,4 +1,4 @@
-"""Which CAM should I trust for this model and noise?"""
+"""The verdict of a study: which CAM methods to trust for a model and a noise type."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from camlab.study.stats.run import prepare
 class Candidate:
     """One method in a verdict.
 
-    rank: average over the pictures, 1 best; mean: of the picture means of the response; beaten_by: methods that
-    are shown to be better; above_random, above_floor: shown to be above `randomcam`, and above the other-picture
-    floor (None: not known); gap: similarity kept minus flipped, per severity averaged; still: the gap's interval
-    does not lie above 0, so a map that never moves would score as well (None: no flips to tell).
+    rank: average rank over the pictures, 1 best; mean: mean of the pictures' means of the response; beaten_by:
+    methods that are shown to be better; above_random, above_floor: shown to be above `randomcam`, and above the
+    other-picture floor (None: unknown); gap: similarity kept minus flipped, averaged over severities; still: the
+    gap's interval does not lie above 0, so a map that never moves would score as well (None: no flips).
     """
 
     method: str
@@ -46,16 +46,16 @@ class Candidate:
 
     @property
     def sound(self) -> bool:
-        """Nothing speaks against it that is known: not shown to be no better than chance."""
+        """Whether no known comparison with chance fails: neither the one with randomcam nor the one with the floor."""
         return self.above_random is not False and self.above_floor is not False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """top: the methods that no other is shown to beat, best average rank first; indistinguishable: all of them.
+    """The methods that no other method is shown to beat, ``top``, best average rank first.
 
-    trusted: those of the top that are above every baseline known. cautions: sentences. ``reason`` is "" unless
-    there can be no verdict.
+    indistinguishable: all methods are at the top. trusted: the methods of the top that are above every known
+    baseline. cautions: sentences. reason: why there is no verdict, "" where there is one.
     """
 
     group: dict[str, Any]
@@ -75,7 +75,7 @@ class Verdict:
 
 
 def fewest_pictures(methods: int, alpha: float = ALPHA) -> int:
-    """The fewest pictures with which a verdict on so many methods (two and more) can tell any two of them apart."""
+    """Return the fewest pictures with which a verdict can tell apart any two of this many (≥ 2) methods."""
     return fewest_to_differ(math.comb(methods, 2), alpha)
 
 
@@ -96,9 +96,9 @@ def verdict(
     """Name the methods that are statistically indistinguishable at the top, in one sentence.
 
     A method is at the top unless another is shown to be better picture by picture (Wilcoxon, Holm over all
-    pairs), so that no two at the top are shown to differ. model, layer: may be left out where there is one
-    only; noise, image_set: None for all. The floor is known where rows are
-    scored by "rbo" and hold ``other_floor``. Raises BadSetting for a level that there is not.
+    pairs), so that no two at the top are shown to differ. model, layer: optional where the study has only one;
+    noise, image_set: None for all. The floor is known where rows are scored by "rbo" and have ``other_floor``.
+    Raises BadSetting for an unknown level, or an ambiguous model or layer.
     """
     cells = rows if isinstance(rows, Cells) else prepare(rows, similarity, coincide)
     group: dict[str, Any] = {}
@@ -118,8 +118,8 @@ def verdict(
         return _no_verdict(sample, table, too_few(len(table)))
     chosen = list(combinations(range(len(table.levels)), 2))
     if len(table) < (fewest := fewest_to_differ(len(chosen), alpha)):
-        why = f"it compares {plural(len(chosen), 'pair')} of methods picture by picture (Wilcoxon, Holm), which "
-        why += f"{plural(len(table), 'picture')} cannot decide, however clear; it takes at least {fewest}."
+        why = f"{plural(len(table), 'picture')} cannot decide between {plural(len(chosen), 'pair')} of methods, "
+        why += f"however clear the difference (Wilcoxon, Holm); a verdict takes at least {fewest}."
         return _no_verdict(sample, table, why)
     pairs = compare_pairs(sample, table, chosen)
     candidates = _candidates(sample, table, judged, pairs)
@@ -183,7 +183,7 @@ def _candidates(
 
 
 def _gaps(sample: Sample, names: Sequence[str]) -> dict[str, Value]:
-    """Mean similarity kept minus flipped, per severity and averaged, of every method; pictures are drawn."""
+    """Compute every method's gap, similarity kept minus flipped averaged over severities, with its interval."""
     cells = sample.cells
     levels = np.unique(cells.codes["severity"])
     there, picture = np.unique(cells.picture, return_inverse=True)
@@ -219,7 +219,7 @@ def _gaps(sample: Sample, names: Sequence[str]) -> dict[str, Value]:
 
 
 def _above_floor(sample: Sample, table: Blocks, judged: Sequence[int]) -> dict[str, bool]:
-    """Whether each method's picture means are shown to be above its other-picture floor (one-sided, Holm)."""
+    """Test whether each method's picture means lie above its other-picture floor (one-sided, Holm)."""
     cells = sample.cells
     p: dict[str, float] = {}
     for i in judged:
@@ -234,29 +234,29 @@ def _above_floor(sample: Sample, table: Blocks, judged: Sequence[int]) -> dict[s
 
 
 def _cautions(made: Verdict, has_baseline: bool) -> tuple[str, ...]:
-    """What has to be said beside the verdict, about the methods at the top."""
+    """Caution about the methods at the top, in sentences."""
     best = [each for each in made.candidates if each.method in made.top]
     said = []
     if not has_baseline:
-        said.append(f"The rows hold no {BASELINE}, so whether a random map would do as well is not known.")
+        said.append(f"The rows have no {BASELINE}, so a random map might do as well.")
     if made.response == "flipped":
         said.append(
-            "Responsiveness alone says little: a random map moves most when the prediction flips. Read the "
-            "verdict on consistency as well."
+            "Responsiveness alone misleads: a random map moves most when the prediction flips. Read the "
+            "verdict on consistency too."
         )
     else:
         if chance := [each.method for each in best if each.above_random is False]:
-            said.append(f"{listed(chance)}: not shown to be above {BASELINE}, a map of pure chance.")
+            said.append(f"{listed(chance)}: not shown to be above {BASELINE}, a random map.")
         if floor := [each.method for each in best if each.above_floor is False]:
             said.append(f"{listed(floor)}: not shown to be above the floor of other pictures' maps.")
         if still := [each.method for each in best if each.still]:
             said.append(
-                f"{listed(still)}: within a severity the map is not shown to change more where the prediction "
+                f"{listed(still)}: within a severity, the map is not shown to change more where the prediction "
                 "flips; a map that never moves would score as well."
             )
         if unseen := [each.method for each in best if each.gap is None]:
             said.append(
-                f"{listed(unseen)}: no severity has both kept and flipped pairs, so whether the map reacts to a "
+                f"{listed(unseen)}: no severity has both kept and flipped pairs, so the map's reaction to a "
                 "changed prediction was not observed."
             )
     return tuple(said)
@@ -273,7 +273,7 @@ def _sentence(made: Verdict) -> str:
     over = f"{where} {plural(made.n, 'picture')}"
     more = RESPONSES[made.response].more
     if not made.top:
-        return f"{over}: no verdict, since every method is beaten by another one in turn."
+        return f"{over}: no verdict, since every method is beaten by another one."
     if made.indistinguishable:
         head = f"{over} the {len(made.top)} methods are statistically indistinguishable ({listed(made.top)})"
     elif len(made.top) == 1:
@@ -283,8 +283,6 @@ def _sentence(made: Verdict) -> str:
     if made.response == "flipped" or made.trusted == made.top:
         return f"{head}."
     if not made.trusted:
-        return (
-            f"{head}, but none is shown to be better than chance: this is no evidence to trust one of them."
-        )
+        return f"{head}, but none is shown to be better than chance, so there is no evidence to trust any of them."
     only = f"{listed(made.trusted)} {'is' if len(made.trusted) == 1 else 'are'}"
     return f"{head}; of these only {only} shown to be better than chance."

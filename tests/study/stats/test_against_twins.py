@@ -16,14 +16,14 @@ from camlab.metrics import auroc_within, robustness, stratified
 from camlab.study.stats import TESTS, TestResult, critical_difference, run_tests, verdict
 from camlab.study.stats.blocks import RESPONSES
 from camlab.study.stats.effects import cliffs_delta, rank_biserial
+from tests.material import known
 from tests.study.stats import twins
 from tests.study.stats.frames import study
 
 REPLICATES = 40
-EXACT = {"rel": 0, "abs": 1e-9}
 
 # Without ties; with ties; few pictures with ties (all signs are gone through); more than an exact table holds.
-STUDIES = {
+STUDIES: dict[str, dict[str, Any]] = {
     "plain": {"pictures": 12, "noises": ("fog", "pgd"), "step": 0.02},
     "ties": {"pictures": 20, "noises": ("fog", "pgd"), "decimals": 1, "seeds": 1, "step": 0.02},
     "few": {"pictures": 8, "decimals": 1, "seeds": 1, "severities": (1.0, 2.0, 3.0)},
@@ -47,9 +47,14 @@ def only(rows: pd.DataFrame, result: TestResult) -> pd.DataFrame:
     return rows
 
 
+def exact(expected: Any) -> Any:
+    """The expected numbers within 1e-9, whatever their size."""
+    return pytest.approx(expected, rel=0, abs=1e-9)
+
+
 def same_interval(value: Any, replicates: list[float]) -> None:
     low, high = twins.interval(replicates)
-    assert (value.low, value.high) == pytest.approx((low, high), **EXACT)
+    assert (value.low, value.high) == exact((low, high))
 
 
 @pytest.mark.parametrize("test", ["methods_friedman", "noises_friedman"])
@@ -63,29 +68,29 @@ def test_friedman_with_nemenyi(case: tuple[pd.DataFrame, str], test: str) -> Non
             assert result.reason
             continue
         chi, p, w = twins.friedman(values)
-        assert (result.statistic, result.p, result.effect.value) == pytest.approx((chi, p, w), **EXACT)
+        assert (result.statistic, result.p, known(result.effect).value) == exact((chi, p, w))
         ranks = [twins.mean_ranks(row) for row in values]
         n, k = len(ranks), len(levels)
         mean = {level: sum(row[i] for row in ranks) / n for i, level in enumerate(levels)}
-        assert {value.name: value.value for value in result.ranks} == pytest.approx(mean, **EXACT)
+        assert {value.name: value.value for value in result.ranks} == exact(mean)
         assert [value.value for value in result.ranks] == sorted(mean.values())
         q = stats.studentized_range.ppf(0.95, k, np.inf) / math.sqrt(2)
-        assert result.critical == pytest.approx(q * math.sqrt(k * (k + 1) / (6 * n)), **EXACT)
+        assert result.critical == exact(q * math.sqrt(k * (k + 1) / (6 * n)))
         assert len(result.pairs) == k * (k - 1) // 2
         for pair in result.pairs:
             gap = mean[pair.b] - mean[pair.a]
             z = abs(gap) / math.sqrt(k * (k + 1) / (6 * n))
             expected = stats.studentized_range.sf(z * math.sqrt(2), k, np.inf)
-            assert (pair.statistic, pair.p_adjusted) == pytest.approx((gap, expected), **EXACT)
-            assert pair.differ == (abs(gap) >= result.critical)
+            assert (pair.statistic, pair.p_adjusted) == exact((gap, expected))
+            assert pair.differ == (abs(gap) >= known(result.critical))
         drawn = twins.draws(n, REPLICATES)
         same_interval(result.effect, [twins.friedman([values[i] for i in each])[2] for each in drawn])
         first = levels.index(result.ranks[0].name)
         same_interval(result.ranks[0], [sum(ranks[i][first] for i in each) / n for each in drawn])
         statistic = (n - 1) * w / (1 - w)
-        assert result.number("Iman and Davenport's F").value == pytest.approx(statistic, **EXACT)
+        assert result.number("Iman and Davenport's F").value == exact(statistic)
         f = stats.f.sf(statistic, k - 1, (k - 1) * (n - 1))
-        assert result.number("p of F").value == pytest.approx(f, **EXACT)
+        assert result.number("p of F").value == exact(f)
 
 
 def test_wilcoxon_with_holm(case: tuple[pd.DataFrame, str]) -> None:
@@ -104,13 +109,13 @@ def test_wilcoxon_with_holm(case: tuple[pd.DataFrame, str]) -> None:
     raw = [twins.wilcoxon_p(d) for d in differences.values()]
     for pair, d, p, adjusted in zip(result.pairs, differences.values(), raw, twins.holm(raw), strict=True):
         effect, statistic = twins.rank_biserial(d)
-        got = (pair.n, pair.statistic, pair.p, pair.p_adjusted, pair.effect.value, pair.difference)
+        got = (pair.n, pair.statistic, pair.p, pair.p_adjusted, known(pair.effect).value, pair.difference)
         expected = (len(d), statistic, p, adjusted, effect, sum(d) / len(d))
-        assert got == pytest.approx(expected, **EXACT)
+        assert got == exact(expected)
         assert pair.differ == (adjusted <= 0.05)
         drawn = twins.draws(len(d), REPLICATES)
         same_interval(pair.effect, [twins.rank_biserial([d[i] for i in each])[0] for each in drawn])
-    assert result.p == pytest.approx(min(twins.holm(raw)), **EXACT)
+    assert result.p == exact(min(twins.holm(raw)))
 
 
 def test_wilcoxon_agrees_with_the_library() -> None:
@@ -121,14 +126,15 @@ def test_wilcoxon_agrees_with_the_library() -> None:
     columns = np.array(list(table.values())).T
     library = posthoc_wilcoxon(columns.tolist(), p_adjust="holm").to_numpy()
     for pair, (i, j) in zip(result.pairs, itertools.combinations(range(len(levels)), 2), strict=True):
-        assert pair.p_adjusted == pytest.approx(library[i, j], **EXACT)
+        assert pair.p_adjusted == exact(library[i, j])
 
 
 def test_kept_against_flipped(case: tuple[pd.DataFrame, str]) -> None:
     rows, _ = case
     for result in results(rows, "kept", "kept_flipped"):
         mine = only(rows, result)
-        kept, flipped = ({} for _ in range(2))
+        kept: dict[Any, float] = {}
+        flipped: dict[Any, float] = {}
         for response, group in (("kept", kept), ("flipped", flipped)):
             found = twins.group_values(mine, "method", response)
             for picture, value in next(iter(found.values()), {}).items():
@@ -139,18 +145,16 @@ def test_kept_against_flipped(case: tuple[pd.DataFrame, str]) -> None:
         a, b = list(kept.values()), list(flipped.values())
         u, p = twins.mann_whitney(a, b)
         d = twins.delta(a, b)
-        assert (result.statistic, result.p, result.effect.value) == pytest.approx((u, p, d), **EXACT)
-        assert result.number("AUROC").value == pytest.approx(u / len(a) / len(b), **EXACT)
+        assert (result.statistic, result.p, known(result.effect).value) == exact((u, p, d))
+        assert result.number("AUROC").value == exact(u / len(a) / len(b))
         distance = result.number("Kolmogorov–Smirnov D").value
-        assert distance == pytest.approx(twins.ks_distance(a, b), **EXACT)
-        assert result.number("p of D").value == pytest.approx(
-            stats.ks_2samp(a, b, method="exact").pvalue, **EXACT
-        )
+        assert distance == exact(twins.ks_distance(a, b))
+        assert result.number("p of D").value == exact(stats.ks_2samp(a, b, method="exact").pvalue)
         pooled = robustness(mine, replicates=0).auroc
-        assert result.number("AUROC of single pairs").value == pytest.approx(pooled, **EXACT)
+        assert result.number("AUROC of single pairs").value == exact(pooled)
         within = auroc_within(mine, ("noise", "severity"))
         number = result.number("AUROC of single pairs within a severity")
-        assert number.value == pytest.approx(within, **EXACT)
+        assert number.value == exact(within)
         everyone = sorted({*kept, *flipped})
         replicates = []
         for each in twins.draws(len(everyone), REPLICATES):
@@ -163,7 +167,7 @@ def test_kept_against_flipped(case: tuple[pd.DataFrame, str]) -> None:
         if len(both) >= 5:
             (pair,) = result.pairs
             expected = (*twins.rank_biserial(both), twins.wilcoxon_p(both))
-            assert (pair.effect.value, pair.statistic, pair.p) == pytest.approx(expected, **EXACT)
+            assert (known(pair.effect).value, pair.statistic, pair.p) == exact(expected)
 
 
 @pytest.mark.parametrize("test", ["noises_kruskal", "sets_kruskal"])
@@ -177,7 +181,7 @@ def test_kruskal_with_dunn(test: str, decimals: int) -> None:
         assert set(result.levels) == set(found)
         groups = [list(found[level].values()) for level in result.levels]
         h, p, size = twins.kruskal(groups)
-        assert (result.statistic, result.p, result.effect.value) == pytest.approx((h, p, size), **EXACT)
+        assert (result.statistic, result.p, known(result.effect).value) == exact((h, p, size))
         raw = twins.dunn(groups)
         pairs = zip(result.pairs, raw.items(), twins.holm(list(raw.values())), strict=True)
         pictures = sorted({picture for each in found.values() for picture in each})
@@ -185,11 +189,11 @@ def test_kruskal_with_dunn(test: str, decimals: int) -> None:
         for pair, ((i, j), each), adjusted in pairs:
             assert (pair.a, pair.b) == (result.levels[i], result.levels[j])
             expected = (each, adjusted, twins.delta(groups[i], groups[j]))
-            assert (pair.p, pair.p_adjusted, pair.effect.value) == pytest.approx(expected, **EXACT)
+            assert (pair.p, pair.p_adjusted, known(pair.effect).value) == exact(expected)
         sizes = []
-        for each in drawn:
+        for draw in drawn:
             again = [
-                [f[pictures[i]] for i in each if pictures[i] in f] for f in map(found.get, result.levels)
+                [f[pictures[i]] for i in draw if pictures[i] in f] for f in map(found.__getitem__, result.levels)
             ]
             sizes.append(twins.kruskal(again)[2] if all(again) else math.nan)
         same_interval(result.effect, sizes)
@@ -206,14 +210,14 @@ def test_page(case: tuple[pd.DataFrame, str]) -> None:
             continue
         level, rho = twins.page(values, trend)
         n, k = len(values), len(levels)
-        got = (result.statistic, result.numbers[0].value, result.effect.value)
-        assert got == pytest.approx((level, rho, twins.friedman(values)[2]), **EXACT)
+        got = (result.statistic, result.numbers[0].value, known(result.effect).value)
+        assert got == exact((level, rho, twins.friedman(values)[2]))
         if result.p_method.startswith("asymptotic"):
             mean = n * k * (k + 1) ** 2 / 4
             deviation = math.sqrt(n * k**2 * (k + 1) * (k**2 - 1) / 144)
-            assert result.p == pytest.approx(stats.norm.sf((level - mean) / deviation), **EXACT)
+            assert result.p == exact(stats.norm.sf((level - mean) / deviation))
         else:
-            assert result.p == pytest.approx(exact_page(level, n, k), **EXACT)
+            assert result.p == exact(exact_page(level, n, k))
         drawn = twins.draws(n, REPLICATES)
         same_interval(result.numbers[0], [twins.page([values[i] for i in each], trend)[1] for each in drawn])
 
@@ -231,24 +235,25 @@ def exact_page(level: float, n: int, k: int) -> float:
             again[a + b] = again.get(a + b, 0) + x * y
         ways = again
     # Ties can make a level between two whole ones; the library counts from the one below, which is careful.
-    return sum(count for total, count in ways.items() if total >= math.floor(level)) / math.factorial(k) ** n
+    least = math.floor(level)
+    return sum(count for total, count in ways.items() if total >= least) / float(math.factorial(k) ** n)
 
 
 def test_p_across_groups_is_holm() -> None:
     rows = study(noises=("fog", "jpeg", "pgd"), step=0.004, seeds=1)
     found = run_tests(rows, by=["noise"], tests=["methods_friedman"], replicates=0)
     assert [each.group for each in found] == [{"noise": name} for name in ("fog", "jpeg", "pgd")]
-    assert [each.p_across for each in found] == pytest.approx(twins.holm([each.p for each in found]), **EXACT)
+    assert [each.p_across for each in found] == exact(twins.holm([known(each.p) for each in found]))
 
 
 def test_the_gap_of_a_verdict_is_the_stratified_one() -> None:
     rows = study(pictures=15)
     for each in verdict(rows, "net", "gaussian_noise").candidates:
         found = stratified(rows[rows["method"] == each.method])
-        assert each.gap.value == pytest.approx(found.gap, **EXACT)
-        interval = found.intervals["gap"]
+        assert known(each.gap).value == exact(found.gap)
+        gap, interval = known(each.gap), known(found.intervals["gap"])
         # A replicate needs both outcomes at every severity that the value rests on, as there.
-        assert (each.gap.low, each.gap.high) == pytest.approx((interval.low, interval.high), **EXACT)
+        assert (gap.low, gap.high) == exact((interval.low, interval.high))
 
 
 @pytest.mark.parametrize("n", [300, 700])
@@ -264,7 +269,7 @@ def test_intervals_of_many_pictures_are_close_to_the_full_form(
     full = [rank_biserial(d), cliffs_delta(a, b)]
     for quick, slow in zip(short, full, strict=True):
         ones = np.ones((1, n))
-        assert quick(ones) == pytest.approx(slow(ones), **EXACT)
+        assert quick(ones) == exact(slow(ones))
         difference = quick(weights) - slow(weights)
         spread = slow(weights).std()
         assert 0 < np.abs(difference).max() < 0.3 * spread

@@ -51,11 +51,11 @@ def test_the_top_by_a_slow_twin(seed: int, step: float) -> None:
             for m in methods
         ]
     )
-    for each in found.candidates:
-        assert each.rank == pytest.approx(ranks[each.method])
-        assert set(each.beaten_by) == {other for other in methods if (other, each.method) in beats}
-        assert each.above_random == ((each.method, "randomcam") in beats)
-        assert each.above_floor == (floors[methods.index(each.method)] <= 0.05)
+    for one in found.candidates:
+        assert one.rank == pytest.approx(ranks[one.method])
+        assert set(one.beaten_by) == {other for other in methods if (other, one.method) in beats}
+        assert one.above_random == ((one.method, "randomcam") in beats)
+        assert one.above_floor == (floors[methods.index(one.method)] <= 0.05)
     # No two at the top are shown to differ.
     assert not any((a, b) in beats for a in top for b in top)
 
@@ -64,16 +64,16 @@ def test_indistinguishable_is_said() -> None:
     found = judged(study(1, pictures=14, step=0, methods=["gradcam", "layercam"]))
     assert found.indistinguishable
     assert "the 2 methods are statistically indistinguishable (" in found.sentence
-    assert found.cautions[0].startswith("The rows hold no randomcam")
+    assert found.cautions[0].startswith("The rows have no randomcam")
 
 
 def test_methods_no_better_than_chance_are_not_trusted() -> None:
     found = judged(study(1, pictures=14, step=0))
     assert found.indistinguishable and not found.trusted
     assert found.sentence.endswith(
-        "but none is shown to be better than chance: this is no evidence to trust one of them."
+        "but none is shown to be better than chance, so there is no evidence to trust any of them."
     )
-    assert "not shown to be above randomcam, a map of pure chance." in " ".join(found.cautions)
+    assert "not shown to be above randomcam, a random map." in " ".join(found.cautions)
 
 
 def test_the_floor_of_other_pictures_is_minded() -> None:
@@ -95,7 +95,7 @@ def test_a_map_that_never_moves_is_told() -> None:
     assert found.top == ("gradcam",)
     assert found.candidates[0].still
     assert found.cautions == (
-        "gradcam: within a severity the map is not shown to change more where the prediction flips; a map that "
+        "gradcam: within a severity, the map is not shown to change more where the prediction flips; a map that "
         "never moves would score as well.",
     )
     assert judged(study(2, pictures=14, step=0.05)).candidates[0].still is False
@@ -113,8 +113,8 @@ def test_responsiveness_alone_is_not_enough() -> None:
     assert found.top == ("eigencam",)
     assert found.candidates[0].above_random is False
     assert found.cautions == (
-        "Responsiveness alone says little: a random map moves most when the prediction flips. Read the verdict "
-        "on consistency as well.",
+        "Responsiveness alone misleads: a random map moves most when the prediction flips. Read the verdict "
+        "on consistency too.",
     )
 
 
@@ -143,8 +143,8 @@ def test_too_few_pictures_for_so_many_methods_make_no_verdict() -> None:
     rows = study(pictures=8, methods=[*methods, "randomcam"], step=0.1, severities=(1.0,), degenerate=0)
     found = judged(rows.assign(flipped=False))
     why = (
-        "it compares 28 pairs of methods picture by picture (Wilcoxon, Holm), which 8 pictures cannot decide, however "
-        "clear; it takes at least 11."
+        "8 pictures cannot decide between 28 pairs of methods, however clear the difference (Wilcoxon, Holm); a "
+        "verdict takes at least 11."
     )
     assert (found.reason, found.top) == (why, ())
     assert fewest_pictures(8) == 11

@@ -18,7 +18,7 @@ def counts(row: Any, response: str) -> bool:
     """Whether a pair counts for a response."""
     if row.degenerate or math.isnan(row.similarity):
         return False
-    return {"kept": not row.flipped, "flipped": row.flipped, "all": True}[response]
+    return bool({"kept": not row.flipped, "flipped": row.flipped, "all": True}[response])
 
 
 def cell_means(rows: pd.DataFrame, response: str) -> dict[tuple[Any, ...], float]:
@@ -40,7 +40,7 @@ def block_table(rows: pd.DataFrame, compares: str, response: str) -> tuple[list[
     cells = cell_means(rows, response)
     at = PLACE[compares]
     levels = sorted({key[at] for key in cells})
-    cases = defaultdict(dict)
+    cases: dict[tuple[Any, ...], dict[Any, float]] = defaultdict(dict)
     for key, value in cells.items():
         cases[key[:at] + key[at + 1 :]][key[at]] = value
     pictures = defaultdict(list)
@@ -55,7 +55,7 @@ def block_table(rows: pd.DataFrame, compares: str, response: str) -> tuple[list[
 
 def group_values(rows: pd.DataFrame, compares: str, response: str) -> dict[Any, dict[Any, float]]:
     """Level -> picture -> mean of the picture's cells at that level."""
-    found = defaultdict(lambda: defaultdict(list))
+    found: dict[Any, dict[Any, list[float]]] = defaultdict(lambda: defaultdict(list))
     for key, value in cell_means(rows, response).items():
         found[key[PLACE[compares]]][key[0], key[1]].append(value)
     return {
@@ -121,7 +121,7 @@ def wilcoxon_p(differences: list[float]) -> float:
             for total in range(len(ways) - 1, rank - 1, -1):
                 ways[total] += ways[total - rank]
         least = round(min(plus, n * (n + 1) / 2 - plus))
-        return min(1.0, 2 * sum(ways[: least + 1]) / 2**n)
+        return min(1.0, float(2 * sum(ways[: least + 1]) / 2**n))
     mean = n * (n + 1) / 4
     ties = sum(t**3 - t for t in (ranks.count(r) for r in set(ranks)))
     deviation = math.sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48)
