@@ -1,3 +1,3 @@
 """CAM Lab: how class activation maps of image classifiers react when images get noisy."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

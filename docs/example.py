@@ -27,7 +27,8 @@ sys.path.extend([".", ".."])
 import pandas as pd
 
 from camlab.engine.shared import engine_for
-from camlab.explore.output.export import panels_png, shown_verdict
+from camlab.explore.output.words import (shown_verdict)
+from camlab.explore.output.files import (panels_png)
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture
