@@ -1,6 +1,6 @@
-"""The seven lessons of the Learn page: words, settings, what is measured, questions with explained answers."""
+"""The seven lessons of the Learn page: texts, settings, measurements, and questions with explained answers."""
 
-# One file a lesson; their order here is the order of the lessons.
+# One file per lesson. The order of these imports is the order of the lessons.
 from camlab.lessons import cam  # isort: skip
 from camlab.lessons import methods  # isort: skip
 from camlab.lessons import noise  # isort: skip

@@ -1,8 +1,8 @@
-"""What every lesson is made of: its words, its settings, its run on the real engine, its sheet and its question."""
+"""The parts of every lesson: its texts, its settings, its run on the real engine, its results and its question."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ from camlab.common.jobs import Job, Steps
 from camlab.common.registry import Registry
 from camlab.drawing.pictures import Bytes, blend, colourise, enlarge, to_image, upsample
 from camlab.engine.engine import Engine
-from camlab.engine.shared import REFERENCE_SET
+from camlab.engine.shared import REFERENCE_COUNT, REFERENCE_SET
+from camlab.explore.results import Floors
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import Picture, set_of
@@ -24,8 +25,8 @@ COLOURS, OPACITY = "inferno", 0.55
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a statement comes from: authors and year, title, address."""
+class Reference:
+    """A publication that a lesson rests on: authors with year, title, and web address."""
 
     who: str
     title: str
@@ -34,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Formula:
-    """One formula: LaTeX for the page, the same in plain characters for print, and what it says in words."""
+    """A formula in three forms: LaTeX for the page, plain characters for print, and a sentence."""
 
     latex: str
     plain: str
@@ -43,7 +44,7 @@ class Formula:
 
 @dataclass(frozen=True)
 class Question:
-    """A question about what was measured: the options, which of them is right, and why."""
+    """A question about the measurement: its options, the index of the right one, and the reason."""
 
     text: str
     options: tuple[str, ...]
@@ -53,7 +54,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture with its title (what is seen, in few words) and its text equivalent."""
+    """A picture with a short title and a text alternative."""
 
     title: str
     picture: Bytes
@@ -62,7 +63,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a finished run has to say: pictures, measured observations, and the question with its answer."""
+    """The results of a finished run: pictures, measured observations, and the question with its answer."""
 
     figures: tuple[Figure, ...]
     observations: tuple[str, ...]
@@ -71,14 +72,14 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Setting:
-    """The picture, the model's engine and the choices that a lesson works with."""
+    """The engine, the picture and the choices of one lesson."""
 
     engine: Engine
     picture: Picture
     state: LessonState
 
     def scene(self, **changes: Any) -> Scene:
-        """A scene of the picture under the lesson's choices, some of them changed."""
+        """Return a scene with the lesson's choices, apart from ``changes`` (fields of the state, or ``picture``)."""
         state = self.state
         values = {
             "model": state.model,
@@ -95,7 +96,10 @@ class Setting:
         )
 
     def pictures(self, count: int) -> list[Picture]:
-        """The lesson's picture and evenly picked others of its set, of the photographs where it is in none."""
+        """Return ``count`` pictures: the lesson's own, then others spread evenly over its image set.
+
+        A picture outside the built-in sets (an upload, for example) is joined by photographs.
+        """
         name = set_of(self.picture.id)
         pool = IMAGE_SETS[name if name in IMAGE_SETS else REFERENCE_SET].pictures
         picks = np.linspace(0, min(len(pool), 60) - 1, count).round().astype(int)
@@ -104,36 +108,46 @@ class Setting:
 
 
 class LessonRun:
-    """A lesson at work on one setting. ``prepare`` is done at once, ``work`` in the background, step by step."""
+    """The run of a lesson on one setting: ``prepare`` runs at once, ``work`` step by step in the background."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.started = False  # whether the job was handed to a worker
+        self.started = False  # True once the job is with a worker
+        self.floors: Floors | None = None
         self.job = Job("Lesson", self._work)
         self.prepare()
 
     def prepare(self) -> None:
-        """Compute what the page shows first."""
+        """Compute what the page shows first. Raises CamLabError if the choices do not fit together."""
 
     def work(self, job: Job) -> Iterator[None]:
-        """Compute the rest; nothing where ``prepare`` has done it all."""
+        """Compute the rest; by default, nothing is left."""
         return iter(())
 
     def sheet(self) -> Sheet:
-        """What was found. Only once the job is finished."""
+        """Return the results. Call it only when ``complete`` is true."""
         raise NotImplementedError
 
     def _work(self, job: Job) -> Steps:
         yield from self.work(job)
 
+    def measure_floors(self, scene: Scene, job: Job) -> Iterator[None]:
+        """Explain the reference pictures, which count REFERENCE_COUNT towards the job, and set ``floors``."""
+        end = job.done + REFERENCE_COUNT
+        for _ in scene.references(job.check):
+            job.advance()
+            yield
+        job.advance(end - job.done)
+        self.floors = scene.floors(job.check)
+
     @property
     def complete(self) -> bool:
-        """Whether all is measured."""
+        """Whether everything has been measured."""
         return self.job.finished and not self.job.error
 
 
 def finish(run: LessonRun) -> LessonRun:
-    """Do all the work that is left, here and now."""
+    """Run the rest of the work in this thread."""
     while run.job.running:
         run.job.step()
     return run
@@ -141,10 +155,10 @@ def finish(run: LessonRun) -> LessonRun:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson: words for people, the choices it uses, and what makes its run.
+    """A lesson: its texts, the choices it uses, and the class of its run.
 
-    ``settings`` are the choices that a teacher fixes, ``moves`` what the learner does; both are in the link.
-    ``counts`` is what its job counts, in the plural; empty where there is nothing to wait for. ``goals`` and
+    ``settings`` are the choices that a teacher can fix, ``moves`` those that the learner makes; the link holds both.
+    ``counts`` names in the plural what the job counts; it is empty if there is nothing to wait for. ``goals`` and
     ``steps`` are whole sentences.
     """
 
@@ -155,7 +169,7 @@ class Lesson:
     goals: tuple[str, ...]
     steps: tuple[str, ...]
     formulas: tuple[Formula, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[Reference, ...]
     settings: tuple[str, ...]
     moves: tuple[str, ...]
     begin: Callable[[Setting], LessonRun]
@@ -164,20 +178,20 @@ class Lesson:
 
     @property
     def number(self) -> int:
-        """Its place among the lessons, from 1."""
+        """Position among the lessons, from 1."""
         return list(LESSONS).index(self.name) + 1
 
     def decides(self, state: LessonState) -> tuple[Any, ...]:
-        """The choices that decide what is measured, to tell whose run a run is."""
+        """Return the choices that decide what is measured: the key of a run."""
         return (self.name, *(getattr(state, name) for name in self.settings))
 
 
-#: The lessons in their order; `camlab.lessons` imports the files one after the other.
+#: The lessons in the order in which `camlab.lessons` imports their files.
 LESSONS: Registry[Lesson] = Registry("lesson")
 
 
 def lesson(name: str, **words: Any) -> Callable[[type[LessonRun]], type[LessonRun]]:
-    """Register the decorated run as a lesson. Raises ValueError where the name is taken."""
+    """Register the decorated run as a lesson. Raises ValueError if the name is taken."""
 
     def register(begin: type[LessonRun]) -> type[LessonRun]:
         LESSONS.add(name, Lesson(name=name, begin=begin, **words))
@@ -187,7 +201,7 @@ def lesson(name: str, **words: Any) -> Callable[[type[LessonRun]], type[LessonRu
 
 
 def squares(map_: NDArray[np.floating[Any]], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A map (h, w) enlarged to size without smoothing: every cell one square."""
+    """Enlarge a map (h, w) to ``size`` without interpolation: every cell becomes one square."""
     rows = np.arange(size[0]) * map_.shape[0] // size[0]
     columns = np.arange(size[1]) * map_.shape[1] // size[1]
     return np.asarray(map_[rows][:, columns], dtype=np.float32)
@@ -200,7 +214,7 @@ def overlay(
     cells: bool = False,
     opacity: float = OPACITY,
 ) -> Bytes:
-    """A map (h, w) in [0, 1] over a picture (3, H, W), smoothed as everywhere in the app, or as its cells."""
+    """Lay a map (h, w) in [0, 1] over a picture (3, H, W), interpolated or, with ``cells``, as squares."""
     picture = enlarge(to_image(pixels))
     size = (picture.shape[0], picture.shape[1])
     large = squares(map_, size) if cells else upsample(np.asarray(map_, dtype=np.float32), size)
@@ -208,10 +222,5 @@ def overlay(
 
 
 def heat(map_: NDArray[np.floating[Any]], side: int = 112) -> Bytes:
-    """A map (h, w) in [0, 1] as its cells alone, uint8 RGB."""
+    """Draw a map (h, w) in [0, 1] as squares without the picture: (side, side, 3) uint8 RGB."""
     return colourise(squares(map_, (side, side)), COLOURS)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: a, b and c."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) if names else "none"

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from camlab.cams import scale_maps, shared_pass
 from camlab.common.wording import percent, plural
-from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, heat, lesson, overlay
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Reference, Sheet, heat, lesson, overlay
 from camlab.models import short_name
 
-STRONGEST = 12  # channels with a switch of their own; all others share one
-ALIKE = 0.95  # correlation from which a map counts as nearly the finished one
+STRONGEST = 12  # channels with their own switch; all others share one
+ALIKE = 0.95  # correlation at which a map counts as nearly the finished one
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel: its number from 0, its weight, its part of the raw map's sum, and its activations in [0, 1]."""
+    """A channel: its number from 0, its weight, its share of the raw map's sum, and its activations in [0, 1]."""
 
     number: int
     weight: float
@@ -31,7 +31,7 @@ class Channel:
 
 
 def correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Pearson correlation of two maps of one shape; 0 where one is constant."""
+    """Return the Pearson correlation of two maps of the same shape; 0 if one is constant."""
     a, b = a.astype(float) - a.mean(), b.astype(float) - b.mean()
     length = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return float((a * b).sum() / length) if length else 0.0
@@ -41,50 +41,50 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
     "cam",
     title="What a CAM is",
     minutes=4,
-    intro="A network's last layers hold many small pictures, the channels: each is bright where it has "
-    "found its pattern. A class activation map (CAM) adds them up, each with a weight that says how much "
-    "it speaks for the class. Build Grad-CAM yourself: switch channels on and off.",
+    intro="A network's last layers hold many small pictures, the channels. Each is bright where the network "
+    "found a certain pattern. A class activation map (CAM) adds them up, each with a weight: how strongly the "
+    "pattern speaks for the class. Build Grad-CAM yourself: switch channels on and off.",
     goals=(
-        "Say what a channel, its weight and the map are, and how the map is made of the other two.",
-        "Explain why the map has so few cells, and what smoothing adds to them.",
+        "Say what a channel, its weight and the map are, and how channels and weights make the map.",
+        "Explain why the map has so few cells, and what smoothing adds.",
         "See that no single channel is the explanation.",
     ),
     steps=(
-        "Switch all but the strongest channel off. Which part of the picture is left?",
+        "Switch off all channels but the strongest. Which part of the picture is left?",
         "Switch them on again one by one, and watch the correlation with the finished map.",
-        "Switch off “all others” only: do twelve channels make the map?",
-        "Turn smoothing on and off: what the network knows are the squares.",
+        "Switch off only “all others”: do twelve channels make the map?",
+        "Turn smoothing on and off: the network knows only the squares.",
     ),
     formulas=(
         Formula(
             r"M = \mathrm{ReLU}\Big(\sum_k \alpha_k A_k\Big),\qquad "
             r"\alpha_k = \frac{1}{hw}\sum_{x,y}\frac{\partial y_c}{\partial A_k(x,y)}",
             "M = ReLU( Σₖ αₖ · Aₖ ),   αₖ = mean over all cells of ∂y꜀ / ∂Aₖ",
-            "The map M is the sum of the channels A, each times its weight α; what is negative is set to "
-            "0. The weight is the mean slope of the class score y with respect to the channel.",
+            "The map M is the sum of the channels A, each times its weight α; negative values become 0. "
+            "The weight is the mean gradient of the class score y with respect to the channel.",
         ),
     ),
     sources=(
-        Source(
+        Reference(
             "Zhou et al. 2016",
             "Learning deep features for discriminative localization",
             "https://arxiv.org/abs/1512.04150",
         ),
-        Source("Selvaraju et al. 2017", "Grad-CAM", "https://arxiv.org/abs/1610.02391"),
+        Reference("Selvaraju et al. 2017", "Grad-CAM", "https://arxiv.org/abs/1610.02391"),
     ),
     settings=("model", "image"),
     moves=("off", "smooth"),
 )
 class Channels(LessonRun):
-    """Grad-CAM taken apart on the default layer, for the class that is predicted.
+    """Grad-CAM taken apart on the default layer, for the predicted class.
 
-    channels: the strongest, by the size of their part; terms: what all channels add, (K, h, w).
+    channels: those with the largest absolute part; terms: weight × activations of all channels, (K, h, w).
     """
 
     def prepare(self) -> None:
-        """One pass forward and back: channels, weights and the finished map; nothing is left to wait for.
+        """Compute channels, weights and the finished map in one forward and backward pass.
 
-        Raises CamLabError where the model has no layer with channels to explain.
+        Raises CamLabError if the model has no layer with channels to explain.
         """
         engine, classifier = self.setting.engine, self.setting.engine.classifier
         self.scene = self.setting.scene(method="gradcam")
@@ -108,31 +108,31 @@ class Channels(LessonRun):
         self.enough = self._enough()
 
     def built(self, off: Collection[int]) -> NDArray[np.float32]:
-        """The map (h, w) in [0, 1] without the channels switched off, by place; STRONGEST stands for all others."""
+        """Return the map (h, w) in [0, 1] without the channels at the places ``off``; STRONGEST means all others."""
         rest = self.order[STRONGEST:]
         kept = [k for place, k in enumerate(self.order[:STRONGEST]) if place not in off]
         raw = self.terms[kept].sum(axis=0) + (0 if STRONGEST in off else self.terms[rest].sum(axis=0))
         return _map(raw)
 
     def likeness(self, off: Collection[int]) -> float:
-        """Correlation of the built map with the finished one."""
+        """Return the correlation of the built map with the finished one."""
         return correlation(self.built(off), self.finished)
 
     def share(self, places: Collection[int]) -> float:
-        """What these channels add to the raw map, as a share of what all add, sizes counted."""
+        """Return the share of these channels in the sum of the absolute parts of all channels."""
         sizes = np.abs(self.terms.sum(axis=(1, 2)))[self.order]
         own = sum(sizes[p] if p < STRONGEST else sizes[STRONGEST:].sum() for p in places)
         return float(own / sizes.sum())
 
     def _enough(self) -> int:
-        """The least number of channels, strongest first, from which on the map stays nearly the finished one."""
+        """Return how many channels it takes, strongest first, until the map stays nearly the finished one."""
         sums = np.cumsum(self.terms[self.order], axis=0)
         short = [i for i, raw in enumerate(sums) if correlation(_map(raw), self.finished) < ALIKE]
         return (short[-1] + 2) if short else 1
 
     @property
     def ladder(self) -> list[tuple[str, int, int]]:
-        """How the picture shrinks on its way: (name, height, width) wherever the size changes, the input first."""
+        """Sizes on the way through the network: (name, height, width) at each change, the input first."""
         steps = [("picture", *self.scene.classifier.input_size)]
         for layer in self.scene.classifier.layers:
             if (layer.height, layer.width) != steps[-1][1:]:
@@ -140,19 +140,19 @@ class Channels(LessonRun):
         return steps
 
     def why(self) -> str:
-        """Why the map has the size it has, in a sentence."""
+        """Explain the size of the map in a few sentences."""
         info = self.scene.classifier.layer_info(self.layer)
         height, width = self.scene.classifier.input_size
         way = " → ".join(str(h) for _, h, _ in self.ladder)
         return (
-            f"The network shrinks the picture on its way: {way} cells a side. Layer {self.layer} has "
-            f"{info.height}×{info.width}, so the map has too, and each cell stands for "
-            f"{height // info.height}×{width // info.width} pixels of the {height}×{width} that go in. "
-            "Finer detail than that is not in the map: the smooth look comes from interpolation."
+            f"The network shrinks the picture step by step: {way} cells per side. Layer {self.layer} has "
+            f"{info.height}×{info.width} cells, and so has the map; each covers "
+            f"{height // info.height}×{width // info.width} pixels of the {height}×{width} input. "
+            "The map holds no finer detail: its smooth look comes from interpolation."
         )
 
     def sheet(self) -> Sheet:
-        """The finished map, its cells and the strongest channel, what they add up to, and the question."""
+        """Return the finished map, its cells and the strongest channel, their shares, and the question."""
         pixels, count = self.scene.input.numpy(), len(self.terms)
         bounds = _bounds(count)
         names = [f"{low} to {high}" if low < high else f"{low}" for low, high in bounds]
@@ -165,7 +165,7 @@ class Channels(LessonRun):
                     overlay(pixels, self.finished, cells=True),
                     f"{self.setting.picture.title} under the squares of the finished map",
                 ),
-                Figure("The same, smoothed", overlay(pixels, self.finished), "The same map, smoothed"),
+                Figure("Smoothed", overlay(pixels, self.finished), "The same map, smoothed"),
                 Figure(
                     f"Strongest channel alone (no. {first.number})",
                     heat(first.activations),
@@ -174,13 +174,13 @@ class Channels(LessonRun):
             ),
             (
                 f"Layer {self.layer} has {count:,} channels; the prediction is {self.label}.",
-                f"The {len(self.channels)} strongest make {percent(self.share(range(len(self.channels))))} "
-                "of all that is added; without all others the map's correlation with Grad-CAM is "
-                f"{self.likeness((STRONGEST,)):.2f}.",
+                f"The {len(self.channels)} strongest contribute {percent(self.share(range(len(self.channels))))} "
+                "of the sum; their map alone has a correlation of "
+                f"{self.likeness((STRONGEST,)):.2f} with Grad-CAM.",
                 "The strongest channel alone has a correlation of "
                 f"{self.likeness(range(1, STRONGEST + 1)):.2f}.",
-                f"It takes {plural(self.enough, 'channel')}, strongest first, until it stays at {ALIKE} or "
-                "more.",
+                f"It takes {plural(self.enough, 'channel')}, strongest first, until the correlation stays at "
+                f"{ALIKE} or more.",
                 self.why(),
             ),
             Question(
@@ -188,15 +188,14 @@ class Channels(LessonRun):
                 f"it take until the map's correlation with the finished Grad-CAM stays at {ALIKE} or more?",
                 tuple(names),
                 right,
-                f"Measured here: {self.enough}. A CAM is a sum of many weak witnesses. The strongest one "
-                f"alone reaches {self.likeness(range(1, STRONGEST + 1)):.2f}; a picture of one channel is "
-                "not the explanation.",
+                f"Measured here: {self.enough}. A CAM adds up many weak channels. The strongest one alone "
+                f"reaches {self.likeness(range(1, STRONGEST + 1)):.2f}; one channel is not the explanation.",
             ),
         )
 
 
 def _bounds(count: int) -> list[tuple[int, int]]:
-    """Four ranges of a number of channels, each several times as wide as the one before."""
+    """Split 1…count into up to four ranges, each several times as wide as the one before."""
     edges = sorted({1, max(2, round(count**0.4)), max(3, round(count**0.7)), count})
     return list(zip([1, *(e + 1 for e in edges[:-1])], edges, strict=True))
 

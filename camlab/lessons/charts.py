@@ -1,4 +1,4 @@
-"""Figures of the lessons: the bump chart of two rankings, RBO depth by depth, what gives way first, random layers."""
+"""Charts of the lessons: a bump chart of two rankings, RBO by depth, breaking points, and random layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from camlab.drawing.charts.look import (
 )
 
 Floats = NDArray[np.float64]
-#: Line styles and symbols that tell series apart without colour.
+#: Colour, line style and symbol of each series: no two differ by colour alone.
 _LOOKS = (
     (KEPT, "solid", "circle"),
     (FLIPPED, "dash", "diamond"),
@@ -35,9 +35,9 @@ _LOOKS = (
 
 
 def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int = 12) -> Chart:
-    """Ranks of segments (n,), 1 the strongest, in two rankings: a line for each of the first ``count`` of either.
+    """Draw one line for each segment among the first ``count`` of two rankings (n,), 1 the strongest.
 
-    A line that rises is solid, one that falls dashed, one that stays dotted; ranks below the shown ones end at the
+    A line that rises is solid, one that falls dashed, one that stays dotted; ranks beyond ``count`` end at the
     bottom edge.
     """
     first = [i for i in np.argsort(before, kind="stable") if before[i] <= count or after[i] <= count]
@@ -89,10 +89,7 @@ def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int =
 def overlap_chart(
     agreement: Floats, weight: Floats, so_far: Floats, chance: Floats, floor: float, depth: int
 ) -> Chart:
-    """RBO built up: agreement at each depth, its weight, the sum so far; the chance lines; all (n,), up to ``depth``.
-
-    What lies deeper than ``depth`` is faded.
-    """
+    """Draw RBO by depth: agreement, weight, sum so far and agreement by chance, (n,) each; fade beyond ``depth``."""
     n = len(agreement)
     x = np.arange(1, n + 1)
     figure = go.Figure(
@@ -145,7 +142,7 @@ def overlap_chart(
 
 
 def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: Sequence[str]) -> Chart:
-    """Where the map breaks and where the prediction flips, a row a noise: (title, breaks, flips), None: not up to 5."""
+    """Draw one row per noise type (title, breaks, flips) with its two severities; None means not up to 5."""
     figure = go.Figure(
         layout=chart_layout(
             90 + 44 * max(len(found), 1),
@@ -182,13 +179,13 @@ def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: S
             hovertext=list(said),
             hovertemplate=HOVER_TEXT,
         )
-    return Chart(figure, " ".join(said) or "No noise has been measured yet.")
+    return Chart(figure, " ".join(said) or "No noise type has been measured yet.")
 
 
 def randomised_chart(
     steps: Sequence[str], values: Mapping[str, Sequence[float | None]], chance: float
 ) -> Chart:
-    """Similarity to the trained network's map (0–1, None: degenerate) after each step, a line a method by title."""
+    """Draw one line per method: similarity with the trained network's map (0–1, None: degenerate) after each step."""
     x = list(range(len(steps)))
     figure = go.Figure(
         layout=chart_layout(
@@ -197,7 +194,7 @@ def randomised_chart(
             xaxis={"tickvals": x, "ticktext": [escape(s) for s in steps], "tickangle": -40, "fixedrange": True,
                    "title_text": "random from the top down to …", "showgrid": False, "zeroline": False,
                    "range": [-0.3, max(len(steps) - 0.7, 1)]},
-            yaxis={"range": [0, 1.05], "title_text": "similarity to the trained map (RBO)", "fixedrange": True,
+            yaxis={"range": [0, 1.05], "title_text": "similarity with the trained map (RBO)", "fixedrange": True,
                    "zeroline": False, "gridcolor": "rgba(138,143,152,0.22)", **UNIT_TICKS},
         )
     )  # fmt: skip
@@ -216,7 +213,7 @@ def randomised_chart(
         told.append(f"{title} {', '.join(_value(v) for v in row)}")
     if np.isfinite(chance):
         figure.add_shape(reference_line("y", chance, NEUTRAL, "dot", 2))
-        # On the left, where the trained network's maps are still far above.
+        # On the left, where the lines of the methods are far above.
         place: dict[str, Any] = {"x": 0, "xref": "x domain", "xanchor": "left", "yanchor": "top"}
         figure.add_annotation(text_note(f"random maps {chance:.2f}", y=chance, **place))
     end = f" Random maps: {chance:.2f}." if np.isfinite(chance) else ""

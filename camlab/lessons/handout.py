@@ -1,4 +1,4 @@
-"""A lesson on one printed page: one HTML file with everything in it, laid out for A4 by its own print style."""
+"""A lesson's handout: one self-contained HTML file whose print style fits it on one A4 page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from html import escape
 from camlab.drawing.pictures import data_url
 from camlab.explore.output.pair_html import credit
 from camlab.lessons.base import Lesson, Setting, Sheet
-from camlab.lessons.settings import LessonState
 
 MOST_FIGURES = 4
-#: A4 with margins; a page on the screen looks like the printed one. No picture is loaded from anywhere.
+#: A4 with margins; the screen shows the page as it prints. The file loads nothing from the network.
 _STYLE = """
 @page{size:A4;margin:12mm}*{box-sizing:border-box}
 body{font:9.6pt/1.36 system-ui,"DejaVu Sans",sans-serif;color:#1c2330;background:#fff;max-width:186mm;margin:8mm auto}
@@ -31,11 +30,12 @@ figcaption{font-size:7.8pt;line-height:1.2;margin-top:.8mm}
 
 
 def handout(lesson: Lesson, setting: Setting, sheet: Sheet, link: str, answers: bool = True) -> str:
-    """The lesson's one-page handout as HTML.
+    """Return the lesson's one-page handout as HTML.
 
-    link: where the lesson is opened with this picture and these settings; answers: with what was measured and the
-    right answer, otherwise with lines to write on.
+    link: opens the lesson with this picture and these settings; answers: print the measurements and the right
+    answer, otherwise lines to write on.
     """
+    state = setting.state
     parts = [
         f'<div class="top"><h1>{lesson.number} · {escape(lesson.title)}</h1>'
         f"<span>CAM Lab · {lesson.minutes} minutes</span></div>",
@@ -49,7 +49,7 @@ def handout(lesson: Lesson, setting: Setting, sheet: Sheet, link: str, answers: 
         f"<h2>{'Measured' if answers else 'What do you see?'}</h2>"
         + (_list("ul", sheet.observations) if answers else '<div class="lines"></div>' * 3),
         _question(sheet, answers),
-        f'<div class="small"><p>{_setting(setting.state)} · {escape(link)}</p>'
+        f'<div class="small"><p>{escape(f"Model {state.model}, picture {state.image}")} · {escape(link)}</p>'
         f"<p>Sources: {'; '.join(escape(f'{s.who}, {s.title}, {s.address}') for s in lesson.sources)}</p>"
         f"{credit(setting.picture)}</div>",
     ]
@@ -61,7 +61,7 @@ def handout(lesson: Lesson, setting: Setting, sheet: Sheet, link: str, answers: 
 
 
 def _figures(sheet: Sheet, answers: bool) -> str:
-    # Titles may say what was found; without answers they are only numbered.
+    # Titles can reveal the results: without answers, figures are only numbered.
     shown = sheet.figures[:MOST_FIGURES]
     cells = "".join(
         f'<figure><img src="{data_url(f.picture)}" alt="{escape(f.alt if answers else f"Picture {i}", quote=True)}">'
@@ -79,11 +79,6 @@ def _question(sheet: Sheet, answers: bool) -> str:
     )
     because = f"<p>{escape(asked.because)}</p>" if answers else ""
     return f'<div class="box"><b>Question.</b> {escape(asked.text)}<ul>{options}</ul>{because}</div>'
-
-
-def _setting(state: LessonState) -> str:
-    said = f"Model {state.model}, picture {state.image}"
-    return escape(said)
 
 
 def _list(tag: str, lines: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Lesson 2: methods that are the same by algebra on a layer, shown and measured."""
+"""Lesson 2: methods that coincide on a layer by algebra, shown and measured."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import torch
 from numpy.typing import NDArray
 
 from camlab.cams import CAMS, PAPER_SIX, Coincidence, coinciding, shared_pass, unserved
+from camlab.common.wording import listed
 from camlab.engine.spec import CLEAN
-from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Reference, Sheet, lesson, overlay
 
-SAME = 1e-5  # largest difference of two maps in [0, 1] that is rounding
+SAME = 1e-5  # two maps in [0, 1] that differ by no more are equal up to rounding
 SHOWN = (*PAPER_SIX, "layercam", "gradcam_elementwise")
-TRIED = 5  # channels that are left out one by one
+TRIED = 5  # channels left out one at a time
 
 
 @dataclass(frozen=True)
-class Level:
-    """What was measured on one layer.
+class LayerIdentities:
+    """The measurements on one layer.
 
-    maps: (h, w) by method; distance: largest difference of any two maps, by place in ``methods``; spread: how much
-    the gradient differs within a channel, in shares of its size (0: the same everywhere); drops: what leaving out
-    each of some channels takes from the class score, expected (sum of gradient times activation) and measured.
+    maps: (h, w) by method; distance: largest difference of any two maps, indexed as ``methods``; spread: standard
+    deviation of the gradient within a channel relative to its mean size (0: the same everywhere); drops: per channel
+    left out, its number and the expected (sum of gradient times activation) and measured drop of the class score;
+    stated: the methods that coincide here by algebra.
     """
 
     layer: str
@@ -37,7 +39,7 @@ class Level:
 
     @cached_property
     def groups(self) -> list[tuple[str, ...]]:
-        """Methods whose maps are the same up to rounding, as measured; each method is in one group."""
+        """Methods grouped by equal maps (up to rounding), as measured; each method is in one group."""
         groups: list[list[int]] = []
         for i in range(len(self.methods)):
             for group in groups:
@@ -49,7 +51,7 @@ class Level:
         return [tuple(self.methods[i] for i in group) for group in groups]
 
     def like(self, method: str) -> tuple[str, ...]:
-        """The methods with the same map as this one, itself included."""
+        """Return the methods with the same map as ``method``, itself included."""
         return next(group for group in self.groups if method in group)
 
 
@@ -57,43 +59,43 @@ class Level:
     "methods",
     title="One picture, many explanations",
     minutes=5,
-    intro="There are dozens of CAM methods. Some of them cannot differ: where a layer is averaged and then "
-    "goes through one linear layer, algebra makes several of them one and the same. Here are eight maps of "
-    "one picture, with the largest difference between any two of them measured.",
+    intro="There are dozens of CAM methods. Some of them cannot differ: if a layer is averaged and then fed to "
+    "one linear layer, algebra makes several methods identical. Here are eight maps of one picture, with the "
+    "largest difference between any two of them.",
     goals=(
-        "Name the methods that are one on the pooled layer, and give the reason.",
-        "Check an identity by measuring instead of believing it.",
-        "See that the identity is a property of the layer, not of the methods.",
+        "Name the methods that coincide on the pooled layer, and give the reason.",
+        "Check an identity by measurement.",
+        "See that the identity depends on the layer, not on the methods alone.",
     ),
     steps=(
         "Look at the eight maps. Which look the same?",
-        "Compare with the measured groups and with the gradient's spread within a channel.",
-        "Move to the layer before: what happens to the spread, and to the groups?",
+        "Compare your answer with the measured groups and the spread of the gradient within a channel.",
+        "Move to the layer before: what happens to the spread and the groups?",
     ),
     formulas=(
         Formula(
             r"y_c = b_c + \sum_k w_{ck}\,\frac{1}{hw}\sum_{x,y} A_k(x,y)\qquad\Rightarrow\;"
             r"\frac{\partial y_c}{\partial A_k(x,y)} = \frac{w_{ck}}{hw}",
             "y꜀ = b꜀ + Σₖ w꜀ₖ · mean(Aₖ)   ⇒   ∂y꜀/∂Aₖ(x, y) = w꜀ₖ / (h·w), the same in every cell",
-            "The class score is linear in the mean of each channel. So its slope is one number a channel, "
-            "and it does not matter whether a method averages it, weights it by the activations, or "
+            "The class score is linear in the mean of each channel. So its gradient is one number per "
+            "channel, and it does not matter whether a method averages it, weights it by the activations, or "
             "multiplies cell by cell.",
         ),
         Formula(
             r"y_c - y_c^{\,\text{without } k} = w_{ck}\,\mathrm{mean}(A_k)",
             "y꜀ − y꜀ without channel k = w꜀ₖ · mean(Aₖ)",
-            "Leaving out a channel lowers the score by its weight times its mean: Ablation-CAM needs no "
+            "Leaving out a channel lowers the score by its weight times its mean, so Ablation-CAM needs no "
             "extra pass here.",
         ),
     ),
     sources=(
-        Source(
+        Reference(
             "Selvaraju et al. 2017",
             "Grad-CAM (appendix A: CAM is a special case)",
             "https://arxiv.org/abs/1610.02391",
         ),
-        Source("Draelos and Carin 2020", "HiResCAM", "https://arxiv.org/abs/2011.08891"),
-        Source(
+        Reference("Draelos and Carin 2020", "HiResCAM", "https://arxiv.org/abs/2011.08891"),
+        Reference(
             "Desai and Ramaswamy 2020",
             "Ablation-CAM (WACV 2020)",
             "https://doi.org/10.1109/WACV45572.2020.9093360",
@@ -103,18 +105,18 @@ class Level:
     moves=("before",),
 )
 class Identities(LessonRun):
-    """Maps of many methods on the default layer and on the layer before it, and how far apart they are."""
+    """Maps of several methods on the default layer and on the layer before it, and their differences."""
 
     def prepare(self) -> None:
-        """Explain and compare on the default layer and, where there is one, on the layer before it.
+        """Explain and compare on the default layer and on the layer before it, if there is one.
 
-        Raises CamLabError where the model has no layer that can be explained.
+        Raises CamLabError if the model has no layer that can be explained.
         """
         self.scene = self.setting.scene(method="gradcam")
         layers = [self.scene.layer, self.scene.layer_before]
         self.levels = [self._level(layer) for layer in layers if layer]
 
-    def _level(self, layer: str) -> Level:
+    def _level(self, layer: str) -> LayerIdentities:
         engine, picture = self.setting.engine, self.setting.picture
         classifier = self.scene.classifier
         lacking = unserved(classifier, layer)
@@ -141,13 +143,13 @@ class Identities(LessonRun):
                 )
             drops = float(shared.scores[0]) - scores
         pairs = zip(strongest.tolist(), drops.tolist(), strict=True)
-        return Level(
+        return LayerIdentities(
             layer, methods, {n: found.maps[n] for n in methods}, distance, spread,
             tuple((int(k), float(parts[k]), float(drop)) for k, drop in pairs), coinciding(classifier, layer),
         )  # fmt: skip
 
     def sheet(self) -> Sheet:
-        """All maps on the default layer, what was measured on both layers, and the question."""
+        """Return all maps on the default layer, the measurements on both layers, and the question."""
         pixels = self.scene.input.numpy()
         first = self.levels[0]
         same = first.like("gradcam")
@@ -167,14 +169,14 @@ class Identities(LessonRun):
                 options,
                 right,
                 " ".join(_said(first)) + (
-                    " They are one explanation with several names: agreement between them is no evidence."
-                    if len(same) > 1 else " No identity holds here: this layer is not averaged into one linear layer."
+                    " These are several names for one explanation: that they agree is no evidence."
+                    if len(same) > 1 else " No identity holds here: no average and linear layer follow this layer."
                 ),
             ),
         )  # fmt: skip
 
 
-def _said(level: Level) -> tuple[str, ...]:
+def _said(level: LayerIdentities) -> tuple[str, ...]:
     same = [group for group in level.groups if len(group) > 1]
     named = "; ".join(" = ".join(CAMS[n].title for n in group) for group in same)
     worst = max((abs(expected - measured) for _, expected, measured in level.drops), default=0.0)
@@ -186,8 +188,8 @@ def _said(level: Level) -> tuple[str, ...]:
         if n not in level.like("gradcam")
     ]
     return (
-        f"Layer {level.layer}: the same up to {SAME:g} are {named or 'no two methods'}.",
-        f"The gradient's spread within a channel is {level.spread:.2g} times its size.",
+        f"Layer {level.layer}, equal up to {SAME:g}: {named or 'no two methods'}.",
+        f"Within a channel, the spread of the gradient is {level.spread:.2g} times its size.",
         f"Largest difference from Grad-CAM: {listed(apart)}.",
         f"Leaving out each of the {len(level.drops)} strongest channels: expected and measured drop of the "
         f"score differ by at most {worst:.2g} (largest drop {scale:.2f}).",

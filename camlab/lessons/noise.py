@@ -1,4 +1,4 @@
-"""Lesson 3: the severity at which the map breaks, and the one at which the prediction flips."""
+"""Lesson 3: the severities at which the map breaks and the prediction flips."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 import pandas as pd
 
 from camlab.common.jobs import Job
+from camlab.common.wording import listed
 from camlab.engine.shared import REFERENCE_COUNT
-from camlab.explore.results import Floors
-from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Reference, Sheet, lesson, overlay
 from camlab.metrics import breaks_at, flips_at
 from camlab.noise import NOISES
 
 TRIED = ("gaussian_noise", "salt_and_pepper", "gaussian_blur", "jpeg_compression", "fog")
 SEVERITIES = tuple(step / 2 for step in range(1, 11))
 SEEDS = (0, 1, 2)
-OPTIONS = ((0, 0), (1, 2), (3, 4), (5, 5))  # how many noises
+OPTIONS = ((0, 0), (1, 2), (3, 4), (5, 5))  # ranges of the number of noise types
 
 
 @dataclass(frozen=True)
-class Found:
-    """One noise type's severities at which the map breaks and the prediction flips; None: not up to 5."""
+class BreakingPoints:
+    """The severities at which one noise type breaks the map and flips the prediction; None: not up to 5."""
 
     noise: str
     breaks: float | None
@@ -36,7 +36,7 @@ class Found:
 
     @property
     def sentence(self) -> str:
-        """Both in words, and which comes first."""
+        """Both severities in words, and which comes first."""
         told = [f"{what} at {at:g}" if at is not None else f"{never} up to 5"
                 for what, never, at in (("map breaks", "map does not break", self.breaks),
                                         ("prediction flips", "prediction does not flip", self.flips))]  # fmt: skip
@@ -53,34 +53,34 @@ class Found:
     "noise",
     title="Breaking it with noise",
     minutes=5,
-    intro="Noise changes the prediction sooner or later, and the map too; but not at the same severity. "
-    "Find both points by hand for one noise, guess for the others, then measure.",
+    intro="Strong enough noise flips the prediction and breaks the map, but often not at the same severity. "
+    "Find both points by hand for one noise type, guess for the others, then measure.",
     goals=(
-        "Say what it means that a map breaks and that a prediction flips.",
-        "Find both severities for one noise, and compare them over several noises.",
-        "See that a map can be lost while the prediction stands, and the other way round.",
+        "Say what it means for a map to break and for a prediction to flip.",
+        "Find both severities for one noise type, and compare them across several.",
+        "See that a map can break while the prediction stays, and the other way round.",
     ),
     steps=(
         "Raise the severity until the map's similarity falls below the breaking line. Note the severity.",
-        "Go on until the prediction flips. Which came first?",
-        "Try another noise, guess, then measure all of them.",
+        "Raise it further until the prediction flips. Which came first?",
+        "Choose another noise type, guess, then measure all of them.",
     ),
     formulas=(
         Formula(
             r"\text{broken: } \bar s < \tfrac12\,(1 + \text{floor})\qquad\text{flipped: } \hat y' \neq \hat y",
             "broken: mean similarity < (1 + floor) / 2      flipped: ŷ′ ≠ ŷ",
-            "The map counts as broken below halfway between 1 and the similarity with other pictures' maps "
-            "(the floor), if it stays below at the next step. The prediction counts as flipped where most "
-            "draws flip, and still do.",
+            "The map counts as broken if its similarity falls below the point halfway between 1 and the "
+            "similarity with other pictures' maps (the floor) and stays below at the next step. The "
+            "prediction counts as flipped if most draws flip, also at the next step.",
         ),
     ),
     sources=(
-        Source(
+        Reference(
             "Hendrycks and Dietterich 2019",
             "Benchmarking neural network robustness (ImageNet-C)",
             "https://arxiv.org/abs/1903.12261",
         ),
-        Source(
+        Reference(
             "Assessing the Noise Robustness of Class Activation Maps 2025",
             "the measures used here",
             "https://arxiv.org/abs/2508.18154",
@@ -92,26 +92,22 @@ class Found:
     defaults={"severity": 1.0},
 )
 class Breaking(LessonRun):
-    """The measured severities of several noises; ``found`` grows noise by noise, ``rows`` hold every draw."""
+    """Breaking points of several noise types; ``found`` grows by one per type, ``rows`` by every draw."""
 
     def prepare(self) -> None:
-        """Set the scene up and count the noisy pictures; none is explained yet.
+        """Set up the scene and count the noisy pictures without explaining any.
 
-        Raises CamLabError where the method, the model and the picture do not go together.
+        Raises CamLabError if method, model and picture do not fit together.
         """
         self.scene = self.setting.scene()
-        self.floors: Floors | None = None
-        self.found: list[Found] = []
+        self.found: list[BreakingPoints] = []
         self.rows: list[dict[str, Any]] = []
         self.job.total = REFERENCE_COUNT + sum(len(SEVERITIES) * len(_seeds(noise)) for noise in TRIED)
 
     def work(self, job: Job) -> Iterator[None]:
-        """Explain other pictures for the floor, then each noise from mild to strong; ``found`` grows by a noise."""
-        for _ in self.scene.references(job.check):
-            job.advance()
-            yield
-        job.advance(REFERENCE_COUNT - job.done)
-        self.floors = self.scene.floors(job.check)
+        """Explain the reference pictures for the floor, then each noise type from mild to strong."""
+        yield from self.measure_floors(self.scene, job)
+        floor = self.floors.other if self.floors else None
         for noise in TRIED:
             scene = self.setting.scene(noise=noise)
             rows: list[dict[str, Any]] = []
@@ -120,12 +116,12 @@ class Breaking(LessonRun):
                 job.advance(len(_seeds(noise)))
                 yield
             self.rows += rows
-            self.found.append(_found(noise, pd.DataFrame(rows), self.floors.other))
+            self.found.append(_found(noise, pd.DataFrame(rows), floor))
 
     def sheet(self) -> Sheet:
-        """The clean map and up to three broken ones, what gave way first, and the question.
+        """Return the clean map, up to three broken ones, the breaking points, and the question.
 
-        Only once the job is finished.
+        Call it only when ``complete`` is true.
         """
         pixels, method = self.scene.input.numpy(), self.setting.state.method
         figures = [Figure("Clean", overlay(pixels, self.scene.clean().maps[method]), "The clean map")]
@@ -146,11 +142,11 @@ class Breaking(LessonRun):
             tuple(figures),
             (*(f.sentence for f in self.found), f"The breaking line is {line}: halfway between 1 and the floor."),
             Question(
-                f"For how many of these {len(TRIED)} noises does the map break before the prediction flips?",
+                f"For how many of these {len(TRIED)} noise types does the map break before the prediction flips?",
                 ("none", "1 or 2", "3 or 4", "all five"),
                 next(i for i, (low, high) in enumerate(OPTIONS) if low <= len(first) <= high),
                 f"{len(first)}: {names}. " + " ".join(f.sentence for f in self.found)
-                + " Neither can be told from the other: a kept prediction does not vouch for its map.",
+                + " Neither reveals the other: a kept prediction does not guarantee its map.",
             ),
         )  # fmt: skip
 
@@ -159,8 +155,8 @@ def _seeds(noise: str) -> tuple[int, ...]:
     return SEEDS if NOISES[noise].stochastic else SEEDS[:1]
 
 
-def _found(noise: str, rows: pd.DataFrame, floor: float | None) -> Found:
+def _found(noise: str, rows: pd.DataFrame, floor: float | None) -> BreakingPoints:
     means = rows.groupby("severity")[["similarity", "flipped"]].mean()
     steps = [float(s) for s in means.index]
     broken = breaks_at(steps, means["similarity"].to_list(), floor)
-    return Found(noise, broken, flips_at(steps, means["flipped"].to_list()))
+    return BreakingPoints(noise, broken, flips_at(steps, means["flipped"].to_list()))

@@ -1,4 +1,4 @@
-"""Lesson 6: layers are replaced by random ones from the top down; a map that does not notice ignores the model."""
+"""Lesson 6: random weights replace the trained ones from the top down; a map that stays ignores the model."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from torch import nn
 
 from camlab.cams import CAMS
 from camlab.common.jobs import Job
+from camlab.common.wording import listed
 from camlab.engine.cache.memory import MapCache
 from camlab.engine.engine import Engine
 from camlab.engine.spec import CLEAN
-from camlab.lessons.base import Figure, Formula, LessonRun, Question, Sheet, Source, lesson, listed, overlay
+from camlab.lessons.base import Figure, Formula, LessonRun, Question, Reference, Sheet, lesson, overlay
 from camlab.metrics import similarity
 from camlab.models.classifier import Classifier
 from camlab.noise import stream
 
 METHODS = ("gradcam", "gradcam++", "layercam", "eigencam", "randomcam")
 ASKED = ("gradcam", "gradcam++", "layercam", "eigencam")
-MOST = 12  # steps; the layers nearest to the picture go together where there are more
-UNMOVED = 1e-5
+MOST = 12  # steps; further layers, nearest to the picture, share the last one
+UNMOVED = 1e-5  # maps in [0, 1] that differ by no more are equal up to rounding
 
 
 @dataclass(frozen=True)
-class Step:
-    """After one more layer was made random: its name, each method's map and its similarity to the trained one.
+class RandomisationStep:
+    """The maps after one more layer became random.
 
-    values: RBO in [0, 1], None where a map is degenerate; probability: of the class explained.
+    name: that layer; maps: (h, w) by method; values: RBO with the trained network's map in [0, 1], None if a map is
+    degenerate; probability: of the class explained.
     """
 
     name: str
@@ -41,9 +43,9 @@ class Step:
 
 
 def units(module: nn.Module) -> list[tuple[str, tuple[str, ...]]]:
-    """The network's trained parts from the top down: (name, prefixes of their modules).
+    """List the network's trained parts from the top down as (name, prefixes of their modules).
 
-    Rows of blocks count block by block, a normalisation with the layer before it.
+    Each block of a sequence is a part; a normalisation belongs to the layer before it.
     """
     found: list[tuple[str, list[str]]] = []
     for name, child in module.named_children():
@@ -53,7 +55,7 @@ def units(module: nn.Module) -> list[tuple[str, tuple[str, ...]]]:
             if not any(True for _ in inner.parameters()):
                 continue
             only = all(p.dim() < 2 for p in inner.parameters())
-            if only and found:  # a normalisation has nothing to learn by itself
+            if only and found:  # a normalisation
                 found[-1][1].append(part)
             else:
                 found.append((part, [part]))
@@ -65,10 +67,10 @@ def units(module: nn.Module) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def randomise(module: nn.Module, prefix: str, seed: int) -> None:
-    """Make one part of a network random, in place: of a copy, never of a network that others use.
+    """Make one part of a network random, in place; pass a copy, never a network that others use.
 
     Weights are drawn from a normal distribution around 0 with the standard deviation of the trained ones, so that
-    activations keep their scale; what has one dimension (biases, normalisations) is shuffled. Seeded by name.
+    activations keep their scale; biases and normalisations are shuffled. The draw depends on seed and tensor name.
     """
     part = module.get_submodule(prefix)
     tensors = [*part.named_parameters(prefix), *part.named_buffers(prefix)]
@@ -88,61 +90,61 @@ def randomise(module: nn.Module, prefix: str, seed: int) -> None:
     "sanity",
     title="Sanity checks",
     minutes=4,
-    intro="An explanation of a model should depend on the model. So take the trained weights away, layer "
-    "by layer from the top, and put random numbers in their place. The network forgets what it knows; "
-    "which maps do not notice?",
+    intro="An explanation of a model should depend on the model. So replace the trained weights by random "
+    "numbers, layer by layer from the top. The network forgets what it has learnt: which maps stay the same?",
     goals=(
         "Describe the cascading randomisation test and what passing it means.",
-        "Name a method that does not notice that the last layer is gone, and say why.",
-        "Tell “the map changed” from “the map is as unlike as chance”.",
+        "Name a method whose map ignores the last layer, and say why.",
+        "Distinguish “the map changed” from “the map is no more similar than chance”.",
     ),
     steps=(
-        "Start the measurement: it works on a copy of the network.",
-        "Make only the last layer random. Which map stands still?",
-        "Go further down. When do the maps reach the line of the random map?",
+        "Start the measurement, which works on a copy of the network.",
+        "Make only the last layer random. Which map stays the same?",
+        "Go further down. When do the maps reach the line of the random maps?",
     ),
     formulas=(
         Formula(
             r"s_j = \mathrm{RBO}\big(M_{\theta},\ M_{\theta_1\dots\theta_{L-j},\,\mathrm{random}}\big)",
             "s_j = RBO( map of the trained network, map with the top j layers random )",
-            "The similarity of the trained network's map to the map after the j topmost layers were made "
-            "random.",
+            "The similarity of the trained network's map with the map after the top j layers became random.",
         ),
     ),
     sources=(
-        Source("Adebayo et al. 2018", "Sanity checks for saliency maps", "https://arxiv.org/abs/1810.03292"),
+        Reference(
+            "Adebayo et al. 2018", "Sanity checks for saliency maps", "https://arxiv.org/abs/1810.03292"
+        ),
     ),
     settings=("model", "image", "seed"),
     moves=("layers",),
     counts="layers",
 )
 class Sanity(LessonRun):
-    """Maps of a copy of the network whose layers become random from the top down; ``steps`` grows, trained first."""
+    """Maps of a copy of the network whose layers become random from the top down; ``steps`` begins with the trained."""
 
     def prepare(self) -> None:
-        """Explain the trained network with every method; nothing is random yet.
+        """Explain the trained network with every method.
 
-        Raises CamLabError where the model has no layer that can be explained.
+        Raises CamLabError if the model has no layer that can be explained.
         """
         self.scene = self.setting.scene(method="gradcam")
         self.classifier = self.scene.classifier
         self.units = units(self.classifier.module)
-        self.steps: list[Step] = []
+        self.steps: list[RandomisationStep] = []
         self.job.total = len(self.units)
         trained = self.setting.engine.explain(
             self.scene.input, self.setting.picture.digest, [CLEAN], METHODS, self.scene.layer
         )[0]
         self.target = trained.index
         self.trained = {name: trained.maps[name] for name in METHODS}
-        self._take("trained network", self.trained, trained.probability)
+        self._record("trained network", self.trained, trained.probability)
 
     def work(self, job: Job) -> Iterator[None]:
-        """Make one layer more random at each step, in a copy of the network, and explain again."""
+        """Make one more layer of a copy random at each step, and explain again."""
         module = copy.deepcopy(self.classifier.module)
         for name, prefixes in self.units:
             for prefix in prefixes:
                 randomise(module, prefix, self.setting.state.seed)
-            # A classifier takes its network over for good: each step has a copy of its own.
+            # A classifier keeps its network, so each step needs its own copy.
             self._step(name, copy.deepcopy(module), job)
             job.advance()
             yield
@@ -161,42 +163,42 @@ class Sanity(LessonRun):
             self.scene.input, self.setting.picture.digest, [CLEAN], METHODS[:-1], self.scene.layer, self.target,
             job.check,
         )[0]  # fmt: skip
-        # Chance is another random map at each step: the same seed would draw the same one again.
+        # Random-CAM would draw the same map at each step: chance needs a new one.
         draw = stream(self.setting.state.seed, "random_map", name)
         chance = draw.random(self.trained["randomcam"].shape, dtype=np.float32)
         maps = {**found.maps, "randomcam": chance}
-        self._take(name, maps, float(found.probabilities[self.target]))
+        self._record(name, maps, float(found.probabilities[self.target]))
 
-    def _take(self, name: str, maps: dict[str, NDArray[np.float32]], probability: float) -> None:
+    def _record(self, name: str, maps: dict[str, NDArray[np.float32]], probability: float) -> None:
         values: dict[str, float | None] = {}
         for method, map_ in maps.items():
             told = map_.any() and self.trained[method].any()
             both = self.trained[method][None], map_[None]
             values[method] = float(similarity("rbo", *both, self.scene.comparison)[0]) if told else None
-        self.steps.append(Step(name, dict(maps), values, probability))
+        self.steps.append(RandomisationStep(name, dict(maps), values, probability))
 
     def unmoved(self, layers: int) -> tuple[str, ...]:
-        """The methods whose map is the trained one up to rounding after so many layers."""
+        """Return the methods whose map equals the trained one, up to rounding, after that many random layers."""
         step = self.steps[layers]
         return tuple(m for m in ASKED if float(np.abs(step.maps[m] - self.trained[m]).max()) <= UNMOVED)
 
     @property
     def chance(self) -> float:
-        """Mean similarity of the random maps with the first of them."""
+        """Mean similarity of the random maps with the first of them; NaN before there are any."""
         values = [v for step in self.steps[1:] if (v := step.values["randomcam"]) is not None]
         return float(np.mean(values)) if values else float("nan")
 
     def sheet(self) -> Sheet:
-        """Maps of the trained and of random networks, their similarities, and the question.
+        """Return maps of the trained and the random networks, their similarities, and the question.
 
-        Only once the job is finished.
+        Call it only when ``complete`` is true.
         """
         pixels = self.scene.input.numpy()
         still = self.unmoved(1)
         titles = [CAMS[m].title for m in ASKED]
         options = (*titles, "All of them change")
         right = ASKED.index(still[0]) if len(still) == 1 else len(titles)
-        if len(still) > 1:  # several stand still: that is then the answer
+        if len(still) > 1:  # the answer then names all methods that stay the same
             options, right = (*titles, listed([CAMS[m].title for m in still])), len(titles)
         first, last = self.steps[1], self.steps[-1]
         return Sheet(
@@ -209,22 +211,22 @@ class Sanity(LessonRun):
             ),
             (
                 *(_said(step) for step in self.steps),
-                f"Random maps have {self.chance:.2f} on average: what falls to there is as unlike as chance.",
+                f"Random maps reach {self.chance:.2f} on average: a map at this value is no more similar than chance.",
             ),
             Question(
-                f"Only the last layer ({first.name}) is random. The probability of the class fell from "
+                f"Only the last layer ({first.name}) is random, and the probability of the class changed from "
                 f"{self.steps[0].probability:.2f} to {first.probability:.2f}. Which map is still exactly "
                 "the same?",
                 options,
                 right,
-                f"{_said(first)} Unchanged: {listed([CAMS[m].title for m in still])}. Eigen-CAM is the "
-                "main pattern of the layer's activations: it never asks the layers above it, nor for which "
-                "class. It shows where the network sees something, not why it decides.",
+                f"{_said(first)} Unchanged: {listed([CAMS[m].title for m in still])}. Eigen-CAM shows "
+                "the main pattern of the layer's activations: it uses neither the layers above nor the class. "
+                "It shows where the network sees something, not why it decides.",
             ),
         )  # fmt: skip
 
 
-def _said(step: Step) -> str:
+def _said(step: RandomisationStep) -> str:
     values = ", ".join(
         f"{CAMS[m].title} {'degenerate' if (v := step.values[m]) is None else f'{v:.2f}'}" for m in ASKED
     )

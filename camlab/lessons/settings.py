@@ -1,4 +1,4 @@
-"""Every choice of the Learn page as one value that fits a link."""
+"""The state of the Learn page: every choice as one value that fits a link."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from camlab.common.errors import BadSetting, CamLabError
-from camlab.common.parsing import flag
+from camlab.common.parsing import flag, integer, number
 from camlab.explore.state import field_text, parse_field
 
-PAIRS = 12  # pairs that are sorted by hand in the lesson on measuring
-QUESTIONS = 8  # of the quiz
-MOST_STEPS = 200  # of the attack
+PAIRS = 12  # pairs that the learner sorts in the lesson on measuring
+QUESTIONS = 8  # questions of the quiz
+MOST_STEPS = 200  # steps of the attack
 
 
 @dataclass(frozen=True)
 class LessonState:
-    """What is on screen: the lesson, its picture and settings, what the learner did, and the teacher's choices.
+    """The choices on the Learn page: lesson, picture and settings, the learner's moves and the teacher's options.
 
-    off: channels switched off, by their place among the strongest; placed: a letter a pair, k(ept) or f(lipped),
-    empty: as measured; answers: a letter a question of the quiz, a or b; answer: the option chosen in the lesson's
-    question; layers: how many layers are random; run: the measurement was started; hide: without answers; fixed:
-    settings are the teacher's.
+    off: channels switched off, by their place among the strongest; placed: one letter per pair, k(ept) or f(lipped),
+    empty: as measured; answers: one letter per question of the quiz, a or b; answer: the option chosen in the
+    lesson's question; layers: how many layers are random; run: the measurement was started; hide: keep the answers
+    hidden; fixed: the teacher has fixed the settings.
     """
 
     lesson: str = "cam"
@@ -50,90 +51,71 @@ class LessonState:
     fixed: bool = False
 
 
-#: Choices that belong to every lesson.
+#: Choices of every lesson.
 COMMON = ("model", "image", "answer", "run", "hide", "fixed")
-
-
-def _number(low: float, high: float, kind: type = int) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise BadSetting(f"{text[:30]!r} is not a number from {low:g} to {high:g}.") from None
-        if not low <= value <= high:
-            raise BadSetting(f"{text[:30]} is outside {low:g} to {high:g}.")
-        return value
-
-    return parse
 
 
 def _letters(allowed: str, most: int) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(f"[{allowed}]{{0,{most}}}", text):
-            raise BadSetting(f"{text[:30]!r} is not made of up to {most} letters {' or '.join(allowed)}.")
+            raise BadSetting(f"{text[:30]!r} is not a row of up to {most} letters {' or '.join(allowed)}.")
         return text
 
     return parse
 
 
 def _places(text: str) -> tuple[int, ...]:
-    found = [_number(0, 99)(part) for part in filter(None, text.split(","))]
-    return tuple(sorted(set(found)))
+    return tuple(sorted({integer(0, 99)(part) for part in filter(None, text.split(","))}))
 
 
-def _all_or_none(text: str) -> str:
+def _placed(text: str) -> str:
     placed = _letters("kf", PAIRS)(text)
     if placed and len(placed) != PAIRS:
         raise BadSetting(f"{text[:30]!r} does not place all {PAIRS} pairs.")
     return placed
 
 
-def _shared(name: str) -> Callable[[str], Any]:
-    return lambda text: parse_field(name, text)
-
-
-#: How a choice's text becomes its value; those that the Explore page has too are read as there.
+#: Parsers of the choices; those that the Explore page has too are its own.
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    **{name: _shared(name) for name in ("model", "image", "method", "noise", "severity", "seed")},
-    "p": _number(0.5, 0.98, float),
+    **{
+        name: partial(parse_field, name) for name in ("model", "image", "method", "noise", "severity", "seed")
+    },
+    "p": number(0.5, 0.98),
     "off": _places,
     "smooth": flag,
     "before": flag,
-    "depth": _number(1, 999),
-    "placed": _all_or_none,
-    "epsilon": _number(0.5, 16, float),
-    "steps": _number(5, MOST_STEPS),
-    "layers": _number(0, 99),
+    "depth": integer(1, 999),
+    "placed": _placed,
+    "epsilon": number(0.5, 16),
+    "steps": integer(5, MOST_STEPS),
+    "layers": integer(0, 99),
     "answers": _letters("ab", QUESTIONS),
-    "answer": _number(0, 9),
+    "answer": integer(0, 9),
     "run": flag,
     "hide": flag,
     "fixed": flag,
 }
 
 
-def _as_text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else field_text(value)
-
-
 def to_link(state: LessonState, base: LessonState, names: tuple[str, ...]) -> dict[str, str]:
-    """Link parameters for the choices named that differ from ``base``, and the lesson itself."""
+    """Return link parameters for the lesson and those of the choices ``names`` that differ from ``base``."""
     changed = {n: getattr(state, n) for n in names if getattr(state, n) != getattr(base, n)}
-    return {"lesson": state.lesson, **{n: _as_text(v) or "0" for n, v in changed.items()}}
+    texts = {n: ",".join(map(str, v)) if isinstance(v, tuple) else field_text(v) for n, v in changed.items()}
+    return {"lesson": state.lesson, **{n: text or "0" for n, text in texts.items()}}
 
 
 def parse_link(link: Mapping[str, str], base: LessonState) -> tuple[LessonState, list[str]]:
-    """The state that link parameters describe on top of ``base``, and a sentence for each that cannot be used."""
+    """Return ``base`` with the choices of a link, and one sentence per parameter that cannot be used."""
     problems: list[str] = []
     state = base
     for name, text in link.items():
         if name == "lesson":
             continue
         if name not in _PARSERS:
-            problems.append(f"This link names {str(name)[:40]!r}, which is no setting here; it was ignored.")
+            problems.append(f"This link sets {str(name)[:40]!r}, which Learn does not know; it was ignored.")
             continue
         try:
             state = dataclasses.replace(state, **{name: _PARSERS[name](str(text))})
         except CamLabError as error:
-            problems.append(f"The link's {name} could not be used: {str(error).rstrip('.')}.")
+            problems.append(f"The link's {name} cannot be used: {str(error).rstrip('.')}.")
     return state, problems

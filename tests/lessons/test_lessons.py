@@ -9,18 +9,22 @@ import pytest
 import torch
 
 from camlab.cams import CAMS
+from camlab.common.errors import BadSetting
 from camlab.engine.spec import CLEAN
 from camlab.lessons import LESSONS
 from camlab.lessons.attack import Fooling
 from camlab.lessons.cam import STRONGEST, Channels, correlation
 from camlab.lessons.handout import handout
-from camlab.lessons.measure import Measuring
-from camlab.lessons.methods import SAME, Identities
-from camlab.lessons.noise import OPTIONS, TRIED, Breaking, Found
+from camlab.lessons.measure import Measuring, agreements, rbo_by_depth
+from camlab.lessons.methods import SAME, Identities, LayerIdentities
+from camlab.lessons.noise import OPTIONS, TRIED, Breaking, BreakingPoints
 from camlab.lessons.sanity import Sanity, randomise, units
 from camlab.lessons.settings import PAIRS
-from camlab.metrics import breaks_at, flips_at
+from camlab.metrics import breaks_at, flips_at, random_ranking_floor, rbo
+from camlab.metrics.ranking import average_ranks
+from camlab.models.classifier import Classifier
 from tests.lessons.material import finished, setting
+from tests.material import known
 
 QUICK = ("cam", "methods")
 
@@ -83,7 +87,7 @@ def test_identities_hold_where_algebra_says_so_and_nowhere_else() -> None:
     assert asked.options[asked.right] == "HiResCAM"
 
 
-def _levels(model: str) -> list:
+def _levels(model: str) -> list[LayerIdentities]:
     run = finished("methods", model=model)
     assert isinstance(run, Identities)
     return run.levels
@@ -112,10 +116,10 @@ def test_landmarks_of_the_noises_are_those_of_their_rows() -> None:
 
 
 def test_what_comes_first_in_words() -> None:
-    assert "the map comes first" in Found("fog", 1.0, None).sentence
-    assert "the prediction comes first" in Found("fog", 2.0, 1.5).sentence
-    assert "neither comes first" in Found("fog", None, None).sentence
-    assert not Found("fog", 2.0, 2.0).map_first
+    assert "the map comes first" in BreakingPoints("fog", 1.0, None).sentence
+    assert "the prediction comes first" in BreakingPoints("fog", 2.0, 1.5).sentence
+    assert "neither comes first" in BreakingPoints("fog", None, None).sentence
+    assert not BreakingPoints("fog", 2.0, 2.0).map_first
 
 
 def test_sorting_pairs_changes_c_and_r_as_their_definitions_say() -> None:
@@ -129,6 +133,7 @@ def test_sorting_pairs_changes_c_and_r_as_their_definitions_say() -> None:
     assert scores.rm == pytest.approx(values[:6].mean() * (1 - values[6:].mean()))
     assert run.scores("k" * PAIRS).responsiveness is None
     assert len(run.measured()) == len(run.thumbnails) == PAIRS
+    assert [r.argmin() for r in run.ranks()] == [np.argmax(values) for values in run.values]
     assert run.scores().n_flipped == run.measured().count("f") > 0
     asked, table = run.sheet().question, run.table()
     best = max(table, key=lambda name: table[name][0].responsiveness or 0)
@@ -139,29 +144,36 @@ def test_the_attack_moves_the_map_and_keeps_picture_and_prediction() -> None:
     run = finished("attack", steps=5)
     assert isinstance(run, Fooling) and run.result is not None and run.floors is not None
     assert 0 < run.result.largest <= 4 / 255 + 1e-6
-    assert run.sheet().question.right == int(run.similarity < (run.floors.threshold or 0))
+    similarity = run.result.similarities(run.scene.comparison)["rbo"]
+    assert run.sheet().question.right == int(similarity < (run.floors.threshold or 0))
     assert run.job.done == run.job.total
 
 
+def _classifier() -> Classifier:
+    classifier = setting("sanity").engine.classifier
+    assert isinstance(classifier, Classifier)
+    return classifier
+
+
 def test_randomising_leaves_the_shared_network_as_it_is_and_eigencam_does_not_notice() -> None:
-    engine = setting("sanity").engine
-    before = copy.deepcopy(engine.classifier.module.state_dict())
+    classifier = _classifier()
+    before = copy.deepcopy(classifier.module.state_dict())
     run = finished("sanity")
     assert isinstance(run, Sanity)
-    after = engine.classifier.module.state_dict()
+    after = classifier.module.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert len(run.steps) == len(run.units) + 1
     assert run.unmoved(1) == ("eigencam",)
     asked = run.sheet().question
     assert asked.options[asked.right] == CAMS["eigencam"].title
     first, last = run.steps[1], run.steps[-1]
-    assert first.values["gradcam"] < 0.99 < run.steps[0].values["gradcam"]
-    assert last.values["eigencam"] < first.values["eigencam"]
+    assert known(first.values["gradcam"]) < 0.99 < known(run.steps[0].values["gradcam"])
+    assert known(last.values["eigencam"]) < known(first.values["eigencam"])
     assert first.probability < run.steps[0].probability
 
 
 def test_layers_are_made_random_by_seed_with_their_scale_kept() -> None:
-    module = setting("sanity").engine.classifier.module
+    module = _classifier().module
     one, same, other = (copy.deepcopy(module) for _ in range(3))
     name = units(module)[0][1][0]
     for each, seed in ((one, 0), (same, 0), (other, 1)):
@@ -175,3 +187,22 @@ def test_layers_are_made_random_by_seed_with_their_scale_kept() -> None:
     covered = {p for _, prefixes in units(module) for p in prefixes}
     for parameter, _ in module.named_parameters():
         assert any(parameter.startswith(f"{prefix}.") for prefix in covered), parameter
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.98])
+def test_rbo_by_depth_adds_up_to_rbo_with_and_without_ties(p: float) -> None:
+    draw = np.random.default_rng(3)
+    for x, y in ((draw.random(30), draw.random(30)), (draw.integers(0, 5, 30), draw.integers(0, 5, 30))):
+        built = rbo_by_depth(x.astype(float), y.astype(float), p)
+        assert built.value == pytest.approx(float(rbo(x[None].astype(float), y[None].astype(float), p)[0]))
+        assert built.weight.sum() == pytest.approx(1.0) == built.agreement[-1]
+        assert built.floor == random_ranking_floor(30, p)
+        assert float((built.chance * built.weight).sum()) == pytest.approx(built.floor)
+
+
+def test_agreement_by_hand() -> None:
+    x, y = np.array([3.0, 2.0, 1.0]), np.array([2.0, 3.0, 1.0])  # abc / bac
+    assert agreements(x, y).tolist() == [0.0, 1.0, 1.0]
+    assert average_ranks(np.array([[1.0, 5.0, 5.0]]))[0].tolist() == [3.0, 1.5, 1.5]
+    with pytest.raises(BadSetting):
+        rbo_by_depth(x, y, 1.0)
