@@ -18,7 +18,7 @@ from camlab.models.network.split import PLUS, PointwiseHead
 
 
 class LayerLike(Protocol):
-    """What the CAM methods need to know of a target layer (`camlab.models.registry.TargetLayer` has it)."""
+    """What the CAM methods need to know of a target layer (`camlab.models.TargetLayer` has it)."""
 
     @property
     def channels(self) -> int: ...
@@ -31,7 +31,7 @@ class LayerLike(Protocol):
 
 
 class Explainable(Protocol):
-    """What the CAM methods need of a classifier (`camlab.models.registry.Classifier` has it).
+    """What the CAM methods need of a classifier (`camlab.models.Classifier` has it).
 
     Every member is a pure function: no hooks, nothing mutated, so many threads may share one classifier.
     """

@@ -14,7 +14,7 @@ from camlab.cams.base import CamMethod, Explainable, SharedPass, never, shared_p
 from camlab.cams.eigen import first_component
 from camlab.cams.scaling import scale_maps, uncancelled
 from camlab.common.errors import BadSetting
-from camlab.models.normalisation import mean_colour
+from camlab.models.preprocessing import mean_colour
 
 #: What test-time augmentation multiplies the normalised picture by, once as it is and once mirrored.
 INTENSITIES = (0.9, 1.0, 1.1)

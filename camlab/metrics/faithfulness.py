@@ -16,7 +16,7 @@ from camlab.cams.base import never
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.metrics.pixels import DECIMALS, Floats, is_constant
-from camlab.models.normalisation import mean_colour, scale_and_shift
+from camlab.models.preprocessing import mean_colour, scale_and_shift
 
 #: Steps from the whole picture to the empty canvas: RISE takes 224 pixels of 224 × 224 at a time.
 STEPS = 224
@@ -29,7 +29,7 @@ FILL_NOISE = 0.01
 
 
 class Scorer(Protocol):
-    """What these measures need of a classifier (`camlab.models.registry.Classifier` has it)."""
+    """What these measures need of a classifier (`camlab.models.Classifier` has it)."""
 
     def normalise(self, x: Tensor) -> Tensor: ...
     def logits(self, x: Tensor) -> Tensor: ...

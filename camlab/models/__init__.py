@@ -1,21 +1,13 @@
-"""Models: the registry, loading, and what a loaded classifier is.
+"""Models: the registry, loading, and loaded classifiers.
 
-``Classifier`` and ``TargetLayer`` are imported with torch when first asked for; the registry needs no torch.
+``Classifier`` and ``TargetLayer`` are imported, with torch, on first access; the registry needs no torch.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from camlab.models.registry import (
-    MAX_LOADED,
-    MODELS,
-    OWN_PREFIX,
-    ModelRow,
-    find_model,
-    imagenet_classes,
-    load_classifier,
-    pick_device,
-    short_name,
-)
+from camlab.models.class_names import imagenet_classes, short_name
+from camlab.models.loading import MAX_LOADED, find_model, load_classifier, pick_device
+from camlab.models.registry import MODELS, OWN_PREFIX, ModelRow
 
 if TYPE_CHECKING:
     from camlab.models.classifier import Classifier

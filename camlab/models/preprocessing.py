@@ -1,22 +1,23 @@
-"""From a picture of any size to what a network takes."""
+"""Prepare pictures of any size as a network's input, and undo its normalisation. Imports torch only to compute."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from camlab.common.errors import BadSetting
-from camlab.models.hub.catalogue import CROP_MODES
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
-# How far from square a picture is resized whole; beyond it only the middle is, which is all that is used.
+#: timm's ways to bring a picture to the input's proportions that `Preprocessing` supports.
+CROP_MODES = ("center", "squash")
+
+# Pictures longer than this many times their shorter side are cut to the middle first; no more of them is used.
 _WIDEST = 8
 
 
@@ -43,33 +44,32 @@ class Preprocessing:
         crop_mode = str(config.get("crop_mode") or "center")
         if channels != 3 or crop_mode not in CROP_MODES:
             raise BadSetting(
-                "This model wants another kind of input than a resized and cropped RGB picture; choose another."
+                "This model needs another kind of input than a resized and cropped RGB picture; choose another model."
             )
         interpolation = str(config["interpolation"])
         if interpolation not in ("bicubic", "bilinear", "nearest", "lanczos"):
             raise BadSetting(
-                f"This model asks for {interpolation!r} resizing, which is not known; choose another model."
+                f"This model needs {interpolation!r} resizing, which is not supported; choose another model."
             )
         mean, std = (tuple(float(v) for v in config[key]) for key in ("mean", "std"))
         return cls((height, width), float(config["crop_pct"]), interpolation, mean, std, crop_mode)  # type: ignore[arg-type]
 
     def apply(self, image: Image.Image) -> Tensor:
-        """RGB picture to a (3, H, W) float32 tensor in [0, 1], mean and std not yet applied."""
+        """Convert a picture to a (3, H, W) float32 tensor in [0, 1], mean and std not yet applied."""
+        import torch
         from PIL import Image as Pil
 
         height, width = self.input_size
         picture = image if image.mode == "RGB" else image.convert("RGB")
-        if (
-            self.crop_mode != "squash"
-        ):  # which makes nothing larger than the input, and needs all of the picture
+        if self.crop_mode != "squash":  # squash shrinks, and needs the whole picture
             picture = _middle(picture, max(width / height, height / width))
-        # Whole pixels: the shorter side is rounded down, and so is the longer one that goes with it.
+        # Both sides are rounded down to whole pixels.
         short = int(min(height, width) / self.crop_pct)
         if self.crop_mode == "squash":
             scale_w, scale_h = int(width / self.crop_pct), int(height / self.crop_pct)
         elif height == width:
             scale_w, scale_h = _shorter_side(picture.size, short)
-        else:  # a model that is not square: cover both sides
+        else:  # a non-square input: cover both sides
             wanted_w, wanted_h = int(width / self.crop_pct), int(height / self.crop_pct)
             ratio = min(picture.height / wanted_h, picture.width / wanted_w)
             scale_w, scale_h = round(picture.width / ratio), round(picture.height / ratio)
@@ -87,8 +87,29 @@ def _shorter_side(size: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def _middle(image: Image.Image, aspect: float) -> Image.Image:
-    """The picture itself, or the middle of a very long one, which whole would grow to gigabytes."""
+    """Return the picture, or the middle of a very long one, which would grow to gigabytes when resized."""
     width, height = image.size
     limit = int(min(width, height) * _WIDEST * aspect)
     cut_w, cut_h = (max(0, side - limit) // 2 for side in (width, height))
     return image.crop((cut_w, cut_h, width - cut_w, height - cut_h)) if cut_w or cut_h else image
+
+
+class Normalising(Protocol):
+    """A classifier, as far as its mean and standard deviation matter."""
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Return (x − mean) / std, per channel."""
+        ...
+
+
+def scale_and_shift(classifier: Normalising, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a and b, each (1, 3, 1, 1), of ``normalise(x) = a · x + b``, on the device of the pictures."""
+    black = pictures.new_zeros((1, pictures.shape[1], 1, 1))
+    shift = classifier.normalise(black).to(pictures)
+    return classifier.normalise(black + 1).to(pictures) - shift, shift
+
+
+def mean_colour(classifier: Normalising, pictures: Tensor) -> Tensor:
+    """Return the colour (1, 3, 1, 1) in [0, 1] that normalises to zero."""
+    scale, shift = scale_and_shift(classifier, pictures)
+    return -shift / scale

@@ -23,7 +23,7 @@ import camlab
 from camlab.common.errors import BadSetting
 from camlab.images.scenes.scenes import CLASSES, HELD_OUT_SEED, SCENE_VERSION, render, scene_plan
 from camlab.models import shape_nets
-from camlab.models.registry import pick_device
+from camlab.models.loading import pick_device
 from camlab.models.shape_nets import SHAPE_NETS, SIDE
 from camlab.noise import perturb
 

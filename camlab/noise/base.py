@@ -54,7 +54,7 @@ Needs = Literal["", "model", "companion"]
 
 
 class Attackable(Protocol):
-    """What an attack needs of a classifier (`camlab.models.registry.Classifier` has it)."""
+    """What an attack needs of a classifier (`camlab.models.Classifier` has it)."""
 
     @property
     def device(self) -> torch.device: ...

@@ -18,19 +18,19 @@ from PIL import Image
 
 import camlab
 from camlab.cams import CAMS
+from camlab.cli.lookup import find_class
 from camlab.cli.main import main
 from camlab.common.errors import UnknownName
 from camlab.drawing.pictures import ENLARGE
 from camlab.engine.shared import engine_for
 from camlab.explore import scene
-from camlab.explore.output import explain
-from camlab.explore.output.explain import find_class
+from camlab.explore.output import files, finding
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import IMAGE_SETS, find_picture
 from camlab.metrics import SIMILARITIES, random_ranking_floor, rbo, segment_means
 from camlab.models import MODELS
-from camlab.models import registry as models
+from camlab.models import loading as models
 from camlab.noise import NOISES
 
 ROOT = Path(camlab.__file__).parent.parent
@@ -323,7 +323,7 @@ def test_score_cam_warns_that_it_takes_long() -> None:
 
 
 def test_long_waits_for_other_pictures_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explain, "WORTH_A_NOTE", 0.0)
+    monkeypatch.setattr(finding, "WORTH_A_NOTE", 0.0)
     ran = run("explain", "photos/koala", "--json")
     assert ran.err.startswith("note: Grad-CAM needs about")
     assert ran.err.count("\n") == 1
@@ -334,7 +334,7 @@ def test_a_noise_that_draws_nothing_has_seed_zero() -> None:
     ran = run("explain", PICTURE, "--noise", "contrast", "--seed", "7", "--no-floor", "--json")
     assert ran.code == 0
     assert ran.json[0]["seed"] == 0
-    assert ran.err == "note: contrast has nothing to draw, so seed 0 stands for 7\n"
+    assert ran.err == "note: contrast is not random, so seed 0 stands for 7\n"
 
 
 def test_a_noise_made_against_the_model() -> None:
@@ -443,7 +443,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(explain, "measure", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(finding, "measure", lambda *_: pytest.fail("work was done"))
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         line = refused(run("explain", "photos/bison", "--save", place))
         assert str(place) in line
@@ -468,7 +468,7 @@ def test_a_disk_that_fills_up_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_p
     def full(*_: object) -> NoReturn:
         raise OSError(28, "No space left on device", "clean.png")
 
-    monkeypatch.setattr(explain, "save", full)
+    monkeypatch.setattr(files, "save_findings", full)
     line = refused(run(*EXPLAIN, "--no-floor", "--save", tmp_path))
     assert line == "camlab: No space left on device: clean.png\n"
 
@@ -477,7 +477,7 @@ def test_interrupting_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(explain, "measure", interrupt)
+    monkeypatch.setattr(finding, "measure", interrupt)
     assert run(*EXPLAIN) == Ran(130, "", "")
 
 
@@ -485,7 +485,7 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(*_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(explain, "measure", bug)
+    monkeypatch.setattr(finding, "measure", bug)
     with pytest.raises(ZeroDivisionError):
         run(*EXPLAIN)
 
@@ -653,6 +653,6 @@ def test_localisation_without_an_outline_is_refused_before_anything_runs(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("it was computed")
 
-    monkeypatch.setattr("camlab.explore.output.explain.measure", never)
+    monkeypatch.setattr("camlab.explore.output.finding.measure", never)
     ran = run("explain", "places/taj_mahal", "--localise")
     assert ran.code == 2 and "Nobody has outlined the object" in ran.err and not ran.out

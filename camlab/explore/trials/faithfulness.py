@@ -18,7 +18,7 @@ from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.trials.localisation import as_shown
 from camlab.metrics.faithfulness import PERCENTILES, Case, area_under, blurred, curve, road
-from camlab.models.normalisation import mean_colour
+from camlab.models.preprocessing import mean_colour
 
 #: Steps of the page's curves: every eighth of the 224 that `camlab.metrics.faithfulness` takes by default.
 CURVE_STEPS = 28

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from camlab.common.directories import ASSETS
 from camlab.common.errors import UnknownName
+from camlab.models.preprocessing import CROP_MODES
+from camlab.models.registry import MODELS, OWN_PREFIX
 
 TABLE = ASSETS / "architectures.csv"
 PREFIX = "timm/"
@@ -27,10 +29,6 @@ WEIGHTS = "model.safetensors"  # the file that every repository of the table has
 _SIZES = {"n": "nano", "t": "tiny", "s": "small", "m": "medium", "b": "base", "l": "large", "h": "huge"}
 _WORDS = re.compile(r"[a-z]+|[0-9]+")
 _ALIKE = 0.8  # how similar a mistyped word must be (difflib's ratio)
-
-
-#: The ways in which timm brings a picture to the input's proportions that `Preprocessing` knows.
-CROP_MODES = ("center", "squash")
 
 
 @dataclass(frozen=True)
@@ -283,8 +281,6 @@ def cached_rows() -> list[CatalogueRow]:
 
 def badge(name: str) -> Badge:
     """Where the weights of the model called ``name`` are. Raises UnknownName."""
-    from camlab.models.registry import MODELS, OWN_PREFIX
-
     if name in MODELS:
         return Badge.BUNDLED
     if name.startswith(OWN_PREFIX):

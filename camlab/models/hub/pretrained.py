@@ -6,15 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from camlab.common.errors import MissingWeights
+from camlab.models.class_names import class_names_for
 from camlab.models.hub.catalogue import SHELF, CatalogueRow, cached_weights, catalogue_row
-from camlab.models.registry import ModelRow, imagenet_classes
+from camlab.models.registry import ModelRow
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def find_model(name: str) -> ModelRow:
-    """The row of ``timm/NAME``, whether or not its weights are here. Raises UnknownName."""
+def find_pretrained(name: str) -> ModelRow:
+    """Return the row of ``timm/NAME``, whether or not its weights are here. Raises UnknownName."""
     row = catalogue_row(name)
     return ModelRow(
         name=row.id,
@@ -28,19 +29,6 @@ def find_model(name: str) -> ModelRow:
         build=partial(build_pretrained, row),
         class_names=partial(class_names_for, row.classes),
     )
-
-
-def class_names_for(count: int) -> tuple[str, ...]:
-    """The names of ``count`` classes: ImageNet's or those of a larger subset that timm knows, else "class 0" and on."""
-    from timm.data.imagenet_info import infer_imagenet_subset
-
-    subset = infer_imagenet_subset({"num_classes": count})
-    return imagenet_classes(subset) if subset else numbered(count)
-
-
-def numbered(count: int) -> tuple[str, ...]:
-    """Names for classes that have none: "class 0" to "class count - 1"."""
-    return tuple(f"class {index}" for index in range(count))
 
 
 def build_pretrained(row: CatalogueRow) -> nn.Module:

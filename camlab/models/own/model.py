@@ -18,9 +18,8 @@ from cachetools import LRUCache
 
 from camlab.common.errors import BadCheckpoint, BadSetting, UnknownName
 from camlab.common.memo import Memo
-from camlab.models.hub.pretrained import class_names_for
+from camlab.models.class_names import class_names_for
 from camlab.models.own.checkpoint import Checkpoint, read_checkpoint
-from camlab.models.own.class_names import parse_class_names
 from camlab.models.own.detection import (
     Candidate,
     classifier_of,
@@ -30,6 +29,7 @@ from camlab.models.own.detection import (
     head_classes,
     skeleton,
 )
+from camlab.models.own.name_files import parse_class_names
 from camlab.models.own.signature import shapes_of
 from camlab.models.registry import OWN_PREFIX, ModelRow
 
@@ -71,7 +71,7 @@ def forget_upload(upload: str) -> None:
     _reads.discard(upload)
 
 
-def find_model(name: str) -> ModelRow:
+def find_own(name: str) -> ModelRow:
     """The row of a checkpoint that this process was given. Raises UnknownName."""
     with _lock:
         row: ModelRow | None = _known.get(name)

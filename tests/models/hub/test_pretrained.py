@@ -21,10 +21,11 @@ from camlab.models import (
     find_model,
     imagenet_classes,
     load_classifier,
-    registry,
+    loading,
 )
+from camlab.models.class_names import class_names_for, numbered
 from camlab.models.hub.catalogue import catalogue_row
-from camlab.models.hub.pretrained import build_pretrained, class_names_for, numbered
+from camlab.models.hub.pretrained import build_pretrained
 from tests.models.hub.stand_in import fill_cache
 from tests.models.own.test_model import network
 
@@ -40,7 +41,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("socket.socket.connect", refuse)
-    monkeypatch.setattr(registry, "_others", LRUCache(MAX_LOADED))
+    monkeypatch.setattr(loading, "_others", LRUCache(MAX_LOADED))
     return tmp_path
 
 
@@ -114,9 +115,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         builds.append(row.name)
         return object()
 
-    monkeypatch.setattr(registry, "_build", build)
-    monkeypatch.setattr(registry, "_loaded", {})
-    monkeypatch.setattr(registry, "_others", LRUCache(MAX_LOADED))
+    monkeypatch.setattr(loading, "_build", build)
+    monkeypatch.setattr(loading, "_loaded", {})
+    monkeypatch.setattr(loading, "_others", LRUCache(MAX_LOADED))
     return builds
 
 
@@ -152,4 +153,4 @@ def test_threads_share_what_is_loaded_while_others_are_forgotten(counted: list[s
     for thread in threads:
         thread.join()
     assert problems == []
-    assert len(registry._others) <= MAX_LOADED
+    assert len(loading._others) <= MAX_LOADED

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from camlab.common.errors import BadCheckpoint, BadSetting, UnknownName
-from camlab.models import find_model, load_classifier, registry
+from camlab.models import find_model, load_classifier, loading
 from camlab.models.own import model as own
 from camlab.models.own.checkpoint import Checkpoint, read_checkpoint
 from camlab.models.own.model import MAX_OWN_BYTES, model_from_file, own_model, own_models
@@ -46,7 +46,7 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from cachetools import LRUCache
 
     monkeypatch.setattr(own, "_known", LRUCache(MAX_OWN_BYTES, own._bytes))
-    monkeypatch.setattr(registry, "_others", LRUCache(registry.MAX_LOADED))
+    monkeypatch.setattr(loading, "_others", LRUCache(loading.MAX_LOADED))
     yield
 
 

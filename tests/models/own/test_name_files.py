@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camlab.common.errors import BadSetting
-from camlab.models.own.class_names import MAX_BYTES, parse_class_names
+from camlab.models.own.name_files import MAX_BYTES, parse_class_names
 
 NAMES = ("tabby, tabby cat", "Größe", "3")
 

@@ -8,7 +8,7 @@ import pytest
 
 from camlab.images import find_picture
 from camlab.models import imagenet_classes
-from camlab.models.labels import labelled_classes
+from camlab.models.class_names import labelled_classes
 
 BISON = find_picture("photos/bison")
 NAMES = ("tabby, tabby cat", "great_white shark", "Star", "crane", "crane")
