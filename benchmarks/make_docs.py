@@ -33,6 +33,7 @@ from camlab.models import MODELS
 from camlab.models.hub.catalogue import SHELF, catalogue, catalogue_row, families, table_version
 from camlab.noise import NOISES
 from camlab.study import PRESETS
+from camlab.study.sources import count_pairs
 from camlab.study.stats import TESTS
 from camlab.study.store import COLUMNS, IMAGE_COLUMNS, Column
 
@@ -137,7 +138,10 @@ def _catalogue_size() -> str:
     rows = catalogue().values()
     usable = sum(not row.unexplained for row in rows)
     whys = Counter(row.unexplained for row in rows if row.unexplained)
-    left_out = [f"- {count} are left out. Of each: {reason}." for reason, count in whys.most_common()]
+    left_out = [
+        f"- {count} are not supported, each for this reason: {reason}."
+        for reason, count in whys.most_common()
+    ]
     return "\n".join(
         [
             f"The table was made with timm {table_version()}. It holds {len(rows):,} pretrained classifiers of "
@@ -167,7 +171,7 @@ def _families() -> str:
     return "\n\n".join(
         [
             f"Of timm's {len(rows)} families, {len(there)} have a classifier (all but {without}). "
-            f"{len(explained)} of them are explained, all but these:",
+            f"CAM Lab explains {len(explained)} of them, all but:",
             exceptions,
             table(
                 ("family", "smallest network", "its parameters:", "pretrained networks:"),
@@ -216,7 +220,7 @@ def _datasets() -> str:
             "pictures:",
             "classes:",
             "download:",
-            "room meanwhile:",
+            "space during download:",
             "licence",
             "what it is",
         ),
@@ -242,8 +246,8 @@ def _datasets() -> str:
 #: What the costs of `camlab.cams` mean, in the words of the page.
 COSTS = {
     "shared": "one pass",
-    "tail": "a pass of the layers behind the target layer",
-    "full": "a pass of the whole network",
+    "tail": "one more pass of the layers behind the target layer",
+    "full": "one more pass of the whole network",
 }
 
 
@@ -259,9 +263,9 @@ def _cost(method: CamMethod) -> str:
 
 @part("methods")
 def _methods() -> str:
-    library = f"Those of the library are the ones of grad-cam {version('grad-cam')}."
+    library = f"Methods of pytorch-grad-cam run the code of grad-cam {version('grad-cam')}."
     rows = table(
-        ("name", "method", "what it does", "of a class", "cost", "source"),
+        ("name", "method", "what it does", "depends on class", "cost", "source"),
         [
             (
                 f"`{method.name}`",
@@ -283,7 +287,7 @@ def _noises() -> str:
         return " ".join(f"{row[number]:.3g}" for row in values[1:])
 
     return table(
-        ("name", "noise type", "family", "at severities 1 to 5", "drawn", "what it does"),
+        ("name", "noise type", "family", "at severities 1 to 5", "random", "what it does"),
         [
             (
                 f"`{noise.name}`",
@@ -315,7 +319,7 @@ def _similarities() -> str:
 @part("tests")
 def _tests() -> str:
     return table(
-        ("name", "test", "what it asks", "one observation is a"),
+        ("name", "test", "what it asks", "unit of observation"),
         [(f"`{name}`", each.title, each.question, each.unit) for name, each in TESTS.items()],
     )
 
@@ -343,14 +347,14 @@ def _columns(columns: Sequence[Column]) -> str:
         (f"`{column.name}`", column.type, bounds(column), "yes" if column.required else "", column.words)
         for column in columns
     )
-    return table(("column", "type", "values", "needed", "what it says"), rows)
+    return table(("column", "type", "values", "required", "meaning"), rows)
 
 
 @part("study-presets")
 def _study_presets() -> str:
     def row(name: str) -> tuple[object, ...]:
         entry = PRESETS[name]
-        return f"`{name}`", f"{entry.make().pairs():,}", entry.summary
+        return f"`{name}`", f"{count_pairs(entry.make()):,}", entry.summary
 
     return table(("preset", "pairs:", "what it runs"), map(row, PRESETS))
 

@@ -25,7 +25,7 @@ def text(name: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_says_what_the_registries_say(page: str) -> None:
-    made_with = re.search(r"the ones of grad-cam ([\d.]+)\.\n", text(page))
+    made_with = re.search(r"the code of grad-cam ([\d.]+)\.\n", text(page))
     if made_with and made_with[1] != version("grad-cam"):
         pytest.skip(f"the page was made with grad-cam {made_with[1]}")
     assert rewritten(text(page)) == text(page), "run `python -m benchmarks.make_docs`"
