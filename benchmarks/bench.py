@@ -19,7 +19,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from camlab.common.directories import IMPORT_ROOT
+from camlab.common.directories import HOME, IMPORT_ROOT
 from camlab.common.errors import CamLabError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def bench(
     Raises UnknownName, BadSetting, MissingWeights.
     """
     from benchmarks.side_by_side import UNTRAINED, side_by_side, untrained
-    from camlab.explore.output.export import versions
+    from camlab.explore.output.record import package_versions
     from camlab.models import MODELS, load_classifier
 
     names = _names(models)
@@ -79,7 +79,7 @@ def bench(
         )
     records = []
     for name, classifier in zip(names, classifiers, strict=True):
-        about = {"machine": machine(str(classifier.device)) | {"load": load}, "versions": versions()}
+        about = {"machine": machine(str(classifier.device)) | {"load": load}, "versions": package_versions()}
         if name in UNTRAINED:
             times = _alone(classifier, QUICK_REPEATS)
             core = side_by_side(classifier, quick=quick, progress=progress)
@@ -157,7 +157,7 @@ def machine(device: str) -> dict[str, Any]:
 def paint(scene: Scene, shown: Shown) -> list[bytes]:
     """The three panels as the page sends them to the browser."""
     from camlab.drawing.pictures import encode_png
-    from camlab.explore.output.export import draw_change, draw_panel
+    from camlab.explore.output.panels import draw_change, draw_panel
 
     pictures = [
         draw_panel(scene, shown.clean, shown.clean_input),
@@ -171,7 +171,7 @@ def first_view(model: str, device: str = "auto") -> None:
     """Show the default pair and print, as JSON, the seconds that importing, loading and showing took."""
     marks = [time.perf_counter()]
     from camlab.engine.shared import engine_for
-    from camlab.explore.output import export  # noqa: F401  what paint() imports
+    from camlab.explore.output import panels  # noqa: F401  what paint() imports
     from camlab.explore.scene import Scene
     from camlab.explore.state import ExploreState
     from camlab.images import find_picture
@@ -189,8 +189,8 @@ def first_view(model: str, device: str = "auto") -> None:
 
 def _cold_start(model: str, device: str) -> dict[str, float]:
     """Seconds from starting a new interpreter until it has drawn its first pair, and the parts of that."""
-    # First on the path, so that the new process measures this very copy of the package.
-    path = os.pathsep.join([str(IMPORT_ROOT), os.environ.get("PYTHONPATH", "")])
+    # First on the path, so that the new process measures this copy of the package and of the benchmarks.
+    path = os.pathsep.join([str(IMPORT_ROOT), str(HOME), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", _COLD_START, model, device]
     start = time.perf_counter()
     with subprocess.Popen(
@@ -205,7 +205,7 @@ def _cold_start(model: str, device: str) -> dict[str, float]:
         line = child.stdout.readline()
         seconds = time.perf_counter() - start  # not until it has shut down: nobody waits for that
     if child.returncode != 0 or not line:
-        raise CamLabError(f"The fresh process for {model} failed; run `python -m camlab explain` to see why.")
+        raise CamLabError(f"The fresh process for {model} failed; run `camlab explain` to see why.")
     return {"first_view": seconds} | {f"first_view_{part}": value for part, value in json.loads(line).items()}
 
 
@@ -300,3 +300,35 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
     start = time.perf_counter()
     work(*arguments)
     return time.perf_counter() - start
+
+
+def report(record: dict[str, Any]) -> str:
+    """A record as text: ratios first, milliseconds beside them, then the machine and the versions."""
+    seconds, forward = record["seconds"], record["seconds"]["forward"]
+    page = {name: ratio for name, ratio in record["ratios"].items() if name in seconds}
+    core = {name: ratio for name, ratio in record["ratios"].items() if name not in page}
+    rows = [("", "× forward pass", "ms")]
+    rows += [(name, f"{ratio:.1f}", f"{seconds[name] * 1000:.1f}") for name, ratio in page.items()]
+    rows += [
+        (name, "", f"{value * 1000:.1f}") for name, value in seconds.items() if name not in (*page, "forward")
+    ]
+    rows += [("forward (one picture)", "1", f"{forward * 1000:.1f}")]
+    wide = max(len(name) for name, _, _ in rows)
+    lines = [record["model"]]
+    lines += [
+        f"{name:<{wide}}  {'-' if ratio is None else f'{ratio:.4g}':>14}" for name, ratio in core.items()
+    ]
+    lines += [f"{name:<{wide}}  {ratio:>14}  {ms:>10}" for name, ratio, ms in rows]
+    lines.append(
+        f"paper's six methods: {record['pairs_per_second']:.1f} pairs a second; "
+        f"time grows with the number of pictures to the power {record['exponent']:.2f}"
+    )
+    if record["peak_bytes"]:
+        lines.append(
+            f"peak memory of the run, pytorch-grad-cam included: {record['peak_bytes'] / 2**20:.0f} MiB"
+        )
+    if "sweep_pairs_per_second" in record:
+        lines.append(f"sweep: {record['sweep_pairs_per_second']:.1f} pairs a second")
+    for name in ("repeats", "machine", "versions"):
+        lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in record[name].items()))
+    return "\n".join(lines)

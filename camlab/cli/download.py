@@ -1,29 +1,28 @@
-"""What ``python -m camlab download`` takes and does."""
+"""``camlab download``: fetch the weights of a timm model, or a data set."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from camlab.cli.terminal import note, say
+from camlab.cli.terminal import Bar, note, say
 
 NAME = "download"
 HELP = "fetch the weights of a timm model, or a data set"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say which options the command has."""
+    """Declare the command's options."""
     parser.add_argument(
         "name",
         metavar="NAME",
         help="see `list catalogue` and `list datasets`: timm/resnet50.a1_in1k, imagenette …; or hf:OWNER/NAME, "
-        "a data set of the Hugging Face hub",
+        "a data set on the Hugging Face hub",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fetch what is named and print where it is."""
-    from camlab.cli.progress import Bar
+    """Fetch the weights or the data set and print its path."""
     from camlab.common.wording import megabytes
     from camlab.images.datasets.catalogue import DATASETS
 

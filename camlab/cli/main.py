@@ -1,7 +1,7 @@
-"""The command line, ``python -m camlab COMMAND``: one module a command, in one table.
+"""The command line, ``camlab COMMAND``: one module per command, in one table.
 
-It makes the calls that the Explore page makes. The result goes to stdout, everything else to stderr; what a
-user can put right ends in one line and exit code 2. Nothing slow is imported before a command needs it.
+Commands call the same functions as the pages. Results go to stdout, everything else to stderr; an error that
+the user can fix ends in one line and exit code 2. Slow imports wait until a command needs them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from camlab.cli import app, bench, cache, download, explain, list, report, stats
 from camlab.cli.terminal import Command
 from camlab.common.errors import BadSetting, CamLabError
 
-BAD_INPUT, INTERRUPTED, READER_GONE = 2, 130, 141  # the last two as a shell counts SIGINT and SIGPIPE
+BAD_INPUT, INTERRUPTED, READER_GONE = (
+    2,
+    130,
+    141,
+)  # the last two are what a shell reports for SIGINT and SIGPIPE
 
-#: One module a command, in the order in which people see them.
+#: In the order of the help text.
 COMMANDS: tuple[Command, ...] = (
     app,
     explain,
@@ -45,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except CamLabError as error:
@@ -67,15 +71,15 @@ def _fail(message: str) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in the one line that every other error gets."""
+    """A parser that reports errors in one line, as all other errors are."""
 
     def error(self, message: str) -> NoReturn:
-        raise BadSetting(f"{message}; {self.prog} --help says more.")
+        raise BadSetting(f"{message}; see {self.prog} --help.")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m camlab",
+        prog="camlab",
         description="Measure how class activation maps react to noise.",
         allow_abbrev=False,
     )

@@ -1,4 +1,4 @@
-"""What ``python -m camlab report`` takes and does."""
+"""``camlab report``: write one self-contained HTML file about a study or a saved state."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ HELP = "write one self-contained HTML file about a study or a saved state"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say which options the command has."""
+    """Declare the command's options."""
     add = parser.add_argument
     add(
         "source",
         metavar="STUDY|STATE.json",
         type=Path,
-        help="a study's folder, or a file that Explore's “State and results” saved",
+        help="a study's folder, or a file saved by “State and results” in Explore",
     )
     add("--out", metavar="F.html", type=Path, required=True, help="the file to write")
-    add("--similarity", metavar="N", default="rbo", help="of a study: see `list similarities`; default rbo")
-    add("--no-pictures", action="store_true", help="of a study: leave out the pairs that say most")
-    add("--device", metavar="D", default="auto", help="of a state: auto (default), cpu, cuda or mps")
+    add("--similarity", metavar="N", default="rbo", help="study: see `list similarities`; default rbo")
+    add("--no-pictures", action="store_true", help="study: leave out the most striking pairs")
+    add("--device", metavar="D", default="auto", help="state: auto (default), cpu, cuda or mps")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Gather what the report says, and write it whole or not at all."""
+    """Write the report, completely or not at all."""
     out: Path = arguments.out
     if out.is_dir():
         raise BadSetting(f"{out} is a folder; name the file to write, such as {out / 'report.html'}.")
     if not out.parent.is_dir():
-        raise BadSetting(f"There is no folder {out.parent}; make it first, or name another file.")
+        raise BadSetting(f"There is no folder {out.parent}; create it, or name another file.")
     from camlab.drawing.report.html import report_html
 
     text = report_html(_material(arguments))
@@ -77,12 +77,12 @@ def _of_state(data: bytes, device: str) -> Material:
 
     state, problems = parse_json(data)
     if problems:
-        # Another picture or method than the one that was saved would make a report about something else.
+        # A substitute for a missing picture or method would make a report about something else.
         raise BadState(" ".join(problems))
     if set_of(state.image) in OWN_KINDS:
         raise BadState(
-            "This state shows a picture of somebody's own, which is not in the file; open the picture in the app "
-            "and take the report from there."
+            "This state shows an uploaded picture, which is not in the file; open the picture in the app and "
+            "export the report there."
         )
     scene = Scene(engine_for(state.model, device), find_picture(state.image), state)
     if reason := scene.lacking:

@@ -1,4 +1,4 @@
-"""What ``python -m camlab stats`` takes and does."""
+"""``camlab stats``: test the differences that a study found."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ if TYPE_CHECKING:
 MOST_NAMED = 3  # groups that one sentence names
 
 NAME = "stats"
-HELP = "test what a study means: methods, noise types, severities, kept against flipped"
+HELP = "test a study's differences: methods, noise types, severities, kept against flipped"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say which options the command has."""
+    """Declare the command's options."""
     add = parser.add_argument
     add("study", metavar="STUDY", type=Path, help="a study's folder")
     add(
         "--by",
         metavar="COLUMNS",
         default="model,layer",
-        help="test every group of these apart: model, image_set, method, layer, noise, severity, with commas "
-        "between them; default: model,layer",
+        help="columns that define the groups to test, separated by commas: model, image_set, method, layer, noise, "
+        "severity; default: model,layer",
     )
     add(
         "--response",
         metavar="R",
         default="kept",
-        help="kept: consistency (default); flipped: responsiveness; all: similarity whatever the prediction does",
+        help="kept: consistency (default); flipped: responsiveness; all: similarity of all pairs",
     )
-    add("--similarity", metavar="S", default="rbo", help="the similarity that is compared; default: rbo")
+    add("--similarity", metavar="S", default="rbo", help="similarity to compare; default: rbo")
     add(
         "--test",
         metavar="T",
         action="append",
-        help="a test by its name; may be given more than once; default: all",
+        help="name of a test; may be repeated; default: all",
     )
-    add("--json", action="store_true", help="print one object: verdicts, tests and power, with every number")
+    add("--json", action="store_true", help="print one object with all numbers: verdicts, tests and power")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read the study, test it and print what came out."""
+    """Test the study and print the results."""
     from camlab.study.analysis.summary import columns
     from camlab.study.stats import TESTS, record
     from camlab.study.stats.blocks import RESPONSES
@@ -83,16 +83,16 @@ def findings(
     similarity: str | None = None,
     coincide: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Test a study's rows by groups, with a verdict for every model, layer and noise type.
+    """Test a study's rows by group and give a verdict for every model, layer and noise type.
 
-    similarity: None for rows that are scored; the rest as `camlab.study.stats.run_tests` takes it. Raises BadSetting
-    for a study without rows or a column that there is not, UnknownName for a response or a test.
+    similarity: None for rows that are scored already; for the other arguments see `camlab.study.stats.run_tests`.
+    Raises BadSetting for a study without rows or an unknown column, UnknownName for a response or a test.
     """
     from camlab.study.stats import power_note, prepare, run_tests, verdict
 
     results = run_tests(rows, by, response, tests, similarity=similarity, coincide=coincide)
     if not results:
-        raise BadSetting("The study has no rows to test yet; let it run first.")
+        raise BadSetting("The study has no rows yet; run it first.")
     verdicts, notes = [], []
     for group, part in prepare(rows, similarity, coincide).split(["model", "layer"]):
         notes.append({"group": group, "note": power_note(part, response)})
@@ -102,7 +102,7 @@ def findings(
 
 
 def text(found: dict[str, Any]) -> str:
-    """The same for people: the sentences, and the pairs of every test in a table."""
+    """Return the findings as text: the sentences, and the pairs of every test in a table."""
     parts = [_verdicts(found["verdicts"])]
     title = ""
     for result in found["tests"]:
@@ -116,7 +116,7 @@ def text(found: dict[str, Any]) -> str:
             parts += [f"  Cannot be tested {_in(places)}: {why}" for why, places in undone.items()]
         if result.done:
             parts.append("\n".join(_test(result)))
-    parts.append("\n".join(["How many pictures it takes", *(_power(**each) for each in found["power"])]))
+    parts.append("\n".join(["How many pictures are needed", *(_power(**each) for each in found["power"])]))
     return "\n\n".join(parts)
 
 
@@ -132,7 +132,7 @@ def _place(group: Mapping[str, Any]) -> str:
 
 
 def _in(places: Sequence[str]) -> str:
-    """The groups that one reason holds for, the first of them by name."""
+    """Name the groups that share a reason, the first MOST_NAMED of them."""
     named = [place for place in places if place][:MOST_NAMED]
     if not named:
         return "in any group"

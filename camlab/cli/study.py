@@ -1,16 +1,15 @@
-"""What ``python -m camlab study`` takes and does."""
+"""``camlab study``: measure whole image sets."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camlab.cli.terminal import dump, note, say
+from camlab.cli.terminal import Bar, dump, note, say, whole_number
 from camlab.common.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -23,15 +22,15 @@ HELP = "measure whole image sets: models × pictures × methods × noise types �
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.epilog = (
-        "What is not named is the preset's, which is `quick` where none is named. A study that was stopped goes "
-        "on with --resume --out DIR."
+        "The preset, by default `quick`, fills in every option that you leave out. Continue a stopped study with "
+        "--resume --out DIR."
     )
     add = parser.add_argument
-    add("--preset", metavar="P", help="quick, paper or full; all else changes it")
+    add("--preset", metavar="P", help="quick, paper or full; the other options change it")
     add(
         "--model",
         metavar="M",
-        help="see `list models`; this and the next six may be repeated",
+        help="see `list models`; this and the next five may be repeated",
         action="append",
     )
     add("--images", metavar="SET", help="a set (see `list images`), a data set, or a folder", action="append")
@@ -41,48 +40,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--layer",
         metavar="L",
-        help="a layer's name, default (the pooled one) or before (the one before)",
+        help="a layer's name, `default` (the pooled layer) or `before` (the block before it)",
         action="append",
     )
-    add("--seeds", metavar="N", type=_count, help="draws of each noise type that draws: seeds 0 to N − 1")
-    add("--limit", metavar="K", type=_count, help="at most so many pictures of each set, evenly picked")
+    add(
+        "--seeds", metavar="N", type=whole_number(1), help="draws of each random noise type: seeds 0 to N − 1"
+    )
+    add("--limit", metavar="K", type=whole_number(1), help="at most K pictures of each set, picked evenly")
     add(
         "--decompose",
         action="store_true",
-        help="also what the class and what the noise alone does to the maps",
+        help="also measure what the class alone and the noise alone do to the maps",
     )
-    add("--keep-maps", action="store_true", help="store the maps, too")
+    add("--keep-maps", action="store_true", help="also store the maps")
     add(
         "--fitting",
         action="store_true",
-        help="each model on those of the sets only whose classes it can know",
+        help="use each model only on the sets whose classes it knows",
     )
-    add("--name", metavar="TEXT", help="what the study is called; default: the preset's name or the folder's")
+    add("--name", metavar="TEXT", help="name of the study; default: that of the preset or the folder")
     add("--out", metavar="DIR", type=Path, help="the study's folder; needed to run it")
     add("--resume", action="store_true", help="go on with the study in DIR")
     add("--plan-only", action="store_true", help="say what it would cost, and run nothing")
-    add("--workers", metavar="W", type=_count, help="processes that compute; default: one a processor or GPU")
+    add(
+        "--workers",
+        metavar="W",
+        type=whole_number(1),
+        help="processes that compute; default: one a processor or GPU",
+    )
     add(
         "--batch",
         metavar="N",
-        type=_count,
+        type=whole_number(1),
         default=16,
         help="pictures that are computed at once, on a CPU in sixes; a matter of memory; default 16",
     )
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--backend", metavar="B", default="local", help="local (default) or ray")
-    add("--address", metavar="A", help="of the Ray cluster; default: the one on this machine")
+    add("--address", metavar="A", help="address of the Ray cluster; default: this machine")
     add("--json", action="store_true", help="print a list with one record per group of pairs")
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 on")
-    return int(text)
-
-
 def run(arguments: argparse.Namespace) -> None:
-    """Plan, run and sum up a study."""
+    """Plan, run and summarise a study."""
     from camlab.study import estimate
     from camlab.study.sources import check_plan
 
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def plan_of(arguments: argparse.Namespace) -> StudyPlan:
-    """The preset with whatever is named in its place. Raises UnknownName."""
+    """Return the preset, changed by the options given. Raises UnknownName."""
     from camlab.study import PRESETS
     from camlab.study.plan import ALL, FITTING
 
@@ -123,29 +123,28 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
             given[field] = tuple(dict.fromkeys(value))
     given |= {k: v for k in ("seeds", "limit", "name") if (v := getattr(arguments, k)) is not None}
     if arguments.images and arguments.limit is None and arguments.preset is None:
-        given["limit"] = None  # whoever names a set means all of it
+        given["limit"] = None  # a set that is named is used whole
     if arguments.preset is None and given and "name" not in given:
         given["name"] = ""
     if arguments.model and arguments.images:
-        given["pairing"] = FITTING if arguments.fitting else ALL  # who names both means just that
+        given["pairing"] = FITTING if arguments.fitting else ALL  # both are named: every combination
     given |= {k: True for k in ("decompose", "keep_maps") if getattr(arguments, k)}
     return dataclasses.replace(plan, **given)
 
 
 def _planned(arguments: argparse.Namespace) -> StudyPlan:
-    """The plan of the study that is gone on with; what is named besides must not change it."""
+    """Return the plan of the study to resume. Raises BadSetting if an option would change it."""
     from camlab.study import StudyPlan
     from camlab.study.prepare import read_manifest
 
     plan = StudyPlan.from_json(read_manifest(arguments.out)["settings"])
     named = ("model", "images", "method", "noise", "severity", "layer", "seeds", "limit", "name", "preset")
     if any(getattr(arguments, option) is not None for option in named):
-        raise BadSetting("A study goes on as it was planned; leave out all but --resume and --out.")
+        raise BadSetting("A resumed study keeps its plan; leave out all options but --resume and --out.")
     return plan
 
 
 def _run(arguments: argparse.Namespace, plan: StudyPlan) -> Status:
-    from camlab.cli.terminal import Bar
     from camlab.common.wording import time_left
     from camlab.study import run_study
 
@@ -168,13 +167,13 @@ def _run(arguments: argparse.Namespace, plan: StudyPlan) -> Status:
                 on_progress=tell,
             )
         except KeyboardInterrupt:
-            command = f"python -m camlab study --resume --out {shlex.quote(str(arguments.out))}"
-            note(f"stopped; nothing is lost, and `{command}` goes on")
+            command = f"camlab study --resume --out {shlex.quote(str(arguments.out))}"
+            note(f"stopped; nothing is lost, `{command}` continues")
             raise
 
 
 def _losses(folder: Path, found: Status) -> list[str]:
-    """What is missing from a study, in a sentence each."""
+    """Return one sentence for each thing that a study lacks."""
     from camlab.study.store import open_study
 
     study = open_study(folder)
@@ -189,7 +188,7 @@ def _losses(folder: Path, found: Status) -> list[str]:
             f"{found.skipped} pictures could not be used; the first is {first['image']}: {first['reason']}"
         )
     if found.state == "cancelled":
-        said.append(f"cancelled with {found.done:,} of {found.total:,} pairs; --resume goes on")
+        said.append(f"cancelled with {found.done:,} of {found.total:,} pairs; --resume continues")
     return said
 
 
@@ -211,7 +210,7 @@ def _sum_up(arguments: argparse.Namespace, found: Status) -> None:
 
 
 def cost_text(plan: StudyPlan, cost: Estimate) -> str:
-    """What a plan costs, for people."""
+    """Return the cost of a plan as text."""
     from camlab.common.wording import duration, megabytes, plural, table
 
     rows = [
@@ -221,7 +220,7 @@ def cost_text(plan: StudyPlan, cost: Estimate) -> str:
         f"{cost.pairs:,} pairs: {plural(cost.pictures, 'picture')} under a model × {plan.versions()} versions "
         f"× methods and layers",
         f"about {duration(cost.seconds)} with {plural(cost.workers, 'worker')} on this machine, "
-        f"{megabytes(max(cost.bytes, 1e6))} on the disk",
+        f"{megabytes(max(cost.bytes, 1e6))} on disk",
         *table(rows),
         *(
             f"left out: {s['method'] or 'a layer'} at {s['layer']} of {s['model']}: {s['reason']}"

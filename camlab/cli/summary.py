@@ -1,4 +1,4 @@
-"""What ``python -m camlab summary`` takes and does."""
+"""``camlab summary``: print C, R, RM and related values of a study."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from camlab.cli.terminal import dump, names_in, note, say
 
 NAME = "summary"
-HELP = "say what a study found: C, R, RM and their kin"
+HELP = "print what a study found: C, R, RM and related values"
 
-#: The values of a line of text, by their names in a record; --json has all of them.
+#: Columns of the text output and their names in a record; --json has all values.
 SHOWN = {
     "C": "consistency",
     "R": "responsiveness",
@@ -21,9 +21,12 @@ SHOWN = {
     "gap": "gap",
     "AUROC": "auroc",
 }
-#: Those that stand beside them where a line spans several severities.
-BESIDE = {"C a severity": "stratified_consistency", "R a severity": "stratified_responsiveness",
-          "RM a severity": "stratified_rm"}  # fmt: skip
+#: Further columns, shown if a line spans several severities.
+BESIDE = {
+    "C per severity": "stratified_consistency",
+    "R per severity": "stratified_responsiveness",
+    "RM per severity": "stratified_rm",
+}
 COUNTS = {
     "n": "n",
     "pictures": "n_pictures",
@@ -34,10 +37,10 @@ COUNTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say which options the command has."""
+    """Declare the command's options."""
     parser.epilog = (
-        "Rows are pooled, never cells averaged. Intervals are 95 %, over pictures. “A severity” means: the mean "
-        "of each severity's value, and over how many of them."
+        "Rows are pooled; cells are never averaged. Intervals are 95 %, over pictures. “Per severity” is the mean of "
+        "each severity's value, with the number of severities."
     )
     add = parser.add_argument
     add("study", metavar="DIR", type=Path, help="a study's folder")
@@ -45,17 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by",
         metavar="COLUMNS",
         action="append",
-        help="what the lines are: model, image_set, image, method, layer, noise, severity, seed, with commas "
-        "between them; default: all but image and seed",
+        help="columns that define a line, separated by commas: model, image_set, image, method, layer, noise, "
+        "severity, seed; default: all but image and seed",
     )
     add("--similarity", metavar="N", default="rbo", help="see `list similarities`; default rbo")
-    add("--macro", action="store_true", help="also the means of each picture's values (in --json)")
-    add("--no-intervals", action="store_true", help="leave them out, which takes a fraction of the time")
-    add("--json", action="store_true", help="print a list with one record a line")
+    add("--macro", action="store_true", help="add the means of each picture's values (with --json)")
+    add("--no-intervals", action="store_true", help="leave out the intervals, which is much faster")
+    add("--json", action="store_true", help="print a list with one record per line")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Sum up the study and print it."""
+    """Summarise the study and print the result."""
     from camlab.metrics.intervals import REPLICATES
     from camlab.study.analysis.summary import DEFAULT_BY, columns, records
     from camlab.study.store import open_study
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     needed = columns(arguments.similarity, by)
     study = open_study(arguments.study)
     if not study.manifest.get("finished"):
-        note("this study is not finished; what follows is about the pairs that it has so far")
+        note("this study is unfinished; the values cover the pairs measured so far")
     found = records(
         study.rows(needed),
         by,
@@ -80,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def text(records: Sequence[dict[str, Any]], by: Sequence[str]) -> str:
-    """Records as lines below one another, with warnings below them."""
+    """Return records as a table with their warnings below it."""
     from camlab.common.wording import table
 
     if not records:

@@ -1,54 +1,55 @@
-"""What ``python -m camlab train-shapes`` takes and does."""
+"""``camlab train-shapes``: train the ShapeScenes networks anew."""
 
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 
-from camlab.cli.terminal import note, say
+from camlab.cli.terminal import note, say, whole_number, writable
 from camlab.common.wording import table
 
 NAME = "train-shapes"
-HELP = "train the ShapeScenes networks anew, which takes a while"
+HELP = "train the ShapeScenes networks anew (takes a while)"
 
 _SETTINGS = ("close_epochs", "epochs", "scenes", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say which options the command has."""
+    """Declare the command's options."""
     add = parser.add_argument
-    add("--net", metavar="NAME", action="append", help="may be given more than once; default: all three")
+    add("--net", metavar="NAME", action="append", help="may be repeated; default: all three")
     add(
         "--close-epochs",
         metavar="N",
-        type=_count,
-        help="how often each object is first seen from close up; both by default: as NET needs",
+        type=whole_number(1),
+        help="epochs on close-ups of each object, first; default: what the network needs",
     )
-    add("--epochs", metavar="N", type=_count, help="how often each scene is then seen whole")
-    add("--scenes", metavar="N", type=_count, help="how many scenes to train on; default 16,000")
-    add("--seed", metavar="K", type=_count, help="draws scenes and weights: 1, 2, 3 …; default 1")
+    add(
+        "--epochs",
+        metavar="N",
+        type=whole_number(1),
+        help="epochs on whole scenes, after that; default: what the network needs",
+    )
+    add("--scenes", metavar="N", type=whole_number(1), help="how many scenes to train on; default 16,000")
+    add("--seed", metavar="K", type=whole_number(1), help="seed of scenes and weights: 1, 2, 3 …; default 1")
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
-    add("--out", metavar="DIR", type=Path, help="write into this folder; default: where the app reads them")
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from 1 on")
-    return int(text)
+    add(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="write into this folder; default: the folder that the app reads",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train the networks and print a row for each."""
-    from camlab.explore.output.explain import writable
-
+    """Train the networks and print one row for each."""
     names, folder = chosen(arguments)
     say("\n".join(table(train(arguments, names, writable(folder), note))))
 
 
 def chosen(arguments: argparse.Namespace) -> tuple[list[str], Path]:
-    """The networks that are asked for, each once, and the folder to write into. Raises UnknownName."""
+    """Return the networks asked for, each once, and the folder to write into. Raises UnknownName."""
     from camlab.models.shape_nets import FOLDER, SHAPE_NETS
 
     names = list(dict.fromkeys(arguments.net or SHAPE_NETS))
@@ -58,7 +59,7 @@ def chosen(arguments: argparse.Namespace) -> tuple[list[str], Path]:
 def train(
     arguments: argparse.Namespace, names: list[str], folder: Path, say: Callable[[str], None]
 ) -> list[list[str]]:
-    """Train the networks and return one row of texts for each. Raises what `camlab.models.shape_training.train_shapes` does."""
+    """Train the networks and return one row of texts for each. Raises what `train_shapes` raises."""
     from camlab.models.shape_training import Settings, summary, train_shapes
 
     given = {key: value for key in _SETTINGS if (value := getattr(arguments, key)) is not None}

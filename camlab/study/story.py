@@ -11,7 +11,8 @@ from camlab.common.wording import decimal, percent, plural
 from camlab.drawing.charts.titles import level_title, titled
 from camlab.drawing.slides import Image, Slide
 from camlab.explore.output import pair_html
-from camlab.explore.output.export import draw_panel, perturbed_title, shown_verdict
+from camlab.explore.output.panels import draw_panel
+from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.models import short_name
 from camlab.study.analysis.striking import striking
 from camlab.study.analysis.summary import records

@@ -9,22 +9,15 @@ import streamlit as st
 from camlab.cams.smoothing import PLAIN
 from camlab.drawing.pictures import data_url
 from camlab.engine.shared import reference_pictures
-from camlab.explore.attack.outcome import (
-    GOALS,
-    PICTURE,
-    attack_npz,
-    attack_png,
-    begin,
-    panels,
-    sentences,
-    unattackable,
-)
+from camlab.explore.attack.outcome import panels, sentences
+from camlab.explore.attack.prepare import prepare_attack, unattackable
 from camlab.explore.attack.search import ExplanationAttack
-from camlab.explore.attack.settings import DEFAULTS, OTHER, RANGES
+from camlab.explore.attack.settings import DEFAULTS, GOALS, OTHER, PICTURE, RANGES
+from camlab.explore.output.files import attack_npz, attack_png
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.images import Picture
-from pages.shared import attack_link, background_work
+from pages.shared import background_work, session
 from pages.shared.text import plain
 
 KIND = "attack"
@@ -61,24 +54,23 @@ def attack(scene: Scene, _: Shown) -> None:
 
 def _start(scene: Scene, key: Hashable, others: dict[str, Picture]) -> None:
     """Begin with what the widgets hold now: a number that was just typed is newer than the last run of the page."""
-    chosen = attack_link.chosen()
-    epsilon, steps, slack, goal = (chosen[name] for name in DEFAULTS)
-    other = others.get(chosen[OTHER])
+    epsilon, steps, slack, goal = map(session.attack.chosen, DEFAULTS)
+    other = others.get(session.attack.chosen(OTHER))
     background_work.start(
         KIND,
         key,
-        lambda: begin(scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other),
+        lambda: prepare_attack(scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other),
     )
 
 
 def _settings(others: dict[str, Picture]) -> None:
     """ε (of 255), steps, what the probability may lose, the goal and the picture that it may name."""
-    held = attack_link.chosen()
+    held = session.attack.chosen
     first, second, third = st.columns(3, gap="medium")
     first.number_input(
         "Largest change ε (of 255)",
         *RANGES["epsilon"],
-        held["epsilon"],
+        held("epsilon"),
         step=0.5,
         format="%g",
         key="attack.epsilon",
@@ -87,7 +79,7 @@ def _settings(others: dict[str, Picture]) -> None:
     second.number_input(
         "Steps",
         *RANGES["steps"],
-        held["steps"],
+        held("steps"),
         step=5,
         key="attack.steps",
         help="Each step takes a pass through the model and back, and one to measure what came of it.",
@@ -95,7 +87,7 @@ def _settings(others: dict[str, Picture]) -> None:
     third.number_input(
         "Probability it may cost",
         *RANGES["slack"],
-        held["slack"],
+        held("slack"),
         step=0.05,
         format="%g",
         key="attack.slack",
@@ -105,7 +97,7 @@ def _settings(others: dict[str, Picture]) -> None:
     goal = left.selectbox(
         "Where the map is to go",
         list(GOALS),
-        index=list(GOALS).index(held["goal"]),
+        index=list(GOALS).index(held("goal")),
         format_func=lambda name: GOALS[name],
         key="attack.goal",
         help="As far from the clean map as possible, or towards a map of your choice.",
@@ -114,11 +106,11 @@ def _settings(others: dict[str, Picture]) -> None:
         if (
             st.session_state.get("attack.other") not in others
         ):  # a link may name any, or the one that is explained
-            st.session_state["attack.other"] = held[OTHER] = next(iter(others))
+            session.attack.choose(OTHER, next(iter(others)))
         right.selectbox(
             "Whose map",
             list(others),
-            index=list(others).index(held[OTHER]),
+            index=list(others).index(held(OTHER)),
             format_func=lambda each: others[each].title,
             key="attack.other",
             help="The map of this photograph, for its own prediction, is what the attack imitates.",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import bench
-from benchmarks.bench_report import report
+from benchmarks.bench import report
 from camlab.cams import CAMS
 from camlab.cli.main import main
 from camlab.common.errors import CamLabError
@@ -24,7 +24,7 @@ GRADIENT_METHODS = [name for name, method in CAMS.items() if method.uses_gradien
 
 
 #: What tests/benchmarks/test_side_by_side.py measures, here made up.
-CORE = {
+CORE: dict[str, Any] = {
     "ratios": {"shared_over_forward": 1.5, "speedup_light7": 40.0, "speedup_ablation_before": None},
     "seconds": {"forward_batch": 0.1, "shared_all": 0.15},
     "pairs_per_second": 123.45,

@@ -70,7 +70,7 @@ def test_a_file_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main([*words, "--architecture", "resnet34"]) == BAD_INPUT
     assert "does not fit resnet34" in capsys.readouterr().err
     assert main(["explain", "photos/bison", "--classes", str(names)]) == BAD_INPUT
-    assert "goes with a checkpoint's file" in capsys.readouterr().err
+    assert "describes a checkpoint file" in capsys.readouterr().err
     assert main(["explain", "photos/bison", "--model", "none.pth"]) == BAD_INPUT
     assert "none.pth cannot be read" in capsys.readouterr().err
 
@@ -100,7 +100,7 @@ def test_a_file_s_preprocessing_and_size_are_as_asked(
         assert main([*words, *wrong]) == BAD_INPUT
         assert sentence in capsys.readouterr().err
     assert main(["explain", "photos/bison", "--crop", "0.5"]) == BAD_INPUT
-    assert "--crop goes with a checkpoint's file" in capsys.readouterr().err
+    assert "--crop describes a checkpoint file" in capsys.readouterr().err
 
 
 def test_an_own_pair_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""``python -m camlab study``: plans, runs, resumes, and what it says to those who ask for what cannot be."""
+"""``camlab study``: plans, runs, resumes, and its errors."""
 
 from __future__ import annotations
 
@@ -127,6 +127,6 @@ def test_ctrl_c_leaves_a_study_that_goes_on(tmp_path: Path) -> None:
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to all of them
     _, said = running.communicate(timeout=60)
     assert running.returncode == INTERRUPTED
-    assert "`python -m camlab study --resume --out s` goes on" in said and "Traceback" not in said
+    assert "`camlab study --resume --out s` continues" in said and "Traceback" not in said
     found = status(tmp_path / "s")
     assert found.state == "cancelled" and found.can_resume

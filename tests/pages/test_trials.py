@@ -12,7 +12,7 @@ from camlab.explore.attack.search import ExplanationAttack
 from camlab.explore.trials.averaging import COPIES, Remedy
 from camlab.explore.trials.faithfulness import FaithfulnessRun
 from camlab.images import IMAGE_SETS
-from tests.pages.conftest import PATIENCE, alerts, open_app, said, wait_for
+from tests.pages.conftest import PATIENCE, alerts, downloads, open_app, said, wait_for
 
 LABELS = ["Object", "Faithfulness", "Averaging", "Attack"]
 
@@ -84,7 +84,7 @@ def test_an_outline_that_cannot_be_read_is_one_sentence_and_the_rest_stays(
         at = open_app(draws="1", outline="1")
         assert not at.exception
         assert "outline of this picture is damaged" in alerts(at)
-        assert len(at.image) == 3 and "Find me a case" in [each.value for each in at.subheader]
+        assert len(at.image) == 3 and "Find cases" in [each.value for each in at.subheader]
 
 
 def test_faithfulness_is_measured_on_demand_and_kept_for_the_pair(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_a_cancelled_attack_keeps_what_it_has() -> None:
     run = works(at, "attack")[-1]
     wait_for(at, lambda _: not run.job.running)  # type: ignore[attr-defined]
     at.run()
-    assert "Cancelled after" in said(at) and "what is there stays" in said(at)
+    assert "Cancelled after" in said(at) and "results so far stay" in said(at)
     assert len(at.image) == 9
     assert at.button(key="attack.start").label == "Attack again"
 
@@ -159,7 +159,7 @@ GOOD = tuple(p.id for p in IMAGE_SETS["photos"].pictures)
 def test_an_attack_that_cannot_begin_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_app(draws="1")
     monkeypatch.setattr(
-        "camlab.explore.attack.outcome.unattackable", lambda _: "This map cannot be moved; choose another."
+        "camlab.explore.attack.prepare.unattackable", lambda _: "This map cannot be moved; choose another."
     )
     press(at, "attack.start")
     assert "This map cannot be moved; choose another." in alerts(at)

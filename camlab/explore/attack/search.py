@@ -24,7 +24,6 @@ from camlab.cams import CAMS, CamMethod, Explainable, SharedPass, probabilities,
 from camlab.common.errors import BadSetting
 from camlab.common.jobs import Job, Steps
 from camlab.engine.engine import Engine
-from camlab.explore.attack.goals import goal_map
 from camlab.metrics import SIMILARITIES, Comparison, similarity
 from camlab.noise import stream
 
@@ -308,3 +307,22 @@ def _checked(attack: Attack) -> None:
         raise BadSetting(f"An attack of {attack.steps} steps cannot be run; choose 1 to {MOST_STEPS}.")
     if not 0 <= attack.slack <= 1:
         raise BadSetting(f"A probability cannot fall by {attack.slack:g}; choose a slack from 0 to 1.")
+
+
+def goal_map(goal: NDArray[np.floating[Any]], height: int, width: int) -> NDArray[np.float32]:
+    """A map of any size, not negative, at a layer's resolution (height, width), scaled to [0, 1].
+
+    Raises BadSetting for what is no such map and for one that is the same everywhere.
+    """
+    if goal.ndim != 2 or 0 in goal.shape or not np.isfinite(goal).all() or (goal < 0).any():
+        raise BadSetting(
+            "A goal is a map of numbers that are not negative; choose a corner or a picture's map."
+        )
+    wide = torch.from_numpy(np.ascontiguousarray(goal, dtype=np.float64))[None, None]
+    if wide.shape[2:] != (height, width):
+        wide = functional.interpolate(wide, (height, width), mode="bilinear", align_corners=False)
+    scaled, degenerate = scale_maps(wide[0])
+    if bool(degenerate[0]):
+        raise BadSetting("The goal is the same everywhere; choose a corner or a picture's map.")
+    made: NDArray[np.float32] = scaled[0].numpy()
+    return made

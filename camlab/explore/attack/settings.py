@@ -1,4 +1,4 @@
-"""The settings of an explanation attack as people state them: in a form, on a command line, in a link."""
+"""The settings of an explanation attack as a form, a command line and a link state them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,35 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-#: By name: ε of 255, steps, what the prediction's probability may lose, in [0, 1], and the goal (``attacked.GOALS``).
-DEFAULTS: dict[str, Any] = {"epsilon": 4.0, "steps": 40, "slack": 0.1, "goal": "away"}
-#: What a form offers of the numbers: from, to.
+from camlab.common.registry import Registry
+
+AWAY, PICTURE = "away", "picture"
+#: Corners that a map can be drawn to: the end of the rows and the end of the columns (0 first, 1 last).
+CORNERS: Registry[tuple[int, int]] = Registry("corner")
+CORNERS.add("top left", (0, 0))
+CORNERS.add("top right", (0, 1))
+CORNERS.add("bottom left", (1, 0))
+CORNERS.add("bottom right", (1, 1))
+#: Titles of the goals of an attack by name.
+GOALS: Registry[str] = Registry("goal of an attack")
+GOALS.add(AWAY, "Away from the clean map")
+for _corner in CORNERS:
+    GOALS.add(_corner, f"Into the {_corner} corner")
+GOALS.add(PICTURE, "Like another picture's map")
+
+#: epsilon: of 255; slack: how far the prediction's probability may fall, in [0, 1]; goal: a name in GOALS.
+DEFAULTS: dict[str, Any] = {"epsilon": 4.0, "steps": 40, "slack": 0.1, "goal": AWAY}
+#: Smallest and largest value of each number in a form or a link.
 RANGES = {"epsilon": (0.5, 64.0), "steps": (5, 200), "slack": (0.0, 1.0)}
-OTHER = "other"  # the id of the picture whose map is the goal "picture"
-PREFIX = "attack."  # of their names in a link
+OTHER = "other"  # the setting that holds the id of the picture for the goal "picture"
+PREFIX = "attack."  # of the settings' names in a link
 
 
 def to_link(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Link parameters for what differs from the defaults; ``from_link`` gives the same settings back."""
+    """Return link parameters for the settings that differ from the defaults; ``from_link`` reads them back."""
     known: dict[str, Any] = {**DEFAULTS, OTHER: ""}
     changed = {name: settings[name] for name in known if settings.get(name, known[name]) != known[name]}
-    if settings.get("goal") != "picture":
+    if settings.get("goal") != PICTURE:
         changed.pop(OTHER, None)
     return {
         f"{PREFIX}{name}": f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -27,12 +43,10 @@ def to_link(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def from_link(link: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The settings that link parameters describe, and one sentence for each that cannot be used.
+    """Return the settings that link parameters describe, and one sentence for each unusable parameter.
 
-    What is missing or unusable has its default; parameters without PREFIX are somebody else's.
+    Missing and unusable settings get their defaults; parameters without PREFIX are ignored.
     """
-    from camlab.explore.attack.outcome import GOALS
-
     settings: dict[str, Any] = {**DEFAULTS, OTHER: ""}
     problems = []
     for parameter, text in link.items():

@@ -11,8 +11,8 @@ from camlab.common.wording import decimal, percent
 from camlab.explore.compare.cells import Cell, Column, Row
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place
-from camlab.explore.output.export import shown_verdict
 from camlab.explore.output.frames import quantise
+from camlab.explore.output.words import shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import to_query
 from camlab.metrics import SIMILARITIES

@@ -17,7 +17,7 @@ from camlab.explore.compare.browser import model_title, prediction, score_text, 
 from camlab.explore.compare.cells import Cell
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place
-from camlab.explore.output.export import versions
+from camlab.explore.output.record import package_versions
 from camlab.explore.state import CLASS_RULES
 from camlab.images import OWN_KINDS
 from camlab.metrics import SIMILARITIES
@@ -130,7 +130,7 @@ def settings(grid: Grid) -> list[str]:
         )
         if on
     ]
-    found = versions()
+    found = package_versions()
     return [
         credit,
         f"Class explained: {rule.lower()} · Similarity: {measure} · Segments: {state.segmentation}"

@@ -9,8 +9,9 @@ from camlab.common.errors import BadSetting
 from camlab.common.wording import decimal, plural
 from camlab.drawing.report.material import Material, Plot, Table, credit_of
 from camlab.explore.compare.chart import PairDot, pair_dots
-from camlab.explore.output.export import perturbed_title, shown_verdict, versions
+from camlab.explore.output.record import package_versions
 from camlab.explore.output.report import facts, pair_photos, reproduce
+from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.metrics import SIMILARITIES
@@ -82,7 +83,7 @@ def cells_material(
         tables=[
             Table("Every cell", ("Cell", "Prediction", "Similarity", "Random ranking", "Measure"), rows)
         ],
-        versions=versions(),
+        versions=package_versions(),
         reproduce=list(dict.fromkeys(reproduce(c.scene.state, c.scene)[0] for c in cells)),
         credits=[credit_of(c.scene.picture) for c in cells],
     )  # fmt: skip

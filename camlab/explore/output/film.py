@@ -20,8 +20,9 @@ from camlab.common.registry import Registry
 from camlab.common.wording import decimal, percent
 from camlab.drawing import pictures
 from camlab.drawing.pictures import Bytes, Panel
-from camlab.explore.output.export import draw_panel, marked_segments, shown_verdict
 from camlab.explore.output.frames import SEVERITIES
+from camlab.explore.output.panels import draw_panel, marked_segments
+from camlab.explore.output.words import shown_verdict
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import SEVERITY_STEP

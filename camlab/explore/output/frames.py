@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from camlab.common.errors import BadSetting
 from camlab.drawing import pictures
 from camlab.explore.output import pair_html
-from camlab.explore.output.export import marked_segments, shown_verdict
+from camlab.explore.output.panels import marked_segments
+from camlab.explore.output.words import shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import SEVERITY_STEP

@@ -14,14 +14,9 @@ from camlab.drawing.pictures import VIEWS
 from camlab.drawing.report.material import Material, Photo, Plot, Table, credit_of, photo
 from camlab.explore.charts import sweep as sweep_charts
 from camlab.explore.output import pair_html
-from camlab.explore.output.export import (
-    draw_change,
-    draw_panel,
-    perturbed_title,
-    settings,
-    shown_verdict,
-    versions,
-)
+from camlab.explore.output.panels import draw_change, draw_panel
+from camlab.explore.output.record import package_versions, settings
+from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState, to_query
@@ -80,7 +75,7 @@ def scene_material(scene: Scene, shown: Shown, sweep: Sweep, faithful: Faithful 
             Plot("Their distribution", sweep_charts.ecdf(sweep, state.severity), "similarity_ecdf"),
         ],
         tables=[_similarities(shown), *_levels(sweep), *_faithful(faithful)],
-        versions=versions(),
+        versions=package_versions(),
         reproduce=reproduce(state, scene),
         link="" if picture.image_set in OWN_KINDS else "/?" + urlencode(to_query(state)),
         credits=[credit_of(picture)],

@@ -12,7 +12,8 @@ from camlab.drawing.pictures import VIEWS
 from camlab.drawing.slides import Image, Slide
 from camlab.explore.charts.steadiness import steady_methods
 from camlab.explore.output import pair_html
-from camlab.explore.output.export import draw_panel, perturbed_title, shown_verdict
+from camlab.explore.output.panels import draw_panel
+from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Sweep

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from camlab.common.errors import BadSetting, UnknownName
-from camlab.explore.attack.goals import CORNERS, corner_map, goal_map
+from camlab.explore.attack.prepare import corner_map
+from camlab.explore.attack.search import goal_map
+from camlab.explore.attack.settings import CORNERS
 
 
 @pytest.mark.parametrize("corner", CORNERS)

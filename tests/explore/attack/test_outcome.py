@@ -14,23 +14,11 @@ from camlab.common.errors import BadSetting, UnknownName
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
 from camlab.engine.spec import CLEAN
-from camlab.explore.attack.goals import CORNERS, corner_map
-from camlab.explore.attack.outcome import (
-    AWAY,
-    GOALS,
-    PICTURE,
-    amplification,
-    attack_npz,
-    attack_png,
-    attack_record,
-    begin,
-    draw_amplified,
-    goal_for,
-    panels,
-    sentences,
-    unattackable,
-)
+from camlab.explore.attack.outcome import amplification, attack_record, draw_amplified, panels, sentences
+from camlab.explore.attack.prepare import corner_map, goal_for, prepare_attack, unattackable
 from camlab.explore.attack.search import ExplanationAttack
+from camlab.explore.attack.settings import AWAY, CORNERS, GOALS, PICTURE
+from camlab.explore.output.files import attack_npz, attack_png
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture
@@ -47,7 +35,7 @@ def scene(lite0: Classifier) -> Scene:
 
 @pytest.fixture(scope="module")
 def run(scene: Scene) -> ExplanationAttack:
-    attack = begin(scene, epsilon=4 / 255, steps=3, slack=0.3, goal="top left")
+    attack = prepare_attack(scene, epsilon=4 / 255, steps=3, slack=0.3, goal="top left")
     while attack.job.running:
         attack.job.step()
     assert attack.job.error is None and attack.result is not None and attack.result.step
@@ -87,14 +75,14 @@ def test_what_cannot_be_attacked_has_a_reason(scene: Scene, changes: dict[str, s
     other = Scene(scene.engine, scene.picture, dataclasses.replace(scene.state, **changes))  # type: ignore[arg-type]
     assert words in (unattackable(other) or "")
     with pytest.raises(BadSetting, match=words):
-        begin(other, epsilon=4 / 255, steps=3, slack=0.1)
+        prepare_attack(other, epsilon=4 / 255, steps=3, slack=0.1)
     assert unattackable(scene) is None
 
 
 @pytest.mark.parametrize("bad", [{"epsilon": 0.5}, {"steps": 0}, {"slack": 2.0}])
 def test_settings_out_of_range_are_refused_before_anything_runs(scene: Scene, bad: dict[str, float]) -> None:
     with pytest.raises(BadSetting):
-        begin(scene, **{"epsilon": 4 / 255, "steps": 3, "slack": 0.1, **bad})  # type: ignore[arg-type]
+        prepare_attack(scene, **{"epsilon": 4 / 255, "steps": 3, "slack": 0.1, **bad})  # type: ignore[arg-type]
 
 
 def test_the_sentences_are_what_was_found(scene: Scene, run: ExplanationAttack) -> None:
@@ -105,10 +93,10 @@ def test_the_sentences_are_what_was_found(scene: Scene, run: ExplanationAttack) 
     assert f"Correlation with the goal: {result.reached[0]:.2f} → {result.reached[1]:.2f}." in said
     assert "Prediction kept: German shepherd" in said and "4.0/255" in said
     assert f"Found in step {result.step} of 3." in said
-    fresh = begin(scene, epsilon=4 / 255, steps=3, slack=0.3)
+    fresh = prepare_attack(scene, epsilon=4 / 255, steps=3, slack=0.3)
     assert sentences(scene, fresh) == []
     fresh.job.step()
-    assert "this is the clean one" in sentences(scene, fresh)[-1]
+    assert "this is the clean picture" in sentences(scene, fresh)[-1]
     assert not any("goal" in sentence for sentence in sentences(scene, fresh))
 
 
@@ -149,7 +137,7 @@ def test_the_files_hold_what_was_found(scene: Scene, run: ExplanationAttack) -> 
     )
     assert json.loads(str(archive["settings"])) == told
     assert Image.open(io.BytesIO(attack_png(scene, run))).width > 1000
-    fresh = begin(scene, epsilon=4 / 255, steps=3, slack=0.3)
+    fresh = prepare_attack(scene, epsilon=4 / 255, steps=3, slack=0.3)
     assert attack_record(scene, fresh)["result"] is None
     for make in (attack_png, attack_npz):
         with pytest.raises(BadSetting, match="first step"):

@@ -16,7 +16,7 @@ from camlab.common.errors import BadSetting, UnknownName
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
 from camlab.engine.spec import CLEAN, Explained
-from camlab.explore.attack.goals import CORNERS, corner_map
+from camlab.explore.attack.prepare import corner_map
 from camlab.explore.attack.search import (
     Attack,
     AttackResult,
@@ -25,6 +25,7 @@ from camlab.explore.attack.search import (
     correlation,
     differentiable_pass,
 )
+from camlab.explore.attack.settings import CORNERS
 from camlab.images import Picture
 from camlab.metrics import Comparison, similarity
 from camlab.models.classifier import Classifier
@@ -141,7 +142,8 @@ def test_it_goes_further_than_chance(method: str) -> None:
 
 def test_the_result_only_gets_better_and_starts_with_the_clean_picture() -> None:
     attack = on(signed_stub(), steps=8)
-    assert attack.result is None and attack.job.total == 8
+    nothing = attack.result
+    assert nothing is None and attack.job.total == 8
     attack.job.step()
     first = attack.result
     assert first is not None and np.array_equal(first.picture, PICTURE.numpy())
@@ -193,7 +195,7 @@ def test_the_same_attack_gives_the_same_picture_and_the_seed_decides_its_start()
 
 def test_every_similarity_of_the_two_maps() -> None:
     found = run(on(signed_stub()))
-    labels = np.arange(120).reshape(12, 10) // 6
+    labels = np.arange(120, dtype=np.int32).reshape(12, 10) // 6
     comparison = Comparison(labels, labels.shape, 0.9)
     values = found.similarities(comparison)
     assert values["rbo"] == similarity("rbo", found.before[None], found.after[None], comparison)[0] < 1
@@ -266,7 +268,7 @@ def test_pictures_and_layers_that_do_not_fit_are_refused() -> None:
 
 def test_a_clean_map_that_says_nothing_ends_the_job_with_a_sentence() -> None:
     stub = pooled_stub()
-    for part in stub.split[0]:  # no activation anywhere
+    for part in stub.split[0].children():  # no activation anywhere
         for parameter in part.parameters():
             parameter.zero_()
     attack = on(stub)

@@ -20,22 +20,18 @@ from camlab.common.wording import percent
 from camlab.drawing.pictures import VIEWS, draw_difference
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
-from camlab.explore.output.export import (
-    MARKED,
+from camlab.explore.output.files import maps_npz, panels_png
+from camlab.explore.output.panels import MARKED, draw_change, draw_panel
+from camlab.explore.output.record import (
     PACKAGES,
-    draw_change,
-    draw_panel,
     floors_record,
-    maps_npz,
-    panels_png,
-    perturbed_title,
+    package_versions,
     prediction,
     record,
     results,
     settings,
-    shown_verdict,
-    versions,
 )
+from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState, parse_json, to_json
@@ -145,15 +141,15 @@ def test_settings_spell_out_what_decides_the_pair(
 def test_settings_name_the_fixed_class_and_no_seed_that_was_not_used(
     engine: Engine, pictures: tuple[Picture, ...]
 ) -> None:
-    changes = {"rule": "fixed", "target": 281, "noise": "contrast"}
-    found = settings(Scene(engine, pictures[0], dataclasses.replace(STATE, **changes)))
+    fixed = dataclasses.replace(STATE, rule="fixed", target=281, noise="contrast")
+    found = settings(Scene(engine, pictures[0], fixed))
     assert (found["class_rule"], found["fixed_class"], found["seed"]) == ("fixed", 281, 0)
 
 
 def test_versions_name_what_decides_the_numbers() -> None:
     import torch
 
-    found = versions()
+    found = package_versions()
     assert found["camlab"] == camlab.__version__
     assert found["python"] == platform.python_version() == sys.version.split()[0]
     assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]  # what follows names the build
@@ -163,8 +159,8 @@ def test_versions_name_what_decides_the_numbers() -> None:
 
 
 def test_a_package_that_is_not_there_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camlab.explore.output.export, "PACKAGES", (*PACKAGES, "no-package-of-this-name"))
-    assert "no-package-of-this-name" not in versions() and "torch" in versions()
+    monkeypatch.setattr("camlab.explore.output.record.PACKAGES", (*PACKAGES, "no-package-of-this-name"))
+    assert "no-package-of-this-name" not in package_versions() and "torch" in package_versions()
 
 
 def test_results_are_strict_json_and_hold_everything(scene: Scene, shown: Shown, sweep: Sweep) -> None:
@@ -175,7 +171,7 @@ def test_results_are_strict_json_and_hold_everything(scene: Scene, shown: Shown,
         *("floors", "scores", "draws", "draws_complete"),
         "versions",
     ]
-    assert found["settings"] == strict(settings(scene)) and found["versions"] == versions()
+    assert found["settings"] == strict(settings(scene)) and found["versions"] == package_versions()
     names = scene.classifier.class_names
     for side, explained in (("clean", shown.clean), ("perturbed", shown.perturbed)):
         index = int(np.argmax(explained.probabilities))
@@ -184,6 +180,7 @@ def test_results_are_strict_json_and_hold_everything(scene: Scene, shown: Shown,
     assert found["clean"]["label"] == "bison" and found["flipped"] is True and found["degenerate"] is False
     assert found["verdict"] == shown_verdict(scene, shown.row)
     assert found["similarity"] == shown.values and found["similarity"]["rbo"] == shown.row["rbo"]
+    assert shown.decomposition is not None
     assert found["what_moved_the_map"] == dataclasses.asdict(shown.decomposition)
     assert found["segments"] == scene.comparison.n_segments
     assert found["segments_moved"] == [dataclasses.asdict(move) for move in shown.moves] != []
@@ -370,7 +367,7 @@ def test_the_figure_shows_what_the_page_shows(
         told.update(panels=panels, colormap=colormap, caption=caption)
         return b""
 
-    monkeypatch.setattr(camlab.explore.output.export, "panels_figure", noting)
+    monkeypatch.setattr("camlab.explore.output.files.panels_figure", noting)
     panels_png(scene, shown)
     titles = [title for title, _, _ in told["panels"]]
     assert titles == ["Original", "Gaussian noise, severity 5, seed 2", "Difference (perturbed − clean)"]

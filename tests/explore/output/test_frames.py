@@ -15,8 +15,8 @@ from camlab.common.errors import BadSetting
 from camlab.drawing.pictures import DIVERGING, ENLARGE, INK, blend, colourise, enlarge, upsample
 from camlab.engine.shared import engine_for
 from camlab.explore.output import frames, pair_html
-from camlab.explore.output.export import draw_change, draw_panel
 from camlab.explore.output.frames import LEVELS, SEVERITIES, pack, quantise, restore, unpack
+from camlab.explore.output.panels import draw_change, draw_panel
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -38,7 +38,9 @@ def shown(scene: Scene) -> Shown:
 
 def decoded(data: bytes) -> np.ndarray:
     """A picture file as RGB."""
-    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return pixels[..., ::-1]
 
 
 def test_there_is_a_frame_for_every_step_of_the_handle() -> None:

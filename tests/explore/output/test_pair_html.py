@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.material import png
 NASTY = ("<img src=x onerror=alert(1)>", '" onmouseover="alert(1)', "</p><script>alert(1)</script>", "a & b")
 
 
-def scene(label: str, **changes: object) -> SimpleNamespace:
+def scene(label: str, **changes: Any) -> Any:
     """As much of a scene as the pieces read, with one class of that name."""
     return SimpleNamespace(
         state=ExploreState(**changes),
@@ -26,7 +27,7 @@ def scene(label: str, **changes: object) -> SimpleNamespace:
     )
 
 
-def row(**changes: object) -> dict[str, object]:
+def row(**changes: Any) -> dict[str, Any]:
     pair = {
         "clean_index": 0,
         "perturbed_index": 0,
@@ -39,7 +40,7 @@ def row(**changes: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("label", NASTY)
 def test_no_label_becomes_more_than_text(label: str) -> None:
-    explained = SimpleNamespace(top=lambda k: [(0, 0.5)], target=0, index=0)
+    explained: Any = SimpleNamespace(top=lambda k: [(0, 0.5)], target=0, index=0)
     for html in (
         pair_html.title(label),
         pair_html.headline(scene(label), row()),
@@ -70,7 +71,7 @@ def test_what_moved_the_map_says_that_one_class_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("of", "expected"), [("similarity", [0.2, 0.3]), ("difference", [0.8, 0.7])])
 def test_floors_are_ticks_on_either_scale(of: str, expected: list[float]) -> None:
-    sweep = SimpleNamespace(floors=Floors(0.2, 0.3, 24), scene=SimpleNamespace(random_floor=0.1))
+    sweep: Any = SimpleNamespace(floors=Floors(0.2, 0.3, 24), scene=SimpleNamespace(random_floor=0.1))
     assert list(ticks(sweep, of).values()) == pytest.approx(expected)
     sweep.floors = None
     assert list(ticks(sweep, "similarity").items()) == [("random ranking", 0.1)]
@@ -81,7 +82,7 @@ def test_floors_are_ticks_on_either_scale(of: str, expected: list[float]) -> Non
     [("cat", 0, "right"), ("cat", 1, "wrong"), ("emu", 0, "not a class of this model"), (None, 0, "")],
 )
 def test_predictions_say_what_the_label_says(label: str | None, index: int, said: str) -> None:
-    explained = SimpleNamespace(top=lambda k: [(index, 0.5)], target=index, index=index)
+    explained: Any = SimpleNamespace(top=lambda k: [(index, 0.5)], target=index, index=index)
     shown = scene("cat")
     shown.classifier.class_names.append("dog")
     shown.picture.label = label

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_the_effect_holds_when_it_is_measured_again(name: str) -> None:
 
 
 def test_only_the_strongest_that_differ_are_kept() -> None:
-    def candidate(image: str, similarity: float, kept: int = 16, **more: str) -> tuple[ExploreState, Steady]:
+    def candidate(image: str, similarity: float, kept: int = 16, **more: Any) -> tuple[ExploreState, Steady]:
         each = Steady("gradcam", 16, kept, kept, similarity, similarity - 0.02, similarity + 0.02, 0.2)
         return ExploreState(image=image, **more), each
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from camlab.cli import main
@@ -128,7 +129,7 @@ def test_a_report_of_a_study(study: Study) -> None:
         study_material(study, filters=Filters(noises=("fog",)))
 
 
-def study_rows_of(study: Study) -> object:
+def study_rows_of(study: Study) -> pd.DataFrame:
     from camlab.study.report import study_rows
 
     return study_rows(study)
@@ -160,7 +161,7 @@ def test_the_command_writes_a_file_whole_or_not_at_all(
     strange = folder / "strange.json"
     strange.write_text(to_json(STATE).replace('"gradcam"', '"nocam"'), encoding="utf-8")
     for source, target, words in (
-        (own, out, "picture of somebody's own"),
+        (own, out, "uploaded picture"),
         (broken, out, "not readable JSON"),
         (strange, out, "nocam"),
         (folder / "none.json", out, "no study and no state file"),

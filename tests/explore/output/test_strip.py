@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,13 @@ from camlab.explore.sweep import Sweep
 from camlab.images import find_picture
 
 
-def scene(**changes: object) -> Scene:
-    state = ExploreState(**({"draws": 1, "noise": "contrast"} | changes))
+def scene(**changes: Any) -> Scene:
+    fields: dict[str, Any] = {"draws": 1, "noise": "contrast"} | changes
+    state = ExploreState(**fields)
     return Scene(engine_for(state.model), find_picture(state.image), state)
 
 
-def strip(**changes: object) -> Strip:
+def strip(**changes: Any) -> Strip:
     found = scene(**changes)
     return Strip(found, Sweep(found, found.state.severity), found.state.severity)
 
@@ -85,9 +87,11 @@ def test_parcels_hold_each_frame_once_and_the_shared_part_first() -> None:
 def test_scores_come_once_the_sweep_is_complete() -> None:
     found = strip()
     run(found.job)
-    assert not found.wants and not any("scores" in unpack(data)[2] for data in found.pack())
+    wants = found.wants
+    assert not wants and not any("scores" in unpack(data)[2] for data in found.pack())
     run(found.sweep.job)
-    assert found.wants
+    wants = found.wants
+    assert wants
     run(found.resume())
     assert found.complete and not found.wants
     header = unpack(found.pack()[-1])[2]
@@ -118,7 +122,8 @@ def test_a_dear_method_is_never_run_for_frames_alone(made: list[float]) -> None:
     found.sweep.add(found.scene.shown(3.0, 0).row)
     run(found.job)
     assert made == [3.0, 0.0]  # what the page has anyway
-    assert not found.wants
+    wants = found.wants
+    assert not wants
     found.sweep.add(found.scene.shown(1.0, 0).row)
     assert found.wants
     run(found.resume())

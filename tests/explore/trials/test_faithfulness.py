@@ -12,7 +12,7 @@ import camlab.explore.trials.faithfulness
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
 from camlab.explore.charts.faithfulness import faithfulness_curves
-from camlab.explore.output.export import record, results
+from camlab.explore.output.record import record, results
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState

@@ -11,7 +11,8 @@ from camlab.common.errors import BadImage
 from camlab.drawing.pictures import ENLARGE, lay_over, object_ink
 from camlab.engine.engine import Engine
 from camlab.engine.shared import model_mask
-from camlab.explore.output.export import draw_panel, localisation_record, outline_layer
+from camlab.explore.output.panels import draw_panel, outline_layer
+from camlab.explore.output.record import localisation_record
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState

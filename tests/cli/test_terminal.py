@@ -1,10 +1,10 @@
-"""The progress bar of the terminal."""
+"""The progress bar of commands."""
 
 from __future__ import annotations
 
 import io
 
-from camlab.cli.progress import WIDTH, Bar
+from camlab.cli.terminal import WIDTH, Bar
 
 
 class Terminal(io.StringIO):

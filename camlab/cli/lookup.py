@@ -1,0 +1,56 @@
+"""Find the picture and the class that a command line names."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from camlab.common.errors import BadSource, UnknownName
+from camlab.images import Picture, built_in_pictures, find_picture, picture_from_path
+
+
+def picture_named(name: str) -> Picture:
+    """Return a built-in or generated picture by its id, else a file by its path. Raises UnknownName, BadImage."""
+    with contextlib.suppress(UnknownName, BadSource):
+        return find_picture(name)
+    if os.path.lexists(name) and not Path(name).is_dir():
+        return picture_from_path(name)
+    # "bison" without its set is close enough to suggest "photos/bison".
+    known = {part: each.id for each in built_in_pictures() for part in (each.id.partition("/")[2], each.id)}
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    hint = f"did you mean {known[near[0]]!r}?" if near else "check the path, or see `camlab list images`."
+    raise UnknownName(f"There is no picture file and no built-in picture called {name[:200]!r}; {hint}")
+
+
+def find_class(class_names: Sequence[str], text: str) -> int:
+    """Return the index of a class given by its index, its name ("tabby, tabby cat") or a synonym ("tabby").
+
+    Case does not matter; a whole or first name takes precedence over a later synonym. An index is returned as it
+    is: its range is checked where the class is used. Raises UnknownName if no class or several classes match.
+    """
+    if re.fullmatch(r"[+-]?\d{1,9}", text):
+        return int(text)
+    wanted = text.strip().casefold()
+    first: list[int] = []
+    later: list[int] = []
+    known: dict[str, None] = {}
+    for index, name in enumerate(class_names):
+        synonyms = [part.strip().casefold() for part in name.split(",")]
+        known |= dict.fromkeys(synonyms)
+        if wanted in (name.casefold(), synonyms[0]):
+            first.append(index)
+        elif wanted in synonyms:
+            later.append(index)
+    found = first or later
+    if len(found) == 1:
+        return found[0]
+    if found:
+        meant = " or ".join(f"{index} ({class_names[index]})" for index in found)
+        raise UnknownName(f"Several classes are called {text[:60]!r}; give the index: {meant}.")
+    near = difflib.get_close_matches(wanted, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"give a name, or an index up to {len(class_names) - 1}."
+    raise UnknownName(f"There is no class called {text[:60]!r}; {hint}")
