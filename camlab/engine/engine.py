@@ -18,14 +18,11 @@ from camlab.common.environment import arithmetic
 from camlab.common.errors import BadSetting, CamLabError
 from camlab.engine.cache.memory import MapCache, content_key, pixel_digest
 from camlab.engine.device_queue import DeviceQueue, PassRequest, device_queue
-from camlab.engine.inputs import Inputs
-from camlab.engine.layer_mean import averaged
-from camlab.engine.spec import CLEAN, Explained, Spec, canonical
+from camlab.engine.inputs import KEPT_BYTES, Inputs
+from camlab.engine.spec import CLEAN, Explained, Spec, VersionPixels, averaged, canonical
 from camlab.models.batching import AT_ONCE, halved, out_of_memory, part_size
 from camlab.models.network.split import PLUS
-from camlab.noise import Companion, nobody
-
-__all__ = ["CLEAN", "FORWARD_VERSION", "PERTURB_VERSION", "Engine", "Explained", "Spec"]
+from camlab.noise import Companion, no_companion
 
 #: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
 PERTURB_VERSION = 1
@@ -53,7 +50,7 @@ class Engine:
         cache: MapCache | None = None,
         batch: int = 16,
         queue: DeviceQueue | None = None,
-        companion: Companion = nobody,
+        companion: Companion = no_companion,
         chunk: int | None = None,
     ) -> None:
         """`batch`: how many pictures are computed at once; `queue`: default, the one of the device.
@@ -72,7 +69,10 @@ class Engine:
         self.batch = batch
         self.chunk = batch if chunk is None else chunk
         self.queue = queue or device_queue(str(classifier.device))
-        self.pictures = Inputs(classifier, self.queue, companion)
+        height, width = classifier.input_size
+        # A study asks for the pictures of a batch again on each layer.
+        kept = max(KEPT_BYTES, batch * 3 * height * width * 4)
+        self.pictures = Inputs(classifier, self.queue, companion, kept)
         if classifier.device.type == "cuda":
             # TF32 keeps 10 bits of each factor: enough for a preview, not for a score that is stored.
             torch.backends.cudnn.allow_tf32 = False
@@ -140,7 +140,10 @@ class Engine:
                 groups.setdefault(missing, []).append(job)
         for group in groups.values():
             request.compute(group)
-        return [_explained(jobs[pair], list(wanted)) for pair in asked]
+        return [
+            _explained(jobs[spec, goal], list(wanted), self.pictures.version(clean, digest, spec))
+            for spec, goal in asked
+        ]
 
     def _targets(self, targets: int | Sequence[int | None] | None, count: int) -> list[int | None]:
         goals = list(targets) if isinstance(targets, Sequence) else [targets] * count
@@ -309,9 +312,10 @@ class _Request:
                     job.maps[entry.name] = self.cache.put(key, map_)
 
 
-def _explained(job: _Job, methods: list[str]) -> Explained:
-    assert job.probabilities is not None and job.target is not None
+def _explained(job: _Job, methods: list[str], source: VersionPixels) -> Explained:
+    if job.probabilities is None or job.target is None:
+        raise RuntimeError("a version was not computed")
     maps = {name: job.maps[name] for name in methods}
     # A map that is not degenerate reaches 1, so the flag needs no storing.
     degenerate = {name: not map_.any() for name, map_ in maps.items()}
-    return Explained(job.probabilities, job.target, maps, degenerate, cached=not job.computed)
+    return Explained(job.probabilities, job.target, maps, degenerate, not job.computed, source)

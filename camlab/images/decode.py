@@ -30,7 +30,7 @@ _CHOOSE = "choose a JPEG, PNG, WebP, BMP or TIFF picture"
 
 
 @dataclass(frozen=True)
-class Format:
+class ImageFormat:
     """One accepted format: how it begins, its extensions (the usual first), what stands at its end."""
 
     name: str
@@ -41,12 +41,12 @@ class Format:
 
 
 FORMATS = (
-    Format("JPEG", "JPEG", lambda d: d[:3] == b"\xff\xd8\xff", ("jpg", "jpeg", "jpe", "jfif", "mpo")),
+    ImageFormat("JPEG", "JPEG", lambda d: d[:3] == b"\xff\xd8\xff", ("jpg", "jpeg", "jpe", "jfif", "mpo")),
     # Pillow is content with a PNG whose pixels are all there; the others it reads to their ends by itself.
-    Format("PNG", "PNG", lambda d: d[:8] == b"\x89PNG\r\n\x1a\n", ("png", "apng"), b"IEND\xaeB`\x82"),
-    Format("WebP", "WEBP", lambda d: d[:4] == b"RIFF" and d[8:12] == b"WEBP", ("webp",)),
-    Format("BMP", "BMP", lambda d: d[:2] == b"BM", ("bmp", "dib")),
-    Format("TIFF", "TIFF", lambda d: d[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ("tif", "tiff")),
+    ImageFormat("PNG", "PNG", lambda d: d[:8] == b"\x89PNG\r\n\x1a\n", ("png", "apng"), b"IEND\xaeB`\x82"),
+    ImageFormat("WebP", "WEBP", lambda d: d[:4] == b"RIFF" and d[8:12] == b"WEBP", ("webp",)),
+    ImageFormat("BMP", "BMP", lambda d: d[:2] == b"BM", ("bmp", "dib")),
+    ImageFormat("TIFF", "TIFF", lambda d: d[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ("tif", "tiff")),
 )
 
 # What a refused file probably is, so that the message can say so: the first that fits.
@@ -135,7 +135,7 @@ def title_from(name: str) -> str:
     return stem.strip(". ") or "picture"
 
 
-def _recognise(data: bytes, name: str, shown: str) -> Format:
+def _recognise(data: bytes, name: str, shown: str) -> ImageFormat:
     kind = next((kind for kind in FORMATS if kind.starts(data)), None)
     if kind is None:
         what = next((what for what, fits in _OTHERS if fits(data)), None)
@@ -162,7 +162,7 @@ def _is_text(start: bytes) -> bool:
     return False
 
 
-def _open(data: bytes, kind: Format) -> Image.Image:
+def _open(data: bytes, kind: ImageFormat) -> Image.Image:
     """Read the header with the one decoder that is meant; Image.open gives its own warnings about size."""
     Image.preinit()
     if kind.plugin not in Image.OPEN:
@@ -170,7 +170,7 @@ def _open(data: bytes, kind: Format) -> Image.Image:
     return Image.OPEN[kind.plugin][0](io.BytesIO(data), "")
 
 
-def _decode(data: bytes, kind: Format, shown: str) -> Image.Image:
+def _decode(data: bytes, kind: ImageFormat, shown: str) -> Image.Image:
     image = _open(data, kind)
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -191,7 +191,7 @@ def _decode(data: bytes, kind: Format, shown: str) -> Image.Image:
     return _to_rgb(_upright(image), kind, image, shown)
 
 
-def _has_more_pages(data: bytes, kind: Format, image: Image.Image) -> bool:
+def _has_more_pages(data: bytes, kind: ImageFormat, image: Image.Image) -> bool:
     if kind.plugin == "JPEG":
         return False  # cameras append a preview or a second view: the first picture is the picture
     if kind.plugin != "TIFF":
@@ -210,7 +210,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image, kind: Format, opened: Image.Image, shown: str) -> Image.Image:
+def _to_rgb(image: Image.Image, kind: ImageFormat, opened: Image.Image, shown: str) -> Image.Image:
     """Plain RGB from any mode, nothing of the file attached; ``opened`` still has the file's tags."""
     transparent = opened.info.get("transparency")
     if image.mode.startswith("I;16"):

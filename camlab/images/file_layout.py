@@ -59,7 +59,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Layout:
+class SortedPaths:
     """Pictures in the order of their paths, the classes among them, and outlines that belong to none."""
 
     entries: tuple[Entry, ...]
@@ -67,7 +67,7 @@ class Layout:
     orphans: tuple[str, ...]
 
 
-def arrange(paths: Iterable[str]) -> Layout:
+def arrange(paths: Iterable[str]) -> SortedPaths:
     """Sort out the paths of picture files, relative and with forward slashes."""
     ordered = sorted(set(paths))
     masks, orphans = _masks(ordered)
@@ -78,7 +78,7 @@ def arrange(paths: Iterable[str]) -> Layout:
         Entry(path, label, next(iter(masks.get(_key(path), ())), None))
         for path, label in zip(pictures, labels, strict=True)
     )
-    return Layout(entries, tuple(sorted({label for label in labels if label})), tuple(orphans))
+    return SortedPaths(entries, tuple(sorted({label for label in labels if label})), tuple(orphans))
 
 
 def is_picture(path: str) -> bool:

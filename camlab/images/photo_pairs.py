@@ -119,7 +119,7 @@ def compare(clean: Image.Image, noisy: Image.Image) -> tuple[tuple[float, float]
         return (0.0, 0.0), 0.0
     # Tapered, because the borders of a picture are its strongest edges, and they never move.
     taper = np.outer(np.hanning(size[1] + 2)[1:-1], np.hanning(size[0] + 2)[1:-1])
-    found, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+    found, _, _ = phase_cross_correlation(
         *((each - each.mean()) * taper for each in (first, second)), upsample_factor=10, normalization=None
     )
     back = moved(second, found, order=1, mode="nearest")

@@ -81,7 +81,7 @@ def _clutter(luminance: Floats, mask: Mask | None) -> float:
     if steepest < 1e-6:
         return 0.0
     low, high = EDGE_LOW * steepest, EDGE_HIGH * steepest
-    edges = canny(luminance, EDGE_SIGMA, low, high, mode="nearest")  # type: ignore[no-untyped-call]
+    edges = canny(luminance, EDGE_SIGMA, low, high, mode="nearest")
     return float(edges.mean())
 
 

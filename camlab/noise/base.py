@@ -69,8 +69,8 @@ Companion = Callable[[str], Tensor | None]
 """The second picture (3,H,W) that belongs to a picture, by the picture's digest; None where there is none."""
 
 
-def nobody(_: str) -> Tensor | None:
-    """Of whoever has no second pictures."""
+def no_companion(_: str) -> Tensor | None:
+    """Return None: by default there is no second picture."""
     return None
 
 
@@ -83,7 +83,7 @@ class Surroundings:
     """
 
     classifier: Attackable | None = None
-    companion: Companion = nobody
+    companion: Companion = no_companion
     check: Callable[[], None] = lambda: None
 
 

@@ -1,18 +1,18 @@
-"""The visitor's own checkpoint: what it is, which network it belongs to, and making a model of it."""
+"""The visitor's own checkpoint: recognising its network, and making a model of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import streamlit as st
+from camlab.models.own.class_names import parse_class_names
 
 from camlab.common.errors import BadCheckpoint, CamLabError
 from camlab.common.wording import percent, plural
 from camlab.models import load_classifier
 from camlab.models.hub.catalogue import catalogue
 from camlab.models.own.checkpoint import Checkpoint
-from camlab.models.own.class_names import parse_class_names
-from camlab.models.own.detection import Candidate, explain_mismatch
+from camlab.models.own.detection import ArchitectureMatch, explain_mismatch
 from camlab.models.own.model import SIDES, SUFFIXES, forget_upload, own_model, read_upload, three_numbers
 from pages.shared.text import plain
 
@@ -20,11 +20,11 @@ MOST_MEGABYTES = 1000  # as in .streamlit/config.toml
 
 
 def own_tab() -> None:
-    """The upload, what was found in it, and the settings that make a model of it."""
+    """Draw the upload, what was found in it, and the settings that turn it into a model."""
     st.caption(
-        "The weights of a timm network that you trained or fine-tuned, as safetensors or as a PyTorch state dict. No "
-        "code in a file is ever run, and the file stays in this machine's memory. TorchScript and ONNX files are "
-        "refused, as they cannot be cut into layers: save the network's state_dict instead."
+        "The weights of a timm network that you trained or fine-tuned, as safetensors or a PyTorch state dict. CAM Lab "
+        "never runs code from a file and keeps the file in memory only. It refuses TorchScript and ONNX files, whose "
+        "layers it cannot reach: save the network's state_dict instead."
     )
     file = st.file_uploader(
         "Checkpoint",
@@ -50,7 +50,7 @@ def own_tab() -> None:
         "Architecture",
         _architectures(candidates),
         key=f"own.architecture.{file.file_id}",
-        help="The timm network that the weights belong to; those that fit best come first. Type to search.",
+        help="The timm network of these weights; the best matches come first. Type to search.",
     )
     settings, names, problem = _settings()
     if problem:
@@ -61,48 +61,48 @@ def own_tab() -> None:
         type="primary",
         icon=":material/check:",
         disabled=bool(problem) or not architecture,
-        help="Checks that all weights fit, and goes to the network.",
+        help="Checks that all weights fit, and opens the network.",
     ):
         _use(checkpoint, str(architecture), names, settings)
 
 
-def _found(checkpoint: Checkpoint, candidates: list[Candidate]) -> None:
+def _found(checkpoint: Checkpoint, candidates: list[ArchitectureMatch]) -> None:
     tensors = plural(len(checkpoint.shapes), "tensor")
     notes = "".join(f" {plain(note).rstrip('.')}." for note in checkpoint.notes)
     if candidates and candidates[0].exact:
         best = candidates[0]
         classes = f"{best.classes:,} classes" if best.classes else "no classifier"
         others = ", ".join(each.architecture for each in candidates[1:])
-        also = f" {plain(others)} would take the same tensors." if others else ""
+        also = f" {plain(others)} would fit the same tensors." if others else ""
         st.success(
             f"{tensors}: this is {plain(best.architecture)}, with {classes}.{also}{notes}",
             icon=":material/check_circle:",
         )
         return
     near = ", ".join(f"{each.architecture} ({percent(each.share)} of its tensors)" for each in candidates)
-    likely = f"The most alike: {near}" if near else "None is alike"
+    likely = f"The most similar: {near}" if near else "None is similar"
     st.warning(
-        plain(f"{tensors}: no network of timm has exactly these. {likely}. Name the right one.") + notes,
+        plain(f"{tensors}: no network of timm has exactly these. {likely}. Choose the right one.") + notes,
         icon=":material/help:",
     )
 
 
-def _architectures(candidates: list[Candidate]) -> list[str]:
+def _architectures(candidates: list[ArchitectureMatch]) -> list[str]:
     known = sorted({row.architecture for row in catalogue().values()})
     return list(dict.fromkeys([*(each.architecture for each in candidates), *known]))
 
 
 def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
-    """How pictures are prepared, the class names, and a sentence where one of them cannot be used."""
+    """Draw class names and preprocessing; return preprocessing, names, and an error (empty if both are usable)."""
     file = st.file_uploader(
         "Class names",
         key="own.classes",
         max_upload_size=16,
-        help="One name a line, a CSV with a column of names, or JSON. Without it: ImageNet's names where the number "
-        "fits, else numbers.",
+        help="One name per line, a CSV file with a column of names, or JSON. Without a file: ImageNet's names if their "
+        "number fits, else numbers.",
     )
-    with st.expander("How pictures are prepared", icon=":material/tune:"):
-        st.caption("Leave empty what you did not change when training: then timm's values are used.")
+    with st.expander("Preprocessing", icon=":material/tune:"):
+        st.caption("Fill in only what you changed for training; empty fields use timm's values.")
         left, right = st.columns(2)
         mean = left.text_input(
             "Mean",
@@ -123,7 +123,7 @@ def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
             step=1,
             key="own.side",
             placeholder="timm's",
-            help="Height and width of what the network sees.",
+            help="Height and width of the network's input.",
         )
         crop = right.number_input(
             "Crop",
@@ -134,7 +134,7 @@ def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
             format="%.3f",
             key="own.crop",
             placeholder="timm's",
-            help="The share of the shorter side that is seen.",
+            help="The share of the picture's shorter side that the network sees.",
         )
     settings: dict[str, Any] = {"crop_pct": crop, "input_size": None if side is None else (side, side)}
     try:
@@ -151,9 +151,9 @@ def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
 def _use(
     checkpoint: Checkpoint, architecture: str, names: tuple[str, ...] | None, settings: dict[str, Any]
 ) -> None:
-    """Make a model of it and go there; else say what keeps it from fitting, name by name."""
+    """Make a model and open it, or list the tensors that do not fit."""
     try:
-        with st.spinner("Checking the weights and cutting the network into layers …"):
+        with st.spinner("Checking the weights and tracing the layers …"):
             row = own_model(checkpoint, architecture, names, **settings)
             load_classifier(row.name)
     except BadCheckpoint as error:
@@ -168,5 +168,5 @@ def _use(
     own: list[str] = st.session_state.setdefault("own_models", [])
     own.append(row.name)
     st.session_state["arriving"] = row.name
-    st.session_state.pop("own.read", None)  # the model keeps what it needs of it
+    st.session_state.pop("own.read", None)  # the model has its own copy
     st.rerun()

@@ -23,7 +23,7 @@ from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import Picture
 from camlab.models.classifier import Classifier
-from camlab.noise import Surroundings, nobody, perturb
+from camlab.noise import Surroundings, no_companion, perturb
 from tests.cams.stub import Stub, random_pictures, signed_stub
 
 CLEAN_PICTURE, OTHER_PICTURE = random_pictures(2, seed=7)
@@ -53,7 +53,7 @@ def stub() -> Counting:
 
 
 def inputs(stub: Stub, **more: int) -> Inputs:
-    return Inputs(stub, DeviceQueue(), nobody, **more)
+    return Inputs(stub, DeviceQueue(), no_companion, **more)
 
 
 def test_equals_perturb_row_by_row(stub: Counting) -> None:
@@ -93,8 +93,8 @@ def test_what_is_kept_is_bounded(stub: Counting) -> None:
     for spec in specs:
         maker.make(CLEAN_PICTURE, "x", [spec])
     gc.collect()
-    assert maker._kept.currsize == 2 * size
-    assert sum(kept.untyped_storage().nbytes() for kept in maker._kept.values()) == 2 * size
+    assert maker._attacked.currsize == 2 * size
+    assert sum(kept.untyped_storage().nbytes() for kept in maker._attacked.values()) == 2 * size
     before = stub.asked
     maker.make(CLEAN_PICTURE, "x", specs[1:])
     assert stub.asked == before
@@ -222,7 +222,7 @@ def test_the_number_of_threads_is_part_of_an_attacks_key() -> None:
 
 
 def test_keys_of_other_noise_types_are_what_they_were() -> None:
-    """A second picture that nobody uses makes no entry anew."""
+    """An unused second picture does not change the key of any entry."""
     plain = Engine(signed_stub(), queue=DeviceQueue())
     paired = Engine(signed_stub(), plain.cache, queue=DeviceQueue(), companion=lambda _: OTHER_PICTURE)
     for engine, cached in ((plain, False), (paired, True)):

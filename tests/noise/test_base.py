@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,8 +192,7 @@ def test_a_new_family_is_one_new_file(tmp_path: Path) -> None:
     package = Path(camlab.noise.__file__).parents[1]
     for file in (
         "__init__.py",
-        "errors.py",
-        "registry.py",
+        *("common/__init__.py", "common/errors.py", "common/registry.py"),
         *(f"noise/{f.name}" for f in Path(package, "noise").glob("*.py")),
     ):
         target = Path(tmp_path, "camlab", file)
@@ -211,7 +211,7 @@ def test_a_new_family_is_one_new_file(tmp_path: Path) -> None:
     "wrong", [{"levels": ((0.0,),) * 5}, {"levels": ((0.0, 1.0),) * 6}, {"family": "Magic"}, {"name": "fog"}]
 )
 def test_a_malformed_row_is_refused(wrong: dict[str, object], scratch: None) -> None:
-    row = {"name": "new", "title": "T", "family": "Digital", "summary": "S.", "parameters": ("p",)}
+    row: dict[str, Any] = {"name": "new", "title": "T", "family": "Digital", "summary": "S.", "parameters": ("p",)}
     row |= {"levels": ((0.0,),) * 6, "stochastic": False, **wrong}
     with pytest.raises(ValueError, match=r"fog|new"):
-        noise_type(row.pop("name"), **row)(lambda x, parameters, streams: x)  # type: ignore[arg-type]
+        noise_type(row.pop("name"), **row)(lambda x, parameters, streams: x)

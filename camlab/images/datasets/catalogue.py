@@ -14,7 +14,7 @@ from PIL import Image
 
 from camlab.common.errors import BadSource
 from camlab.common.registry import Registry
-from camlab.images.datasets import torchvision_sets
+from camlab.images.datasets import hub, torchvision_sets
 from camlab.images.datasets.base import Archive, Dataset, data_directory
 from camlab.images.datasets.torchvision_sets import Samples
 from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture
@@ -31,8 +31,6 @@ class Datasets(Registry[Dataset]):
         return super().__contains__(name) or self._hub(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        from camlab.images.datasets import hub
-
         yield from self._entries
         yield from hub.names()
 
@@ -40,8 +38,6 @@ class Datasets(Registry[Dataset]):
         return sum(1 for _ in self)
 
     def _hub(self, name: object) -> Dataset | None:
-        from camlab.images.datasets import hub
-
         return hub.find(name) if isinstance(name, str) else None
 
 

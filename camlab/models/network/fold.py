@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from camlab.models.network.modules import Absorbed
+from camlab.models.network.trace import Absorbed
 
 #: How far a folded copy may be from the original, as a share of the largest value: float32 rounding through
 #: some hundred layers is near 1e-6, a wrong fold is near 1.

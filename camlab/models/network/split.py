@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.models.network.layout import find_layout
-from camlab.models.network.modules import MeanOver
-from camlab.models.network.trace import CONTAINERS, TRANSPARENT, Piece, pieces
+from camlab.models.network.trace import CONTAINERS, TRANSPARENT, MeanOver, Piece, pieces
 
 # Activations whose values are never negative, whatever comes in.
 _NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.Threshold)

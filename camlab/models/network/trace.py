@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, fx, nn
 
 from camlab.common.errors import BadSetting
-from camlab.models.network.modules import Absorbed, FeaturesOnly, HeadOnly, MeanOver
 
 #: Functions that write into their first argument, which may be what a caller handed over: their twins that do not.
 _OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
@@ -287,3 +286,45 @@ def _mean_dims(start: fx.Node, end: fx.Node) -> tuple[int, ...] | None:
     if not isinstance(dims, (tuple, list)) or not all(isinstance(d, int) for d in dims):
         return None
     return tuple(d for d in dims if isinstance(d, int))
+
+
+class MeanOver(nn.Module):
+    """The mean over some dimensions, as a module that can be recognised."""
+
+    def __init__(self, dims: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Like ``x.mean(dims)``."""
+        return x.mean(self.dims)
+
+
+class Absorbed(nn.Identity):
+    """Stands where a batch norm was that is now part of the convolution before it."""
+
+
+class FeaturesOnly(nn.Module):
+    """The part of an untraceable timm network that ends with its features."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures to unpooled features, as the network lays them out."""
+        out: Tensor = self.network.forward_features(x)  # type: ignore[operator]
+        return out
+
+
+class HeadOnly(nn.Module):
+    """The part of an untraceable timm network that begins with its features."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features to logits."""
+        out: Tensor = self.network.forward_head(x)  # type: ignore[operator]
+        return out

@@ -20,7 +20,7 @@ _NEAR = 0.6  # how alike two names must be for one to be suggested for the other
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ArchitectureMatch:
     """An architecture that a checkpoint may belong to.
 
     ``share``: the share (0 to 1) of the architecture's tensors, its classifier left out, that the checkpoint has
@@ -34,7 +34,7 @@ class Candidate:
     classes: int | None
 
 
-def detect(checkpoint: Checkpoint, limit: int = 5) -> list[Candidate]:
+def detect(checkpoint: Checkpoint, limit: int = 5) -> list[ArchitectureMatch]:
     """The architectures that fit best, best first; exact ones where there are any, else the most alike.
 
     Several architectures may have the very same tensors (they pad differently, say): all of them are listed, the
@@ -43,7 +43,7 @@ def detect(checkpoint: Checkpoint, limit: int = 5) -> list[Candidate]:
     shapes = checkpoint.shapes
     digests = {layers: signature(without(shapes, layers)) for layers in {r.classifier for r in _trunks()}}
     exact = [
-        Candidate(row.architecture, True, 1.0, head_classes(shapes, row.classifier))
+        ArchitectureMatch(row.architecture, True, 1.0, head_classes(shapes, row.classifier))
         for row in _trunks()
         if row.signature == digests[row.classifier]
     ]
@@ -52,7 +52,7 @@ def detect(checkpoint: Checkpoint, limit: int = 5) -> list[Candidate]:
     return found[:limit]
 
 
-def _alike(shapes: Shapes) -> list[Candidate]:
+def _alike(shapes: Shapes) -> list[ArchitectureMatch]:
     own = sketch(shapes)
     scored = [(resemblance(own, row.sketch), row) for row in _trunks()]
     scored = [entry for entry in scored if entry[0] >= _LIKELY]
@@ -61,7 +61,7 @@ def _alike(shapes: Shapes) -> list[Candidate]:
     for _, row in scored[:_LOOKED_INTO]:
         trunk = without(expected_shapes(row.architecture), row.classifier)
         share = sum(shapes.get(key) == shape for key, shape in trunk.items()) / max(1, len(trunk))
-        found.append(Candidate(row.architecture, False, share, head_classes(shapes, row.classifier)))
+        found.append(ArchitectureMatch(row.architecture, False, share, head_classes(shapes, row.classifier)))
     return found
 
 

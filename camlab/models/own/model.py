@@ -21,7 +21,7 @@ from camlab.common.memo import Memo
 from camlab.models.class_names import class_names_for
 from camlab.models.own.checkpoint import Checkpoint, read_checkpoint
 from camlab.models.own.detection import (
-    Candidate,
+    ArchitectureMatch,
     classifier_of,
     create,
     detect,
@@ -46,20 +46,22 @@ def _bytes(row: ModelRow) -> int:
 
 
 #: Uploaded checkpoints as they were read, and what each may be, by the upload: read once, not at every look.
-_reads: Memo[tuple[Checkpoint, list[Candidate]]] = Memo(
+_reads: Memo[tuple[Checkpoint, list[ArchitectureMatch]]] = Memo(
     MAX_OWN_BYTES // 2, lambda read: sum(value.nbytes for value in read[0].state.values())
 )
 _known: LRUCache[str, ModelRow] = LRUCache(MAX_OWN_BYTES, _bytes)
 _lock = threading.Lock()
 
 
-def read_upload(upload: str, data: Callable[[], bytes], name: str) -> tuple[Checkpoint, list[Candidate]]:
+def read_upload(
+    upload: str, data: Callable[[], bytes], name: str
+) -> tuple[Checkpoint, list[ArchitectureMatch]]:
     """An uploaded checkpoint and what it may be; read anew only where it has been pushed out of memory.
 
     ``upload`` stands for the file, ``data`` returns its bytes. Raises BadCheckpoint.
     """
 
-    def make() -> tuple[Checkpoint, list[Candidate]]:
+    def make() -> tuple[Checkpoint, list[ArchitectureMatch]]:
         checkpoint = read_checkpoint(data(), name)
         return checkpoint, detect(checkpoint)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from camlab.models import MODELS, load_classifier
 from camlab.models.classifier import Classifier
 from camlab.models.network.fold import TOLERANCE, SamePadded, agree, folded
-from camlab.models.network.modules import Absorbed
+from camlab.models.network.trace import Absorbed
 from camlab.models.preprocessing import Preprocessing
 
 
@@ -57,18 +57,21 @@ def classifier(module: nn.Module, classes: int = 10) -> Classifier:
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_convolution_takes_its_norm_in(bias: bool) -> None:
-    plain = scrambled(nn.Sequential(nn.Conv2d(3, 5, 3, bias=bias), nn.BatchNorm2d(5), nn.ReLU()))
+    conv, norm = nn.Conv2d(3, 5, 3, bias=bias), nn.BatchNorm2d(5)
+    plain = scrambled(nn.Sequential(conv, norm, nn.ReLU()))
     x = torch.randn(4, 3, 9, 9, generator=torch.Generator().manual_seed(1))
     quick = folded(plain)
     assert [type(part) for part in quick.children()] == [nn.Conv2d, Absorbed, nn.ReLU]
     assert torch.allclose(quick(x), plain(x), atol=1e-5)
     assert norms(plain) == 1, "the original is left as it was"
     # By hand, one number: scale = γ/√(σ² + ε), shift = β − μ · scale.
-    conv, norm = plain[0], plain[1]
+    taken = next(quick.children())
+    assert isinstance(taken, nn.Conv2d) and taken.bias is not None
+    assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight[2] / (norm.running_var[2] + norm.eps).sqrt()
-    assert torch.allclose(quick[0].weight[2], conv.weight[2] * scale, atol=1e-6)
-    start = conv.bias[2] if bias else 0
-    assert torch.allclose(quick[0].bias[2], norm.bias[2] + (start - norm.running_mean[2]) * scale, atol=1e-6)
+    assert torch.allclose(taken.weight[2], conv.weight[2] * scale, atol=1e-6)
+    start = 0 if conv.bias is None else conv.bias[2]
+    assert torch.allclose(taken.bias[2], norm.bias[2] + (start - norm.running_mean[2]) * scale, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ class Crossed(nn.Module):
 
 
 def test_where_folding_changes_the_network_the_network_itself_runs() -> None:
-    module = timm.create_model("resnet18", num_classes=10)
+    module: Any = timm.create_model("resnet18", num_classes=10)
     module.layer2[0] = nn.Sequential(module.layer2[0], nn.Conv2d(128, 3, 1), Crossed(), nn.Conv2d(3, 128, 1))
     scrambled(module)
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(4))
@@ -173,7 +176,7 @@ def test_padding_as_it_goes_equals_padding_a_copy(size: tuple[int, int], kernel:
     theirs = Conv2dSame(4, 8, kernel, stride=2, padding="same", groups=groups).requires_grad_(False)
     assert SamePadded.suits(theirs)
     ours = folded(nn.Sequential(theirs))
-    assert isinstance(ours[0], SamePadded)
+    assert isinstance(next(ours.children()), SamePadded)
     x = torch.randn(3, 4, *size)
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-6)
 
@@ -192,7 +195,7 @@ def test_padding_as_it_goes_equals_padding_a_copy(size: tuple[int, int], kernel:
 def test_other_convolutions_pad_as_they_did(convolution: nn.Conv2d) -> None:
     assert not SamePadded.suits(convolution)
     ours = folded(nn.Sequential(convolution.requires_grad_(False)))
-    assert type(ours[0]) is type(convolution)
+    assert type(next(ours.children())) is type(convolution)
     x = torch.randn(2, 4, 10, 8)
     assert torch.equal(ours(x), convolution(x))
 

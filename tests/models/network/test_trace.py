@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from camlab.common.errors import BadSetting
-from camlab.models.network.modules import MeanOver
-from camlab.models.network.trace import pieces
+from camlab.models.network.trace import MeanOver, pieces
 
 SIZE = (32, 48)
 
@@ -28,7 +27,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
         y += x
-        return self.act(y)
+        out: Tensor = self.act(y)
+        return out
 
 
 class Small(nn.Module):
@@ -48,7 +48,8 @@ class Small(nn.Module):
         if mask is not None:
             x = x * mask
         x = x.reshape(batch, 4, -1).transpose(1, 2) * (height / 32)
-        return self.fc(self.norm(x * self.scale).mean(dim=1))
+        out: Tensor = self.fc(self.norm(x * self.scale).mean(dim=1))
+        return out
 
 
 class Undecided(nn.Module):
@@ -63,7 +64,8 @@ class Undecided(nn.Module):
         return x if x.sum() > 0 else -x
 
     def forward_head(self, x: Tensor) -> Tensor:
-        return self.fc(x.mean((2, 3)))
+        out: Tensor = self.fc(x.mean((2, 3)))
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))
