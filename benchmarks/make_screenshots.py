@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -95,7 +96,7 @@ def take(address: str, names: list[str], folder: Path, everything: bool) -> list
     """Take the pictures named, PNG; ``everything``: in both windows and both schemes, the whole page."""
     path = browser.chromium_path()
     windows = list(WINDOWS) if everything else ["wide"]
-    schemes = ["light", "dark"] if everything else ["light"]
+    schemes: list[Literal["light", "dark"]] = ["light", "dark"] if everything else ["light"]
     written = []
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:

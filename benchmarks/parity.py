@@ -3,7 +3,7 @@
     python -m benchmarks.parity                       # light methods, all pictures, all models
     python -m benchmarks.parity --ablation 2 --score 1
 
-Each method is compared with the library put right where it leaves the paper (tests/cams/oracle.py); the
+Each method is compared with the library corrected where it leaves the paper (tests/cams/oracle.py); the
 library as shipped is measured beside it.
 """
 
@@ -60,7 +60,8 @@ def one_pass(classifier: Classifier, layer: str, pictures: Tensor) -> SharedPass
 
 
 def ours(name: str, shared: SharedPass) -> np.ndarray:
-    return at_input_size(scale_maps(CAMS[name].apply(shared))[0], shared.inputs.shape[-2:])
+    height, width = shared.inputs.shape[-2:]
+    return at_input_size(scale_maps(CAMS[name].apply(shared))[0], (height, width))
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> list[float]:
@@ -101,7 +102,7 @@ def light(model: str, pictures: list[Picture]) -> Iterator[Row]:
                 if name in beside:
                     shipped[name] += apart(as_shipped[name], mine)
         for name in CORRECTED:
-            yield row(name, model, shown, "put right" if name in SHIPPED else "as shipped", right[name])
+            yield row(name, model, shown, "corrected" if name in SHIPPED else "as shipped", right[name])
             if name in beside:
                 yield row(name, model, shown, "as shipped", shipped[name])
 
@@ -116,7 +117,7 @@ def ablation(pictures: list[Picture]) -> Iterator[Row]:
                 shared = one_pass(classifier, layer, batch)
                 theirs = ablation_maps(MODELS[DEAR_MODEL].build(), layer, shared.inputs, zeroing=zeroing)
                 found += apart(theirs, ours("ablationcam", shared))
-            yield row("ablationcam", DEAR_MODEL, shown, "put right" if zeroing else "as shipped", found)
+            yield row("ablationcam", DEAR_MODEL, shown, "corrected" if zeroing else "as shipped", found)
 
 
 def score(pictures: list[Picture]) -> Iterator[Row]:
@@ -167,33 +168,32 @@ TEXT = """# Parity with pytorch-grad-cam
 
 Written by `python -m benchmarks.parity`; {versions}; one CPU thread.
 
-Our maps are shown the way the library shows its own (bilinear, `align_corners=False`, to the input size,
-min-max scaled again) and subtracted, pixel by pixel. A map's difference is that of its worst pixel, on maps
-that span [0, 1]; the table gives the largest over all maps, the 99th percentile over maps, and the share of
-maps above 1e-3. The explained class is the predicted one.
+Our maps are upsampled the way the library upsamples its own (bilinear, `align_corners=False`, to the input size, then
+min-max scaled again), and the two maps are subtracted pixel by pixel. A map's difference is that of its worst pixel, on
+maps that span [0, 1]. The table gives the largest difference over all maps, the 99th percentile over maps, and the share
+of maps above 1e-3. The explained class is the predicted one.
 
 ## Against the library
 
-Where the library leaves the paper, ours follows the paper. "Put right" is the library with that one point
-corrected; "as shipped" beside it shows what the point is worth:
+Where the library deviates from the paper, ours follows the paper. "Corrected" is the library with that one point
+corrected; "as shipped" shows how much the point matters:
 
-- **Grad-CAM++**: the library adds ε = 1e-6 to a denominator of squared gradients, which at the pooled layer
-  are near 1e-6 themselves.
-- **Eigen-CAM, Eigen-Grad-CAM**: the sign of a principal component is arbitrary in the library; ours is the
-  one that correlates positively with the mean activation. Otherwise a flipped sign would look like fragility.
-- **Ablation-CAM**: where the layer's minimum is not 0, the library writes the minimum − 1e7 instead of zero,
-  which saturates everything behind it.
+- **Grad-CAM++**: the library adds ε = 1e-6 to a denominator of squared gradients, which at the pooled layer are near 1e-6
+  themselves.
+- **Eigen-CAM, Eigen-Grad-CAM**: the sign of a principal component is arbitrary in the library. Ours is the sign that
+  correlates positively with the mean activation. Otherwise a flipped sign would look like fragility.
+- **Ablation-CAM**: where the layer's minimum is not 0, the library writes the minimum − 1e7 instead of zero, which
+  saturates everything behind it.
 
 {library}
 {missing}
 ## Against ourselves: does the batch matter?
 
-The same {versions_each} versions of {pictures} pictures, explained one at a time and 16 at a time. Other
-batch sizes take other
-kernels, so values move by float rounding. Two things can make more of it at `blocks[-1]`, and neither exists
-at the pooled layer: XGrad-CAM divides by a channel's sum, which may be near 0 where values have both signs;
-and behind the layer stands a ReLU6, so where rounding carries a value across 0 or 6 its gradient is gone or
-back at once. The second is rare: a sample of 24 other maps had it, up to 1.1e-2 for HiResCAM.
+The same {versions_each} versions of {pictures} pictures, explained one at a time and 16 at a time. Other batch sizes use
+other kernels, so values change by float rounding. Two effects can enlarge the change at `blocks[-1]`; neither exists at
+the pooled layer. XGrad-CAM divides by a channel's sum, which may be near 0 where values have both signs. And a ReLU6
+follows the layer: where rounding moves a value across 0 or 6, its gradient vanishes or appears at once. The second effect
+is rare: it occurred in a sample of 24 other maps, up to 1.1e-2 for HiResCAM.
 
 {batches}
 """

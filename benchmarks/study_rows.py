@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,13 @@ from camlab.study.analysis.paper_table import html, paper_table
 from camlab.study.analysis.summary import DEFAULT_BY, columns, merge_methods, records, scored
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
-from camlab.study.charts.levels import severity_values
+from camlab.study.charts.severity import severity_values
 from camlab.study.charts.paired import paired_lines
 from camlab.study.charts.pictures import property_correlations, similarity_against
 from camlab.study.charts.plane import cr_plane
 from camlab.study.charts.ranks import value_ranks
 from camlab.study.charts.severity import severity_spread
-from camlab.study.charts.shares import similarity_histogram, similarity_steps
+from camlab.study.charts.spread import similarity_histogram, similarity_steps
 from camlab.study.charts.spread import similarity_ridges, similarity_violins
 from camlab.study.store import COLUMNS, IMAGE_COLUMNS, Study, open_study
 from camlab.study.store.schema import arrow_schema
@@ -174,7 +175,7 @@ Step = tuple[str, Callable[[], Any]]
 
 def filters_of(rows: pd.DataFrame) -> Iterator[tuple[str, Filters]]:
     """A filter of every kind, and several at once."""
-    lists = {k: tuple(v[:2]) for k, v in Filters.options(rows).items() if k not in ("outcome", "same")}
+    lists: dict[str, Any] = {k: tuple(v[:2]) for k, v in Filters.options(rows).items() if k not in ("outcome", "same")}
     for name, values in lists.items():
         yield name, Filters(**{name: values[:1]})
     for name in OUTCOMES:
@@ -238,7 +239,7 @@ def run(folder: Path) -> Iterator[Line]:
     yield line
     yield timed("what the filters offer", lambda: Filters.options(rows))[1]
     for name, filters in filters_of(rows):
-        yield timed(f"filter: {name}", lambda filters=filters: filters.apply(rows))[1]
+        yield timed(f"filter: {name}", partial(filters.apply, rows))[1]
     for name, draw in charts_of(rows, images):
         yield timed(f"chart: {name}", draw)[1]
     yield timed("filter and chart: one noise type, heat map", lambda: value_heatmap(
@@ -246,7 +247,7 @@ def run(folder: Path) -> Iterator[Line]:
     ))[1]  # fmt: skip
     yield timed("summary, a record a cell", lambda: records(rows, replicates=0))[1]
     for by in (("method",), ("method", "noise"), ("method", "severity"), DEFAULT_BY):
-        yield timed(f"asked for: intervals by {', '.join(by)}", lambda by=by: records(rows, by))[1]
+        yield timed(f"asked for: intervals by {', '.join(by)}", partial(records, rows, by))[1]
 
 
 def _result(found: Any) -> str:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+
+Value = TypeVar("Value")
+
+
+def known(value: Value | None) -> Value:
+    """The value, which is there."""
+    assert value is not None
+    return value
 
 
 def array(seed: int, width: int = 16, height: int = 12) -> np.ndarray:
@@ -34,7 +43,7 @@ def outline(width: int = 16, height: int = 12, white: int = 255) -> np.ndarray:
     return pixels
 
 
-def zipped(files: Mapping[str | zipfile.ZipInfo, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(files: Mapping[str, bytes] | Mapping[str | zipfile.ZipInfo, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A ZIP archive; an entry's name may be a ZipInfo with whatever is to be odd about it."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:

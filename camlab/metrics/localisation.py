@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,16 @@ class Localisation:
     chance: Callable[[Mask], float]
 
 
+Measure = TypeVar("Measure", bound=Callable[[Floats, Mask], Floats])
 LOCALISATIONS: Registry[Localisation] = Registry("localisation measure")
 
 
 def localisation_measure(
     name: str, *, title: str, summary: str, source: str, chance: Callable[[Mask], float]
-) -> Callable[[Callable[[Floats, Mask], Floats]], Callable[[Floats, Mask], Floats]]:
+) -> Callable[[Measure], Measure]:
     """Register the decorated function as a localisation measure."""
 
-    def register(apply: Callable[[Floats, Mask], Floats]) -> Callable[[Floats, Mask], Floats]:
+    def register(apply: Measure) -> Measure:
         LOCALISATIONS.add(name, Localisation(name, title, summary, source, apply, chance))
         return apply
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class PaperGradCAMPlusPlus(GradCAMPlusPlus):
+class PaperGradCAMPlusPlus(GradCAMPlusPlus):  # type: ignore[misc]  # the library has no types
     """Grad-CAM++ without the ε of 1e-6, which is as large as the squared gradients that it is added to."""
 
     def get_cam_weights(self, input_tensor: Any, target_layers: Any, targets: Any, a: Any, g: Any) -> Any:
@@ -64,15 +64,15 @@ class _Signed:
         )
 
 
-class SignedEigenCAM(_Signed, EigenCAM):
+class SignedEigenCAM(_Signed, EigenCAM):  # type: ignore[misc]  # the library has no types
     pass
 
 
-class SignedEigenGradCAM(_Signed, EigenGradCAM):
+class SignedEigenGradCAM(_Signed, EigenGradCAM):  # type: ignore[misc]  # the library has no types
     pass
 
 
-class ZeroingLayer(AblationLayer):
+class ZeroingLayer(AblationLayer):  # type: ignore[misc]  # the library has no types
     """Sets an ablated channel to zero, as the paper says; the library writes the minimum − 1e7."""
 
     def __call__(self, x: Any) -> Any:

@@ -46,7 +46,8 @@ class Stub:
         with torch.no_grad():
             cut = self.split[0](torch.zeros(1, channels, *size))
             classes = self.split[1](cut.clone()).shape[1]
-        self.info = StubLayer(*cut.shape[1:], nonnegative)
+        maps, height, width = cut.shape[1:]
+        self.info = StubLayer(maps, height, width, nonnegative)
         self.class_names = tuple(f"class {i}" for i in range(classes))
 
     def resolve_layer(self, name: str | None) -> str:
@@ -98,11 +99,10 @@ def signed_stub(seed: int = 0, *, inplace: bool = False) -> Stub:
     conv = nn.Conv2d(3, 7, 3, stride=2, padding=1)
     constant_channel(conv, 2, 0.7)
     constant_channel(conv, 5, 0.0)
-    tail = nn.Sequential(
-        nn.ReLU(inplace=inplace), nn.Conv2d(7, 8, 3), nn.Tanh(), nn.Flatten(), nn.Linear(8 * 4 * 3, 5)
-    )
+    last = nn.Linear(8 * 4 * 3, 5)
+    tail = nn.Sequential(nn.ReLU(inplace=inplace), nn.Conv2d(7, 8, 3), nn.Tanh(), nn.Flatten(), last)
     with torch.no_grad():
-        tail[-1].weight *= 10
+        last.weight *= 10
     return Stub(conv, tail, (12, 10), name=f"signed {seed}")
 
 

@@ -87,7 +87,7 @@ def assert_parity(
         assert not degenerate.any()
         theirs = direct(kind, network, layer, shared)
         if name in WHOLE:
-            theirs = scale_maps(F.adaptive_avg_pool2d(torch.from_numpy(theirs), tuple(ours.shape[1:])))[
+            theirs = scale_maps(F.adaptive_avg_pool2d(torch.from_numpy(theirs), (ours.shape[1], ours.shape[2])))[
                 0
             ].numpy()
             apart = np.abs(theirs - ours.numpy()).max()
@@ -275,7 +275,7 @@ def test_what_cannot_be_served_is_said_in_one_sentence(lite0: Classifier, resnet
     stub = signed_stub()
     large = signed_stub()
     large.__class__ = Large
-    refused = {
+    refused: dict[str, list[Any]] = {
         "fullgrad": [stub, lite0],
         "sess": [stub],
         "refinecam": [stub, lite0, resnet],

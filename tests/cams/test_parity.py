@@ -36,7 +36,8 @@ def _pass(model: str, layer: str, pictures: Tensor) -> SharedPass:
 def _ours(name: str, shared: SharedPass) -> np.ndarray:
     maps, degenerate = scale_maps(CAMS[name].apply(shared))
     assert not degenerate.any()
-    return at_input_size(maps, shared.inputs.shape[-2:])
+    height, width = shared.inputs.shape[-2:]
+    return at_input_size(maps, (height, width))
 
 
 def _apart(single: np.ndarray, double: np.ndarray, ours: np.ndarray) -> np.ndarray:
@@ -47,7 +48,8 @@ def _apart(single: np.ndarray, double: np.ndarray, ours: np.ndarray) -> np.ndarr
     """
     worst = [np.abs(theirs - ours).max(axis=(1, 2)) for theirs in (single, double)]
     assert np.median(np.abs(single - double).max(axis=(1, 2))) <= CLOSE, "most pictures lie on no corner"
-    return np.minimum(*worst)
+    closest: np.ndarray = np.minimum(*worst)
+    return closest
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,8 @@ def test_the_library_as_shipped_differs_by_the_sign_alone(batch: Batch, name: st
     same = np.abs(single - double).max(axis=(1, 2)) < 0.3
     double = np.where(same[:, None, None], double, single)
     apart = _apart(single, double, _ours(name, shared))
-    turned = at_input_size(scale_maps(-CAMS[name].apply(shared))[0], shared.inputs.shape[-2:])
+    height, width = shared.inputs.shape[-2:]
+    turned = at_input_size(scale_maps(-CAMS[name].apply(shared))[0], (height, width))
     apart_turned = _apart(single, double, turned)
     # Each picture is like ours or like ours upside down, and both happen.
     assert (np.minimum(apart, apart_turned) <= CLOSE).all()

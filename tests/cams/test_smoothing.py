@@ -37,7 +37,7 @@ class Network(torch.nn.Module):
 def library(name: str, x: torch.Tensor, targets: list[int], **options: bool) -> np.ndarray:
     """The library's maps at the layer's own resolution (its target size)."""
 
-    class AtTheLayer(KINDS[name]):  # type: ignore[misc, name-defined]
+    class AtTheLayer(KINDS[name]):  # type: ignore[valid-type, misc]  # a class chosen by name
         def get_target_width_height(self, _: Any) -> tuple[int, int]:
             return 5, 6
 

@@ -75,7 +75,8 @@ def svd_component(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     projection = points @ np.linalg.svd(points, full_matrices=True)[2][0]
     if np.corrcoef(projection, reference.ravel())[0, 1] < 0:
         projection = -projection
-    return projection.reshape(values.shape[1:])
+    component: np.ndarray = projection.reshape(values.shape[1:])
+    return component
 
 
 def twin_eigencam(shared: SharedPass, row: int) -> np.ndarray:
@@ -116,7 +117,8 @@ def twin_scorecam(shared: SharedPass, row: int, best: int = 99) -> np.ndarray:
         scores.append(float(shared.classifier.tail(seen, shared.layer)[0, shared.targets[row]]))
     weights = np.exp(np.array(scores) - max(scores))
     weights /= weights.sum()
-    return np.einsum("k,khw->hw", weights, a.double().numpy())
+    weighted: np.ndarray = np.einsum("k,khw->hw", weights, a.double().numpy())
+    return weighted
 
 
 TWINS: dict[str, Twin] = {

@@ -91,7 +91,7 @@ def test_a_job_runs_to_its_end_one_step_at_a_time() -> None:
         assert (job.done, job.total, len(log)) == (done, 3, done)
         assert job.running
     job.step()
-    assert job.finished and not job.running and not job.cancelled
+    assert (job.finished, job.running, job.cancelled) == (True, False, False)
     assert job.error is None and len(log) == 3
 
 
@@ -218,7 +218,8 @@ def test_time_left_goes_by_the_pace_so_far(clock: Clock) -> None:
             yield
 
     job = Job("a", work)
-    assert job.seconds_left is None
+    unknown = job.seconds_left
+    assert unknown is None
     job.step()
     assert job.elapsed == 2.0 and job.seconds_left == 8.0
     clock.now += 20.0  # waiting for its turn is not work
@@ -253,7 +254,7 @@ def test_a_job_that_nobody_looks_at_stops(clock: Clock) -> None:
     job = Job("a", lambda job: counting(job, 9, log))
     clock.now += ABANDONED_AFTER
     job.step()
-    assert job.running and len(log) == 1
+    assert (job.running, len(log)) == (True, 1)
     clock.now += 0.5
     job.step()
     assert job.cancelled and not job.running and len(log) == 1
@@ -273,7 +274,8 @@ def test_a_job_that_somebody_looks_at_goes_on(clock: Clock) -> None:
 
 
 def test_two_jobs_take_turns() -> None:
-    worker, log = Worker(), []
+    worker = Worker()
+    log: list[str] = []
     with worker.foreground():  # both are queued before the first step
         jobs = [worker.submit(Job(name, lambda job: counting(job, 6, log))) for name in "ab"]
     assert eventually(lambda: not any(job.running for job in jobs))

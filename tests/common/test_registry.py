@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from camlab.common.errors import CamLabError, UnknownName
@@ -37,7 +39,8 @@ def test_a_name_is_given_once(fruits: Registry[int]) -> None:
 def test_contains_and_get_do_not_raise(fruits: Registry[int]) -> None:
     assert "plum" in fruits
     assert "grape" not in fruits
-    assert 7 not in fruits
+    number: Any = 7
+    assert number not in fruits
     assert fruits.get("plum") == 2
 
 

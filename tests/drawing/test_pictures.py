@@ -296,7 +296,7 @@ def test_borders_and_numbers_are_readable_on_both_ends_of_the_colours(value: flo
     labels = np.zeros((60, 60), dtype=np.int32)
     labels[15:45, 15:45] = 1
     drawn = draw_difference(np.full((7, 7), value, np.float32), (60, 60), labels, [(1, "8")])
-    light, dark = (drawn >= 250).all(axis=2), (drawn <= 45).all(axis=2)
+    light, dark = np.all(drawn >= 250, axis=2), np.all(drawn <= 45, axis=2)
     plain = colourise(np.array([(value + 1) / 2], np.float32), DIVERGING)[0]
     for part in (
         np.s_[22:38, 22:98],
@@ -330,7 +330,8 @@ def test_a_png_holds_the_same_pixels() -> None:
     with Image.open(io.BytesIO(data)) as image:
         assert image.mode == "RGB"
         assert np.array_equal(np.asarray(image), picture)
-    assert np.array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB), picture)
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert decoded is not None and np.array_equal(decoded, picture)
 
 
 def figure_panels(title: str = "Original") -> list[tuple[str, str, Bytes]]:

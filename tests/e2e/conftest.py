@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -157,7 +158,11 @@ def visit(browser: Browser, server_log: ServerLog) -> Iterator[object]:
     visitors: list[Visitor] = []
 
     def open_window(
-        width: int = 1440, height: int = 900, scheme: str = "light", first: bool = False, calm: bool = False
+        width: int = 1440,
+        height: int = 900,
+        scheme: Literal["light", "dark"] = "light",
+        first: bool = False,
+        calm: bool = False,
     ) -> Visitor:
         context = browser.new_context(
             viewport={"width": width, "height": height},

@@ -51,6 +51,11 @@ def until(seen: Callable[[float], object], act: Callable[[], object], tries: int
                 raise
 
 
+def visible(locator: Locator) -> Callable[[float], None]:
+    """What `until` waits for: the element is to be seen."""
+    return lambda timeout: expect(locator).to_be_visible(timeout=timeout)
+
+
 def press(button: Locator) -> None:
     """Press a button that then goes."""
     until(lambda timeout: expect(button).to_have_count(0, timeout=timeout), button.click)

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from camlab.lessons import LESSONS
 from camlab.lessons.handout import handout
-from tests.e2e.explorer import LIGHT, Visit, download, press, until
+from tests.e2e.explorer import LIGHT, Visit, download, press, until, visible
 from tests.lessons.material import finished
 
 pytestmark = pytest.mark.e2e
@@ -96,7 +96,7 @@ def test_the_quiz_is_taken_and_its_link_shows_the_same_score(server: str, visit:
         expect(page.get_by_text(f"{place + 1} of 8.")).to_be_visible()
         button = page.get_by_role("button", name="A", exact=True)
         following = page.get_by_text(f"{place + 2} of 8.") if place < 7 else page.get_by_text("Your score")
-        until(lambda timeout, f=following: expect(f).to_be_visible(timeout=timeout), button.click)
+        until(visible(following), button.click)
     score = page.get_by_test_id("stMetricValue").inner_text()
     fits(page)
     link = page.get_by_test_id("stCode").first.inner_text().strip()

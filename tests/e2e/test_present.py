@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import SLOW
-from tests.e2e.explorer import LIGHT, Visit, download, open_app, until
+from tests.e2e.explorer import LIGHT, Visit, download, open_app, until, visible
 
 pytestmark = pytest.mark.e2e
 TOLD = f"{LIGHT}&draws=2&severity=1&story=explore"
@@ -38,7 +39,7 @@ def test_a_story_is_taken_with_the_keyboard(server: str, visit: Visit) -> None:
         counter = page.get_by_text(f"Step {step} of 5")
         page.wait_for_function(HEARD, timeout=SLOW)
         until(
-            lambda timeout, counter=counter: expect(counter).to_be_visible(timeout=timeout),
+            visible(counter),
             lambda: page.keyboard.press("ArrowRight"),
             tries=1,
         )
@@ -86,12 +87,12 @@ def test_the_severity_plays_and_its_films_and_report_are_taken_away(
     for button, label in (("Make a GIF", "Download the GIF"), ("Make an MP4", "Download the MP4")):
         ready = page.get_by_role("button", name=label)
         until(
-            lambda timeout, ready=ready: expect(ready).to_be_visible(timeout=timeout),
+            visible(ready),
             page.get_by_role("button", name=button).click,
             tries=1,
         )
     gif = Image.open(io.BytesIO(download(page, "Download the GIF")))
-    assert gif.format == "GIF" and gif.n_frames > 20
+    assert isinstance(gif, GifImageFile) and gif.n_frames > 20
     mp4 = download(page, "Download the MP4")
     assert plays(browser, mp4)
 
@@ -171,7 +172,7 @@ def test_the_tour_comes_once(server: str, visit: Visit) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for _ in range(2):
         tour.get_by_role("button", name="Next").click()
-    expect(tour.get_by_role("heading", name="Go on from here")).to_be_visible()
+    expect(tour.get_by_role("heading", name="Explore further")).to_be_visible()
     tour.get_by_role("button", name="Start").click()
     expect(tour).to_have_count(0)
     open_app_again = page.goto(page.url)

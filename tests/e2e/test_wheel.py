@@ -145,7 +145,7 @@ def app(environment: Path, folder: Path, variables: dict[str, str]) -> Iterator[
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder.mkdir(exist_ok=True)
-    command = [environment / "bin" / "camlab", "app", "--no-browser", "--port", str(port)]
+    command = [str(environment / "bin" / "camlab"), "app", "--no-browser", "--port", str(port)]
     with (folder.parent / "app.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"

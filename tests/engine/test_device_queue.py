@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import pytest
@@ -123,7 +124,7 @@ def test_what_waits_and_fits_is_one_batch_and_everybody_gets_their_own_part() ->
     stub = Watched.of(signed_stub())
     asked = [request(stub, 1 + i % 3, seed=i, targets=[i % 5, None, 1][: 1 + i % 3]) for i in range(6)]
     with desk() as here:
-        answers = [here.ask(lambda a=a: here.queue.run(a)) for a in asked]
+        answers = [here.ask(partial(here.queue.run, a)) for a in asked]
         here.open()
         found = [answer.result(20) for answer in answers]
     assert stub.batches == [12] and here.queue.batches == 1 and here.queue.requests == 6
@@ -135,7 +136,7 @@ def test_what_waits_and_fits_is_one_batch_and_everybody_gets_their_own_part() ->
 def test_a_batch_grows_to_the_limit_and_no_further() -> None:
     stub = Watched.of(signed_stub())
     with desk(limit=5) as here:
-        answers = [here.ask(lambda i=i: here.queue.run(request(stub, 2, seed=i))) for i in range(5)]
+        answers = [here.ask(partial(here.queue.run, request(stub, 2, seed=i))) for i in range(5)]
         here.open()
         for i, answer in enumerate(answers):
             assert_same(answer.result(20), alone(request(signed_stub(), 2, seed=i)))
@@ -154,7 +155,7 @@ def test_another_network_layer_or_kind_of_pass_is_another_batch() -> None:
     assert base.fits(request(one, 5, seed=3))
     assert not any(base.fits(each) for each in different)
     with desk() as here:
-        answers = [here.ask(lambda a=a: here.queue.run(a)) for a in (base, *different[:3], base)]
+        answers = [here.ask(partial(here.queue.run, a)) for a in (base, *different[:3], base)]
         here.open()
         without = [answer.result(20).gradients is None for answer in answers]
     assert without == [False, False, False, True, False]
@@ -199,7 +200,7 @@ def test_nobody_urgent_takes_the_background_along() -> None:
     with desk() as here:
         calls = [(4, True), (1, False), (1, False)]
         answers = [
-            here.ask(lambda n=n: here.queue.run(request(stub, n)), background) for n, background in calls
+            here.ask(partial(here.queue.run, request(stub, n)), background) for n, background in calls
         ]
         here.open()
         for answer in answers:
@@ -242,7 +243,7 @@ def test_a_failing_request_fails_alone() -> None:
     bad.pictures[0, 0, 0, 0] = POISON
     with desk() as here:
         asked = [request(stub, seed=1), bad, request(stub, seed=3)]
-        answers = [here.ask(lambda a=a: here.queue.run(a)) for a in asked]
+        answers = [here.ask(partial(here.queue.run, a)) for a in asked]
         here.open()
         with pytest.raises(ValueError, match="poisoned"):
             answers[1].result(20)
@@ -255,7 +256,7 @@ def test_a_failing_request_fails_alone() -> None:
 def test_out_of_memory_together_is_tried_one_by_one() -> None:
     stub = Watched.of(signed_stub(), room=2)
     with desk() as here:
-        answers = [here.ask(lambda i=i: here.queue.run(request(stub, 1 + i, seed=i))) for i in range(3)]
+        answers = [here.ask(partial(here.queue.run, request(stub, 1 + i, seed=i))) for i in range(3)]
         here.open()
         for i in (0, 1):
             assert_same(answers[i].result(20), alone(request(signed_stub(), 1 + i, seed=i)))

@@ -16,11 +16,11 @@ import pytest
 import torch
 from torch import Tensor
 
-import camlab.engine.device_queue as queue_module
 import camlab.engine.engine as engine_module
 from benchmarks.visitors import left_behind, numbers
 from camlab.cams import CAMS, scale_maps, shared_pass
 from camlab.cams.smoothing import Smoothing, smoothed
+from camlab.common import environment
 from camlab.common.errors import BadSetting, CamLabError, Cancelled, UnknownName
 from camlab.engine.cache.database import Database
 from camlab.engine.cache.disk import DiskStore
@@ -67,7 +67,7 @@ class Counting(Stub):
 
 def explain(
     engine: Engine, specs: Sequence[Spec] = SPECS, methods: Sequence[str] = METHODS, **more: Any
-) -> Any:
+) -> list[Explained]:
     return engine.explain(CLEAN_PICTURE, "digest", specs, methods, "cut", **more)
 
 
@@ -124,7 +124,8 @@ def test_top_lists_the_best_classes_first() -> None:
     probabilities = np.array([0.1, 0.4, 0.1, 0.4], dtype=np.float32)
     one = Explained(probabilities, 1, {}, {}, cached=False)
     assert [index for index, _ in one.top(3)] == [1, 3, 0]
-    assert one.top()[0] == (1, pytest.approx(0.4)) and len(one.top(9)) == 4
+    (index, probability), *_ = one.top()
+    assert index == 1 and probability == pytest.approx(0.4) and len(one.top(9)) == 4
 
 
 def test_targets_per_version() -> None:
@@ -153,13 +154,13 @@ def test_nothing_asked_nothing_done() -> None:
 
 def test_predictions_alone_take_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    original = queue_module.shared_pass
+    original = shared_pass
 
     def watched(*args: Any, **options: Any) -> Any:
         asked.append(options["gradients"])
         return original(*args, **options)
 
-    monkeypatch.setattr(queue_module, "shared_pass", watched)
+    monkeypatch.setattr("camlab.engine.device_queue.shared_pass", watched)
     for methods, gradients in ([], False), (["eigencam", "scorecam"], False), (["eigencam", "gradcam"], True):
         explain(Engine(signed_stub()), methods=methods)
         assert asked.pop() is gradients and not asked
@@ -298,17 +299,18 @@ def test_anything_different_is_another_entry() -> None:
         picture: Tensor = CLEAN_PICTURE,
         digest: str = "d",
         spec: Spec = spec,
-        **more: Any,
+        methods: Sequence[str] = ("gradcam",),
+        targets: int = 0,
     ) -> bool:
-        more = {"methods": ["gradcam"], "layer": "cut", "targets": 0} | more
-        return not Engine(classifier, cache).explain(picture, digest, [spec], **more)[0].cached
+        found = Engine(classifier, cache).explain(picture, digest, [spec], methods, "cut", targets)
+        return not found[0].cached
 
     assert computed() and not computed()
     assert computed(classifier=signed_stub(1)) and not computed(classifier=signed_stub(1))
     assert computed(picture=CLEAN_PICTURE.flip(2))
     assert computed(digest="e")
-    for field, value in (("noise", "speckle_noise"), ("severity", 2.0000001), ("seed", 2)):
-        assert computed(spec=replace(spec, **{field: value})), field
+    for change in (replace(spec, noise="speckle_noise"), replace(spec, severity=2.0000001), replace(spec, seed=2)):
+        assert computed(spec=change), change
     assert computed(methods=["gradcam++"])
     assert computed(targets=1)
     assert not computed()
@@ -333,7 +335,7 @@ def test_a_new_version_of_a_method_is_another_entry(monkeypatch: pytest.MonkeyPa
 def test_another_library_or_device_is_another_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(signed_stub())
     explain(engine, SPECS[1:2], ["gradcam"])
-    arithmetic = engine_module.arithmetic(torch.device("cpu"))
+    arithmetic = environment.arithmetic(torch.device("cpu"))
     monkeypatch.setattr(engine_module, "arithmetic", lambda _: arithmetic)
     assert explain(engine, SPECS[1:2], ["gradcam"])[0].cached
     for place in range(len(arithmetic)):
@@ -461,7 +463,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(room: int) -> None:
     [torch.cuda.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError("MPS: Out of memory")],
 )
 def test_every_way_of_running_out_of_memory(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, tries = queue_module.shared_pass, list[int]()
+    original, tries = shared_pass, list[int]()
 
     def failing(classifier: Any, layer: Any, pictures: Tensor, *args: Any, **options: Any) -> Any:
         tries.append(len(pictures))
@@ -469,13 +471,13 @@ def test_every_way_of_running_out_of_memory(error: Exception, monkeypatch: pytes
             raise error
         return original(classifier, layer, pictures, *args, **options)
 
-    monkeypatch.setattr(queue_module, "shared_pass", failing)
+    monkeypatch.setattr("camlab.engine.device_queue.shared_pass", failing)
     explain(Engine(signed_stub()), methods=["gradcam"])
     assert tries[:3] == [7, AT_ONCE, 3] and max(tries[3:]) == 1 and sum(tries[3:]) == 7
 
 
 def test_halved_the_batch_stays_one_of_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    original, tries = queue_module.shared_pass, list[int]()
+    original, tries = shared_pass, list[int]()
 
     def failing(classifier: Any, layer: Any, pictures: Tensor, *args: Any, **options: Any) -> Any:
         tries.append(len(pictures))
@@ -485,7 +487,7 @@ def test_halved_the_batch_stays_one_of_whole_groups(monkeypatch: pytest.MonkeyPa
 
     specs = [Spec("gaussian_noise", 2.0, seed) for seed in range(20)]
     whole = explain(Engine(signed_stub(), batch=AT_ONCE), specs)
-    monkeypatch.setattr(queue_module, "shared_pass", failing)
+    monkeypatch.setattr("camlab.engine.device_queue.shared_pass", failing)
     halved = explain(Engine(signed_stub(), batch=5 * AT_ONCE, chunk=AT_ONCE), specs)
     assert tries == [20, 6, 6, 6, 2]
     assert all(same(a, b) for a, b in zip(whole, halved, strict=True))

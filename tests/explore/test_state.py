@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 import re
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -66,13 +68,13 @@ UNUSUAL = ExploreState(
 
 def segment_settings(name: str) -> st.SearchStrategy[tuple[tuple[str, float], ...]]:
     """Some settings of a segmentation, each off its default."""
-    each = {}
+    each: dict[str, st.SearchStrategy[Any]] = {}
     for parameter in SEGMENTATIONS[name].parameters:
         if parameter.whole:
             values: st.SearchStrategy[Any] = st.integers(int(parameter.low), int(parameter.high)).map(float)
         else:
             values = st.floats(parameter.low, parameter.high)
-        each[parameter.name] = values.filter(lambda value, default=parameter.default: value != default)
+        each[parameter.name] = values.filter(partial(operator.ne, parameter.default))
     return st.fixed_dictionaries({}, optional=each).map(lambda chosen: tuple(sorted(chosen.items())))
 
 
@@ -352,7 +354,8 @@ def test_settling_a_settled_state_changes_nothing(state: ExploreState) -> None:
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    return json.loads(to_json(UNUSUAL)) | changes
+    found: dict[str, Any] = json.loads(to_json(UNUSUAL))
+    return found | changes
 
 
 def test_a_file_holds_format_version_state_and_results() -> None:

@@ -144,7 +144,8 @@ def test_moving_the_focus_changes_what_comes_next(monkeypatch: pytest.MonkeyPatc
 def test_all_draws_come_once_in_small_steps(cost: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = FakeScene(cost=cost, draws=6, seed=13)
     sweep = sweep_of(monkeypatch, scene)
-    assert not sweep.complete
+    at_first = sweep.complete
+    assert not at_first
     run(sweep)
     pairs = [pair for step in scene.asked for pair in step]
     expected = {(0.0, 12)} | {(s, seed) for s in QUARTERS[1:] for seed in range(12, 18)}
@@ -275,7 +276,7 @@ def test_an_error_is_kept_and_not_tried_again_and_again(monkeypatch: pytest.Monk
     def failing(*_: Any) -> list[dict[str, Any]]:
         raise BadSetting("This layer cannot be explained; choose another.")
 
-    scene.rows = failing  # type: ignore[method-assign]
+    monkeypatch.setattr(scene, "rows", failing)
     sweep = sweep_of(monkeypatch, scene)
     run(sweep)
     assert sweep.job.error == "This layer cannot be explained; choose another."

@@ -8,6 +8,7 @@ import pickle
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def test_upload_and_file_of_the_same_picture(tmp_path: Path) -> None:
     assert upload.digest == file.digest == picture_from_bytes(encode(NOISE, "BMP"), "other.bmp").digest
     assert np.array_equal(np.asarray(upload.load()), NOISE)
     assert upload.mask() is None
-    assert upload.label is upload.label_index is None
+    assert upload.label is None and upload.label_index is None
     assert str(tmp_path) not in repr(file)
     again = pickle.loads(pickle.dumps(file))
     assert np.array_equal(np.asarray(again.load()), NOISE)
@@ -263,7 +264,7 @@ def test_jpeg_comes_back_nearly() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
     # What a viewer must do to the stored picture, tag by tag, in numpy's words.
-    upright = {
+    turns: dict[int, Callable[[np.ndarray], np.ndarray]] = {
         1: lambda a: a,
         2: np.fliplr,
         3: lambda a: np.rot90(a, 2),
@@ -272,12 +273,15 @@ def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
         6: lambda a: np.rot90(a, -1),
         7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
         8: np.rot90,
-    }[orientation]
+    }
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
-    found = pixels(encode(QUARTERS, kind, exif=exif, **options))
-    expected = upright(QUARTERS)
+    options: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 100, "subsampling": 0},
+        "WEBP": {"lossless": True},
+    }
+    found = pixels(encode(QUARTERS, kind, exif=exif, **options.get(kind, {})))
+    expected = turns[orientation](QUARTERS)
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= 10
 

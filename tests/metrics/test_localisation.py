@@ -81,6 +81,7 @@ def test_ranges_and_invariances(maps: np.ndarray, mask: np.ndarray) -> None:
         # Turning map and mask over together changes nothing, nor does another unit of the map.
         turned = localisation(name, maps[:, ::-1, ::-1], mask[::-1, ::-1])
         doubled = localisation(name, maps * 2, mask)
+        assert turned is not None and doubled is not None
         assert np.allclose(turned, found, equal_nan=True) and np.allclose(doubled, found, equal_nan=True)
     # No map covers an object worse than everything does.
     assert (best_iou(maps, mask)[0] >= mask.mean() - 1e-12).all()

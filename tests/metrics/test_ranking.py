@@ -208,9 +208,10 @@ def test_no_pairs_give_no_values() -> None:
 
 @pytest.mark.parametrize("p", [0.0, 1.0, -1.0, float("nan")])
 def test_p_out_of_range(p: float) -> None:
-    for call in (lambda: rbo_lists("ab", "ba", p), lambda: random_ranking_floor(3, p)):
-        with pytest.raises(BadSetting, match="strictly between 0 and 1"):
-            call()
+    with pytest.raises(BadSetting, match="strictly between 0 and 1"):
+        rbo_lists("ab", "ba", p)
+    with pytest.raises(BadSetting, match="strictly between 0 and 1"):
+        random_ranking_floor(3, p)
 
 
 def test_bad_input() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from camlab.common.errors import BadSetting, UnknownName
 from camlab.metrics import segments
@@ -108,8 +109,8 @@ def test_segment_means_equal_upsample_and_count(
     h: int, w: int, height: int, width: int, most: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    _, labels = np.unique(rng.integers(0, most, (height, width)), return_inverse=True)
-    labels = labels.reshape(height, width).astype(np.int32)
+    _, numbers = np.unique(rng.integers(0, most, (height, width)), return_inverse=True)
+    labels: NDArray[np.int32] = numbers.reshape(height, width).astype(np.int32)
     maps = rng.random((3, h, w)).astype(np.float32)
     matrix = pooling_matrix(labels, h, w)
     assert matrix.shape == (labels.max() + 1, h * w)

@@ -44,7 +44,7 @@ def net(name: str) -> Any:
 def share_right(name: str, x: Tensor) -> float:
     config = net(name).pretrained_cfg
     mean, std = (torch.tensor(config[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-    predicted = torch.cat([net(name)((part - mean) / std).argmax(1) for part in x.split(50)])
+    predicted = torch.cat([net(name)((part - mean) / std).argmax(1) for part in torch.split(x, 50)])
     return float((predicted == held_out()[1]).float().mean())
 
 

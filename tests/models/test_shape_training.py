@@ -196,7 +196,7 @@ def test_the_command_trains_writes_and_reports(
 )
 def test_settings_that_make_no_sense(changes: dict[str, int], words: str) -> None:
     with pytest.raises(BadSetting, match=words):
-        Settings(**changes)  # type: ignore[arg-type]
+        Settings(**changes)
 
 
 def test_an_unknown_network_is_found_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

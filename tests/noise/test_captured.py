@@ -21,9 +21,8 @@ HERE = Surroundings(companion=second)
 
 
 def test_severity_5_is_the_second_picture_and_what_lies_between_is_a_blend(pictures: Tensor) -> None:
-    assert torch.equal(
-        perturb(pictures, "captured", 5, 0, DIGESTS, HERE), torch.stack([second(d) for d in DIGESTS])
-    )  # type: ignore[misc]
+    seconds = torch.stack([other for digest in DIGESTS if (other := second(digest)) is not None])
+    assert torch.equal(perturb(pictures, "captured", 5, 0, DIGESTS, HERE), seconds)
     for severity in (0.5, 1, 3.2):
         out = perturb(pictures, "captured", severity, 0, DIGESTS, HERE).double()
         for row, digest in enumerate(DIGESTS):

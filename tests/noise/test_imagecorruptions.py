@@ -75,7 +75,7 @@ def test_motion_blur_agrees_at_the_same_angle(
             return angle
 
     parameters = torch.tensor([parameters_at("motion_blur", level)], dtype=torch.float64)
-    ours = NOISES["motion_blur"].apply(full_size[:1], parameters, [Fixed()])[0]  # type: ignore[list-item]
+    ours = NOISES["motion_blur"].apply(full_size[:1], parameters, [Fixed()])[0]
     assert np.abs(ours.numpy().transpose(1, 2, 0) * 255.0 - theirs).max() <= 1.01
 
 

@@ -137,7 +137,7 @@ def test_more_severe_is_further_from_the_clean_picture(name: str, pictures: Tens
     severities = np.arange(0, 5.01, 0.25)
     for seed in range(3 if NOISES[name].stochastic else 1):
         for picture, digest in zip(pictures, DIGESTS, strict=True):
-            line = perturb(picture.expand(len(severities), -1, -1, -1), name, severities, seed, digest)
+            line = perturb(picture.expand(len(severities), -1, -1, -1), name, severities.tolist(), seed, digest)
             distance = (line - picture).double().square().mean((1, 2, 3)).sqrt().numpy()
             largest = np.maximum.accumulate(distance)
             if NOISES[name].monotone:
@@ -217,6 +217,6 @@ def test_stepped_types_move_only_when_their_whole_number_does(name: str, picture
     half = 0.5 if name == "jpeg_compression" else 0.0
     severities = np.linspace(0.01, 5, 120)
     numbers = [int(parameters_at(name, s)[0] * STEPPED[name] + half) for s in severities]
-    line = perturb(pictures[:1].expand(len(severities), -1, -1, -1), name, severities, 0, "x")
+    line = perturb(pictures[:1].expand(len(severities), -1, -1, -1), name, severities.tolist(), 0, "x")
     moved = [not torch.equal(a, b) for a, b in pairwise(line)]
     assert moved == [a != b for a, b in pairwise(numbers)]

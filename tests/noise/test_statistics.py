@@ -174,7 +174,7 @@ def test_zoom_blur_leaves_the_centre_and_smears_the_rim() -> None:
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4, 5])
 def test_fog_is_a_haze_scaled_back_by_the_largest_value(level: int, pictures: Tensor) -> None:
-    density, decay = TABLE["fog"][level - 1]  # type: ignore[misc]
+    density, decay = TABLE["fog"][level - 1]
     foggy = unclipped("fog", level, pictures[:1], seed=2)
     clean = pictures[0].double().numpy()
     brightest = clean.max()
@@ -219,7 +219,7 @@ def test_contrast_keeps_the_means_and_scales_the_spread(pictures: Tensor) -> Non
         clean = pictures[0].double().numpy()
         assert np.allclose(flatter.mean(axis=(1, 2)), clean.mean(axis=(1, 2)), atol=1e-6)
         share = TABLE["contrast"][level - 1]
-        assert np.allclose(flatter.std(axis=(1, 2)), clean.std(axis=(1, 2)) * share, rtol=1e-4)  # type: ignore[operator]
+        assert np.allclose(flatter.std(axis=(1, 2)), clean.std(axis=(1, 2)) * share, rtol=1e-4)
 
 
 def test_saturate_drains_then_exaggerates() -> None:

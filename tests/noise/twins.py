@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage, stats
 from skimage import color, filters
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 DIGESTS = ("astronaut", "coffee", "chelsea")
 
 # The table of the noise types, levels 1..5, as published.
-TABLE: dict[str, tuple[object, ...]] = {
+TABLE: dict[str, tuple[Any, ...]] = {
     "gaussian_noise": (0.08, 0.12, 0.18, 0.26, 0.38),
     "shot_noise": (60, 25, 12, 5, 3),
     "impulse_noise": (0.03, 0.06, 0.09, 0.17, 0.27),
@@ -39,7 +41,7 @@ TABLE: dict[str, tuple[object, ...]] = {
 }
 
 
-def _planes_last(field: Array) -> Array:
+def _planes_last(field: NDArray[np.floating]) -> Array:
     return field.transpose(1, 2, 0).astype(np.float64)
 
 
@@ -48,7 +50,8 @@ def gaussian_noise(x: Array, c: float, rng: np.random.Generator) -> Array:
 
 
 def shot_noise(x: Array, c: float, rng: np.random.Generator) -> Array:
-    return stats.poisson.ppf(_planes_last(rng.random((3, *x.shape[:2]))), x * c) / c
+    counts: Array = stats.poisson.ppf(_planes_last(rng.random((3, *x.shape[:2]))), x * c)
+    return counts / c
 
 
 def _coins(x: Array, c: float, rng: np.random.Generator, channels: int) -> Array:
@@ -77,7 +80,7 @@ def uniform_noise(x: Array, c: float, rng: np.random.Generator) -> Array:
 
 
 def gaussian_blur(x: Array, c: float, _: np.random.Generator) -> Array:
-    return filters.gaussian(x, sigma=c, mode="nearest", truncate=4.0, channel_axis=-1)
+    return np.asarray(filters.gaussian(x, sigma=c, mode="nearest", truncate=4.0, channel_axis=-1))
 
 
 def defocus_blur(x: Array, c: tuple[int, float], _: np.random.Generator) -> Array:
@@ -142,7 +145,8 @@ def plasma(side: int, decay: float, rng: np.random.Generator) -> Array:
                     mean = sum(z[(y + dy) % side, (x + dx) % side] for dy, dx in ring) / 4
                     z[y, x] = mean + draws[i, j]
         step, wibble = half, wibble / decay
-    return (z - z.min()) / (z.max() - z.min())
+    spread: Array = (z - z.min()) / (z.max() - z.min())
+    return spread
 
 
 def fog(x: Array, c: tuple[float, float], rng: np.random.Generator) -> Array:
@@ -151,24 +155,26 @@ def fog(x: Array, c: tuple[float, float], rng: np.random.Generator) -> Array:
         side *= 2
     brightest = x.max()
     haze = plasma(side, c[1], rng)[: x.shape[0], : x.shape[1], None]
-    return (x + c[0] * haze) * brightest / (brightest + c[0])
+    hazy: Array = (x + c[0] * haze) * brightest / (brightest + c[0])
+    return hazy
 
 
 def brightness(x: Array, c: float, _: np.random.Generator) -> Array:
     hsv = color.rgb2hsv(x)
     hsv[..., 2] = np.clip(hsv[..., 2] + c, 0, 1)
-    return color.hsv2rgb(hsv)
+    return np.asarray(color.hsv2rgb(hsv))
 
 
 def contrast(x: Array, c: float, _: np.random.Generator) -> Array:
     mean = np.array([x[..., k].mean() for k in range(3)])
-    return (x - mean) * c + mean
+    flatter: Array = (x - mean) * c + mean
+    return flatter
 
 
 def saturate(x: Array, c: tuple[float, float], _: np.random.Generator) -> Array:
     hsv = color.rgb2hsv(x)
     hsv[..., 1] = np.clip(hsv[..., 1] * c[0] + c[1], 0, 1)
-    return color.hsv2rgb(hsv)
+    return np.asarray(color.hsv2rgb(hsv))
 
 
 def pixelate(x: Array, c: float, _: np.random.Generator) -> Array:
@@ -188,11 +194,13 @@ def pixelate(x: Array, c: float, _: np.random.Generator) -> Array:
     return small[np.ix_(row_of, column_of)]
 
 
-def jpeg_compression(x: Array, c: int, _: np.random.Generator) -> Array:
+def jpeg_compression(x: Array, c: int, rng: np.random.Generator) -> Array:
     """OpenCV's codec instead of Pillow's."""
     pixels = cv2.cvtColor(np.rint(x * 255).astype(np.uint8), cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, c])
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB) / 255
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.float64) / 255
 
 
 def occlusion(x: Array, c: float, rng: np.random.Generator) -> Array:

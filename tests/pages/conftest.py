@@ -47,6 +47,11 @@ def wait_for(at: AppTest, done: Callable[[AppTest], bool]) -> AppTest:
     return at
 
 
+def downloads(at: AppTest) -> list[str]:
+    """The labels of all download buttons."""
+    return [str(getattr(button, "label", "")) for button in at.get("download_button")]
+
+
 def html(at: AppTest) -> str:
     """All HTML of the page in one string."""
     return "\n".join(element.value for element in at.html)

@@ -16,8 +16,8 @@ from camlab.common.errors import BadSetting
 from camlab.explore.compare.state import MOST_PINS, CompareState, Place, parse_place
 from camlab.explore.state import ExploreState
 from pages.compare import grid as compare_view
-from pages.compare import link as compare_link
 from pages.compare import report
+from pages.compare.state import page
 from tests.pages.conftest import APP, PATIENCE, alerts, html, said, wait_for
 
 SMALL = {"model": "shapes_vgg", "image": "shapes/0-0"}
@@ -143,9 +143,9 @@ def test_a_link_restores_the_comparison_with_tray_and_pair() -> None:
     assert found.pins == (found.a,) == (Place("eigencam", "shapes_vgg", "gaussian_noise", 4.0, 0),)
     assert found.b == Place("gradcam", "shapes_vgg") and found.base.opacity == 0.7
     kept = dict(at.query_params.items())
-    for name, value in {**SMALL, **(link or {}), **more}.items():
+    for name, value in {**SMALL, **link}.items():
         assert kept[name] == value or kept[name] == [value]
-    again = open_page(**{name: v[0] if isinstance(v, list) else v for name, v in kept.items()})
+    again = open_page({name: v[0] if isinstance(v, list) else v for name, v in kept.items()})
     assert state(again) == found
 
 
@@ -269,7 +269,7 @@ def test_an_error_is_a_sentence_and_the_controls_stay(monkeypatch: pytest.Monkey
         raise BadSetting("There is no room for this; choose less.")
 
     monkeypatch.setattr(compare_view, "Grid", fails)
-    at = open_page(wait=False, **FEW, seed="77")
+    at = open_page(FEW, wait=False, seed="77")
     assert "There is no room for this; choose less." in alerts(at)
     assert at.multiselect(key="compare.methods").value == ["gradcam", "eigencam"]
 
@@ -281,8 +281,8 @@ def test_an_error_is_a_sentence_and_the_controls_stay(monkeypatch: pytest.Monkey
 )  # fmt: skip
 def test_a_browser_can_report_no_more_than_cells(event: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {})
-    compare_link.take_choice(event)
-    found = compare_link.current()
+    page.take_choice(event)
+    found = page.current()
     assert found.a is None and found.b is None and len(found.pins) <= MOST_PINS
     assert all(isinstance(pin, Place) for pin in found.pins)
 
@@ -290,8 +290,8 @@ def test_a_browser_can_report_no_more_than_cells(event: object, monkeypatch: pyt
 def test_what_the_browser_reports_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {})
     event = {"pins": [PIN, PIN], "a": PIN, "b": "", "turn": 1}
-    assert compare_link.take_choice(event) and not compare_link.take_choice(event)
-    found = compare_link.current()
+    assert page.take_choice(event) and not page.take_choice(event)
+    found = page.current()
     assert [pin.text for pin in found.pins] == [PIN] and found.a is not None and found.b is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -30,7 +32,12 @@ def test_the_skeleton_is_shown_only_at_first_and_goes_with_an_error_too(
 ) -> None:
     shown: list[str] = []
     real = feedback.skeleton
-    monkeypatch.setattr(feedback, "skeleton", lambda text: (shown.append(text), real(text)))
+
+    def noting(text: str) -> Any:
+        shown.append(text)
+        return real(text)
+
+    monkeypatch.setattr(feedback, "skeleton", noting)
     at = AppTest.from_function(page, kwargs={"first": first, "fails": fails}).run()
     assert shown == (["Loading …"] if first else [])
     assert "cl-skeleton" not in html(at) and ("there" in html(at)) != fails

@@ -23,7 +23,7 @@ def test_methods_that_cannot_serve_are_last_and_say_why(lite0: Classifier) -> No
     assert "refinecam" in reasons
     at = open_app(draws="1", layer="blocks.6")
     options = at.selectbox(key="explore.method").options
-    assert options[-len(reasons) :] == [f"{CAMS[name].title} · not here" for name in CAMS if name in reasons]
+    assert options[-len(reasons) :] == [f"{CAMS[name].title} · unavailable" for name in CAMS if name in reasons]
     told = "\n".join(each.value for each in at.markdown).replace("\\", "")
     assert all(reason in told for reason in reasons.values())
 
@@ -62,7 +62,7 @@ def test_a_method_that_serves_one_layer_only_gives_way_when_the_layer_changes(
         return None if layer == "bn2" else "This method reads the last layer only; choose bn2."
 
     picky = dataclasses.replace(CAMS["layercam"], serves=only_last)
-    monkeypatch.setitem(CAMS._entries, "layercam", picky)  # type: ignore[attr-defined]
+    monkeypatch.setitem(CAMS._entries, "layercam", picky)
     at = open_app(draws="1", method="layercam")
     assert method(at) == "layercam" and alerts(at) == ""
     at.selectbox(key="explore.layer").set_value("blocks.6").run()
@@ -79,7 +79,7 @@ def test_eigen_smoothing_is_greyed_with_its_reason_where_there_are_no_terms() ->
     assert not at.exception
     toggle = at.toggle(key="explore.eigen")
     assert toggle.disabled and not toggle.value and not at.session_state["state"].eigen
-    assert "Eigen-CAM adds up no terms" in toggle.help and "Eigen-CAM adds up no terms" in alerts(at)
+    assert "Eigen-CAM has no weighted channels" in toggle.help and "Eigen-CAM has no weighted channels" in alerts(at)
 
 
 def test_smoothing_reaches_state_link_maps_and_says_its_cost() -> None:
@@ -100,7 +100,7 @@ def test_smoothing_reaches_state_link_maps_and_says_its_cost() -> None:
 def test_a_noise_that_needs_what_is_missing_is_marked_and_does_not_stay() -> None:
     at = open_app(draws="1")
     title = f"{NOISES['captured'].family} · {NOISES['captured'].title}"
-    assert at.selectbox(key="explore.noise").options[-1] == f"{title} · not here"
+    assert at.selectbox(key="explore.noise").options[-1] == f"{title} · unavailable"
     assert any("needs a second picture of the scene" in each.value for each in at.markdown), (
         "for whoever asks"
     )
@@ -112,5 +112,5 @@ def test_a_noise_that_needs_what_is_missing_is_marked_and_does_not_stay() -> Non
 
 def test_a_noise_made_against_the_model_says_what_it_takes() -> None:
     at = open_app(draws="1", noise="fgsm", severity="1")
-    assert "Made against this very model" in said(at)
+    assert "An attack on this model with its own gradients" in said(at)
     assert at.session_state["state"].noise == "fgsm" and len(at.image) == 3

@@ -11,9 +11,9 @@ from camlab.drawing.slides import STEPS
 from camlab.explore.output.presets import stories
 from camlab.explore.state import ExploreState, to_query
 from camlab.study.store import Study
-from pages.present import link
+from pages.present.state import page
 from pages.shared import session
-from tests.pages.conftest import APP, PATIENCE, alerts, html, wait_for
+from tests.pages.conftest import APP, PATIENCE, alerts, downloads, html, wait_for
 from tests.study.conftest import study as study
 
 LIGHT = to_query(ExploreState(model="shapes_resnet", image="shapes/0-1", severity=1.0, draws=5))
@@ -59,14 +59,14 @@ def test_the_first_preset_is_told_without_a_link() -> None:
     at = open_present()
     first = next(iter(stories().values()))
     assert address(at)["story"] == first.name
-    assert at.selectbox(key=link.key("story")).value == first.name
+    assert at.selectbox(key=page.key("story")).value == first.name
 
 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
         ({"story": "no-such-story"}, "There is no story called"),
-        ({"mode": "opera"}, "is not known; the story is shown"),
+        ({"mode": "opera"}, "is unknown; the story is shown"),
         ({"step": "9"}, "starts at the first"),
         ({"story": "study:none"}, "There is no study “none” here"),
         ({"story": "explore", "noise": "gravel"}, "gravel"),
@@ -76,7 +76,7 @@ def test_the_first_preset_is_told_without_a_link() -> None:
 def test_a_link_that_cannot_be_followed_says_so(query: dict[str, str], words: str) -> None:
     at = open_present(**query)
     assert words in alerts(at)
-    assert at.selectbox(key=link.key("story")).value
+    assert at.selectbox(key=page.key("story")).value
 
 
 def test_a_study_is_told_and_has_nothing_to_play(
@@ -115,6 +115,6 @@ def test_what_explore_shows_is_told() -> None:
         at.query_params[name] = value
     at.run()
     at.switch_page("pages/present/page.py").run()
-    at.selectbox(key=link.key("story")).select("explore").run()
+    at.selectbox(key=page.key("story")).select("explore").run()
     assert not at.exception and address(at)["image"] == "shapes/0-1"
-    assert session.PREFIX == "explore."
+    assert session.key("image") == "explore.image"

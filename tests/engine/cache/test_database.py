@@ -242,7 +242,8 @@ def test_a_locked_database_is_read_and_not_waited_for(
         assert database.get("b") is None
         assert database.get("a") is not None
         assert time.monotonic() - start < 10  # the library alone would wait for a minute
-        assert late.problem is not None and "locked" in late.problem
+        problem = late.problem
+        assert problem is not None and "locked" in problem
         with pytest.raises(BadSetting, match=r"locked.*CAMLAB_CACHE_DIR"):
             late.info()
     monkeypatch.setattr(late, "_resume", 0.0)

@@ -154,7 +154,7 @@ def test_each_system_has_its_own_place_for_caches(
     monkeypatch: pytest.MonkeyPatch, platform: str, variable: str, value: str, expected: str
 ) -> None:
     monkeypatch.delenv("CAMLAB_CACHE_DIR")
-    monkeypatch.setattr(module.sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv(variable, value)
     assert cache_directory() == Path(expected).expanduser()
 

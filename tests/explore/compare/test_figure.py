@@ -6,6 +6,7 @@ import dataclasses
 import io
 import re
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ BARE = Place("fem", "shapes_resnet", "captured", 3.0, 0)
 START = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
-def grid(**changes: object) -> Grid:
-    base = ExploreState(**{"model": "shapes_resnet", "image": "photos/bison", "seed": 1, **changes})
+def grid(**changes: Any) -> Grid:
+    fields: dict[str, Any] = {"model": "shapes_resnet", "image": "photos/bison", "seed": 1, **changes}
+    base = ExploreState(**fields)
     state = CompareState(base, ("gradcam", "hirescam", "eigencam"), columns=("4",), pins=(CLEAN, NOISY, BARE))
     found = Grid(state, find_picture(base.image))
     while found.job.running:

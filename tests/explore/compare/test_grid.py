@@ -18,7 +18,7 @@ from camlab.common.jobs import Job
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
 from camlab.explore.compare import browser
-from camlab.explore.compare.cells import Cell
+from camlab.explore.compare.cells import (GridCell)
 from camlab.explore.compare.grid import NO_MAP, Grid
 from camlab.explore.compare.state import CompareState, Place
 from camlab.explore.output.frames import restore
@@ -65,13 +65,14 @@ def test_a_cell_is_what_its_scene_shows(
     found = filled(base=base, axis=axis, columns=columns, methods=methods)
     assert found.complete and len(found.cells) == len(found.places())
     for where, cell in found.cells.items():
-        changes = {
-            "method": where.method,
-            "model": where.model,
-            "severity": where.severity,
-            "seed": where.seed,
-        }
-        state = dataclasses.replace(base, **changes, noise=where.noise or base.noise)
+        state = dataclasses.replace(
+            base,
+            method=where.method,
+            model=where.model,
+            severity=where.severity,
+            seed=where.seed,
+            noise=where.noise or base.noise,
+        )
         shown = Scene(engine_for(where.model), find_picture(base.image), state).shown(
             where.severity, where.seed
         )
@@ -116,7 +117,7 @@ def test_methods_that_coincide_are_one_row_with_all_their_names() -> None:
 
 def test_cells_come_a_few_at_a_time_and_can_be_stopped_and_gone_on_with() -> None:
     found = grid(columns=("1", "2", "3", "4", "4.5", "5"))
-    counts = []
+    counts: list[int] = []
     while not counts or counts[-1] < 4:
         found.job.step()
         counts.append(len(found.cells))
@@ -139,7 +140,7 @@ def test_the_time_left_is_known_once_every_kind_of_cell_has_been_made(
     said: list[tuple[float | None, float]] = []
     keep = found._keep
 
-    def kept(job: Job, cell: Cell) -> None:
+    def kept(job: Job, cell: GridCell) -> None:
         keep(job, cell)
         job.elapsed += seconds[found.scene(cell.place).cost]
 
@@ -254,6 +255,7 @@ def test_what_the_browser_gets_is_what_the_cells_hold_and_each_picture_once() ->
     assert [item["id"] for item in news] == [where.text for where in found.cells]
     for item, cell in zip(news, found.cells.values(), strict=True):
         sent = restore(base64.b64decode(item["map"]), tuple(item["shape"]))
+        assert cell.map is not None
         np.testing.assert_allclose(sent, cell.map, atol=1e-4)
         assert item["value"] == cell.similarity
         assert CAMS[cell.place.method].title in item["alt"]

@@ -17,7 +17,7 @@ from camlab.drawing.report.html import report_html
 from camlab.drawing.report.material import Credit, Material, Plot, Table
 from camlab.drawing.report.sections import SECTIONS
 from camlab.engine.shared import engine_for
-from camlab.explore.compare.report import Cell, cells_material
+from camlab.explore.compare.report import (ReportPair, pairs_material)
 from camlab.explore.output.report import measured_sweep, scene_material
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
@@ -99,18 +99,18 @@ def test_the_caveats_are_those_that_apply(told: tuple[Scene, Shown, Sweep]) -> N
 def test_a_tray_of_cells(told: tuple[Scene, Shown, Sweep]) -> None:
     scene, shown, _ = told
     other = Scene(scene.engine, scene.picture, dataclasses.replace(STATE, method="eigencam"))
-    cells = [Cell(scene, shown), Cell(other, other.shown(2.0, 0), "mine & yours")]
-    text = report_html(cells_material(cells, summary=["What the page says."]))
+    cells = [ReportPair(scene, shown), ReportPair(other, other.shown(2.0, 0), "mine & yours")]
+    text = report_html(pairs_material(cells, summary=["What the page says."]))
     assert "mine &amp; yours" in text and "What the page says." in text
     assert text.count('src="data:image/jpeg') == 6
     assert ("Side by side" in text and '"plotly' in text) or "Plotly" in text
-    material = cells_material(cells)
+    material = pairs_material(cells)
     (plot,) = material.plots
     drawn = [x for trace in plot.chart.figure.data if trace.name in ("kept", "flipped") for x in trace.x]
     assert sorted(drawn) == sorted(cell.shown.row["similarity"] for cell in cells)
     assert f"{cells[1].shown.row['similarity']:.3f}" in text
     with pytest.raises(BadSetting, match="1 to 12 cells, not 0"):
-        cells_material([])
+        pairs_material([])
 
 
 def test_a_report_of_a_study(study: Study) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
-from camlab.explore.charts.averaging import remedy_chart
+from camlab.explore.charts.trials import remedy_chart
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.explore.trials.averaging import Averaged, Remedy, sentence
@@ -35,8 +35,8 @@ def test_each_number_of_copies_has_the_similarity_of_a_scene_that_averages(lite0
         )
         assert each.copies == copies
         assert each.similarity == pytest.approx(other.rows([(2.0, 5)])[0]["similarity"], abs=1e-5)
-        large = [upsampled(m) for m in (plain, other.clean().maps["eigencam"])]
-        assert each.kept == pytest.approx(np.corrcoef(*large)[0, 1], abs=1e-4)
+        one, two = (upsampled(m) for m in (plain, other.clean().maps["eigencam"]))
+        assert each.kept == pytest.approx(np.corrcoef(one, two)[0, 1], abs=1e-4)
     assert remedy.found[0].kept == pytest.approx(1)
     assert remedy.found[2].kept is not None and remedy.found[2].kept < 1
 

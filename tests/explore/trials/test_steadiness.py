@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,8 @@ from camlab.explore.trials.steadiness import Steady, steadiness, usable_methods
 from camlab.images import find_picture
 
 
-def scene(**changes: object) -> Scene:
-    fields = {"model": "shapes_resnet", "image": "shapes/0-1", "severity": 1.0, "draws": 6} | changes
+def scene(**changes: Any) -> Scene:
+    fields: dict[str, Any] = {"model": "shapes_resnet", "image": "shapes/0-1", "severity": 1.0, "draws": 6} | changes
     state = ExploreState(**fields)
     return Scene(engine_for(state.model), find_picture(state.image), state)
 

@@ -108,7 +108,7 @@ def test_a_ramp_is_linear_interpolation_between_its_colours(values: list[float])
 def test_the_wave_is_close_to_a_cosine_and_has_period_one() -> None:
     phase = np.linspace(-3, 3, 601).astype(np.float32)
     np.testing.assert_allclose(wave(phase), 0.5 + 0.5 * np.cos(2 * math.pi * phase), atol=0.02)
-    np.testing.assert_allclose(wave(np.float32([0.0, 0.5, 1.0, -2.0])), [1, 0, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(wave(np.array([0.0, 0.5, 1.0, -2.0], np.float32)), [1, 0, 1, 1], atol=1e-6)
 
 
 @given(st.integers(8, 99), st.floats(-0.2, 1.2), st.floats(0, 0.6))

@@ -91,7 +91,7 @@ def test_polygons_may_go_either_way_round() -> None:
 
 
 def test_unions_and_holes() -> None:
-    x, y = np.float32([[0.0, 2.0, 1.0]]), np.float32([[0.0, 0.0, 0.0]])
+    x, y = np.array([[0.0, 2.0, 1.0]], np.float32), np.zeros((1, 3), np.float32)
     both = union(disc(0.5), disc(0.25, 2.0))
     np.testing.assert_allclose(both(x, y), [[-0.5, -0.25, 0.5]], atol=1e-6)
     np.testing.assert_allclose(without(disc(1.5), disc(0.25))(x, y), [[0.25, 0.5, -0.5]], atol=1e-6)
@@ -99,5 +99,5 @@ def test_unions_and_holes() -> None:
 
 def test_a_capsule_is_as_far_as_its_line_less_its_radius() -> None:
     line = capsule(-1.0, 0.0, 1.0, 0.0, 0.1)
-    x, y = np.float32([0.0, 2.0, -1.3]), np.float32([0.5, 0.0, 0.4])
+    x, y = np.array([[0.0, 2.0, -1.3], [0.5, 0.0, 0.4]], np.float32)
     np.testing.assert_allclose(line(x, y), [0.4, 0.9, 0.4], atol=1e-6)

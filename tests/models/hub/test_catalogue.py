@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -31,7 +32,7 @@ from tests.models.hub.stand_in import fill_cache
 
 def test_listing_and_searching_import_nothing_heavy() -> None:
     code = (
-        "import sys; from camlab.models.hub.catalogue import badges, search; from camlab.cli.listing import LISTS;"
+        "import sys; from camlab.models.hub.catalogue import badges, search; from camlab.cli.list import LISTS;"
         "print(len(badges(search('resnet 50'))), len(LISTS['catalogue'].rows()));"
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)"
     )
@@ -160,10 +161,15 @@ def test_badges_follow_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_badges_list_the_folders_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+    calls: list[str] = []
     real = module.cached_weights
+
+    def noting(row: CatalogueRow) -> Any:
+        calls.append(row.name)
+        return real(row)
+
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(module, "cached_weights", lambda row: calls.append(row.name) or real(row))
+    monkeypatch.setattr(module, "cached_weights", noting)
     fill_cache(tmp_path, "timm/resnet18.a1_in1k", b"weights")
     badges(catalogue().values())
     assert calls == ["resnet18.a1_in1k"]

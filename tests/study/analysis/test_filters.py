@@ -30,13 +30,14 @@ def passes(row: dict[str, Any], filters: Filters) -> bool:
     }  # fmt: skip
     if any(chosen and row[column] not in chosen for column, chosen in lists.items()):
         return False
-    return {
+    of_outcome: dict[str, bool] = {
         "all": True,
         "kept": not row["flipped"],
         "flipped": row["flipped"],
         "near": row["flipped"] and row["near"],
         "far": row["flipped"] and not row["near"],
-    }[filters.outcome]
+    }
+    return of_outcome[filters.outcome]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ def test_striking_pairs_are_those_that_a_loop_finds(kind: str, n: int) -> None:
         for place, row in enumerate(rows.itertuples())
         if row.flipped == entry.flipped and not row.degenerate and "randomcam" not in row.method
     ]
-    expected, seen = [], set()
+    expected: list[int] = []
+    seen: set[str] = set()
     for _, place, image in sorted(fitting):
         if image not in seen and len(expected) < 4:
             seen.add(image)

@@ -6,6 +6,7 @@ import itertools
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,15 +24,18 @@ from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.summary import RBO_KIN, merge_methods, records, scored
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
-from camlab.study.charts.levels import severity_values
 from camlab.study.charts.paired import paired_lines
 from camlab.study.charts.pictures import PROPERTIES, property_correlations, similarity_against
 from camlab.study.charts.plane import cr_plane
 from camlab.study.charts.ranks import value_ranks
 from camlab.study.charts.rows import POINT
-from camlab.study.charts.severity import severity_spread
-from camlab.study.charts.shares import similarity_histogram, similarity_steps
-from camlab.study.charts.spread import similarity_ridges, similarity_violins
+from camlab.study.charts.severity import severity_spread, severity_values
+from camlab.study.charts.spread import (
+    similarity_histogram,
+    similarity_ridges,
+    similarity_steps,
+    similarity_violins,
+)
 from tests.study.study_frames import IDS, NASTY, pictures_of, study
 
 MOST_POINTS = 6000
@@ -258,7 +262,7 @@ ACTIONS: dict[str, Callable[[pd.DataFrame], object]] = {
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_no_loop_goes_over_rows(name: str, few_and_more: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    few, more = (lines_run(lambda rows=rows: ACTIONS[name](rows)) for rows in few_and_more)
+    few, more = (lines_run(partial(ACTIONS[name], rows)) for rows in few_and_more)
     assert 0 < more < 1.5 * few + 100
 
 

@@ -17,8 +17,14 @@ from camlab.study.charts.paired import paired_lines
 from camlab.study.charts.pictures import property_correlations, similarity_against
 from camlab.study.charts.rows import POINT, density, samples
 from camlab.study.charts.severity import POOLED, STRATIFIED, severity_spread
-from camlab.study.charts.shares import BINS, similarity_histogram, similarity_steps
-from camlab.study.charts.spread import POINTS_A_GROUP, similarity_ridges, similarity_violins
+from camlab.study.charts.spread import (
+    BINS,
+    POINTS_A_GROUP,
+    similarity_histogram,
+    similarity_ridges,
+    similarity_steps,
+    similarity_violins,
+)
 from tests.study.study_frames import measured, percentile, pictures_of, study, values
 
 OUTCOMES = (("kept", False), ("flipped", True))
@@ -230,7 +236,7 @@ def test_paired_lines_draw_some_pictures_and_the_mean_of_all(rows: pd.DataFrame)
     assert list(drawn(chart, "a picture").y) == list(drawn(again, "a picture").y)
     assert list(drawn(chart, "a picture").x).count(None) == 3
     assert "3 of 8 pictures, drawn at random" in chart.alt
-    means = [[[] for _ in range(5)] for _ in range(8)]
+    means: list[list[list[float]]] = [[[] for _ in range(5)] for _ in range(8)]
     for r in measured(rows):
         means[int(r["image"][-2:])][int(r["severity"]) - 1].append(r["similarity"])
     expected = [sum(sum(p[s]) / len(p[s]) for p in means) / 8 for s in range(5)]

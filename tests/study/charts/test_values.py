@@ -11,13 +11,12 @@ import pytest
 from camlab.common.errors import BadSetting
 from camlab.drawing.charts.look import Chart
 from camlab.study.analysis.summary import records
+from camlab.study.analysis.values import VALUE_LABELS, compact, references, rests_on, value_title
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
-from camlab.study.charts.levels import severity_values
 from camlab.study.charts.plane import cr_plane, pareto_front
 from camlab.study.charts.ranks import value_ranks
-from camlab.study.charts.severity import POOLED, STRATIFIED
-from camlab.study.charts.values import SHOWN, compact, references, rests_on, value_title
+from camlab.study.charts.severity import POOLED, STRATIFIED, severity_values
 from tests.study.study_frames import study, values
 
 Records = list[dict[str, Any]]
@@ -147,8 +146,9 @@ def test_floors_are_weighted_with_pairs_and_mirrored_for_responsiveness() -> Non
         {"n": 1, "random_floor": 0.1, "other_floor": None},
         {"n": 3, "random_floor": 0.3, "other_floor": None},
     ]
-    assert references(found, "consistency") == [(pytest.approx(0.25), "random ranking")]
-    assert references(found, "responsiveness") == [(pytest.approx(0.75), "random ranking")]
+    for response, floor in (("consistency", 0.25), ("responsiveness", 0.75)):
+        ((value, label),) = references(found, response)
+        assert value == pytest.approx(floor) and label == "random ranking"
     assert references(found, "gap") == [(0.0, "blind to flips")]
     assert references(found, "rm") == []
 
@@ -323,7 +323,7 @@ def test_what_a_value_rests_on_is_what_the_summary_averages(by_noise: Records) -
         "consistency": 9, "responsiveness": 4, "responsiveness_near": 3, "responsiveness_far": 2, "rm": 4,
         "gap": 4, "auroc": 4, "mean_similarity": 13, "blind": 13,
     }  # fmt: skip
-    assert {name: rests_on(record, name) for name in SHOWN} == expected
+    assert {name: rests_on(record, name) for name in VALUE_LABELS} == expected
     assert rests_on(record, "stratified_consistency") == 9
     assert value_title("stratified_rm") == "RM = C · R, stratified by severity"
     for r in by_noise:  # an interval goes with 5 pairs and more

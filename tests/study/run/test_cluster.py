@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ def test_a_cluster_gives_the_same_rows_even_where_a_worker_dies(
     ray = pytest.importorskip("ray")
     from camlab.study.run.cluster import RayPool
 
-    made = []
+    made: list[object] = []
 
     def station(pool: RayPool, manifest: object) -> object:
         actor = make(pool, manifest)  # type: ignore[arg-type]
@@ -34,7 +35,7 @@ def test_a_cluster_gives_the_same_rows_even_where_a_worker_dies(
     monkeypatch.setattr(RayPool, "_station", station)
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     few = dataclasses.replace(plan, limit=1)
-    told = []
+    told: list[Any] = []
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         found = run_study(few, tmp_path / "s", backend="ray", device="cpu", on_progress=told.append)
