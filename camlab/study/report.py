@@ -22,7 +22,7 @@ from camlab.metrics.intervals import REPLICATES
 from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.striking import KINDS, striking
 from camlab.study.analysis.summary import columns, merge_methods, records, scored
-from camlab.study.charts.values import weighted_floors
+from camlab.study.analysis.values import weighted_floors
 from camlab.study.report_parts import numbers, per_severity, plots, tested, value_text
 from camlab.study.store import Study
 

@@ -13,8 +13,8 @@ from camlab.drawing.report.material import Plot, Table
 from camlab.study.analysis.summary import records
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
-from camlab.study.charts.levels import severity_values
 from camlab.study.charts.plane import cr_plane
+from camlab.study.charts.severity import severity_values
 from camlab.study.charts.spread import similarity_violins
 
 MOST_TESTS = 40

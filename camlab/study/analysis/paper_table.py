@@ -14,7 +14,7 @@ from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.common.wording import decimal, plural
 from camlab.drawing.charts.titles import level_title
-from camlab.study.charts.values import SHOWN, enough, observed, plain, rests_on, value_title
+from camlab.study.analysis.values import VALUE_LABELS, enough, observed, rests_on, unprefixed, value_title
 
 Record = Mapping[str, Any]
 OVERALL = "all"
@@ -70,7 +70,7 @@ class PaperTable:
     @property
     def corner(self) -> str:
         """What the numbers are, above the methods."""
-        return SHOWN[plain(self.value)].short
+        return VALUE_LABELS[unprefixed(self.value)].short
 
 
 def paper_table(
@@ -82,7 +82,7 @@ def paper_table(
     of a record, also with `stratified_` or `macro_` before it. Raises BadSetting for a value that no record has, or
     records of something else.
     """
-    plain(value)
+    unprefixed(value)
     there: dict[tuple[str, str], Record] = {}
     for record in [*records, *({**each, "noise": OVERALL} for each in overall)]:
         key = (str(record["method"]), str(record["noise"]))
@@ -108,7 +108,7 @@ def _column(records: Sequence[Record | None], methods: Sequence[str], value: str
         and enough(record, value)
         and (found := observed(record, value)) is not None
     ]
-    best = max(rated) if rated and plain(value) not in UNRANKED else None
+    best = max(rated) if rated and unprefixed(value) not in UNRANKED else None
     cells = []
     for record, method in zip(records, methods, strict=True):
         if record is None:

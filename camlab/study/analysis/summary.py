@@ -34,9 +34,8 @@ RBO_KIN = ("rbo_cells", "rbo_slic50", "rbo_class_only", "rbo_noise_only")
 SCORES = (*SIMILARITIES, *RBO_KIN)
 """Every similarity that C, R and RM can be made of."""
 
-FLOORS = ("random_floor", "other_floor")
-"""Stored floors; both are RBO's on the study's segments and say nothing about other measures."""
-
+FLOORS = {"random_floor": "random ranking", "other_floor": "another picture"}
+"""Stored floors and their names; both are RBO's on the study's segments and do not apply to other measures."""
 
 PLACE = ("model", "layer")
 

@@ -1,4 +1,4 @@
-"""The critical-difference diagram: average ranks, and which of them are too close to tell apart."""
+"""The critical-difference diagram: average ranks, with bars that join ranks too close to tell apart."""
 
 from __future__ import annotations
 
@@ -9,28 +9,26 @@ import plotly.graph_objects as go
 
 from camlab.common.wording import listed, plural
 from camlab.drawing.charts.look import (
-    GRID,
-    HEIGHT,
     HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
     Chart,
     chart_layout,
-    empty_figure,
     keep_opaque,
     text_note,
 )
-from camlab.drawing.charts.titles import lines_of, wrapped
+from camlab.drawing.charts.titles import lines_of
+from camlab.study.charts.look import AT_LEFT, base_line, interval_bars, nothing, outlined
 from camlab.study.stats.results import TestResult, Value
 
-ROW, LINE = 40, 16  # pixels that a row takes, and every further line of its name
-LANE = 0.045  # what a bar takes of the width between the first and the last rank
+ROW, LINE = 40, 16  # pixels of a row, and of every further line of its name
+LANE = 0.045  # width of a bar's lane, as a share of the width between the first and the last rank
 
 
 def groups_alike(ranks: Sequence[float], critical: float) -> list[tuple[int, int]]:
-    """First and last place of every largest run of ascending ranks that lie closer than the critical difference.
+    """Find the maximal runs of ascending ranks within the critical difference, as first and last place.
 
-    A run of one is none: it has nothing to be joined with.
+    A single rank is no run.
     """
     runs: list[tuple[int, int]] = []
     for first, rank in enumerate(ranks):
@@ -41,20 +39,15 @@ def groups_alike(ranks: Sequence[float], critical: float) -> list[tuple[int, int
 
 
 def critical_diagram(result: TestResult) -> Chart:
-    """Draw a Friedman test with Nemenyi's critical difference: a row a level, best average rank first.
+    """Draw a Friedman test with Nemenyi's critical difference: one row per level, best average rank first.
 
-    Each row has a dot at the average rank, with its interval. A bar at the right joins the rows whose ranks lie
-    closer than the critical difference, which is drawn above the first row.
+    Each row has a dot at the average rank, with its interval. A bar at the right joins rows whose ranks lie closer
+    than the critical difference, which is drawn above the first row.
     """
     title = "average rank, 1 is the highest"
     if not result.done or result.critical is None:
         reason = result.reason or "this test has no critical difference."
-        # The reason is a sentence and does not fit on one line of a narrow screen.
-        text = wrapped(f"Not drawn: {reason}", at=" ")
-        return Chart(
-            empty_figure(HEIGHT, 0, {"xaxis": {"visible": False}, "yaxis": {"visible": False}}, text),
-            f"No critical-difference diagram: {reason}",
-        )
+        return nothing(f"Not drawn: {reason}", f"No critical-difference diagram: {reason}")
     ranks = [value.value for value in result.ranks]
     k = len(ranks)
     runs = groups_alike(ranks, result.critical)
@@ -90,12 +83,7 @@ def critical_diagram(result: TestResult) -> Chart:
             y=[places[first] + 6, places[last] - 6],
             mode="lines+markers",
             line={"color": NEUTRAL, "width": 5},
-            marker={
-                "color": NEUTRAL,
-                "symbol": "line-ew",
-                "size": 11,
-                "line": {"color": NEUTRAL, "width": 3},
-            },
+            marker=outlined(NEUTRAL, "line-ew", 11, 3),
             hovertext=[f"not shown to differ:<br>{'<br>'.join(map(escape, members))}"] * 2,
             hovertemplate=HOVER_TEXT,
             meta={"bar": members},
@@ -118,20 +106,12 @@ def critical_diagram(result: TestResult) -> Chart:
 
 
 def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str], k: int) -> None:
-    """Name and rank above a thin line, on which the dot and its interval stand."""
-    figure.add_shape(
-        {
-            **{"type": "line", "x0": 1, "x1": k, "y0": place, "y1": place, "layer": "below"},
-            "line": {"color": GRID, "width": 1},
-        }
-    )
+    """Draw a thin line with the dot and its interval on it, and name and rank above."""
+    figure.add_shape(base_line(place, 1, k))
     spread = None
     span = ""
     if value.low is not None and value.high is not None:
-        spread = {
-            **{"type": "data", "symmetric": False, "color": SIMILARITY, "thickness": 2, "width": 6},
-            **{"array": [value.high - value.value], "arrayminus": [value.value - value.low]},
-        }
+        spread = interval_bars([value.value], [value.low], [value.high], SIMILARITY, 2, 6)
         span = f"<br>95 % interval {value.low:.2f} to {value.high:.2f}"
     text = "<br>".join(lines)
     figure.add_scatter(
@@ -145,20 +125,12 @@ def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str]
         meta={"level": value.name},
     )
     figure.add_annotation(
-        text_note(
-            f"{text}: <b>{value.value:.2f}</b>",
-            x=0,
-            xref="x domain",
-            xanchor="left",
-            align="left",
-            y=place + 6,
-            yanchor="bottom",
-        )
+        text_note(f"{text}: <b>{value.value:.2f}</b>", **AT_LEFT, align="left", y=place + 6, yanchor="bottom")
     )
 
 
 def _add_ruler(figure: go.Figure, critical: float, k: int) -> None:
-    """The critical difference as a length on the axis of ranks, as far as it fits."""
+    """Draw the critical difference as a length on the axis of ranks, cut off where it does not fit."""
     end = min(1 + critical, k)
     whole = 1 + critical <= k
     figure.add_scatter(
@@ -166,30 +138,16 @@ def _add_ruler(figure: go.Figure, critical: float, k: int) -> None:
         y=[12, 12],
         mode="lines+markers",
         line={"color": NEUTRAL, "width": 2},
-        marker={
-            "color": NEUTRAL,
-            "size": 11,
-            "symbol": ["line-ns", "line-ns" if whole else "arrow-right"],
-            "line": {"color": NEUTRAL, "width": 2},
-        },
+        marker=outlined(NEUTRAL, ["line-ns", "line-ns" if whole else "arrow-right"], 11, 2),
         hovertext=[f"critical difference {critical:.2f}"] * 2,
         hovertemplate=HOVER_TEXT,
         meta={"ruler": critical},
     )
-    figure.add_annotation(
-        text_note(
-            f"critical difference {critical:.2f}",
-            x=0,
-            xref="x domain",
-            xanchor="left",
-            y=18,
-            yanchor="bottom",
-        )
-    )
+    figure.add_annotation(text_note(f"critical difference {critical:.2f}", **AT_LEFT, y=18, yanchor="bottom"))
 
 
 def _lanes(runs: Sequence[tuple[int, int]]) -> list[int]:
-    """A lane for every run, so that no two that share a row stand on one another."""
+    """Give every run a lane, so that no two runs that share a row overlap."""
     free: list[int] = []  # the last row of each lane
     lanes = []
     for first, last in runs:

@@ -1,4 +1,4 @@
-"""Dot plot of a study: a value with its interval for every method, and what it is to be compared with."""
+"""The dot plot of a study: a value with its interval for every method, beside the references for it."""
 
 from __future__ import annotations
 
@@ -12,33 +12,38 @@ import plotly.graph_objects as go
 from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal
 from camlab.drawing.charts.look import (
-    GRID,
     HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
     Chart,
-    LabelledLine,
     add_labelled_lines,
     chart_layout,
     keep_opaque,
     text_note,
 )
-from camlab.drawing.charts.titles import SeriesMark, level_title, marks_of, wrapped
+from camlab.drawing.charts.titles import SeriesMark, few_symbol, level_title, marks_of, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import legend_entry
-from camlab.study.charts.values import (
+from camlab.study.analysis.values import (
     Record,
     beside,
     enough,
-    error_bars,
-    no_records,
-    not_observed,
     observed,
     one_each,
-    plain,
-    records_words,
     references,
+    unprefixed,
     value_title,
+)
+from camlab.study.charts.look import (
+    AT_LEFT,
+    base_line,
+    floor_labels,
+    legend_entry,
+    no_records,
+    not_observed,
+    outlined,
+    record_bars,
+    records_words,
+    with_notes,
 )
 
 LABEL, STEP, GAP = 17, 13, 8  # pixels: a line of a name, a dot, between rows
@@ -48,12 +53,12 @@ MOST_ROWS, MOST_GROUPS = 60, 24
 def value_dots(
     records: Sequence[Record], *, value: str = "rm", rows: str = "method", groups: str = ""
 ) -> Chart:
-    """A row a level of ``rows``, highest first, with a dot and its 95 % interval for each level of ``groups``.
+    """Draw one row per level of ``rows``, highest first, with a dot and its 95 % interval per level of ``groups``.
 
-    groups: another key of the records, "noise" or "model" say, or "" for one dot a row. The order is that of the
-    mean over groups, which serves to sort alone. Floors (C, R, mean similarity), the value that says nothing (gap,
-    AUROC) or each blind value (RM) are drawn. Values on fewer than 5 pairs are open; those not observed are named.
-    ``customdata``: the level of the row, and of the group. Raises BadSetting.
+    groups: another key of the records, such as "noise" or "model", or "" for one dot per row. Rows are sorted by
+    their mean over groups. References are the floors (C, R, mean similarity), the neutral value (gap, AUROC) or each
+    blind value (RM). Values from fewer than 5 pairs are open; values that were not observed are named.
+    ``customdata``: the levels of the row and of the group. Raises BadSetting.
     """
     if not records:
         return no_records()
@@ -75,12 +80,12 @@ def value_dots(
     lanes = max(1, len(against))
     legend = 0 if not groups else 18 * -(-len(inner) // 2)
     note = f"open: fewer than {FEWEST_PAIRS} pairs · bars: 95\u202f% interval"
-    note += " · | blind value" if plain(value) == "rm" else ""
+    note += " · | blind value" if unprefixed(value) == "rm" else ""
     axes = {
         "xaxis": {
             "range": [low, high],
             "showgrid": True,
-            "title_text": f'{escape(value_title(value))}<br><span style="font-size:12px">{note}</span>',
+            "title_text": with_notes(escape(value_title(value)), [note]),
         },
         "yaxis": {"range": [-total, 0], "visible": False},
         "showlegend": bool(groups),
@@ -89,7 +94,6 @@ def value_dots(
     top = 0.0
     drawn: dict[str, dict[str, list[Any]]] = {str(g): {} for g in inner}
     for level, name, height in zip(order, names, heights, strict=True):
-        place = {"x": 0, "xref": "x domain", "xanchor": "left", "align": "left", "y": top, "yanchor": "top"}
         missing = [g for g in inner if (level, g) not in cells or observed(cells[level, g], value) is None]
         said = ""
         if missing:
@@ -98,19 +102,18 @@ def value_dots(
             )
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             said = f" · <i>not observed{which}{more}</i>"
-        figure.add_annotation(text_note(f"<b>{name}</b>{said}", **place))
+        figure.add_annotation(
+            text_note(f"<b>{name}</b>{said}", **AT_LEFT, align="left", y=top, yanchor="top")
+        )
         base = top - LABEL * (name.count("<br>") + 1)
-        line = {"color": GRID, "width": 1}
+        figure.add_shape(base_line(top - height + 3, 0, 1, xref="x domain"))
         for i, group in enumerate(inner):
             y = base - STEP * (i + 0.5)
             record = cells.get((level, group))
-            if i == 0:
-                figure.add_shape({
-                    "type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": top - height + 3,
-                    "y1": top - height + 3, "line": line, "layer": "below",
-                })  # fmt: skip
-            if record is not None and observed(record, value) is not None:
-                _gather(drawn[str(group)], record, value, y, level, group, rows, groups, marks[str(group)])
+            found = None if record is None else observed(record, value)
+            if record is not None and found is not None:
+                mark = marks[str(group)]
+                _gather(drawn[str(group)], record, found, value, y, level, group, rows, groups, mark)
         top -= height
     for group in inner:
         _add(
@@ -121,18 +124,14 @@ def value_dots(
             marks[str(group)],
         )
     _add_blinds(figure, drawn)
-    # A label's width on a narrow screen, in the axis's own units.
-    labels = [
-        LabelledLine(v, f"{escape(text)} {v:.2f}", 0.022 * (len(text) + 5) * (high - low), NEUTRAL, 1)
-        for v, text in against
-    ]
+    labels = floor_labels([(text, v) for v, text in against], high - low)
     add_labelled_lines(figure, labels, low - 0.1 * (high - low), high, lanes)
     keep_opaque(figure)
     return Chart(figure, _words(cells, order, inner, value, rows, groups, against))
 
 
 def _order(cells: dict[tuple[Any, ...], Record], value: str) -> list[Any]:
-    """Levels by the mean of their groups' values, highest first; those without any last."""
+    """Sort levels by the mean of their groups' values, highest first, levels without a value last."""
     found: dict[Any, list[float]] = {}
     for (level, _), record in cells.items():
         v = observed(record, value)
@@ -142,7 +141,7 @@ def _order(cells: dict[tuple[Any, ...], Record], value: str) -> list[Any]:
 
 def _span(records: Sequence[Record], value: str, more: Sequence[float]) -> tuple[float, float]:
     names = [value, f"{value}_low", f"{value}_high"] + (
-        [beside(value, "blind")] if plain(value) == "rm" else []
+        [beside(value, "blind")] if unprefixed(value) == "rm" else []
     )
     found = [float(r[n]) for r in records for n in names if r.get(n) is not None] + list(more)
     low, high = min(found), max(found)
@@ -151,23 +150,19 @@ def _span(records: Sequence[Record], value: str, more: Sequence[float]) -> tuple
 
 
 def _gather(
-    into: dict[str, list[Any]], record: Record, value: str, y: float,
+    into: dict[str, list[Any]], record: Record, found: float, value: str, y: float,
     level: Any, group: Any, rows: str, groups: str, mark: SeriesMark,
 ) -> None:  # fmt: skip
-    found = observed(record, value)
-    assert found is not None
     baseline = rows == "method" and is_baseline(str(level))
-    symbol = mark.symbol
+    symbol = few_symbol(mark.symbol, not enough(record, value))
     if not groups and baseline:
         symbol = "x-thin-open"
-    elif not enough(record, value) and not symbol.endswith("open"):
-        symbol = f"{symbol}-open"
     title = f"<b>{wrapped(level_title(rows, level))}</b>"
     title += f"<br>{escape(level_title(groups, group))}" if groups else ""
     entry = {
         "x": found, "y": y, "symbol": symbol, "text": f"{title}<br>{records_words(record, value)}",
         "data": [level, group], "record": record,
-        "blind": record.get(beside(value, "blind")) if plain(value) == "rm" else None,
+        "blind": record.get(beside(value, "blind")) if unprefixed(value) == "rm" else None,
         "colour": NEUTRAL if not groups and baseline else mark.colour,
     }  # fmt: skip
     for key, item in entry.items():
@@ -176,22 +171,18 @@ def _gather(
 
 def _add(figure: go.Figure, found: dict[str, list[Any]], value: str, name: str, mark: SeriesMark) -> None:
     held = found.get("record", [])
-    spread = error_bars(held, [value] * len(held), mark.colour)
-    colours = found.get("colour", [])
+    spread = record_bars(held, [value] * len(held), mark.colour)
     figure.add_scatter(
         x=found.get("x", [None]), y=found.get("y", [None]), mode="markers", name=escape(name), error_x=spread,
         showlegend=False,
-        marker={
-            "color": colours or mark.colour, "symbol": found.get("symbol", mark.symbol), "size": 9,
-            "line": {"width": 1.5, "color": colours or mark.colour},
-        },
+        marker=outlined(found.get("colour", mark.colour), found.get("symbol", mark.symbol), 9, 1.5),
         hovertext=found.get("text", []), hovertemplate=HOVER_TEXT, customdata=found.get("data", []),
     )  # fmt: skip
     legend_entry(figure, name, mark, "markers")
 
 
 def _add_blinds(figure: go.Figure, drawn: dict[str, dict[str, list[Any]]]) -> None:
-    """What RM would be were the map blind to flips, a tick beside each dot."""
+    """Draw a tick beside each dot at the RM of a map that ignores flips."""
     ticks = [
         (blind, y, text)
         for found in drawn.values()
@@ -203,7 +194,7 @@ def _add_blinds(figure: go.Figure, drawn: dict[str, dict[str, list[Any]]]) -> No
     if ticks:
         figure.add_scatter(
             x=[t[0] for t in ticks], y=[t[1] for t in ticks], mode="markers", name="blind value", showlegend=False,
-            marker={"symbol": "line-ns", "size": 9, "color": NEUTRAL, "line": {"color": NEUTRAL, "width": 2}},
+            marker=outlined(NEUTRAL, "line-ns", 9, 2),
             hovertext=[f"blind value {t[0]:.2f}<br>{t[2]}" for t in ticks], hovertemplate=HOVER_TEXT,
         )  # fmt: skip
 
@@ -221,5 +212,5 @@ def _words(
         ]
         parts.append(f"{level_title(rows, level)}: {', '.join(each)}")
     against = "; ".join(f"{text} {v:.2f}" for v, text in compared)
-    end = f" To compare with: {against}." if against else ""
+    end = f" References: {against}." if against else ""
     return f"{value_title(value)}, highest first. {'; '.join(parts)}.{end}"

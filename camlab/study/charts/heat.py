@@ -12,34 +12,32 @@ import plotly.graph_objects as go
 from camlab.drawing.charts.look import HOVER_TEXT, SMALL, Chart, chart_layout
 from camlab.drawing.charts.titles import level_title, short_title, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.values import (
-    SHOWN,
+from camlab.study.analysis.values import (
+    VALUE_LABELS,
     Record,
     compact,
     enough,
     levels_in,
-    no_records,
-    not_observed,
     observed,
     one_each,
-    plain,
-    records_words,
+    unprefixed,
     value_title,
 )
+from camlab.study.charts.look import no_records, not_observed, records_words, small
 
 DIVERGING = [[0.0, "#B35806"], [0.5, "#F1F1EF"], [1.0, "#2B6CA8"]]
 SEQUENTIAL = [[0.0, "#E3EAF1"], [1.0, "#2B6CA8"]]
-CELL = 34  # pixels that a row of cells is high
-TEXT_UP_TO = 12  # columns; with more a number does not fit on a narrow screen
+CELL = 34  # height of a row of cells in pixels
+TEXT_UP_TO = 12  # columns; with more, numbers do not fit on a narrow screen
 
 
 def value_heatmap(
     records: Sequence[Record], *, value: str = "rm", rows: str = "method", columns: str = "noise"
 ) -> Chart:
-    """A value in every cell of two keys of the records, the longer one downwards.
+    """Draw a value in every cell of two keys of the records, with the longer key downwards.
 
-    Cells that were not observed or not measured are empty and say so; numbers in brackets rest on fewer than 5
-    pairs. ``customdata`` of a cell: its level of ``rows`` and of ``columns``. Raises BadSetting.
+    Cells that were not observed or not measured are empty and marked; numbers in brackets rest on fewer than 5
+    pairs. ``customdata`` of a cell: its levels of ``rows`` and of ``columns``. Raises BadSetting.
     """
     if not records:
         return no_records()
@@ -91,7 +89,7 @@ def value_heatmap(
             "ticktext": [escape(short_title(x_key, level)) for level in x_levels],
             "tickangle": -60 if len(x_levels) > 3 else 0,
             "range": [-0.5, len(x_levels) - 0.5],
-            "title_text": f'<span style="font-size:{SMALL}px">{"<br>".join(notes)}</span>',
+            "title_text": small(notes),
         },
         "yaxis": {
             "tickvals": [*range(len(y_levels))],
@@ -118,7 +116,7 @@ def value_heatmap(
 def _add_numbers(
     figure: go.Figure, z: Sequence[Sequence[float | None]], texts: Sequence[Sequence[str]]
 ) -> None:
-    """The number of each cell, black or white as its colour asks: Plotly's own choice is pale in the middle."""
+    """Write each cell's number in black or white, by contrast; Plotly's own choice is too pale in the middle."""
     there = [(i, j, v) for j, line in enumerate(z) for i, v in enumerate(line) if v is not None]
     (heat,) = figure.data
     figure.add_scatter(
@@ -132,7 +130,7 @@ def _add_numbers(
 
 
 def _ink(at: float, scale: Sequence[tuple[float, str]]) -> str:
-    """Black or white, whichever stands out more (WCAG 2) on the colour at a place of a scale."""
+    """Return black or white, whichever has more contrast (WCAG 2) on the colour at a place of a scale."""
     places = [place for place, _ in scale]
     linear = [
         np.interp(at, places, [int(colour[k : k + 2], 16) / 255 for _, colour in scale]) for k in (1, 3, 5)
@@ -143,9 +141,9 @@ def _ink(at: float, scale: Sequence[tuple[float, str]]) -> str:
 
 
 def _colours(z: Sequence[Sequence[float | None]], value: str) -> dict[str, Any]:
-    """Scale and range: around the value that says nothing where there is one, and never a narrow range."""
+    """Return colour scale and range: centred on the neutral value where there is one, and never narrow."""
     found = np.array([v for line in z for v in line if v is not None])
-    neutral = SHOWN[plain(value)].neutral
+    neutral = VALUE_LABELS[unprefixed(value)].neutral
     if neutral is not None:
         reach = max(0.1, float(np.abs(found - neutral).max()))
         low, high, scale = neutral - reach, neutral + reach, DIVERGING

@@ -1,4 +1,4 @@
-"""Paired lines: the same pictures under two and more conditions, a line a picture."""
+"""Paired lines: the same pictures under two or more conditions, one line per picture."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from camlab.drawing.charts.look import (
     HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
-    SMALL,
-    UNIT_TICKS,
     Chart,
     chart_layout,
     keep_opaque,
@@ -24,8 +22,18 @@ from camlab.drawing.charts.titles import level_title, measure_title, short_title
 from camlab.metrics import same_pictures
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.analysis.summary import similarities, usable
-from camlab.study.charts.look import floor_lines, floor_words, hover, nothing
-from camlab.study.charts.rows import Floats, Index, coded, floors_of, no_rows, points, pooled_severities, said
+from camlab.study.charts.look import floor_lines, floor_words, hover, nothing, similarity_axis, with_notes
+from camlab.study.charts.rows import (
+    POINT,
+    Floats,
+    Index,
+    coded,
+    floors_of,
+    no_rows,
+    points,
+    pooled_severities,
+    said,
+)
 
 MOST_PICTURES = 40
 MOST_LEVELS = 24
@@ -41,12 +49,12 @@ def paired_lines(
     most: int = MOST_PICTURES,
     seed: int = 0,
 ) -> Chart:
-    """A line a picture: its mean similarity under each level of a column, or kept against flipped.
+    """Draw one line per picture: its mean similarity under each level of a column, or kept against flipped.
 
-    across: "outcome" compares a picture's kept with its flipped pairs within each severity that has both, each
-    such severity counting once; else a column of ids or "severity". Only pictures with a value at every level
-    take part, so that the bold line, their mean, compares the same pictures. At most ``most`` pictures are
-    drawn, chosen by ``default_rng(seed)``; the mean is of all. A point leads to the pair nearest to it.
+    across: "outcome" compares a picture's kept with its flipped pairs within each severity that has both, and
+    each such severity counts once; otherwise a column of ids or "severity". Only pictures with a value at every
+    level take part, so that the bold line, their mean, compares the same pictures. At most ``most`` pictures are
+    drawn, chosen by ``default_rng(seed)``; the mean covers all. A point leads to the pair nearest to it.
     """
     if not len(rows):
         return no_rows()
@@ -77,7 +85,7 @@ def paired_lines(
 
 
 def _conditions(rows: pd.DataFrame, across: str) -> tuple[pd.DataFrame, list[Any], Index]:
-    """The rows that take part, the levels compared, and each row's."""
+    """Return the rows that take part, the compared levels, and the level of each row."""
     if across != OUTCOME:
         codes, levels = coded(rows, across)
         if len(levels) > MOST_LEVELS:
@@ -92,10 +100,9 @@ def _conditions(rows: pd.DataFrame, across: str) -> tuple[pd.DataFrame, list[Any
 def _cells(
     rows: pd.DataFrame, codes: Index, levels: int, within_severity: bool
 ) -> tuple[Floats, Index, list[Any]]:
-    """Means (pictures, levels), the place of the row nearest to each (−1: none), and the pictures' names.
+    """Return means (pictures, levels), the place of the row nearest to each (−1: none), and the pictures' names.
 
-    within_severity: means of the severities' means, for a picture whose kept pairs are mild and whose flipped
-    ones are not.
+    within_severity: average the severities' means, since kept pairs mostly have milder noise than flipped ones.
     """
     picture, names = coded(rows, "image")
     values, good = similarities(rows), usable(rows)
@@ -141,21 +148,15 @@ def _drawn(
     notes += [f"{left_out} without a value everywhere left out"] if left_out else []
     pooled = "" if across in (OUTCOME, "severity") else pooled_severities(rows)
     notes += [pooled] if pooled else []
-    title = "severity" if across == "severity" else ""
-    small = "<br>".join(f'<span style="font-size:{SMALL}px">{note}</span>' for note in notes)
     axes = {
         "xaxis": {
             "range": [-0.25, len(levels) - 0.75],
             "tickvals": [*range(len(levels))],
             "ticktext": ticks,
             "tickangle": -60 if many and across != "severity" else 0,
-            "title_text": f"{title}<br>{small}" if title else small,
+            "title_text": with_notes("severity" if across == "severity" else "", notes),
         },
-        "yaxis": {
-            "range": [-0.035, 1.035],
-            "title_text": f"similarity ({escape(measure_title(similarity))})",
-            **UNIT_TICKS,
-        },
+        "yaxis": similarity_axis(similarity, 0.035),
     }
     figure = go.Figure(layout=chart_layout(HEIGHT + 16 * len(notes) + (60 if many else 0), 0, **axes))
     x = [*range(len(levels))]
@@ -163,7 +164,7 @@ def _drawn(
     ys: list[float | None] = []
     texts: list[str] = []
     data: list[list[Any]] = []
-    nobody: list[Any] = [None] * 8
+    absent: list[Any] = [None] * len(POINT)
     flat = nearest[chosen].ravel()
     said_all, data_all = said(rows, flat), points(rows, flat)
     for i, picture in enumerate(chosen):
@@ -174,7 +175,7 @@ def _drawn(
             f"<b>{escape(str(names[picture]))}</b>: mean {value:.2f}, {escape(t)}<br>the pair nearest to it:<br>{s}"
             for value, t, s in zip(means[picture], titles, said_all[here], strict=True)
         ] + [""]
-        data += [*data_all[here], nobody]
+        data += [*data_all[here], absent]
     figure.add_scatter(
         x=xs, y=ys, mode="lines+markers", name="a picture", line={"color": NEUTRAL, "width": 1},
         marker={"color": NEUTRAL, "size": 6, "symbol": "circle"}, opacity=0.55, **hover(texts, data),

@@ -1,4 +1,4 @@
-"""What kind of picture keeps its map: similarity against properties of the pictures of a study."""
+"""Similarity against properties of a study's pictures: what kind of picture keeps its map."""
 
 from __future__ import annotations
 
@@ -13,24 +13,32 @@ import plotly.graph_objects as go
 from camlab.common.errors import BadSetting
 from camlab.common.wording import plural
 from camlab.drawing.charts.look import (
-    GRID,
     HOVER_TEXT,
     NEUTRAL,
     SIMILARITY,
-    SMALL,
-    UNIT_TICKS,
     Chart,
     chart_layout,
     keep_opaque,
     reference_line,
     text_note,
 )
-from camlab.drawing.charts.titles import OUTCOME_MARKS, SeriesMark, measure_title
+from camlab.drawing.charts.titles import OUTCOME_MARKS, SeriesMark, few_symbol, measure_title
 from camlab.images.properties import PROPERTIES as MEASURED
 from camlab.metrics.association import Association, association
 from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES
 from camlab.study.analysis.summary import similarities, usable
-from camlab.study.charts.look import floor_lines, floor_words, hover, nothing
+from camlab.study.charts.look import (
+    AT_LEFT,
+    base_line,
+    floor_lines,
+    floor_words,
+    hover,
+    interval_bars,
+    nothing,
+    outlined,
+    similarity_axis,
+    with_notes,
+)
 from camlab.study.charts.rows import Floats, Index, coded, floors_of, no_rows, points, pooled_severities, said
 
 PROPERTIES = {
@@ -38,26 +46,26 @@ PROPERTIES = {
     "clean_prob": "probability of the clean prediction",
     "clean_margin": "margin of the clean prediction",
 }
-"""Columns of a study's pictures that similarity can be held against, and what they are called."""
+"""Columns of a study's pictures to plot similarity against, with their titles."""
 
 OUTCOMES = ("kept", "flipped", "all")
 MOST_POINTS = 500
-CROWDED = 150  # more points than these are smaller and fainter
-FIFTHS_FROM = 25  # points; a median of fewer than 5 says little
+CROWDED = 150  # above this number, points are smaller and fainter
+FIFTHS_FROM = 25  # points; with fewer, a fifth has less than 5
 HEIGHT = 380
 KEY = ("model", "image_set", "image")
 
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Mean similarity of each picture (as one model sees it), its rows, and its properties beside them."""
+    """Mean similarity of each picture under each model, with its rows and properties."""
 
     means: Floats
     counts: Index
     nearest: Index  # the row nearest to the mean
-    picture: Index  # the same for the same picture under another model
+    picture: Index  # a number per picture, shared between models
     names: list[str]
-    table: pd.DataFrame  # properties, a row a picture
+    table: pd.DataFrame  # properties, one row per picture and model
 
 
 def _pictures(rows: pd.DataFrame, images: pd.DataFrame, outcome: str) -> _Pictures:
@@ -95,7 +103,7 @@ def _column(found: _Pictures, prop: str) -> Floats:
 
 
 def _rho(found: Association) -> str:
-    """The correlation in words."""
+    """Write the correlation in words."""
     of = plural(found.n_pictures, "picture")
     if found.rho is None:
         why = f"fewer than {FEWEST_PAIRS}" if found.n < FEWEST_PAIRS else "no variation"
@@ -118,12 +126,12 @@ def similarity_against(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Chart:
-    """A picture's mean similarity against one of its properties, a point a picture (and model).
+    """Draw mean similarity against a property of the pictures, one point per picture and model.
 
     images: the study's table of pictures. outcome: the pairs that count, "kept", "flipped" or "all". The rank
-    correlation, with its interval over pictures, is of all of them; at most 500 are drawn, chosen by
-    ``default_rng(seed)``. From 25 on, the medians of five equal parts are joined. A point leads to the pair
-    nearest to its mean. Raises BadSetting.
+    correlation, with its interval over pictures, covers all points; at most 500 are drawn, chosen by
+    ``default_rng(seed)``. From 25 points on, the medians of five equal parts are joined. A point leads to the
+    pair nearest to its mean. Raises BadSetting.
     """
     if prop not in PROPERTIES:
         raise BadSetting(f"Pictures have no property {prop[:40]!r}; choose one of: {', '.join(PROPERTIES)}.")
@@ -151,18 +159,13 @@ def similarity_against(
         notes.append(f"{len(y) - len(known)} without this property left out")
     pooled = pooled_severities(rows)
     notes += [pooled] if pooled else []
-    small = "".join(f'<br><span style="font-size:{SMALL}px">{escape(note)}</span>' for note in notes)
     pad = 0.03 * (float(np.ptp(x[known])) or 1.0)
     axes = {
         "xaxis": {
             "range": [float(x[known].min()) - pad, float(x[known].max()) + pad],
-            "title_text": f"{escape(PROPERTIES[prop])}{small}",
+            "title_text": with_notes(escape(PROPERTIES[prop]), [escape(note) for note in notes]),
         },
-        "yaxis": {
-            "range": [-0.035, 1.035],
-            "title_text": f"similarity ({escape(measure_title(similarity))})",
-            **UNIT_TICKS,
-        },
+        "yaxis": similarity_axis(similarity, 0.035),
     }
     figure = go.Figure(layout=chart_layout(HEIGHT + 16 * len(notes), 0, **axes))
     mark = OUTCOME_MARKS.get(outcome, SeriesMark(SIMILARITY, "square", "solid"))
@@ -178,7 +181,7 @@ def similarity_against(
         x=x[shown].tolist(), y=y[shown].tolist(), mode="markers", name=f"a picture, mean {_which(outcome)}",
         marker={
             "color": mark.colour, "size": 6 if crowded else 8, "opacity": 0.5 if crowded else 0.75,
-            "symbol": [f"{mark.symbol}-open" if f else mark.symbol for f in few],
+            "symbol": [few_symbol(mark.symbol, bool(f)) for f in few],
             "line": {"color": mark.colour, "width": 1.5},
         },
         **hover(texts, points(rows, places)),
@@ -197,7 +200,7 @@ def similarity_against(
 
 
 def _add_fifths(figure: go.Figure, x: Floats, y: Floats) -> None:
-    """Medians of five parts of as many pictures each; equal values may move a picture to the next part."""
+    """Join the medians of five parts with equally many points; equal values may fall into different parts."""
     order = np.argsort(x, kind="stable")
     parts = np.array_split(order, 5)
     figure.add_scatter(
@@ -219,9 +222,9 @@ def property_correlations(
     similarity: str = "rbo",
     replicates: int = REPLICATES,
 ) -> Chart:
-    """Spearman's ρ of similarity with every property of the pictures, with its interval over pictures.
+    """Draw Spearman's ρ of similarity with every property of the pictures, with its interval over pictures.
 
-    An interval that crosses 0 is drawn open: the sign is not shown. ``customdata``: the property. Raises BadSetting.
+    An open symbol means that the interval contains 0. ``customdata``: the property. Raises BadSetting.
     """
     if not len(rows):
         return no_rows()
@@ -237,8 +240,10 @@ def property_correlations(
     axes: dict[str, Any] = {
         "xaxis": {
             "range": [-1.04, 1.04], "tickvals": [-1, -0.5, 0, 0.5, 1], "showgrid": True,
-            "title_text": f"Spearman's ρ with similarity {_which(outcome)}"
-            f'<br><span style="font-size:{SMALL}px">bars: 95\u202f% interval · open: 0 is in it, or none</span>',
+            "title_text": with_notes(
+                f"Spearman's ρ with similarity {_which(outcome)}",
+                ["bars: 95\u202f% interval · open: it contains 0, or is missing"],
+            ),
         },
         "yaxis": {"range": [-row * len(order), 0], "visible": False},
         "showlegend": False,
@@ -249,31 +254,20 @@ def property_correlations(
     for i, prop in enumerate(order):
         y = -row * i
         one = each[prop]
-        place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": y - 4, "yanchor": "top"}
         text = f"<b>{escape(PROPERTIES[prop])}</b> · n = {one.n_pictures}"
-        figure.add_annotation(
-            text_note(text + ("" if one.rho is not None else " · <i>not observed</i>"), **place)
-        )
-        line = {"color": GRID, "width": 1}
-        figure.add_shape(
-            {"type": "line", "x0": -1, "x1": 1, "y0": y - 31, "y1": y - 31, "line": line, "layer": "below"}
-        )
+        text += "" if one.rho is not None else " · <i>not observed</i>"
+        figure.add_annotation(text_note(text, **AT_LEFT, y=y - 4, yanchor="top"))
+        figure.add_shape(base_line(y - 31, -1, 1))
         if one.rho is None:
             continue
         low, high = (None, None) if one.interval is None else (one.interval.low, one.interval.high)
         clear = low is not None and high is not None and (low > 0 or high < 0)
         spread = None
         if low is not None and high is not None:
-            spread = {
-                "type": "data", "symmetric": False, "array": [high - one.rho], "arrayminus": [one.rho - low],
-                "color": SIMILARITY, "thickness": 2, "width": 4,
-            }  # fmt: skip
+            spread = interval_bars([one.rho], [low], [high], SIMILARITY, 2, 4)
         figure.add_scatter(
             x=[one.rho], y=[y - 31], mode="markers", error_x=spread, name=escape(PROPERTIES[prop]),
-            marker={
-                "color": SIMILARITY, "size": 11, "symbol": "circle" if clear else "circle-open",
-                "line": {"color": SIMILARITY, "width": 2},
-            },
+            marker=outlined(SIMILARITY, "circle" if clear else "circle-open", 11, 2),
             **hover(
                 [
                     f"<b>{escape(PROPERTIES[prop])}</b><br>{escape(_rho(one))}<br>{plural(one.n, 'point')}, "

@@ -1,4 +1,4 @@
-"""The C–R plane: every method a point, with what RM, blindness to flips and dominance look like on it."""
+"""The C–R plane: one point per method, with curves of equal RM, the blind line and the Pareto front."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal
-from camlab.drawing.charts.look import HOVER_TEXT, NEUTRAL, SMALL, Chart, chart_layout, keep_opaque, text_note
+from camlab.drawing.charts.look import HOVER_TEXT, NEUTRAL, Chart, chart_layout, keep_opaque, text_note
 from camlab.drawing.charts.titles import (
     SeriesMark,
     few_symbol,
@@ -22,19 +22,19 @@ from camlab.drawing.charts.titles import (
     wrapped,
 )
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import nothing
-from camlab.study.charts.values import Record, beside, enough, no_records, observed, one_each, records_words
+from camlab.study.analysis.values import Record, beside, enough, observed, one_each
+from camlab.study.charts.look import interval_bars, no_records, nothing, outlined, records_words, with_notes
 
 HEIGHT = 470
-NARROWEST = 0.3  # the least that an axis spans: small differences are not blown up
+NARROWEST = 0.3  # least span of an axis, so that small differences look small
 RM_STEPS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 CURVE = 41  # points of a curve
-LABEL = 0.18  # what a curve's name takes of the width of a narrow screen
+LABEL = 0.18  # share of a narrow screen's width that a curve's name takes
 MOST = 60
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Which points no other one beats: none has both coordinates at least as large and one larger. By ascending x."""
+    """List the points, by ascending x, that no other point dominates: none is ≥ in both coordinates and > in one."""
     front = [
         i
         for i, (c, r) in enumerate(points)
@@ -46,11 +46,11 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 def cr_plane(
     records: Sequence[Record], *, series: str = "method", stratified: bool = False, whiskers: bool = True
 ) -> Chart:
-    """Consistency against responsiveness, a point a level of ``series``.
+    """Draw consistency against responsiveness, one point per level of ``series``.
 
     Thin curves join points of equal RM. On the line C + R = 1 kept and flipped pairs are equally similar: a map
-    that ignores flips lies on it, at its mean similarity, where a small ring marks each point's blind value. The
-    Pareto front leaves the baseline and what rests on fewer than 5 pairs out. Points not observed are named.
+    that ignores flips lies on it at its mean similarity, where a small ring marks each point's blind value. The
+    Pareto front excludes the baseline and points from fewer than 5 pairs. Levels that were not observed are named.
     ``customdata``: the level. Raises BadSetting.
     """
     if not records:
@@ -77,11 +77,11 @@ def cr_plane(
     if lost:
         gone = ", ".join(short_title(series, level) for level in lost[:3]) + (" …" if len(lost) > 3 else "")
         notes.append(f"not observed: {gone}")
-    small = "".join(f'<br><span style="font-size:{SMALL}px">{escape(note)}</span>' for note in notes)
-    beside = ", stratified" if stratified else ""
+    how = ", stratified" if stratified else ""
+    notes = [escape(note) for note in notes]
     axes = {
-        "xaxis": {"range": [*levels_c], "title_text": f"consistency C{beside}{small}"},
-        "yaxis": {"range": [*levels_r], "title_text": f"responsiveness R{beside}", "showgrid": False},
+        "xaxis": {"range": [*levels_c], "title_text": with_notes(f"consistency C{how}", notes)},
+        "yaxis": {"range": [*levels_r], "title_text": f"responsiveness R{how}", "showgrid": False},
     }
     figure = go.Figure(layout=chart_layout(HEIGHT + legend, 0, **axes))
     _add_curves(figure, levels_c, levels_r)
@@ -101,17 +101,17 @@ def _range(cells: dict[Any, Record], shown: Sequence[Any], name: str, whiskers: 
     low, high = min(found), max(found)
     wider = max(NARROWEST - (high - low), 0.12 * (high - low)) / 2
     low, high = low - wider, high + wider
-    # Shifted back where it leaves what C and R can be, with a rim for the symbols.
+    # Keep the range within 0 to 1, with a rim for the symbols.
     shift = max(0.0, -0.02 - low) - max(0.0, high - 1.02)
     return max(-0.02, low + shift), min(1.02, high + shift)
 
 
 def _add_curves(figure: go.Figure, c: tuple[float, float], r: tuple[float, float]) -> None:
-    """Curves of equal RM within the plot, as many as can be named at their upper end."""
+    """Draw curves of equal RM within the plot, as many as have room for a name at their upper end."""
     named: list[tuple[float, float]] = []
     for rm in RM_STEPS:
         begin, end = max(c[0], rm / r[1], 1e-3), min(c[1], rm / max(r[0], 1e-3))
-        # Few maps have so high an R: names there cover no point.
+        # Few maps have such a high R, so names there rarely cover a point.
         x, y = (begin - c[0]) / (c[1] - c[0]), (rm / begin - r[0]) / (r[1] - r[0])
         crowded = any(abs(x - a) < LABEL and abs(y - b) < 0.08 for a, b in named)
         if end - begin < 0.02 * (c[1] - c[0]) or crowded or x > 1 - LABEL / 2:
@@ -149,10 +149,7 @@ def _add_point(
     for axis, name in zip(("x", "y"), names, strict=True):
         low, high = record.get(f"{name}_low"), record.get(f"{name}_high")
         if whiskers and low is not None and high is not None:
-            bars[f"error_{axis}"] = {
-                "type": "data", "symmetric": False, "array": [high - record[name]], "arrayminus": [record[name] - low],
-                "color": mark.colour, "thickness": 1, "width": 0,
-            }  # fmt: skip
+            bars[f"error_{axis}"] = interval_bars([record[name]], [low], [high], mark.colour, 1)
     full = all(enough(record, name) for name in names)
     symbol = few_symbol(mark.symbol, not full)
     text = f"<b>{wrapped(level_title(series, level))}</b><br>"
@@ -166,7 +163,7 @@ def _add_point(
     title = escape(series_title(series, level))
     figure.add_scatter(
         x=[record[names[0]]], y=[record[names[1]]], mode="markers", name=title,
-        marker={"color": mark.colour, "symbol": symbol, "size": 12, "line": {"color": mark.colour, "width": 2.5}},
+        marker=outlined(mark.colour, symbol, 12, 2.5),
         hovertext=[text], hovertemplate=HOVER_TEXT, customdata=[[level]], meta={"level": level}, **bars,
     )  # fmt: skip
 
@@ -174,10 +171,6 @@ def _add_point(
 def _interval(record: Record, name: str) -> str:
     low, high = record.get(f"{name}_low"), record.get(f"{name}_high")
     return "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
-
-
-def _baseline(series: str, level: Any) -> bool:
-    return series == "method" and is_baseline(str(level))
 
 
 def _add_blinds(
@@ -188,16 +181,16 @@ def _add_blinds(
     c: tuple[float, float],
     r: tuple[float, float],
 ) -> None:
-    """Where each point would lie were its map blind: at its mean similarity on the line."""
+    """Mark where each point would lie if its map ignored flips: on the line, at its mean similarity."""
     found = [(level, float(s)) for level, record in cells.items() if (s := record.get(mean)) is not None]
     found = [(level, s) for level, s in found if c[0] <= s <= c[1] and r[0] <= 1 - s <= r[1]]
     if not found:
         return
     figure.add_scatter(
         x=[s for _, s in found], y=[1 - s for _, s in found], mode="markers", name="blind values", showlegend=False,
-        marker={"symbol": "circle-open", "size": 8, "color": NEUTRAL, "line": {"color": NEUTRAL, "width": 1.5}},
+        marker=outlined(NEUTRAL, "circle-open", 8, 1.5),
         hovertext=[
-            f"<b>{wrapped(level_title(series, level))}</b> were it blind to flips:<br>C {s:.2f}, R {1 - s:.2f}, "
+            f"<b>{wrapped(level_title(series, level))}</b> if blind to flips:<br>C {s:.2f}, R {1 - s:.2f}, "
             f"RM {s * (1 - s):.2f}"
             for level, s in found
         ],
@@ -208,11 +201,12 @@ def _add_blinds(
 def _add_front(
     figure: go.Figure, cells: dict[Any, Record], shown: Sequence[Any], series: str, names: tuple[str, str]
 ) -> list[Any]:
-    """Join the points that no other one beats by steps; gives their levels."""
+    """Join the points that no other point dominates by steps, and return their levels."""
     able = [
         level
         for level in shown
-        if not _baseline(series, level) and all(enough(cells[level], name) for name in names)
+        if not (series == "method" and is_baseline(str(level)))
+        and all(enough(cells[level], name) for name in names)
     ]
     at = [(float(cells[level][names[0]]), float(cells[level][names[1]])) for level in able]
     front = pareto_front(at)
@@ -236,5 +230,5 @@ def _words(
     )
     gone = f" Not observed: {', '.join(level_title(series, level) for level in lost)}." if lost else ""
     best = ", ".join(level_title(series, level) for level in front)
-    last = f" No other beats on both: {best}." if front else ""
+    last = f" Pareto front: {best}." if front else ""
     return f"Consistency against responsiveness. {each}.{last}{gone}"

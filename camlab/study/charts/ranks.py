@@ -1,4 +1,4 @@
-"""Rank chart of a study: the order of the methods at each severity."""
+"""The rank chart of a study: the order of the methods at each severity."""
 
 from __future__ import annotations
 
@@ -21,32 +21,22 @@ from camlab.drawing.charts.titles import (
     wrapped,
 )
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import nothing
-from camlab.study.charts.values import (
-    Record,
-    enough,
-    levels_in,
-    no_records,
-    not_observed,
-    observed,
-    one_each,
-    records_words,
-    value_title,
-)
+from camlab.study.analysis.values import Record, enough, levels_in, observed, one_each, value_title
+from camlab.study.charts.look import no_records, not_observed, nothing, outlined, records_words, with_notes
 
 STEP = 36  # pixels between ranks
 GLYPHS = dict(zip(SYMBOLS, "●■◆▲★▼⬢", strict=True))
 CROWDED = 8  # more levels than these have smaller marks
 NOUNS = {"noise": "noise type", "image_set": "image set"}
-TIE = 1e-9  # values closer than this are one
+TIE = 1e-9  # values closer than this are equal
 
 
 def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "severity") -> Chart:
-    """The rank of each method at each severity, 1 the highest value; equal values share their mean rank.
+    """Draw the rank of each method at each severity, 1 for the highest value; equal values share their mean rank.
 
-    records: by "method" and ``over`` (severity, or another key whose levels have no order and are not joined).
-    Methods that are one and the same are one line, as their records are. A method that was not observed somewhere
-    has no rank there, and the others are ranked without it. Open symbols rest on fewer than 5 pairs.
+    records: by "method" and ``over`` (severity, or another key, whose levels have no order and are not joined).
+    Merged methods are one line, as they are one record. A method without a value at a level has no rank there, and
+    the others are ranked without it. Open symbols rest on fewer than 5 pairs.
     ``customdata``: method, level. Raises BadSetting.
     """
     if not records:
@@ -66,17 +56,15 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
         seen = ~np.isnan(table[:, j])
         ranks[seen, j] = rankdata(-np.round(table[seen, j] / TIE) * TIE)
     ordered, crowded = over == "severity", len(levels) > CROWDED
-    # Upright and in one line where there are many: nothing else fits on a narrow screen.
+    # Many labels stand upright in one line each, to fit on a narrow screen.
     width = 99 if crowded else 12
     ticks = [f"{v:g}" if ordered else wrapped(short_title(over, v), width, " ") for v in levels]
     notes = [f"open: fewer than {FEWEST_PAIRS} pairs", "95\u202f% intervals may overlap: see the dots"]
-    small = "<br>".join(f'<span style="font-size:12px">{note}</span>' for note in notes)
     most = len(methods)
-    # Names at the right end; a merged method says how many more it is.
     axes: dict[str, Any] = {
         "xaxis": {
             "tickvals": [*range(len(levels))], "ticktext": ticks, "range": [-0.25, len(levels) - 0.8],
-            "title_text": f"{NOUNS.get(over, over.replace('_', ' '))}<br>{small}",
+            "title_text": with_notes(NOUNS.get(over, over.replace("_", " ")), notes),
             "tickangle": 0 if ordered else -90 if crowded else -60,
         },
         "yaxis": {
@@ -109,10 +97,7 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
             x=[*range(len(levels))], y=[None if np.isnan(r) else float(r) for r in line],
             mode="lines+markers" if ordered else "markers", name=escape(title),
             line={"color": mark.colour, "dash": mark.dash, "width": 2.5},
-            marker={
-                "color": mark.colour, "symbol": symbols, "size": 8 if crowded else 11,
-                "line": {"color": mark.colour, "width": 1 if crowded else 2},
-            },
+            marker=outlined(mark.colour, symbols, *((8, 1) if crowded else (11, 2))),
             hovertext=texts, hovertemplate=HOVER_TEXT, customdata=[[method, v] for v in levels],
         )  # fmt: skip
         _label(figure, method, line, mark, taken, ordered)
@@ -131,7 +116,7 @@ def _value(record: Record | None, value: str) -> float:
 
 
 def _last(line: Any) -> float:
-    """The last rank that there is; where there is none, behind all."""
+    """Return the last observed rank, infinity where there is none."""
     seen = line[~np.isnan(line)]
     return float(seen[-1]) if len(seen) else np.inf
 
@@ -144,14 +129,14 @@ def _shared(rank: float, column: Any) -> str:
 def _label(
     figure: go.Figure, method: str, line: Any, mark: SeriesMark, taken: list[float], ordered: bool
 ) -> None:
-    """The method's name at the right, at its last rank or below the name that is there already."""
+    """Write the method's name at the right, at its last rank or below a name that already stands there."""
     at = _last(line)
     y = at if np.isfinite(at) else float(len(taken) + 1)
     while any(abs(y - other) < 0.45 for other in taken):
         y += 0.45
     taken.append(y)
     name = escape(short_title("method", method))
-    # Where levels have no order, the last one is no end of a line.
+    # Where levels have no order, a missing last rank says nothing about the others.
     ranked = np.isfinite(at) and not (ordered and np.isnan(line[-1]))
     end = "" if ranked else "<br><i>(no rank)</i>"
     base = "<br>baseline" if "baseline" in level_title("method", method) else ""

@@ -1,8 +1,8 @@
-"""A study's rows as its charts take them: groups, densities, and points that lead to a row.
+"""A study's rows in charts: kept and flipped groups, densities, and points that lead to a row.
 
-Rows come as ``camlab.study.analysis.summary.scored`` gives them: a row a pair, with ``similarity`` in [0, 1] (nan where a map is
-degenerate) beside the columns of the store's schema. Points carry as ``customdata`` what names the row behind them,
-in the order of `POINT`. No figure holds more than a fixed number of points, however many rows there are.
+Rows are those of ``camlab.study.analysis.summary.scored``: one row per pair, with ``similarity`` in [0, 1] (nan where
+a map is degenerate) and the columns of the store's schema. The ``customdata`` of a point identifies its row, in the
+order of `POINT`. The number of points in a figure is limited, however many rows there are.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
 POINT = ("model", "image", "method", "layer", "noise", "severity", "seed", "image_set")
-"""What a point's ``customdata`` holds: the columns that name the row behind it; None where rows lack one."""
+"""The columns in a point's ``customdata``, which identify its row; None for a column that the rows lack."""
 
 
 def coded(rows: pd.DataFrame, column: str) -> tuple[Index, list[Any]]:
-    """The level of each row as a number, and the levels that occur, in their order."""
+    """Return the level of each row as a number, and the levels that occur, in their order."""
     number, keys = numbered(rows, [column])
     return number, [v.item() if isinstance(v, np.generic) else v for (v,) in keys]
 
 
 def points(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[list[Any]]:
-    """What names the rows at these places, an entry a row, in the order of `POINT`."""
+    """Identify the rows at these places, one entry per row, in the order of `POINT`."""
     part = rows.iloc[np.asarray(places, dtype=np.intp)]
     columns = []
     for name in POINT:
@@ -51,7 +51,7 @@ def points(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[list[Any]]
 
 
 def said(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[str]:
-    """What a hover says about the rows at these places."""
+    """Write the hover texts of the rows at these places."""
     part = rows.iloc[np.asarray(places, dtype=np.intp)]
     texts = []
     for model, image, method, layer, noise, severity, seed, _ in points(part, np.arange(len(part))):
@@ -66,8 +66,8 @@ def said(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The similarities of one group, ascending, where their rows stand, and what is left out."""
+class SimilaritySample:
+    """The similarities of one group, ascending, with the places of their rows and the number of degenerate pairs."""
 
     values: Floats
     places: Index
@@ -78,17 +78,17 @@ class Sample:
 
     @property
     def enough(self) -> bool:
-        """Whether something other than single pairs may be shown."""
+        """Whether there are enough pairs to show more than single pairs (`FEWEST_PAIRS`)."""
         return len(self) >= FEWEST_PAIRS
 
     def spread(self, most: int) -> Index:
-        """At most so many places in ``values``, evenly spaced, the smallest and the largest among them."""
+        """Pick at most this many places in ``values``, evenly spaced, from the smallest to the largest."""
         if len(self) <= most:
             return np.arange(len(self))
         return np.linspace(0, len(self) - 1, most).round().astype(np.intp)
 
     def words(self, name: str) -> str:
-        """The group in words."""
+        """Describe the group in words."""
         left = f" ({plural(self.degenerate, 'degenerate pair')} left out)" if self.degenerate else ""
         if not len(self):
             return f"no {name} pair with a similarity{left}" if left else f"no {name} pair"
@@ -99,8 +99,8 @@ class Sample:
         return f"{plural(len(self), f'{name} pair')}{few}, {middle}{left}"
 
 
-def samples(rows: pd.DataFrame, by: str = "") -> list[tuple[Any, dict[str, Sample]]]:
-    """For each level of a column (one of all rows for ""), the kept and the flipped similarities."""
+def samples(rows: pd.DataFrame, by: str = "") -> list[tuple[Any, dict[str, SimilaritySample]]]:
+    """Split the similarities by the levels of a column ("": all rows), and into kept and flipped."""
     codes, levels = coded(rows, by) if by else (np.zeros(len(rows), np.intp), [""])
     values, good = similarities(rows), usable(rows)
     group = 2 * codes + rows["flipped"].to_numpy(dtype=bool)
@@ -109,43 +109,44 @@ def samples(rows: pd.DataFrame, by: str = "") -> list[tuple[Any, dict[str, Sampl
     places = places[np.lexsort((values[places], group[places]))]
     ends = np.cumsum(np.bincount(group[places], minlength=2 * len(levels)))
     parts = np.split(places, ends[:-1]) if len(ends) else []
-    found = [Sample(values[part], part, int(lost)) for part, lost in zip(parts, lacking, strict=True)]
+    found = [
+        SimilaritySample(values[part], part, int(lost)) for part, lost in zip(parts, lacking, strict=True)
+    ]
     return [(level, {"kept": found[2 * i], "flipped": found[2 * i + 1]}) for i, level in enumerate(levels)]
 
 
 def pooled_severities(rows: pd.DataFrame) -> str:
-    """A warning where rows of several severities are thrown together, else ""."""
+    """Warn where the rows pool several severities; "" otherwise."""
     found = np.unique(rows["severity"].to_numpy(dtype=np.float64))
     return f"severities {found[0]:g} to {found[-1]:g} pooled" if len(found) > 1 else ""
 
 
 def floors_of(rows: pd.DataFrame, similarity: str) -> dict[str, float]:
-    """The two reference similarities by name; none for another measure than RBO, to which they do not apply."""
+    """Average the two floors by name; empty for measures other than RBO, to which they do not apply."""
     if similarity != "rbo" or not len(rows):
         return {}
-    names = dict(zip(FLOORS, ("random ranking", "another picture"), strict=True))
-    means = {name: float(rows[column].mean()) for column, name in names.items() if column in rows}
+    means = {name: float(rows[column].mean()) for column, name in FLOORS.items() if column in rows}
     return {name: value for name, value in means.items() if not np.isnan(value)}
 
 
 def no_rows() -> Chart:
-    """What stands where no row passes the filter, or none is there yet."""
+    """Return the chart that stands in where there is no row to draw."""
     return nothing(
         "no pairs to show", "No pairs to show: nothing has been measured yet, or no pair passes the filter."
     )
 
 
 def density(values: Floats, grid: Floats, bandwidth: float) -> Floats:
-    """Density of similarities in [0, 1] at the points of an even grid over [0, 1], which integrates to 1.
+    """Estimate the density of similarities on an even grid over [0, 1]; it integrates to 1.
 
-    Gaussian kernels on a histogram as fine as the grid, reflected at 0 and 1: many similarities are exactly 1,
-    and a kernel that reaches over the edge would hide them.
+    It applies Gaussian kernels to a histogram as fine as the grid, reflected at 0 and 1: many similarities are
+    exactly 1, and a kernel that reached beyond the edge would hide them.
     """
     cells = len(grid)
     counts = np.bincount(
         np.clip((values * (cells - 1)).round().astype(np.intp), 0, cells - 1), minlength=cells
     )
-    # The cells at the ends are half as wide as the others; reflected, their counts meet themselves.
+    # The end cells are half as wide as the others, so reflection doubles their counts.
     step = 1 / (cells - 1)
     reach = min(cells - 1, max(1, int(np.ceil(5 * bandwidth / step))))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / bandwidth) ** 2)
@@ -161,13 +162,13 @@ def density(values: Floats, grid: Floats, bandwidth: float) -> Floats:
 def add_points(
     figure: go.Figure,
     rows: pd.DataFrame,
-    sample: Sample,
+    sample: SimilaritySample,
     at: Index,
     y: Sequence[float],
     mark: SeriesMark,
     **more: Any,
 ) -> None:
-    """Single pairs as points, each leading to its row."""
+    """Draw single pairs as points, each of which leads to its row."""
     places = sample.places[at]
     marker = {"color": mark.colour, "symbol": mark.symbol, "size": 6, "opacity": 0.7}
     figure.add_scatter(

@@ -1,22 +1,24 @@
-"""How similarity is spread over the pairs of a study, kept against flipped: violins, ridges, ECDF, histogram.
+"""The distribution of similarity over a study's pairs, kept against flipped: violins, ridges, ECDF, histogram.
 
-Densities come from fine histograms and quantiles from sorted values, so that a million rows draw no more than a
-thousand. Every row counts; what is left out (degenerate pairs) is said.
+Densities come from fine histograms and quantiles from sorted values, so that the size of a figure does not grow with
+the number of rows. Every row counts; the charts name the degenerate pairs that they leave out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from camlab.common.wording import percent
 from camlab.drawing.charts.look import (
     GRID,
-    SMALL,
+    HEIGHT,
+    HOVER_TEXT,
+    NEUTRAL,
     UNIT_TICKS,
     Chart,
     add_labelled_lines,
@@ -28,10 +30,18 @@ from camlab.drawing.charts.look import (
 from camlab.drawing.charts.titles import OUTCOME_MARKS, level_title, measure_title, wrapped
 from camlab.explore.charts.draws import silverman_bandwidth
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.charts.look import floor_marks, floor_words, hover, nothing
+from camlab.study.charts.look import (
+    AT_LEFT,
+    base_line,
+    floor_labels,
+    floor_words,
+    hover,
+    nothing,
+    similarity_axis,
+)
 from camlab.study.charts.rows import (
     Floats,
-    Sample,
+    SimilaritySample,
     add_points,
     density,
     floors_of,
@@ -42,29 +52,22 @@ from camlab.study.charts.rows import (
     samples,
 )
 
+STEPS = 400  # of an ECDF
+BINS = 20
 GRID_POINTS = 201
-NARROWEST = 0.008  # bandwidth; where all values are equal, a density would have none
+NARROWEST = 0.008  # least bandwidth, for values that are all equal
 POINTS_A_GROUP = 24
-LABEL, HALF, GAP = 17, 34, 12  # pixels: a line of a row's name, half a violin, between rows
+LABEL, HALF, GAP = 17, 34, 12  # pixels: one line of a row's name, half a violin, the gap between rows
 MOST_ROWS = 40
-Groups = dict[str, Sample]
+Groups = dict[str, SimilaritySample]
 _TINTS = {"kept": "rgba(58,134,200,0.30)", "flipped": "rgba(217,115,13,0.22)"}
 
 
-def _density(sample: Sample, grid: Floats) -> Floats | None:
-    """The density of a group, or None where it has too few pairs to have one."""
+def _density(sample: SimilaritySample, grid: Floats) -> Floats | None:
+    """Estimate the density of a group on the grid; None where it has too few pairs."""
     if not sample.enough:
         return None
     return density(sample.values, grid, max(silverman_bandwidth(sample.values.tolist()), NARROWEST))
-
-
-def _x_axis(similarity: str, note: str) -> dict[str, Any]:
-    small = f'<br><span style="font-size:{SMALL}px">{escape(note)}</span>' if note else ""
-    return {
-        "range": [-0.02, 1.02],
-        "title_text": f"similarity ({escape(measure_title(similarity))}){small}",
-        **UNIT_TICKS,
-    }
 
 
 def _words(by: str, groups: Sequence[tuple[Any, Groups]], similarity: str, floors: dict[str, float]) -> str:
@@ -76,16 +79,16 @@ def _words(by: str, groups: Sequence[tuple[Any, Groups]], similarity: str, floor
 
 
 def similarity_violins(rows: pd.DataFrame, *, similarity: str = "rbo", by: str = "method") -> Chart:
-    """A split violin for each level of a column, kept pairs above the line and flipped ones below it.
+    """Draw a split violin per level of a column, kept pairs above the line and flipped pairs below it.
 
     by: a column of ids, "severity", or "" for one violin of all rows. Bars mark the median and the middle half;
-    at most 24 pairs a side, evenly spaced in order, are points. Fewer than 5 pairs get points and no density.
+    at most 24 pairs per side, evenly spaced in order, are points. Fewer than 5 pairs are points without a density.
     """
     return _stack(rows, similarity, by, _violin, 2 * HALF)
 
 
 def similarity_ridges(rows: pd.DataFrame, *, similarity: str = "rbo", by: str = "severity") -> Chart:
-    """A ridge for each level of a column: the densities of kept and of flipped pairs on one base line.
+    """Draw a ridge per level of a column: the densities of kept and of flipped pairs on one base line.
 
     by: as for `similarity_violins`. Ticks below the line mark the medians. Fewer than 5 pairs are points.
     """
@@ -96,7 +99,7 @@ Draw = Callable[[go.Figure, pd.DataFrame, Groups, float, bool], None]
 
 
 def _stack(rows: pd.DataFrame, similarity: str, by: str, draw: Draw, tall: int) -> Chart:
-    """Rows of one kind below one another, each under its name; pixels are the unit of the y axis."""
+    """Stack one drawing per level, each below its name; the y axis counts pixels."""
     if not len(rows):
         return no_rows()
     groups = samples(rows, by)
@@ -110,7 +113,7 @@ def _stack(rows: pd.DataFrame, similarity: str, by: str, draw: Draw, tall: int) 
     note = "" if by == "severity" else pooled_severities(rows)
     lanes = max(1, len(floors))
     axes = {
-        "xaxis": _x_axis(similarity, note),
+        "xaxis": similarity_axis(similarity, 0.02, [note] if note else []),
         "yaxis": {"range": [-total, 0], "visible": False},
     }
     figure = go.Figure(layout=chart_layout(total + 90 + 17 * lanes + (16 if note else 0), lanes, **axes))
@@ -119,20 +122,19 @@ def _stack(rows: pd.DataFrame, similarity: str, by: str, draw: Draw, tall: int) 
     top = 0.0
     for i, ((_, sides), name, height) in enumerate(zip(shown, names, heights, strict=True)):
         label = LABEL * (name.count("<br>") + 1)
-        place = {"x": 0, "xref": "x domain", "xanchor": "left", "align": "left"}
-        figure.add_annotation(text_note(name, y=top, yanchor="top", **place))
+        figure.add_annotation(text_note(name, **AT_LEFT, align="left", y=top, yanchor="top"))
         draw(figure, rows, sides, top - label, i == 0)
         top -= height
     add_labelled_lines(
-        figure, floor_marks(floors), -0.02, 1.03, lanes
-    )  # no ticks at the left whose room a name could take
+        figure, floor_labels(floors.items()), -0.02, 1.03, lanes
+    )  # there are no ticks at the left whose room a label could take
     keep_opaque(figure)
     more = f" {len(groups) - len(shown)} more not drawn." if len(groups) > len(shown) else ""
     return Chart(figure, _words(by, shown, similarity, floors) + more)
 
 
 def _row_name(by: str, level: Any, sides: Groups) -> str:
-    """The row's name in bold and what it rests on; escaped."""
+    """Return a row's name in bold with its numbers of pairs, escaped."""
     counts = ", ".join(f"{name} {len(sample):,}" for name, sample in sides.items())
     lost = sum(sample.degenerate for sample in sides.values())
     counts += f", degenerate {lost:,}" if lost else ""
@@ -145,7 +147,7 @@ def _row_name(by: str, level: Any, sides: Groups) -> str:
 
 def _violin(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, first: bool) -> None:
     base = top - HALF
-    _baseline(figure, base)
+    figure.add_shape(base_line(base, 0, 1))
     grid = np.linspace(0, 1, GRID_POINTS)
     shapes = {name: _density(sample, grid) for name, sample in sides.items()}
     highest = max((float(d.max()) for d in shapes.values() if d is not None), default=1.0)
@@ -171,7 +173,7 @@ def _violin(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, fi
 
 def _ridge(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, first: bool) -> None:
     base = top - HALF - 4
-    _baseline(figure, base)
+    figure.add_shape(base_line(base, 0, 1))
     grid = np.linspace(0, 1, GRID_POINTS)
     shapes = {name: _density(sample, grid) for name, sample in sides.items()}
     highest = max((float(d.max()) for d in shapes.values() if d is not None), default=1.0)
@@ -195,13 +197,8 @@ def _ridge(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, fir
     _none(figure, sides, base)
 
 
-def _baseline(figure: go.Figure, y: float) -> None:
-    line = {"color": GRID, "width": 1}
-    figure.add_shape({"type": "line", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line, "layer": "below"})
-
-
 def _outline(figure: go.Figure, grid: Floats, edge: Floats, base: float, name: str) -> None:
-    """A filled density between its base line and its edge."""
+    """Fill a density between its base line and its edge."""
     mark = OUTCOME_MARKS[name]
     figure.add_scatter(
         x=[*grid.tolist(), 1, 0], y=[*edge.round(2).tolist(), base, base], mode="lines", fill="toself",
@@ -211,13 +208,19 @@ def _outline(figure: go.Figure, grid: Floats, edge: Floats, base: float, name: s
 
 
 def _strip(
-    figure: go.Figure, rows: pd.DataFrame, sample: Sample, name: str, y: float, tall: float, first: bool
+    figure: go.Figure,
+    rows: pd.DataFrame,
+    sample: SimilaritySample,
+    name: str,
+    y: float,
+    tall: float,
+    first: bool,
 ) -> None:
-    """Single pairs of a group; the golden-ratio sequence spreads them over the height."""
+    """Draw single pairs of a group, spread over the height by the golden-ratio sequence."""
     at = sample.spread(POINTS_A_GROUP)
     if not len(at):
         mark = OUTCOME_MARKS[name]
-        if first:  # the legend names both outcomes whatever the first row holds
+        if first:  # the legend names both outcomes even where the first row lacks one
             figure.add_scatter(
                 x=[None], y=[None], mode="markers", name=name, legendgroup=name,
                 marker={"color": mark.colour, "symbol": mark.symbol, "size": 6},
@@ -231,7 +234,7 @@ def _strip(
 
 
 def _none(figure: go.Figure, sides: Groups, base: float) -> None:
-    """Say which side of a row has no pair, or too few."""
+    """Note which side of a row has no pair, or too few."""
     texts = []
     for name, sample in sides.items():
         if not len(sample):
@@ -239,8 +242,7 @@ def _none(figure: go.Figure, sides: Groups, base: float) -> None:
         elif not sample.enough:
             texts.append(f"{name}: fewer than {FEWEST_PAIRS} pairs")
     if texts:
-        place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": base, "yanchor": "top"}
-        figure.add_annotation(text_note(f"<i>{' · '.join(texts)}</i>", **place))
+        figure.add_annotation(text_note(f"<i>{' · '.join(texts)}</i>", **AT_LEFT, y=base, yanchor="top"))
 
 
 def _all_degenerate(n: int) -> Chart:
@@ -248,3 +250,114 @@ def _all_degenerate(n: int) -> Chart:
         f"all {n:,} pairs are degenerate: no similarity",
         f"No similarity to show: all {n:,} pairs have a degenerate map.",
     )
+
+
+def _shares(
+    rows: pd.DataFrame, similarity: str, draw: Callable[[go.Figure, pd.DataFrame, Groups], str], **layout: Any
+) -> Chart:
+    """Draw the shares of all kept and of all flipped pairs over similarity; ``draw`` returns words to add."""
+    if not len(rows):
+        return no_rows()
+    ((_, sides),) = samples(rows)
+    if not any(map(len, sides.values())):
+        return _all_degenerate(len(rows))
+    floors = floors_of(rows, similarity)
+    lanes = max(2, len(floors))
+    note = pooled_severities(rows)
+    axis = similarity_axis(similarity, 0.02, [note] if note else [])
+    figure = go.Figure(layout=chart_layout(HEIGHT + 40, lanes, xaxis=axis, **layout))
+    more = draw(figure, rows, sides)
+    add_labelled_lines(figure, floor_labels(floors.items()), -0.15, 1.03, lanes)
+    return Chart(figure, _words("", [("", sides)], similarity, floors) + more)
+
+
+def similarity_steps(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
+    """Draw the share of kept and of flipped pairs at or below each similarity (ECDF).
+
+    There are at most 400 steps per side, evenly spaced in order; each leads to its pair. The widest gap between the
+    sides, the Kolmogorov–Smirnov statistic, is marked where both have 5 pairs.
+    """
+    axis = {"range": [-0.02, 1.02], "title_text": "share of pairs", **UNIT_TICKS}
+    return _shares(rows, similarity, _steps, yaxis=axis)
+
+
+def _steps(figure: go.Figure, rows: pd.DataFrame, sides: Groups) -> str:
+    for name, sample in sides.items():
+        mark = OUTCOME_MARKS[name]
+        look = {
+            "mode": "lines",
+            "line": {"color": mark.colour, "dash": mark.dash, "width": 2.5, "shape": "hv"},
+        }
+        look["name"] = _counted(name, sample)
+        if not len(sample):
+            figure.add_scatter(x=[None], y=[None], hoverinfo="skip", **look)
+            continue
+        at = sample.spread(STEPS)
+        values = sample.values[at]
+        # side="right" makes equal values one step.
+        share = np.searchsorted(sample.values, values, side="right") / len(sample)
+        data = points(rows, sample.places[at])
+        texts = [
+            f"{percent(s)} of {name} pairs<br>at similarity ≤ {v:.2f}"
+            for v, s in zip(values, share, strict=True)
+        ]
+        figure.add_scatter(
+            x=[0, *values.tolist(), 1], y=[0, *share.tolist(), 1],
+            **hover([texts[0], *texts, texts[-1]], [data[0], *data, data[-1]]), **look,
+        )  # fmt: skip
+    return _add_gap(figure, sides)
+
+
+def _add_gap(figure: go.Figure, sides: Groups) -> str:
+    kept, flipped = sides["kept"], sides["flipped"]
+    if not (kept.enough and flipped.enough):
+        return ""
+    every = np.concatenate([kept.values, flipped.values])
+    shares = [np.searchsorted(s.values, every, side="right") / len(s) for s in (kept, flipped)]
+    widest = int(np.abs(shares[0] - shares[1]).argmax())
+    ends = sorted(float(share[widest]) for share in shares)
+    text = f"widest gap {ends[1] - ends[0]:.2f} at similarity {every[widest]:.2f}"
+    figure.add_scatter(
+        x=[every[widest]] * 2, y=ends, mode="lines", line={"color": NEUTRAL, "width": 3},
+        name=f"widest gap {ends[1] - ends[0]:.2f}", hovertext=[text] * 2, hovertemplate=HOVER_TEXT,
+    )  # fmt: skip
+    return f" The {text}."
+
+
+def _counted(name: str, sample: SimilaritySample) -> str:
+    few = f", fewer than {FEWEST_PAIRS}" if 0 < len(sample) < FEWEST_PAIRS else ""
+    return f"{name} (n = {len(sample):,}{few})" if len(sample) else f"{name} (not observed)"
+
+
+def similarity_histogram(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
+    """Draw the shares of kept and of flipped pairs in 20 equal bins of similarity; the last bin includes 1.
+
+    A bar leads to the middle one of its pairs.
+    """
+    axis = {"title_text": "share of its pairs", "rangemode": "tozero", "tickformat": ".0%"}
+    return _shares(rows, similarity, _bars, yaxis=axis, bargap=0.12, bargroupgap=0)
+
+
+def _bars(figure: go.Figure, rows: pd.DataFrame, sides: Groups) -> str:
+    edges = np.linspace(0, 1, BINS + 1)
+    for name, sample in sides.items():
+        mark = OUTCOME_MARKS[name]
+        # The small addend avoids rounding errors at the edges: similarities are often simple fractions.
+        bins = np.clip(np.floor(sample.values * BINS + 1e-9).astype(np.intp), 0, BINS - 1)
+        counts = np.bincount(bins, minlength=BINS)
+        starts = np.cumsum(counts) - counts
+        held = np.flatnonzero(counts)
+        places = sample.places[starts[held] + counts[held] // 2]
+        texts = [
+            f"{name}: {percent(counts[b] / len(sample))}, {counts[b]:,} of {len(sample):,} pairs<br>"
+            f"similarity {edges[b]:.2f} to {edges[b + 1]:.2f}"
+            for b in held
+        ]
+        look = {"color": mark.colour, "line": {"color": mark.colour, "width": 1}}
+        if name == "flipped":
+            look["pattern"] = {"shape": "/", "fgcolor": mark.colour, "bgcolor": "rgba(0,0,0,0)", "size": 5}
+        figure.add_bar(
+            x=((edges[:-1] + edges[1:]) / 2)[held].tolist(), y=(counts[held] / max(1, len(sample))).tolist(),
+            name=_counted(name, sample), marker=look, showlegend=True, **hover(texts, points(rows, places)),
+        )  # fmt: skip
+    return ""

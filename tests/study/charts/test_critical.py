@@ -117,6 +117,6 @@ def test_a_test_that_cannot_be_done_draws_its_reason() -> None:
         chart.alt
         == "No critical-difference diagram: only 3 pictures can be compared, and a test needs at least 5."
     )
-    assert "only 3 pictures can be<br>" in chart.figure.layout.annotations[0].text
+    assert "only 3 pictures can be compared,<br>" in chart.figure.layout.annotations[0].text
     (other,) = run_tests(study(), tests=["methods_wilcoxon"], replicates=0)
     assert critical_diagram(other).alt.endswith("this test has no critical difference.")

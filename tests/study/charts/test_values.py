@@ -115,7 +115,7 @@ def test_the_longer_side_of_the_heat_map_goes_down(by_noise: Records) -> None:
 
 def test_two_records_for_one_place_are_refused(by_noise: Records) -> None:
     for chart in (lambda r: value_dots(r), lambda r: value_heatmap(r, columns="method"), cr_plane):
-        with pytest.raises(BadSetting, match="one record for each"):
+        with pytest.raises(BadSetting, match="one record per"):
             chart(by_noise)
     with pytest.raises(BadSetting, match="cannot show 'colour'"):
         value_dots(by_noise, value="colour", groups="noise")
