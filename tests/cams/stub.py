@@ -99,8 +99,8 @@ def signed_stub(seed: int = 0, *, inplace: bool = False) -> Stub:
     conv = nn.Conv2d(3, 7, 3, stride=2, padding=1)
     constant_channel(conv, 2, 0.7)
     constant_channel(conv, 5, 0.0)
-    last = nn.Linear(8 * 4 * 3, 5)
-    tail = nn.Sequential(nn.ReLU(inplace=inplace), nn.Conv2d(7, 8, 3), nn.Tanh(), nn.Flatten(), last)
+    mix, last = nn.Conv2d(7, 8, 3), nn.Linear(8 * 4 * 3, 5)  # in this order: it decides the weights
+    tail = nn.Sequential(nn.ReLU(inplace=inplace), mix, nn.Tanh(), nn.Flatten(), last)
     with torch.no_grad():
         last.weight *= 10
     return Stub(conv, tail, (12, 10), name=f"signed {seed}")
