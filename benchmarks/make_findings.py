@@ -1,10 +1,10 @@
 """Write docs/findings.md from the study of the preset ``paper``.
 
-    python -m camlab study --preset paper --out STUDY     # about an hour on two processors
+    camlab study --preset paper --out STUDY               # about an hour on two processors
     python -m benchmarks.make_findings STUDY [--out DIR]  # one or two minutes
 
-Every number of the page is computed here, and every sentence that says more than a number is held against the rows
-first: where they no longer bear it out, nothing is written and the sentence is named.
+It computes every number of the page and first checks every sentence that says more than a number against the rows. If the
+rows contradict a sentence, it writes nothing and names the sentence.
 """
 
 # ruff: noqa: E501 - the prose of the page fills its lines once the numbers are in
@@ -43,6 +43,7 @@ SEGMENTATIONS = {
     "rbo_cells": "the map's own cells",
     "rbo_slic50": "50 SLIC",
 }
+CONFIDENCE = {"clean_prob": "Clean probability", "clean_margin": "Clean margin"}
 Record = dict[str, Any]
 
 
@@ -77,7 +78,7 @@ class Findings:
             model: [layer["name"] for layer in about["layers"]]
             for model, about in study.manifest["models"].items()
         }
-        self.photo = self._family("photo", "The three EfficientNet-Lite, together", "efficientnet")
+        self.photo = self._family("photo", "The three EfficientNet-Lite networks together", "efficientnet")
         self.small = [
             self._family(model, MODELS[model].title, model)
             for model in self.layers
@@ -161,7 +162,7 @@ def values_table(found: dict[str, Record]) -> str:
         ]
         for m in order
     ]  # fmt: skip
-    head = ("method", "C", "R", "RM", "blind RM", "gap", "RM, a severity", "gap, a severity", "pairs", "flips",
+    head = ("method", "C", "R", "RM", "blind RM", "gap", "RM per severity", "gap per severity", "pairs", "flips",
             "degenerate")  # fmt: skip
     return pipe(head, rows)
 
@@ -172,31 +173,31 @@ def what_was_run(f: Findings) -> str:
     per = {m: rows.loc[rows["model"] == m, "image"].nunique() for m in f.layers}
     kept = f.summed(f.photo.rows, ())[0]
     small = [f.summed(each.rows, ())[0] for each in f.small]
-    return f"""# What the paper's study finds here
+    return f"""# Findings from the paper's study
 
-The preset `paper`, run in full: {len(rows):,} pairs, {rows["method"].nunique()} methods, {rows["noise"].nunique()} noise
-types, severities 1 to 5, three seeds where there is something to draw. The photo networks (EfficientNet-Lite0, 1, 2) saw
-{max(per[m] for m in f.photo.models)} photographs each, the three small ones {max(per[e.name] for e in f.small)} generated
-scenes each. Numbers are about the block before the pooled layer unless said otherwise; there the methods differ, while at
-the pooled layer several are one by algebra. Similarity is RBO (p = 0.9) over quickshift segments; intervals are 95 %
-percentile bootstraps over pictures, in brackets.
+The preset `paper`, run completely: {len(rows):,} pairs, {rows["method"].nunique()} methods, {rows["noise"].nunique()} noise
+types, severities 1 to 5, three seeds for every random noise type. The photo networks (EfficientNet-Lite0, 1, 2) explained
+{max(per[m] for m in f.photo.models)} photographs each, the three small networks {max(per[e.name] for e in f.small)} generated
+scenes each. Numbers are for the block before the pooled layer unless stated otherwise: there the methods differ, while at
+the pooled layer several are identical by algebra. Similarity is RBO (p = 0.9) over quickshift segments. Brackets give 95 %
+percentile bootstrap intervals over pictures.
 
 ```bash
-python -m camlab study --preset paper --out paper      # about an hour on two processors
-python -m benchmarks.make_findings paper               # writes this page; checks every sentence of it
+camlab study --preset paper --out paper      # about an hour on two processors
+python -m benchmarks.make_findings paper     # writes this page and checks every sentence of it
 ```
 
-Before any value is read:
+Before you read any value:
 
 - **Floors.** Two random rankings have a similarity of {decimal(kept["random_floor"])} on the photographs and
-  {decimal(float(np.mean([e["random_floor"] for e in small])))} on the scenes, which have few segments; a map and that of
+  {decimal(float(np.mean([e["random_floor"] for e in small])))} on the scenes, which have few segments. A map and the map of
   another picture have {decimal(kept["other_floor"])} and {decimal(float(np.mean([e["other_floor"] for e in small])))}. A C
-  that is no higher says nothing at all, and a value on the scenes is not to be compared with one on the photographs.
-- **Flips.** {kept["n_flipped"] / kept["n"]:.0%} of the photographs' pairs flipped, at severity 5 far more than at 1
-  (finding 4). R rests on these alone.
-- **Pooled or by severity.** RM and gap *a severity* are the mean of the severities' values. They are the ones to quote:
-  the pooled ones, which the paper reports, partly compare mild with strong noise.
-- **Blind RM** is what a map that knows nothing of the flip would have with the same mean similarity."""
+  that is no higher means nothing, and values on the scenes and on the photographs are not comparable.
+- **Flips.** {kept["n_flipped"] / kept["n"]:.0%} of the photographs' pairs flipped, far more at severity 5 than at 1
+  (finding 4). R rests on these pairs alone.
+- **Pooled or per severity.** RM and gap *per severity* are means over the severities. Quote these: the pooled values, which
+  the paper reports, partly compare mild with strong noise.
+- **Blind RM** is the RM of a map with the same mean similarity that ignores flips."""
 
 
 def tables(f: Findings) -> str:
@@ -218,19 +219,19 @@ def tables(f: Findings) -> str:
             ])  # fmt: skip
             if r["n_degenerate"] == r["n"]:
                 silent.append(f"{title(r['method'])} on {MODELS[model].title}")
-    head = ("network", "method", "C", "R", "RM", "blind RM", "gap, a severity", "degenerate")
+    head = ("network", "method", "C", "R", "RM", "blind RM", "gap per severity", "degenerate")
     return f"""## The values
 
 **{f.photo.title}**, block before the pooled layer:
 
 {values_table(found)}
 
-RM by noise type, the best of a column in bold (differences of a hundredth are not told apart by any interval):
+RM by noise type, the best of each column in bold (the intervals are too wide to separate differences of a hundredth):
 
 {paper}
 {(chr(10) * 2).join(small)}
 
-**The pooled layer**, where Grad-CAM, XGrad-CAM and HiResCAM are one on the convolutional networks:
+**The pooled layer**, where Grad-CAM, XGrad-CAM and HiResCAM are identical on the convolutional networks:
 
 {pipe(head, last)}
 {_silent(silent)}
@@ -238,8 +239,8 @@ RM by noise type, the best of a column in bold (differences of a hundredth are n
 
 ![{critical_diagram(f.kept).alt}](images/{PICTURE})
 
-{f.kept.sentence} Blocks are pictures: a picture's value is its mean over the three networks, all noise types, severities
-and draws, over the cells in which all methods have a value."""
+{f.kept.sentence} Blocks are pictures. A picture's value is its mean over the three networks and all noise types,
+severities and draws, using the cells where all methods have a value."""
 
 
 def _silent(pairs: Sequence[str]) -> str:
@@ -247,9 +248,9 @@ def _silent(pairs: Sequence[str]) -> str:
     if not pairs:
         return ""
     return f"""
-No pair of {" and ".join(pairs)} has a map that says anything: a layer norm stands behind that layer, the gradient is
-orthogonal to the activation there, and their product is zero by algebra. What float arithmetic leaves of it looks like
-a map once it is scaled, and is called degenerate here (see [metric.md](metric.md)).
+No pair of {" and ".join(pairs)} has a map that says anything: a layer norm follows that layer, so the gradient is
+orthogonal to the activation, and their product is zero by algebra. Float arithmetic leaves a remainder that looks like a
+map once it is scaled; CAM Lab calls such maps degenerate (see [metric.md](metric.md)).
 """
 
 
@@ -267,12 +268,12 @@ def first(f: Findings) -> str:
         for each, t in zip(f.small, tests, strict=True)
     )
     g, second = f.methods["gradcam"], f.methods[order[1]]
-    return f"""### 1. The steadiest method is clear on a network, and another one on the next
+    return f"""### 1. The steadiest method is clear within a network, and differs between networks
 
-On the photo networks {title("gradcam")} is steadiest: C {span(g, "consistency")}, then {title(order[1])} with
-{span(second, "consistency")}. The pictures agree on the order almost as one (Kendall's W
+On the photo networks {title("gradcam")} is steadiest: C {span(g, "consistency")}, followed by {title(order[1])} with
+{span(second, "consistency")}. The pictures agree almost completely on the order (Kendall's W
 {f.kept.effect.value if f.kept.effect else 0:.2f}; average rank of {title("gradcam")} {f.kept.ranks[0].value:.2f} of
-{len(f.kept.ranks)}). On the small networks the order is another one. {told}. A method's steadiness is a property of method *and* network: measure it on yours."""
+{len(f.kept.ranks)}). On the small networks the order differs. {told}. Steadiness is a property of method *and* network: measure it on yours."""
 
 
 def second(f: Findings) -> str:
@@ -287,17 +288,16 @@ def second(f: Findings) -> str:
     x = found["xgradcam"]
     hold("XGrad-CAM is all but blind on these blocks", x["stratified_gap_high"] < 0.06)
     share = {m: found[m]["blind"] / found[m]["rm"] for m in rm}
-    return f"""### 2. RM ranks otherwise, and most of it is there for any map that moves half the way
+    return f"""### 2. RM gives a different order, and most of each RM is blind value
 
-By RM, {title(rm[0])} leads with {span(found[rm[0]], "rm")}; the intervals of {len(top)} of {len(rm)} methods reach it
-({", ".join(title(m) for m in top)}), so RM alone tells few of them apart. {title(c[0])}, the steadiest, has
-{span(found[c[0]], "rm")}. Of each RM, {min(share.values()):.0%} to {max(share.values()):.0%} is its blind value.
-{title("ablationcam")}'s maps move much under any noise, which puts its blind value at
-{decimal(found["ablationcam"]["blind"])} of the .25 that are possible. {title("xgradcam")} has RM
-{span(x, "rm")} and blind value {decimal(x["blind"])}: its gap, by severity, is no
-more than {span(x, "stratified_gap")}. On these
-blocks it divides by a sum of activations that lies near zero, and its maps are close to noise. Random maps have the highest
-R of all, {span(random, "responsiveness")}, and RM {span(random, "rm")}."""
+By RM, {title(rm[0])} leads with {span(found[rm[0]], "rm")}; the intervals of {len(top)} of {len(rm)} methods overlap with its interval
+({", ".join(title(m) for m in top)}), so RM alone separates few of them. {title(c[0])}, the steadiest, has
+{span(found[c[0]], "rm")}. The blind value makes up {min(share.values()):.0%} to {max(share.values()):.0%} of each RM.
+{title("ablationcam")}'s maps change much under any noise, so its blind value is
+{decimal(found["ablationcam"]["blind"])}, where .25 is the maximum. {title("xgradcam")} has RM
+{span(x, "rm")} and blind value {decimal(x["blind"])}; its gap per severity is
+only {span(x, "stratified_gap")}. On these blocks it divides by a sum of activations near zero, so its maps are
+close to noise. Random maps have the highest R of all, {span(random, "responsiveness")}, and RM {span(random, "rm")}."""
 
 
 def third(f: Findings) -> str:
@@ -319,14 +319,14 @@ def third(f: Findings) -> str:
         for each in f.small
     }
     told = ", ".join(f"{n}: {title(r['method'])} {decimal(r['stratified_auroc'])}" for n, r in nets.items())
-    return f"""### 3. Most maps know of a flip, some do not, and pooling flatters all
+    return f"""### 3. Most maps react to flips, some do not, and pooling exaggerates the reaction
 
-AUROC: the chance that a kept pair's maps are more similar than a flipped pair's; .5 is no knowledge.
+AUROC: the probability that a kept pair's maps are more similar than a flipped pair's; .5 means no reaction to flips.
 
 {pipe(("method", "all pairs pooled", "within a severity", "within a picture and severity"), rows)}
 
-The best on the small networks, within a severity: {told}. What separates kept from flipped pairs is not the strength of
-the noise alone; but a single similarity is a poor alarm: at {decimal(found[order[0]]["stratified_auroc"])}, about one of
+The best on the small networks, within a severity: {told}. More than the strength of the
+noise separates kept from flipped pairs. But a single similarity is a poor alarm: at {decimal(found[order[0]]["stratified_auroc"])}, about one of
 {1 / (1 - found[order[0]]["stratified_auroc"]):.0f} comparisons goes the wrong way."""
 
 
@@ -347,16 +347,17 @@ def fourth(f: Findings) -> str:
          decimal(b["consistency"]), f"{b['n_consistency']:,}"]
         for s, a, b in table
     ]  # fmt: skip
-    head = ("severity", "flipped", "C", "kept pairs", "C, the same pictures", "pairs")
-    return f"""### 4. C at strong noise is the survivors' C
+    head = ("severity", "flipped", "C", "kept pairs", "C, same pictures", "their kept pairs")
+    return f"""### 4. At strong noise, C describes the survivors only
 
-Grad-CAM on the photo networks. On the right, only pictures that have a kept pair at every severity of the noise type:
+Grad-CAM on the photo networks. The last two columns use only pictures that have a kept pair at every severity of the noise
+type:
 
 {pipe(head, lines)}
 
-From severity 1 to 5, C falls by {drop[0]:.2f} on whoever is left and by {drop[1]:.2f} on the same pictures: the easy
-pictures are the steady ones, and strong noise leaves only these. A table of C by severity understates how much maps
-move by {drop[1] - drop[0]:.2f}."""
+From severity 1 to 5, C falls by {drop[0]:.2f} over the remaining pictures and by {drop[1]:.2f} over the same pictures.
+The easy pictures are the steady ones, and only these survive strong noise. So a table of C by severity understates the
+change of the maps by {drop[1] - drop[0]:.2f}."""
 
 
 def fifth(f: Findings) -> str:
@@ -387,14 +388,15 @@ def fifth(f: Findings) -> str:
         "τ of RM",
         "τ of gap",
     )
-    return f"""### 5. The order by C survives other segments, the order by RM often does not
+    return f"""### 5. The order by C holds with other segments, the order by RM often does not
 
-The same maps over other segments; τ is Kendall's rank correlation of the six methods' order with the default's.
+The same maps with other segments. τ is Kendall's rank correlation between the order of the six methods and their order
+with the default segments.
 
 {pipe(head, lines)}
 
-By C, τ lies between {min(c):.2f} and {max(c):.2f}; by RM between {min(rm):.2f} and {max(rm):.2f}. A ranking by RM should
-name its segments, and one that another segmentation turns round is no ranking."""
+For C, τ lies between {min(c):.2f} and {max(c):.2f}; for RM between {min(rm):.2f} and {max(rm):.2f}. A ranking by RM should
+name its segments, and a ranking that another segmentation reverses is not reliable."""
 
 
 def besides(f: Findings) -> str:
@@ -410,26 +412,26 @@ def besides(f: Findings) -> str:
         images.astype({"model": str, "image": str}), on=["model", "image"]
     )
     rows = []
-    for name in [p for p in PROPERTIES if p in joined] + ["clean_prob", "clean_margin"]:
+    for name in [*(p for p in PROPERTIES if p in joined), *CONFIDENCE]:
         values = joined[name].to_numpy(dtype=np.float64, na_value=np.nan)
         found = association(values, joined["rbo"].to_numpy(np.float64), pd.factorize(joined["image"])[0])
         if found.rho is not None and found.interval is not None:
             rows.append([
-                PROPERTIES[name].title if name in PROPERTIES else name.replace("_", " "),
+                PROPERTIES[name].title if name in PROPERTIES else CONFIDENCE[name],
                 f"{found.rho:+.2f} [{found.interval.low:+.2f}, {found.interval.high:+.2f}]", found.n_pictures,
             ])  # fmt: skip
-    return f"""### Besides
+    return f"""### Other results
 
 - **Noise types** differ far more in how many predictions they flip ({level_title("noise", least)} {flips[least]:.0%},
   {level_title("noise", most)} {flips[most]:.0%}) than in the RM of the maps ({decimal(low)} to {decimal(high)}).
-- **Pictures.** Spearman's ρ of a picture's properties with its mean similarity where the prediction was kept (Grad-CAM,
+- **Pictures.** Spearman's ρ between a picture's properties and its mean similarity where the prediction was kept (Grad-CAM,
   photo networks):
 
 {pipe(("property", "ρ", "pictures"), rows)}
 
-What this does not say: nothing about other networks, other layers or attacks; nothing about which map is *right*. A map
-that never moves would win at C. The photographs are {f.photo.rows["image"].nunique()}, chosen for open licences and not
-at random; intervals speak of pictures like these."""
+**Limits.** These results do not cover other networks, other layers or attacks. They do not say which map is *right*: a map
+that never changes would have the highest C. The {f.photo.rows["image"].nunique()} photographs were chosen for their open
+licences, not at random; the intervals hold for similar pictures."""
 
 
 SECTIONS = (what_was_run, tables, lambda f: "## Five findings", first, second, third, fourth, fifth, besides)

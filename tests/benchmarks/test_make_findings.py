@@ -137,7 +137,7 @@ def test_survivors_and_segmentations_are_counted_from_the_rows() -> None:
 
 def test_the_page_in_the_documentation_is_whole() -> None:
     text = (DOCS / "findings.md").read_text(encoding="utf-8")
-    assert "1,470,000 pairs" in text and "python -m camlab study --preset paper" in text
+    assert "1,470,000 pairs" in text and "\ncamlab study --preset paper" in text
     assert f"(images/{PICTURE})" in text and "</svg>" in (DOCS / "images" / PICTURE).read_text(
         encoding="utf-8"
     )
