@@ -86,13 +86,13 @@ def test_ablating_a_pooled_channel_lowers_the_logit_by_weight_times_mean(
 UP_TO_SIGN = {"eigengradcam", "segeigencam"}
 
 
-def _assert_coinciding(maps: dict[str, Tensor], groups: list[set[str]]) -> None:
+def _assert_coinciding(maps: dict[str, Tensor], groups: list[set[str]], within: float = 1e-5) -> None:
     for one, other in combinations(maps, 2):
         if {one, other} == UP_TO_SIGN and LINEAR in groups:
             continue
         apart = float((maps[one] - maps[other]).abs().max())
         if any({one, other} <= group for group in groups):
-            assert apart <= 1e-5, (one, other, apart)
+            assert apart <= within, (one, other, apart)
         else:
             assert apart > 1e-3, (one, other, apart)
 
@@ -114,6 +114,9 @@ def test_at_the_block_before_all_but_one_differ(block: SharedPass, lite0: Classi
 @pytest.mark.parametrize("nonnegative", [True, False])
 def test_groups_follow_from_the_layer_and_not_from_its_name(linear: bool, nonnegative: bool) -> None:
     stub = _stub(linear, nonnegative)
+    # In double precision: XGrad-CAM divides by a signed channel's sum, which may lie near zero and then
+    # amplifies rounding. What is left is the rounding of finished maps in [0, 1] to float32.
+    stub.split.double()
     found = coinciding(stub, "cut")
     assert [set(x.methods) for x in found] == [
         *[LINEAR] * linear,
@@ -121,11 +124,11 @@ def test_groups_follow_from_the_layer_and_not_from_its_name(linear: bool, nonneg
         {"scorecam", "scorecam_top"},  # a layer of six channels
     ]
     maps = {
-        name: scale_maps(method.apply(run(stub, random_pictures(4))))[0]
+        name: scale_maps(method.apply(run(stub, random_pictures(4).double())))[0]
         for name, method in CAMS.items()
         if method.serves(stub, "cut") is None
     }
-    _assert_coinciding(maps, [set(x.methods) for x in found])
+    _assert_coinciding(maps, [set(x.methods) for x in found], within=2**-23)
 
 
 def _stub(linear: bool, nonnegative: bool) -> Stub:
