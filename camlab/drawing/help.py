@@ -60,7 +60,7 @@ for _name, _text in {
     "faithfulness_curves": "The probability of the explained class while pixels are removed, or restored, in the "
     "order of the map, hottest first. For a faithful map it falls (or rises) at once: a small area under the "
     "deletion curve, a large area under the insertion curve.",
-    "remedy_chart": "The similarity of the clean and the noisy map when each is averaged over more and more noisy "
+    "averaging_chart": "The similarity of the clean and the noisy map when each is averaged over more and more noisy "
     "copies, and how far averaging changes the clean map itself. A steadier map is better only if it still shows "
     "the same.",
     # a story

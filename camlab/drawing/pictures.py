@@ -76,7 +76,7 @@ def blend(picture: Bytes, colours: Bytes, opacity: float) -> Bytes:
 def outline(picture: Bytes, labels: Labels) -> Bytes:
     """Draw the segments' borders: light lines with a dark rim, readable on any picture."""
     large = cv2.resize(labels, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_NEAREST)
-    line = find_boundaries(large, mode="thick")  # type: ignore[no-untyped-call]
+    line = find_boundaries(large, mode="thick")
     rim = cv2.dilate(line.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     drawn = picture.copy()
     drawn[rim] = (drawn[rim] * 0.35).astype(np.uint8)

@@ -1,11 +1,12 @@
-"""Plotly figures of noise draws, each with its sentence in words.
+"""The look that all Plotly figures share, and a figure with its description in words.
 
-Every chart takes a data frame of pairs, one row a pair, with the columns ``severity`` (0–5), ``seed``,
+Text takes its colour from the page around the figure; marks have mid tones with a contrast of 3 : 1 on white and
+on near-black, and no two series differ by colour alone. Names are escaped, as Plotly reads texts as HTML.
+
+Charts of noise draws take a data frame of pairs, one row per pair, with the columns ``severity`` (0–5), ``seed``,
 ``similarity`` (0–1, NaN where a map is degenerate), ``flipped``, ``degenerate``, ``perturbed_label``,
 ``perturbed_prob`` (0–1) and ``clean_class_prob`` (0–1, the clean class on the perturbed picture); a frame
-without rows needs no columns. Text takes its colour from the page around the figure; marks have mid tones
-that keep 3 : 1 on white and on near-black, and no two series differ by colour alone. Names are escaped:
-Plotly reads its texts as HTML.
+without rows needs no columns.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import pandas as pd
 import plotly.graph_objects as go
 
 KEPT, FLIPPED, SIMILARITY, NEUTRAL = "#3A86C8", "#D9730D", "#8A63D2", "#8A8F98"
@@ -24,8 +24,7 @@ CLEAR = "rgba(0,0,0,0)"
 
 CURVE_HEIGHT, HEIGHT = 340, 300
 FONT, SMALL = 13, 12
-LANE = 17  # pixels that a row of labels above the plot takes
-VIOLIN_FROM = 5  # fewer draws make no density worth drawing
+LANE = 17  # pixels per row of labels above the plot
 
 PLOTLY_CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -48,18 +47,15 @@ HOVER_TEXT = "%{hovertext}<extra></extra>"
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure and the sentence that says the same to whoever cannot see it."""
+    """A figure and its text alternative."""
 
     figure: go.Figure
     alt: str
 
 
-# --- the look that all charts share
-
-
 def chart_layout(height: int, lanes: int, **changes: Any) -> go.Layout:
-    """The shared layout; ``lanes`` rows of labels are kept free between plot and legend."""
-    # Lanes are a share of the paper, so that the plot stays where it is whether they hold labels or not.
+    """Return the shared layout with room for ``lanes`` rows of labels between plot and legend."""
+    # Lanes take a fixed share of the paper, so that the plot does not move when labels come and go.
     top = 1 - lanes * LANE / (height - 90)
     title = {"standoff": 8, "font": {"size": FONT}}
     axis = {"fixedrange": True, "automargin": True, "zeroline": False, "gridcolor": GRID, "title": title}
@@ -90,24 +86,25 @@ def chart_layout(height: int, lanes: int, **changes: Any) -> go.Layout:
 
 
 def text_note(text: str, **where: Any) -> dict[str, Any]:
-    """A small annotation without an arrow; ``text`` is already safe."""
+    """Return a small annotation without an arrow; ``text`` must be escaped."""
     return {"text": text, "showarrow": False, "font": {"size": SMALL}, **where}
 
 
 def empty_figure(height: int, lanes: int, axes: Mapping[str, Any], text: str = "no draws yet") -> go.Figure:
+    """Return a figure with axes and, in place of data, a text."""
     figure = go.Figure(layout=chart_layout(height, lanes, **axes))
     return figure.add_annotation(text_note(text, x=0.5, y=0.4, xref="x domain", yref="y domain"))
 
 
 def keep_opaque(figure: go.Figure) -> None:
-    """A click must not fade what was not clicked: the page shows the choice itself."""
+    """Keep unselected points opaque after a click: the page itself shows the choice."""
     for trace in figure.select_traces({"type": "scatter"}):
         if "markers" in trace.mode:
             trace.unselected = {"marker": {"opacity": trace.marker.opacity or 1}}
 
 
 def reference_line(axis: str, at: float, colour: str, dash: str, width: float) -> dict[str, Any]:
-    """A straight line across the plot at one value of an axis, below the data."""
+    """Return a straight line across the plot at one value of an axis, below the data."""
     other = "y" if axis == "x" else "x"
     ends = {f"{axis}0": at, f"{axis}1": at, f"{axis}ref": axis, f"{other}0": 0, f"{other}1": 1}
     line = {"color": colour, "dash": dash, "width": width}
@@ -116,7 +113,7 @@ def reference_line(axis: str, at: float, colour: str, dash: str, width: float) -
 
 @dataclass(frozen=True)
 class LabelledLine:
-    """A labelled vertical line; ``width`` is that of its safe text on a screen of 390 pixels, in x units."""
+    """A labelled vertical line; ``width``: of its escaped text on a screen of 390 pixels, in x units."""
 
     at: float
     text: str
@@ -128,10 +125,10 @@ class LabelledLine:
 def label_lanes(
     marks: Sequence[LabelledLine], low: float, high: float
 ) -> list[tuple[LabelledLine, str, int, bool]]:
-    """Place the labels of marks above the plot, between ``low`` and ``high``, so that none covers another.
+    """Place the labels of vertical lines above the plot, between ``low`` and ``high``, without overlap.
 
-    Gives (mark, the label's end or middle that is at its line, lane counted from the plot, whether the line
-    may go up to the label). No line crosses a label, even at 390 pixels.
+    Returns (line, the label's anchor: left, center or right, lane counted from the plot, whether the line may
+    reach up to the label). No line crosses a label, even on a screen of 390 pixels.
     """
     marks = sorted(marks, key=lambda m: m.at)
     rightwards = [m.at + m.width <= high for m in marks]
@@ -144,7 +141,7 @@ def label_lanes(
     else:
         centred = ["center" if m.at + m.width / 2 <= high else "right" for m in marks]
         sides = ["left" if fits else other for fits, other in zip(rightwards, centred, strict=True)]
-        lanes.reverse()  # what starts further left stands higher: the next line then ends below it
+        lanes.reverse()  # the leftmost label is highest: the next line ends below it
     starts = [
         m.at - {"left": 0, "center": 0.5, "right": 1}[s] * m.width for m, s in zip(marks, sides, strict=True)
     ]
@@ -162,6 +159,7 @@ def label_lanes(
 def add_labelled_lines(
     figure: go.Figure, marks: Sequence[LabelledLine], low: float, high: float, lanes: int
 ) -> None:
+    """Add labelled vertical lines to a figure, see `label_lanes`."""
     top = figure.layout.yaxis.domain[1]
     height = (1 - top) / lanes
     for mark, side, lane, joined in label_lanes(marks, low, high):

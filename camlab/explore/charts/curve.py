@@ -31,11 +31,14 @@ from camlab.drawing.charts.look import (
     reference_line,
     text_note,
 )
+from camlab.explore.sweep import Scores, Sweep, ticks
+from camlab.metrics import SIMILARITIES
+from camlab.noise import NOISES
 
 
 @dataclass(frozen=True)
 class _Level:
-    """The draws of one severity, summed up; NaN where nothing was observed."""
+    """A summary of the draws of one severity; NaN where nothing was observed."""
 
     severity: float
     n: int
@@ -48,10 +51,11 @@ class _Level:
 
     @property
     def flip_rate(self) -> float:
+        """Share of draws that flipped."""
         return self.flips / self.n
 
     def said(self, title: str) -> str:
-        """The similarity in words."""
+        """Return the similarity in words."""
         missing = f", {self.n - self.measured} degenerate" if self.measured < self.n else ""
         if not self.measured:
             return f"{title} not observed ({plural(self.n, 'degenerate draw')})"
@@ -80,19 +84,33 @@ def _levels(pairs: pd.DataFrame) -> list[_Level]:
 
 
 def _band(levels: Sequence[_Level]) -> tuple[list[float | None], list[float | None]]:
-    """The outline of 10th to 90th percentile: one closed polygon for each run of severities without a gap."""
+    """Return the outline of 10th to 90th percentile: one closed polygon per run of severities without a gap."""
     xs: list[float | None] = []
     ys: list[float | None] = []
     run: list[_Level] = []
     for level in [*levels, None]:
         if level is not None and level.measured:
-            run += [level] if level.measured > 1 else []  # one draw has no spread: it must not pinch the band
+            run += [level] if level.measured > 1 else []  # one draw has no spread and would pinch the band
             continue
         if len(run) > 1:
             xs += [*([None] if xs else []), *(v.severity for v in run), *(v.severity for v in reversed(run))]
             ys += [*([None] if ys else []), *(v.high for v in run), *(v.low for v in reversed(run))]
         run = []
     return xs, ys
+
+
+def sweep_curve(sweep: Sweep, scores: Scores, severity: float) -> Chart:
+    """Draw similarity, flips and confidence of a sweep over severity, with one severity (0 to 5) marked."""
+    return severity_curve(
+        sweep.frame(),
+        current=severity,
+        threshold=sweep.floors.threshold if sweep.floors else None,
+        breaks_at=scores.breaks_at,
+        flips_at=scores.flips_at,
+        floors=ticks(sweep, "similarity"),
+        similarity_title=SIMILARITIES[sweep.scene.state.similarity].scored_title,
+        connected=NOISES[sweep.scene.state.noise].monotone,
+    )
 
 
 def severity_curve(
@@ -106,16 +124,16 @@ def severity_curve(
     similarity_title: str,
     connected: bool = True,
 ) -> Chart:
-    """Similarity, flip rate and confidence in the clean class over severity.
+    """Draw similarity, flip rate and confidence in the clean class over severity.
 
     The similarity is the mean over draws, with its 10th to 90th percentile; below ``threshold`` the map
-    counts as broken; ``floors`` are reference similarities by name. ``connected=False`` (a path that is not
-    monotone) shows the levels 0 to 5 only, as points that are not joined. Each point carries its severity as
-    ``customdata``. Axes are fixed: nothing moves while draws arrive.
+    counts as broken; ``floors`` are reference similarities by name. ``connected=False`` (for a noise type that is
+    not monotone) shows only the levels 0 to 5, as separate points. Each point carries its severity as
+    ``customdata``. Axes are fixed, so nothing moves while draws arrive.
     """
     title = escape(similarity_title)
     y_title = f"similarity ({title}) / share" if len(similarity_title) < 15 else f"{title} / share"
-    # The tooltip's guide line would have a white edge on a dark page: no spikes.
+    # No spikes: the tooltip's guide line would have a white edge on a dark page.
     x_axis = {"range": [-0.12, 5.12], "tickvals": [*range(6)], "title_text": "severity", "showspikes": False}
     axes = {
         "xaxis": {**x_axis, "unifiedhovertitle": {"text": "severity %{x}"}},
@@ -132,7 +150,7 @@ def severity_curve(
     references += [] if threshold is None else [(threshold, f"breaks below {threshold:.2f}", "solid")]
     height = -1.0
     for value, text, dash in sorted(references):
-        height = max(value, height + 0.075)  # a label sits on its line, or on the label below it
+        height = max(value, height + 0.075)  # a label sits on its line or on the label below
         figure.add_shape(reference_line("y", value, NEUTRAL, dash, 1))
         place = {"x": 0, "xref": "x domain", "xanchor": "left", "y": height, "yanchor": "bottom"}
         figure.add_annotation(text_note(text, **place))
@@ -148,7 +166,7 @@ def severity_curve(
         down = [v.mean - v.low if v.measured > 1 else 0 for v in levels]
         look = {"color": SIMILARITY, "thickness": 1.5, "width": 0}
         spread["error_y"] = {"type": "data", "symmetric": False, "array": up, "arrayminus": down, **look}
-    if any(v.measured > 1 for v in levels):  # said on the axis: one more legend entry would wrap on a phone
+    if any(v.measured > 1 for v in levels):  # on the axis, as another legend entry would wrap on a phone
         meaning = f"{'band' if connected else 'bars'}: 10–90\u202f% of draws"
         figure.update_xaxes(title_text=f'severity<span style="font-size:{SMALL}px"> · {meaning}</span>')
 

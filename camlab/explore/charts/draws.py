@@ -19,7 +19,6 @@ from camlab.drawing.charts.look import (
     KEPT,
     NEUTRAL,
     UNIT_TICKS,
-    VIOLIN_FROM,
     Chart,
     LabelledLine,
     add_labelled_lines,
@@ -29,7 +28,10 @@ from camlab.drawing.charts.look import (
     reference_line,
     text_note,
 )
+from camlab.explore.sweep import Sweep, ticks
+from camlab.metrics import SIMILARITIES
 
+VIOLIN_FROM = 5  # draws; fewer give no meaningful density
 _GROUPS = (  # flipped?, name, colour, symbol, dash
     (False, "kept", KEPT, "circle", "solid"),
     (True, "flipped", FLIPPED, "diamond", "dash"),
@@ -47,7 +49,7 @@ def _measured(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _group_words(name: str, group: pd.DataFrame) -> str:
-    """A group in words: its number and its similarities, or why there are none."""
+    """Describe a group: its size and its similarities, or why there are none."""
     values = _measured(group)["similarity"].astype(float)
     if group.empty:
         return f"no draw {name}"
@@ -69,17 +71,23 @@ def _pairs_words(pairs: pd.DataFrame, title: str) -> str:
 
 
 def silverman_bandwidth(values: Sequence[float]) -> float:
-    """Silverman's rule of thumb (Density Estimation, 1986, eq. 3.31), for values that are not all equal."""
+    """Return Silverman's bandwidth (Density Estimation, 1986, eq. 3.31) for values that are not all equal."""
     low, high = np.percentile(values, [25, 75])
     deviation = float(np.std(values, ddof=1))
     return 0.9 * (min(deviation, float(high - low) / 1.34) or deviation) * float(len(values) ** -0.2)
 
 
-def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str, current_seed: int) -> Chart:
-    """Similarity of the draws that kept the prediction against those that flipped it, every draw a point.
+def sweep_violin(sweep: Sweep, severity: float, seed: int) -> Chart:
+    """Draw the violins of a sweep's draws at one severity, with the seed's draw marked."""
+    title = SIMILARITIES[sweep.scene.state.similarity].scored_title
+    return similarity_violin(sweep.frame(severity), similarity_title=title, current_seed=seed)
 
-    From five draws on, a density stands above the points; a bar marks the median. Points carry their seed as
-    ``customdata``; ``current_seed`` has a ring. Degenerate pairs are counted in a note, not drawn.
+
+def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str, current_seed: int) -> Chart:
+    """Draw the similarity of kept and of flipped draws, one point per draw.
+
+    From VIOLIN_FROM draws on, a density is drawn above the points; a bar marks the median. Points carry their seed
+    as ``customdata``; ``current_seed`` has a ring. Degenerate pairs are counted in a note, not drawn.
     """
     pairs = pairs_at_severity
     slots = {"tickvals": [1, 0], "ticktext": ["kept<br>n = 0", "flipped<br>n = 0"], "showgrid": False}
@@ -108,7 +116,7 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
             continue
         for at in UNIT_TICKS[
             "tickvals"
-        ]:  # a grid by hand: none of its lines crosses the words in an empty slot
+        ]:  # drawn by hand, so that no grid line crosses the note in an empty slot
             figure.add_shape(
                 {**reference_line("x", at, GRID, "solid", 1), "y0": row / 2, "y1": row / 2 + 0.5}
             )
@@ -125,7 +133,7 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
             place = {"y0": row + 0.02, "orientation": "h", "side": "positive", "name": f"{name} density"}
             figure.add_violin(x=values, **place, **density, **look)
         seeds = [int(seed) for seed in shown["seed"]]
-        # The golden-ratio sequence: any run of seeds is spread evenly, and a seed keeps its height.
+        # Golden-ratio sequence: any run of seeds is spread evenly, and a seed keeps its height.
         y = [row - 0.08 - 0.26 * (seed * 0.6180339887498949 % 1) for seed in seeds]
         said = [
             f"seed {seed} · {escape(str(label))} {percent(float(probability))} · similarity {value:.2f}"
@@ -160,12 +168,18 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
     return Chart(figure, _pairs_words(pairs, similarity_title))
 
 
+def sweep_ecdf(sweep: Sweep, severity: float) -> Chart:
+    """Draw the share of a sweep's draws at one severity that lie at or below each similarity."""
+    title = SIMILARITIES[sweep.scene.state.similarity].scored_title
+    return similarity_ecdf(sweep.frame(severity), similarity_title=title, floors=ticks(sweep, "similarity"))
+
+
 def similarity_ecdf(
     pairs_at_severity: pd.DataFrame, *, similarity_title: str, floors: Mapping[str, float]
 ) -> Chart:
-    """For each similarity, the share of kept and of flipped draws that lie at or below it.
+    """Draw the share of kept and of flipped draws that lie at or below each similarity.
 
-    ``floors`` are reference similarities by name, drawn as faint lines. Steps carry their seed as
+    ``floors`` are reference similarities by name, drawn as thin lines. Steps carry their seed as
     ``customdata``. Degenerate pairs are left out of the shares and of n.
     """
     pairs = pairs_at_severity
@@ -189,10 +203,10 @@ def similarity_ecdf(
         values = shown["similarity"].to_numpy(dtype=float)
         look = {"mode": "lines", "line": {"color": colour, "dash": dash, "width": 2.5, "shape": "hv"}}
         look["name"] = f"{name} (n = {len(values)})"
-        if not len(values):  # the legend keeps its place
+        if not len(values):  # keeps the legend entry
             figure.add_scatter(x=[None], y=[None], hoverinfo="skip", **look)
             continue
-        # Up to the last of equal values: a tie is one step.
+        # side="right": equal values are one step.
         share = np.searchsorted(values, values, side="right") / len(values)
         said = [
             f"{percent(s)} of {name} draws<br>at similarity ≤ {v:.2f}"

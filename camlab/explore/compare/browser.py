@@ -1,49 +1,37 @@
-"""What a browser needs to draw a comparison by itself: the table's frame at once, cells as they come."""
+"""The data from which the browser draws a comparison: the table's frame at once, cells as they are computed."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 from typing import Any
 from urllib.parse import urlencode
 
-from camlab.common.errors import CamLabError
 from camlab.common.wording import decimal, percent
-from camlab.explore.compare.cells import Cell, Column, Row
+from camlab.drawing.charts.titles import model_title
+from camlab.explore.compare.cells import GridCell, GridColumn, GridRow
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place
 from camlab.explore.output.frames import quantise
-from camlab.explore.output.words import shown_verdict
+from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import to_query
 from camlab.metrics import SIMILARITIES
-from camlab.models import find_model, short_name
-from camlab.noise import NOISES
+from camlab.models import short_name
 
 
 def version_title(where: Place) -> str:
-    """What was done to the picture of a cell, in words."""
-    if where.noise is None:
-        return "Clean picture"
-    noise = NOISES[where.noise]
-    seed = f", seed {where.seed}" if noise.stochastic else ""
-    return f"{noise.title}, severity {where.severity:g}{seed}"
+    """Name the version of the picture in a cell."""
+    return "Clean picture" if where.noise is None else perturbed_title(dataclasses.asdict(where))
 
 
-def model_title(where: Place) -> str:
-    """The title of a cell's model; its name where it is no longer known."""
-    try:
-        return find_model(where.model).title
-    except CamLabError:
-        return where.model
-
-
-def score_text(cell: Cell) -> str:
-    """A cell's similarity to its clean map, in few characters; empty where there is none."""
+def score_text(cell: GridCell) -> str:
+    """Return a cell's similarity to its clean map as text, empty if there is none."""
     return "" if cell.similarity is None else decimal(cell.similarity)
 
 
-def prediction(scene: Scene, cell: Cell) -> str:
-    """What the model says about a cell's picture; empty where the cell has none."""
+def prediction(scene: Scene, cell: GridCell) -> str:
+    """Describe the prediction for a cell's picture; empty if there is none."""
     row = cell.row
     if row is None:
         return ""
@@ -52,12 +40,12 @@ def prediction(scene: Scene, cell: Cell) -> str:
     return shown_verdict(scene, row)
 
 
-def told(grid: Grid, cell: Cell) -> str:
-    """A cell in a sentence: the text of its picture, and what a screen reader says of it."""
+def told(grid: Grid, cell: GridCell) -> str:
+    """Describe a cell in one sentence, the alternative text of its picture."""
     where = cell.place
-    parts = [f"{grid.title(where)}, {version_title(where)}, {model_title(where)}"]
+    parts = [f"{grid.title(where)}, {version_title(where)}, {model_title(where.model)}"]
     if cell.similarity is not None and where.noise is not None:
-        parts.append(f"similarity to its clean map {score_text(cell)}")
+        parts.append(f"similarity with its clean map {score_text(cell)}")
     if cell.row is not None:
         parts.append(prediction(grid.scene(where), cell))
     parts += [cell.note] if cell.note else []
@@ -65,7 +53,7 @@ def told(grid: Grid, cell: Cell) -> str:
 
 
 def frame(grid: Grid, sort: str) -> dict[str, Any]:
-    """Rows and columns with the names of their cells, in the order they are shown."""
+    """Return rows and columns with the names of their cells, in the order shown."""
     scene = grid.scene(Place("gradcam", grid.state.base.model))
     return {
         "name": grid.name,
@@ -77,7 +65,7 @@ def frame(grid: Grid, sort: str) -> dict[str, Any]:
     }
 
 
-def _row(grid: Grid, row: Row) -> dict[str, Any]:
+def _row(grid: Grid, row: GridRow) -> dict[str, Any]:
     score = grid.score(row)
     return {
         "title": row.title,
@@ -89,7 +77,7 @@ def _row(grid: Grid, row: Row) -> dict[str, Any]:
 
 
 def news(grid: Grid, have: int) -> list[dict[str, Any]]:
-    """The cells that a browser with the first ``have`` of them lacks, in the order in which they were made."""
+    """Return all cells after the first ``have``, in the order in which they were computed."""
     cells = list(grid.cells.values())
     sent = {cell.place.version for cell in cells[:have] if cell.map is not None or cell.row is not None}
     found = []
@@ -102,7 +90,7 @@ def news(grid: Grid, have: int) -> list[dict[str, Any]]:
     return found
 
 
-def _cell(grid: Grid, cell: Cell) -> dict[str, Any]:
+def _cell(grid: Grid, cell: GridCell) -> dict[str, Any]:
     where, row = cell.place, cell.row
     said = ""
     if row is not None:
@@ -120,7 +108,7 @@ def _cell(grid: Grid, cell: Cell) -> dict[str, Any]:
         "verdict": "" if row is None else prediction(grid.scene(where), cell),
         "method": grid.title(where),
         "version": version_title(where),
-        "model": model_title(where),
+        "model": model_title(where.model),
         "note": cell.note,
         "explore": "" if row is None else urlencode(to_query(grid.explore(where))),
         "alt": told(grid, cell),
@@ -132,7 +120,7 @@ def _text(data: bytes) -> str:
 
 
 def table(grid: Grid, sort: str) -> tuple[list[str], list[list[str]]]:
-    """The grid in words: a head and a line a row, for those who do not look at pictures."""
+    """Return the grid as text, a header and one line per row, for people who cannot see the pictures."""
     noisy = [column for column in grid.columns if column.value is not None]
     head = ["Method", "Robustness (mean similarity)", "n", "Flipped", *(column.title for column in noisy)]
     lines = []
@@ -143,7 +131,7 @@ def table(grid: Grid, sort: str) -> tuple[list[str], list[list[str]]]:
     return head, lines
 
 
-def _word(grid: Grid, row: Row, column: Column) -> str:
+def _word(grid: Grid, row: GridRow, column: GridColumn) -> str:
     cell = grid.cell(grid.place(row, column))
     if cell is None:
         return "to come"

@@ -18,7 +18,7 @@ STEP_IMAGES = 4  # versions that go through a network in one step
 
 
 @dataclass(frozen=True)
-class Column:
+class GridColumn:
     """One column: its value (None: the clean picture), its heading, and what has to be said about all of it."""
 
     value: Any
@@ -27,7 +27,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class GridRow:
     """One map: the methods that give it here, the first of which stands for all."""
 
     methods: tuple[str, ...]
@@ -39,7 +39,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """What is known of a place. ``map``: (h, w) in [0, 1], None where there is none; ``row``: as `Scene.rows` has it.
 
     ``note`` says what is missing and why; empty where nothing is. ``similarity`` is on [0, 1].

@@ -14,7 +14,7 @@ from camlab.common.registry import Registry
 from camlab.common.wording import NOT_OBSERVED
 from camlab.drawing.pictures import Bytes, blend, colourise, enlarge, to_image, upsample
 from camlab.explore.compare.browser import model_title, prediction, score_text, version_title
-from camlab.explore.compare.cells import Cell
+from camlab.explore.compare.cells import GridCell
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place
 from camlab.explore.output.record import package_versions
@@ -33,7 +33,7 @@ PACKAGES = ("camlab", "python", "torch", "timm", "numpy")
 
 
 @dataclass(frozen=True)
-class Format:
+class FigureFormat:
     """A kind of file: what it is called, its media type, and what it can say about itself."""
 
     title: str
@@ -42,10 +42,10 @@ class Format:
 
 
 #: By the ending of the file's name. Nothing of the time is written: the same tray is the same file.
-FORMATS: Registry[Format] = Registry("figure format")
-FORMATS.add("png", Format("PNG", "image/png", {"Software": None}))
-FORMATS.add("svg", Format("SVG", "image/svg+xml", {"Date": None}))
-FORMATS.add("pdf", Format("PDF", "application/pdf", {"CreationDate": None}))
+FORMATS: Registry[FigureFormat] = Registry("figure format")
+FORMATS.add("png", FigureFormat("PNG", "image/png", {"Software": None}))
+FORMATS.add("svg", FigureFormat("SVG", "image/svg+xml", {"Date": None}))
+FORMATS.add("pdf", FigureFormat("PDF", "application/pdf", {"CreationDate": None}))
 
 
 def figure(grid: Grid, places: Sequence[Place], kind: str) -> bytes:
@@ -86,14 +86,14 @@ _SAID = {
 }
 
 
-def _about(grid: Grid, cells: Sequence[Cell]) -> dict[str, str]:
+def _about(grid: Grid, cells: Sequence[GridCell]) -> dict[str, str]:
     return {
         "title": f"CAM Lab: {len(cells)} explanations of “{grid.picture.title}”",
         "text": " · ".join(" ".join(line for line in caption(grid, cell)) for cell in cells),
     }
 
 
-def caption(grid: Grid, cell: Cell) -> list[str]:
+def caption(grid: Grid, cell: GridCell) -> list[str]:
     """What is said about a cell: method, version, model and layer, similarity, prediction, what is missing."""
     where = cell.place
     title, *others = grid.title(where).split(JOINT)
@@ -142,7 +142,7 @@ def settings(grid: Grid) -> list[str]:
     ]
 
 
-def overlay(grid: Grid, cell: Cell) -> Bytes:
+def overlay(grid: Grid, cell: GridCell) -> Bytes:
     """A cell as it is seen, uint8 RGB; the picture alone where there is no map. Raises CamLabError."""
     state = grid.state.base
     picture = enlarge(to_image(grid.pixels(cell.place)))
@@ -152,7 +152,7 @@ def overlay(grid: Grid, cell: Cell) -> Bytes:
     return blend(picture, colours, state.opacity)
 
 
-def _draw(grid: Grid, cells: Sequence[Cell]) -> Figure:
+def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -204,6 +204,6 @@ def _draw(grid: Grid, cells: Sequence[Cell]) -> Figure:
     return drawn
 
 
-def _wrapped(grid: Grid, cell: Cell) -> list[str]:
+def _wrapped(grid: Grid, cell: GridCell) -> list[str]:
     """A caption in lines that fit under the cell."""
     return [part for line in caption(grid, cell) for part in textwrap.wrap(line, WRAP)]

@@ -19,7 +19,7 @@ from camlab.common.jobs import Job, Steps
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
 from camlab.engine.spec import CLEAN
-from camlab.explore.compare.cells import Cell, Column, Row, RowScore, batches, spec_of
+from camlab.explore.compare.cells import GridCell, GridColumn, GridRow, RowScore, batches, spec_of
 from camlab.explore.compare.state import AXES, CompareState, Place
 from camlab.explore.model_change import switched
 from camlab.explore.output.frames import encode_picture
@@ -46,7 +46,7 @@ class Grid:
         self.state, self.picture, self._engines = state, picture, engines
         self._base = self._classifier(state.base.model)
         self.name = secrets.token_hex(6)
-        self.cells: dict[Place, Cell] = {}  # in the order in which they were made
+        self.cells: dict[Place, GridCell] = {}  # in the order in which they were made
         self.pictures: dict[Place, bytes] = {}  # JPEG, by `Place.version`
         self._scenes: dict[ExploreState, Scene] = {}
         self._paces: dict[tuple[str, str], float] = {}  # seconds a cell, by `_kind`
@@ -60,25 +60,25 @@ class Grid:
 
     # what there is
 
-    def _columns(self) -> tuple[Column, ...]:
+    def _columns(self) -> tuple[GridColumn, ...]:
         axis, state = AXES[self.state.axis], self.state
         values = [value for value in state.values if not (state.axis == "severity" and value == 0)]
         if state.axis == "model":
             return tuple(self._model_column(value) for value in values)
-        columns: dict[Place, Column] = {}
+        columns: dict[Place, GridColumn] = {}
         for value in values:  # of a noise type with nothing to draw, all seeds are one
-            columns.setdefault(state.cell("gradcam", value), Column(value, axis.said(value)))
-        return (Column(None, "Clean"), *columns.values())
+            columns.setdefault(state.cell("gradcam", value), GridColumn(value, axis.said(value)))
+        return (GridColumn(None, "Clean"), *columns.values())
 
-    def _model_column(self, name: str) -> Column:
+    def _model_column(self, name: str) -> GridColumn:
         try:
             classifier = self._classifier(name)
             _, problems = switched(self.state.base, self._base, classifier)
         except CamLabError as error:
-            return Column(name, name, str(error))
-        return Column(name, classifier.title, " ".join(problems))
+            return GridColumn(name, name, str(error))
+        return GridColumn(name, classifier.title, " ".join(problems))
 
-    def _rows(self) -> tuple[Row, ...]:
+    def _rows(self) -> tuple[GridRow, ...]:
         """Methods that coincide under every model of the columns are one row."""
         methods = self.state.rows
         places = []
@@ -92,7 +92,7 @@ class Grid:
             places.append([] if PLUS in layer else [each.methods for each in coinciding(classifier, layer)])
         joined = {names[0]: tuple(names) for names in linked_sets(methods, places)} if places else {}
         hidden = {name for names in joined.values() for name in names[1:]}
-        return tuple(Row(joined.get(name, (name,))) for name in methods if name not in hidden)
+        return tuple(GridRow(joined.get(name, (name,))) for name in methods if name not in hidden)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ class Grid:
             return (self.state.base.model,)
         return tuple(column.value for column in self.columns)
 
-    def place(self, row: Row, column: Column) -> Place:
+    def place(self, row: GridRow, column: GridColumn) -> Place:
         """The cell of a row and a column."""
         return self.state.cell(row.methods[0], column.value)
 
@@ -114,7 +114,7 @@ class Grid:
 
     # what is known
 
-    def cell(self, where: Place) -> Cell | None:
+    def cell(self, where: Place) -> GridCell | None:
         """A cell, None while it is still to come."""
         with self._lock:
             return self.cells.get(where)
@@ -129,7 +129,7 @@ class Grid:
         with self._lock:
             return [each for each in self.places() if each not in self.cells]
 
-    def score(self, row: Row) -> RowScore:
+    def score(self, row: GridRow) -> RowScore:
         """The robustness of a row, of its cells so far."""
         found = [self.cell(self.place(row, column)) for column in self.columns if column.value is not None]
         there = [cell.row for cell in found if cell is not None and cell.row is not None]
@@ -137,7 +137,7 @@ class Grid:
         flips = sum(bool(each["flipped"]) for each in there)
         return RowScore(float(np.mean(values)) if values else None, len(values), flips, len(found))
 
-    def ordered(self, sort: str) -> list[Row]:
+    def ordered(self, sort: str) -> list[GridRow]:
         """The rows in an order of SORTS; while cells are coming, as listed, so that nothing jumps."""
         if sort == "listed" or self.job.running:
             return list(self.rows)
@@ -151,7 +151,7 @@ class Grid:
     def title(self, where: Place) -> str:
         """The method of a cell, with the names of those that give the same map in this grid."""
         row = next((row for row in self.rows if where.method in row.methods), None)
-        return (row or Row((where.method,))).title
+        return (row or GridRow((where.method,))).title
 
     # scenes
 
@@ -201,7 +201,7 @@ class Grid:
         job.total = len(wanted)
         for where in wanted:
             if reason := self._lacking(where):
-                self._keep(job, Cell(where, note=reason))
+                self._keep(job, GridCell(where, note=reason))
         light = [each for each in self.missing() if self.scene(each).cost == "shared"]
         for together in batches(light):
             yield from self._fill(job, together)
@@ -250,7 +250,7 @@ class Grid:
                     self.pictures[where.version] = encode_picture(self.pixels(where, job.check))
                 cell = self._made(where, job.check)
             except CamLabError as error:
-                cell = Cell(where, note=str(error))
+                cell = GridCell(where, note=str(error))
             self._keep(job, cell)
             if count % 8 == 0:
                 yield
@@ -274,7 +274,7 @@ class Grid:
                 first.input, self.picture.digest, specs, methods, layer, target, check, smoothing
             )
 
-    def _made(self, where: Place, check: Callable[[], None]) -> Cell:
+    def _made(self, where: Place, check: Callable[[], None]) -> GridCell:
         scene, name = self.scene(where), where.method
         clean = scene.clean(check)
         row = scene.rows([(where.severity, where.seed)], check)[0]
@@ -282,10 +282,10 @@ class Grid:
             clean if where.noise is None else scene.explain([spec_of(where)], scene.target(clean), check)[0]
         )
         if version.degenerate[name]:
-            return Cell(where, None, row, NO_MAP)
-        return Cell(where, version.maps[name], row, NOT_COMPARABLE if clean.degenerate[name] else "")
+            return GridCell(where, None, row, NO_MAP)
+        return GridCell(where, version.maps[name], row, NOT_COMPARABLE if clean.degenerate[name] else "")
 
-    def _keep(self, job: Job, cell: Cell) -> None:
+    def _keep(self, job: Job, cell: GridCell) -> None:
         with self._lock:
             self.cells[cell.place] = cell
         job.advance()

@@ -15,7 +15,7 @@ SEEDS = tuple(range(16))  # the draws that a preset was measured with
 
 
 @dataclass(frozen=True)
-class Preset:
+class StoryPreset:
     """One story: the state that tells it, and how strong its effect was when it was found.
 
     outcome: one of `camlab.explore.trials.steadiness.OUTCOMES`; similarity, low, high: mean over the draws that kept the prediction
@@ -57,12 +57,12 @@ class Preset:
 
 
 @lru_cache(maxsize=1)
-def stories() -> Registry[Preset]:
+def stories() -> Registry[StoryPreset]:
     """All presets by name, in the order of the file: maps that move first, strongest first."""
-    found: Registry[Preset] = Registry("story")
+    found: Registry[StoryPreset] = Registry("story")
     kinds = {"float": float, "int": int, "str": str}
     with FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            values = {f.name: kinds[str(f.type)](row[f.name]) for f in fields(Preset)}
-            found.add(row["name"], Preset(**values))
+            values = {f.name: kinds[str(f.type)](row[f.name]) for f in fields(StoryPreset)}
+            found.add(row["name"], StoryPreset(**values))
     return found

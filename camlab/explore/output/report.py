@@ -12,7 +12,8 @@ from camlab.common.errors import CamLabError
 from camlab.common.wording import decimal, plural
 from camlab.drawing.pictures import VIEWS
 from camlab.drawing.report.material import Material, Photo, Plot, Table, credit_of, photo
-from camlab.explore.charts import sweep as sweep_charts
+from camlab.explore.charts.curve import sweep_curve
+from camlab.explore.charts.draws import sweep_ecdf, sweep_violin
 from camlab.explore.output import pair_html
 from camlab.explore.output.panels import draw_change, draw_panel
 from camlab.explore.output.record import package_versions, settings
@@ -64,15 +65,15 @@ def scene_material(scene: Scene, shown: Shown, sweep: Sweep, faithful: Faithful 
         plots=[
             Plot(
                 "From clean to unrecognisable",
-                sweep_charts.curve(sweep, scores, state.severity),
+                sweep_curve(sweep, scores, state.severity),
                 "severity_curve",
             ),
             Plot(
                 f"The draws at severity {state.severity:g}",
-                sweep_charts.violin(sweep, state.severity, state.shown_seed),
+                sweep_violin(sweep, state.severity, state.shown_seed),
                 "similarity_violin",
             ),
-            Plot("Their distribution", sweep_charts.ecdf(sweep, state.severity), "similarity_ecdf"),
+            Plot("Their distribution", sweep_ecdf(sweep, state.severity), "similarity_ecdf"),
         ],
         tables=[_similarities(shown), *_levels(sweep), *_faithful(faithful)],
         versions=package_versions(),

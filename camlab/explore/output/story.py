@@ -10,7 +10,7 @@ from camlab.common.wording import decimal, listed, percent, plural
 from camlab.drawing.charts.titles import level_title
 from camlab.drawing.pictures import VIEWS
 from camlab.drawing.slides import Image, Slide
-from camlab.explore.charts.steadiness import steady_methods
+from camlab.explore.charts.dots import steady_methods
 from camlab.explore.output import pair_html
 from camlab.explore.output.panels import draw_panel
 from camlab.explore.output.words import perturbed_title, shown_verdict

@@ -18,7 +18,7 @@ from camlab.common.jobs import Job
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
 from camlab.explore.compare import browser
-from camlab.explore.compare.cells import (GridCell)
+from camlab.explore.compare.cells import GridCell
 from camlab.explore.compare.grid import NO_MAP, Grid
 from camlab.explore.compare.state import CompareState, Place
 from camlab.explore.output.frames import restore

@@ -8,8 +8,8 @@ import pytest
 
 from camlab.common.errors import BadSetting
 from camlab.explore.compare.grid import Grid
+from camlab.explore.compare.report import BESIDE, noisy_pairs, report_pair, tray_material
 from camlab.explore.compare.state import CompareState, Place, parse_link
-from camlab.explore.compare.tray_report import BESIDE, pairs, report_cell, tray_material
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture, picture_from_bytes
 from tests.material import png
@@ -33,12 +33,12 @@ def grid() -> Grid:
 
 
 def test_the_pairs_of_a_tray_are_its_noisy_cells_that_are_there(grid: Grid) -> None:
-    assert pairs(grid, TRAY) == [STRONG, MILD]
-    assert pairs(grid, (Place("layercam", MODEL, "fog", 2.0, 0), CLEAN)) == []
+    assert noisy_pairs(grid, TRAY) == [STRONG, MILD]
+    assert noisy_pairs(grid, (Place("layercam", MODEL, "fog", 2.0, 0), CLEAN)) == []
 
 
 def test_a_report_has_the_numbers_of_the_grid_and_says_what_it_leaves_out(grid: Grid) -> None:
-    cells = [report_cell(grid, where) for where in pairs(grid, TRAY)]
+    cells = [report_pair(grid, where) for where in noisy_pairs(grid, TRAY)]
     for where, cell in zip((STRONG, MILD), cells, strict=True):
         known = grid.cells[where]
         assert known.similarity == pytest.approx(cell.shown.row["similarity"], abs=1e-9)
@@ -55,7 +55,7 @@ def test_a_report_has_the_numbers_of_the_grid_and_says_what_it_leaves_out(grid: 
 
 
 def test_a_picture_of_ones_own_has_no_link(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [report_cell(grid, STRONG)]
+    cells = [report_pair(grid, STRONG)]
     assert tray_material(grid, (STRONG,), cells).link
     monkeypatch.setattr(grid, "picture", picture_from_bytes(png(3), "mine.png"))
     assert not tray_material(grid, (STRONG,), cells).link

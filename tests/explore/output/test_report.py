@@ -17,7 +17,7 @@ from camlab.drawing.report.html import report_html
 from camlab.drawing.report.material import Credit, Material, Plot, Table
 from camlab.drawing.report.sections import SECTIONS
 from camlab.engine.shared import engine_for
-from camlab.explore.compare.report import (ReportPair, pairs_material)
+from camlab.explore.compare.report import ReportPair, pairs_material
 from camlab.explore.output.report import measured_sweep, scene_material
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene

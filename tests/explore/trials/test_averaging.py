@@ -10,7 +10,7 @@ import pytest
 
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
-from camlab.explore.charts.trials import remedy_chart
+from camlab.explore.charts.trials import averaging_chart
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.explore.trials.averaging import Averaged, Remedy, sentence
@@ -84,7 +84,7 @@ def test_nothing_is_said_where_there_is_nothing_to_compare(found: tuple[Averaged
 
 
 def test_the_chart_shows_what_was_found_and_says_it() -> None:
-    chart = remedy_chart(FOUND, copies=(0, 1, 4, 16), similarity_title="<RBO>")
+    chart = averaging_chart(FOUND, copies=(0, 1, 4, 16), similarity_title="<RBO>")
     pair, itself = chart.figure.data
     assert list(pair.x) == [0, 2, 3] and list(pair.y) == [
         0.5,
@@ -100,5 +100,5 @@ def test_the_chart_shows_what_was_found_and_says_it() -> None:
     assert "none: 0.50; 1: not observed; 4: 0.62; 16: 0.75" in chart.alt or "4: 0.63" in chart.alt
     assert "raises" in chart.alt
     assert all(math.isfinite(v) for trace in chart.figure.data for v in trace.y)
-    empty = remedy_chart((), copies=(0, 1), similarity_title="RBO")
+    empty = averaging_chart((), copies=(0, 1), similarity_title="RBO")
     assert not empty.figure.data and "Nothing has been averaged" in empty.alt

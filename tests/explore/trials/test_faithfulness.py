@@ -11,7 +11,7 @@ import torch
 import camlab.explore.trials.faithfulness
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
-from camlab.explore.charts.faithfulness import faithfulness_curves
+from camlab.explore.charts.trials import faithfulness_curves
 from camlab.explore.output.record import record, results
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
@@ -115,7 +115,7 @@ def test_charts_show_what_was_found_and_say_it(scene: Scene, shown: Shown) -> No
         assert f"{run.found.values['deletion', side]:.2f}" in trace.name and side in chart.alt
     first, second = chart.figure.data
     assert first.line.dash != second.line.dash  # never by colour alone
-    assert chart.figure.layout.xaxis.title.text == "share of pixels taken away"
+    assert chart.figure.layout.xaxis.title.text == "share of pixels removed"
     other = faithfulness_curves(run.found, "insertion")
     assert not other.figure.data
 

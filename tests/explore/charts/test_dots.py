@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from camlab.explore.compare.chart import PairDot, pair_dots
+from camlab.explore.charts.dots import PairDot, pair_dots
 
 PAIRS = (
     PairDot("1. Grad-CAM <b>", "1. Grad-CAM <b>, Gaussian noise 3", 0.86, False, 0.24),
