@@ -12,10 +12,10 @@
 # ---
 
 # %% [markdown]
-# # What the Explore page does, in ten lines
+# # The Explore page in a few lines of Python
 #
-# Run it from a clone with `python docs/example.py`, or open it as a notebook (jupytext).
-# The first cell only makes the package importable without installing it.
+# Run this file from a clone with `python docs/example.py`, or open it as a notebook (jupytext).
+# The first cell makes the package importable without installing it.
 
 # %%
 import sys
@@ -27,8 +27,8 @@ sys.path.extend([".", ".."])
 import pandas as pd
 
 from camlab.engine.shared import engine_for
-from camlab.explore.output.words import (shown_verdict)
-from camlab.explore.output.files import (panels_png)
+from camlab.explore.output.files import panels_png
+from camlab.explore.output.words import shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture
@@ -38,8 +38,8 @@ from camlab.noise import perturb
 # %% [markdown]
 # ## One pair
 #
-# A state names every choice; what it leaves out keeps the page's default. A scene puts the picture through
-# the model, and `shown` gives the clean and the perturbed picture with their maps.
+# A state holds every choice; fields that you omit keep the page's defaults. A scene runs the picture through
+# the model, and `shown` returns the clean and the perturbed picture with their maps.
 
 # %%
 state = ExploreState(image="photos/german_shepherd", method="gradcam", noise="gaussian_noise", severity=3)
@@ -51,9 +51,9 @@ print(verdict, shown.values, sep="\n")
 # %% [markdown]
 # ## Sixteen draws of the noise
 #
-# C is the mean similarity of the maps where the prediction was kept, R the mean dissimilarity where it
-# flipped, RM their product. `None` means "not observed": no draw of that kind. The two floors say what
-# similarity is worth: that of random rankings, and that of the maps of other pictures.
+# C is the mean similarity of the maps over draws that kept the prediction. R is the mean dissimilarity over
+# draws that flipped it. RM is their product. `None` means "not observed": there was no such draw. Compare
+# similarities with two floors: the similarity of random rankings, and that of other pictures' maps.
 
 # %%
 draws = pd.DataFrame(scene.rows([(state.severity, seed) for seed in state.seeds]))
@@ -64,7 +64,7 @@ print(f"C {scores.consistency}, R {scores.responsiveness}, RM {scores.rm}")
 print(f"floors: random ranking {floors.random:.2f}, another picture {floors.other:.2f}")
 
 # %% [markdown]
-# ## The panels as a file
+# ## Save the panels
 
 # %%
 panels = Path(tempfile.mkdtemp(prefix="camlab_")) / "panels.png"
@@ -72,14 +72,13 @@ panels.write_bytes(panels_png(scene, shown))
 print(panels)
 
 # %% [markdown]
-# ## The same, one floor down
+# ## The same steps by hand
 #
-# Nothing above is magic: perturb the model's input picture, explain both, compare the maps.
+# Perturb the picture at the model's input, explain both versions, and compare their maps.
 
 # %%
 noisy = perturb(scene.input[None], state.noise, state.severity, state.seed, scene.picture.digest)
 clean, perturbed = shown.clean.maps[state.method], shown.perturbed.maps[state.method]
 rbo = float(similarity("rbo", clean[None], perturbed[None], scene.comparison)[0])
-print(
-    f"RBO {rbo:.3f}; the noise moved each value by {float((noisy - scene.input).abs().mean()):.3f} on average"
-)
+change = float((noisy - scene.input).abs().mean())
+print(f"RBO {rbo:.3f}; the noise changed each value by {change:.3f} on average")
