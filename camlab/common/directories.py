@@ -10,19 +10,19 @@ from camlab.common.errors import BadSetting
 
 _PACKAGE = Path(__file__).parents[1]
 
-#: The directory that Python imports this camlab from; child processes start there.
+#: The directory from which Python imports camlab; child processes start there.
 IMPORT_ROOT = _PACKAGE.parent
 
-#: What holds app.py, pages and assets: the checkout, or a folder of the installed package.
+#: The directory of app.py, pages and assets: the checkout, or a folder of the installed package.
 HOME = _PACKAGE / "dashboard" if (_PACKAGE / "dashboard").is_dir() else IMPORT_ROOT
 
 ASSETS = HOME / "assets"
 
 
 def user_directory(variable: str, name: str, data: bool = False) -> Path:
-    """The directory that the environment variable names, else ``name`` among the user's caches, or their data.
+    """Return the directory that the environment variable names, else ``name`` in the user's cache or data directory.
 
-    Raises BadSetting where there is neither.
+    Raises BadSetting where the user has no home directory.
     """
     named = os.environ.get(variable, "").strip()
     try:
@@ -34,16 +34,16 @@ def user_directory(variable: str, name: str, data: bool = False) -> Path:
 
 
 def _user_caches() -> Path:
-    """The directory in which the system wants caches to be."""
+    """Return the system's directory for caches."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
-    # A relative path there is to be ignored, says the XDG specification.
+    # The XDG specification: ignore a relative path.
     return Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
 
 
 def _user_data() -> Path:
-    """The directory in which the system wants what nobody can compute anew at once."""
+    """Return the system's directory for data that is expensive to compute again."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"
     named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")

@@ -1,9 +1,8 @@
-"""What decides the last digits of a result besides its inputs: the libraries and the device that compute it.
+"""The libraries and the device that compute a result: besides its inputs, they decide its last digits.
 
-It is part of the cache keys because results outlive an upgrade and a change of device on disk. Another release
-may round otherwise, blur otherwise or encode a JPEG otherwise; and a comparison of two devices that share one
-entry would compare nothing. Left out is what moves only the last bits of activations within one installation:
-the number of threads and what else was in the batch. (A study, which keeps what it computes, fixes both.)
+They are part of the cache keys, because results on disk outlive an upgrade and a change of device. Another release
+may round, blur or encode a JPEG differently, and two devices that share one entry could not be compared. The number
+of threads and the rest of the batch move only the last bits of activations and are left out. (A study fixes both.)
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ import torch
 
 import camlab
 
-#: Whatever computes, beside torch, on the way from a model-input picture to a map.
+#: The packages besides torch that compute between a model-input picture and a map.
 LIBRARIES = ("timm", "numpy", "scipy", "pillow", "grad-cam", "scikit-learn")
 
 
 @lru_cache(maxsize=1)
 def libraries() -> tuple[str, ...]:
-    """Versions of what computes: torch's with its build, then those of LIBRARIES."""
+    """Return the versions of torch, with its build, and of LIBRARIES."""
     return (torch.__version__, *(version(name) for name in LIBRARIES))
 
 
 def versions_of(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of CAM Lab, Python and those of the packages that are installed, by name."""
+    """Return the versions of CAM Lab, Python and the installed ones of ``packages``, by name."""
     found = {"camlab": camlab.__version__, "python": platform.python_version()}
     for package in packages:
         try:
@@ -40,7 +39,7 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def arithmetic(device: torch.device) -> tuple[str, ...]:
-    """What a cache key says about where a result comes from: device and libraries."""
+    """Return the part of a cache key that names the device and the libraries."""
     name = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"

@@ -2,23 +2,23 @@
 
 
 class CamLabError(Exception):
-    """Base of every error whose text is fit to be shown to a user as it stands."""
+    """Base of all errors whose text can be shown to a user."""
 
 
 class UnknownName(CamLabError):
-    """A name that its registry does not hold."""
+    """A name that is not in its registry."""
 
 
 class BadImage(CamLabError):
-    """Bytes or a file that cannot be used as a picture."""
+    """Bytes or a file that is no usable picture."""
 
 
 class BadSource(CamLabError):
-    """An archive, a folder or a data set from which no pictures can be taken."""
+    """An archive, a folder or a data set that yields no pictures."""
 
 
 class BadSetting(CamLabError):
-    """A setting out of its range or of the wrong kind."""
+    """A setting that is out of range or of the wrong type."""
 
 
 class MissingWeights(CamLabError):
@@ -26,15 +26,15 @@ class MissingWeights(CamLabError):
 
 
 class DownloadFailed(CamLabError):
-    """Weights that could not be fetched; nothing of them is left behind."""
+    """Weights that could not be downloaded; no partial file is left."""
 
 
 class BadCheckpoint(CamLabError):
-    """A file that cannot be used as the weights of a network."""
+    """A file that is no usable checkpoint of a network."""
 
 
 class BadStudy(CamLabError):
-    """A study that cannot be read, or a table that is none."""
+    """A study that cannot be read, or a table that is no study."""
 
 
 class BadState(CamLabError):
@@ -42,4 +42,4 @@ class BadState(CamLabError):
 
 
 class Cancelled(Exception):
-    """Raised inside long work when its caller asked it to stop; never shown to a user."""
+    """Raised inside long work that its caller has stopped; never shown to a user."""

@@ -1,4 +1,4 @@
-"""Rows that agree in some columns, numbered: what pandas' groupby does, fast for columns of few values."""
+"""Number the groups of rows that agree in some columns: pandas' groupby, fast for columns of few values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Index = NDArray[np.intp]
 
 
 def numbered(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, list[tuple[Any, ...]]]:
-    """Number the groups of rows that agree in the columns ``by``: (n,) numbers, and the groups' keys.
+    """Return the group number (n,) of each row, groups agreeing in the columns ``by``, and the groups' keys.
 
     Groups come in the order of their keys, first column first: categoricals in the order of their
-    categories, all else by value. A missing value is a key of its own, None, and comes last. Without columns
+    categories, all others by value. A missing value is a key of its own, None, and comes last. Without columns
     all rows are one group.
     """
     if not by:
@@ -31,21 +31,21 @@ def numbered(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, list[tuple[A
 
 
 def counted(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, int]:
-    """The numbers that ``numbered`` gives, and how many groups there are: where there are as many as rows."""
+    """Return the numbers of ``numbered`` and the number of groups, without the keys: for as many groups as rows."""
     return _joint([_values(rows[column]) for column in by], len(rows))
 
 
 def _joint(found: Sequence[tuple[Index, list[Any]]], rows: int) -> tuple[Index, int]:
-    """Number the combinations of several columns' values: (n,) numbers without gaps, and how many there are."""
+    """Return (n,) numbers without gaps of the combinations of several columns' values, and their count."""
     number, width = np.zeros(rows, np.intp), min(rows, 1)
     for codes, values in found:
-        # Only the combinations that there are get numbers, so that these stay small.
+        # Only existing combinations get numbers, so that the numbers stay small.
         number, width = _dense(number * len(values) + codes, width * len(values))
     return number, width
 
 
 def _values(column: pd.Series) -> tuple[Index, list[Any]]:
-    """The number of each row's value, and the values, as plain Python ones."""
+    """Return the number of each row's value, and the values as plain Python objects."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, values = column.cat.codes.to_numpy().astype(np.intp), column.cat.categories.tolist()
     else:
@@ -55,8 +55,8 @@ def _values(column: pd.Series) -> tuple[Index, list[Any]]:
 
 
 def _dense(number: Index, width: int) -> tuple[Index, int]:
-    """Numbers without gaps, in the same order, and how many there are."""
-    if width > 4 * len(number) + 1000:  # sorting is dear, but less so than so large a table
+    """Close the gaps between numbers, keeping their order, and return them with their count."""
+    if width > 4 * len(number) + 1000:  # sorting is expensive, but cheaper than so large a table
         there, dense = np.unique(number, return_inverse=True)
         return dense.astype(np.intp), len(there)
     seen = np.bincount(number, minlength=width) > 0
@@ -65,7 +65,7 @@ def _dense(number: Index, width: int) -> tuple[Index, int]:
 
 
 def within_groups(rows: pd.DataFrame, by: Sequence[str], group: Index) -> tuple[Index, Index]:
-    """Number the rows that agree in group and columns: (n,) numbers, and the group of each of these."""
+    """Return (n,) numbers of the rows that agree in group and columns, and the group of each number."""
     inner, many = counted(rows, by)
     number, width = _dense(group * max(many, 1) + inner, (int(group.max(initial=0)) + 1) * many)
     home = np.zeros(width, np.intp)
@@ -74,10 +74,10 @@ def within_groups(rows: pd.DataFrame, by: Sequence[str], group: Index) -> tuple[
 
 
 def in_order(number: Index, count: int) -> Index:
-    """Positions that put numbers in 0 … count − 1 in order, equal ones as they come.
+    """Sort numbers in 0 … count − 1 stably and return the positions that do so.
 
-    Numbers of 16 bits are sorted by their digits, several times faster than by comparing; so larger ones are
-    sorted by one half after the other.
+    NumPy sorts 16-bit numbers by radix, several times faster than by comparing; larger numbers are sorted in
+    halves, the lower one first.
     """
     order = np.argsort((number & 0xFFFF).astype(np.uint16), kind="stable")
     if count > 1 << 16:
@@ -86,7 +86,7 @@ def in_order(number: Index, count: int) -> Index:
 
 
 def members_of(group: Index, count: int) -> Iterator[tuple[int, Index | slice]]:
-    """The rows of every group that has any, with its number; group: (n,) in 0 … count − 1."""
+    """Yield the number and the rows of every group that has any; ``group`` is (n,) in 0 … count − 1."""
     if count == 1:
         yield 0, slice(None)
         return

@@ -1,4 +1,4 @@
-"""Long work in small steps on one background thread, fair between jobs, giving way to whoever waits."""
+"""Run long work in small steps on one background thread, in turn between jobs, behind foreground work."""
 
 from __future__ import annotations
 
@@ -14,28 +14,26 @@ from camlab.common.errors import CamLabError, Cancelled
 
 Steps = Iterator[None]
 
-#: Whether the work of this thread may wait until nobody else needs the device.
+#: Whether this thread's work may wait until no foreground work needs the device.
 in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 
-# Seconds without anyone asking for the job's progress. Browsers let a page in the background ask once a minute.
+# Seconds without a request for the job's progress. Browsers let a background page ask once a minute.
 ABANDONED_AFTER = 180.0
-GONE_AFTER = (
-    1.5  # seconds without the visitor: a browser that lost its connection for a moment is back by then
-)
-STOP_WITHIN = 20.0  # seconds that the end of the program waits for the step under way
+# Seconds without the visitor; a browser that lost its connection for a moment is back by then.
+GONE_AFTER = 1.5
+STOP_WITHIN = 20.0  # seconds that the program's end waits for the current step
 
 
 def _nothing(_: Job) -> Steps:
-    """What is left to do for a job that has ended."""
+    """Return no steps: the remaining work of an ended job."""
     return iter(())
 
 
 class Job:
-    """One piece of long work: a generator whose every step is short, and what became of it.
+    """One piece of long work, a generator of short steps, and its outcome.
 
-    ``done`` and ``total`` count steps as the work itself reports them with ``advance``. A job that nobody
-    has looked at (``touch``) for ABANDONED_AFTER seconds stops by itself, and so does one whose visitor has not been
-    ``present`` for GONE_AFTER seconds.
+    ``done`` and ``total`` count steps as the work reports them with ``advance``. A job stops by itself when it has
+    not been touched (``touch``) for ABANDONED_AFTER seconds, or its visitor not ``present`` for GONE_AFTER seconds.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class Job:
         self.cancelled = False
         self.version = 0
         self.elapsed = 0.0
-        self._advancing = 0.0  # the part of `elapsed` that went into counted steps
+        self._advancing = 0.0  # the part of `elapsed` spent in counted steps
         self._work = work
         self._steps: Steps | None = None
         self._present = present
@@ -62,13 +60,13 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left in seconds, from the pace of the steps that advanced; None before the first of them."""
+        """Estimated seconds left, from the pace of counted steps; None before the first of them."""
         if not self.done or self.total <= self.done:
             return None
         return self._advancing / self.done * (self.total - self.done)
 
     def touch(self) -> None:
-        """Say that somebody is still waiting for this job."""
+        """Record that a user still waits for this job."""
         self._seen = time.monotonic()
 
     def cancel(self) -> None:
@@ -76,7 +74,7 @@ class Job:
         self.cancelled = True
 
     def check(self) -> None:
-        """Raise Cancelled where the job is to stop: hand this to whatever computes inside a step."""
+        """Raise Cancelled where the job must stop; passed to the functions that compute inside a step."""
         now = time.monotonic()
         if self._present():
             self._last_present = now
@@ -86,12 +84,12 @@ class Job:
             raise Cancelled
 
     def advance(self, steps: int = 1) -> None:
-        """Count finished steps."""
+        """Add finished steps to ``done``."""
         self.done += steps
         self.version += 1
 
     def step(self) -> None:
-        """Run one step in the calling thread; errors end the job and are kept as a sentence."""
+        """Run one step in the calling thread; an error ends the job and stays in ``error`` as a sentence."""
         if time.monotonic() - self._seen > ABANDONED_AFTER:
             self.cancel()
         start, done = time.perf_counter(), self.done
@@ -106,7 +104,7 @@ class Job:
             self.cancelled = True
         except CamLabError as error:
             self.error, self.finished = str(error), True
-        except Exception as error:  # a bug in one job must not take the worker, and every other job, down
+        except Exception as error:  # a bug in one job must not end the worker and all other jobs
             self.error = (
                 f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry."
             )
@@ -117,14 +115,14 @@ class Job:
             self._advancing += took if self.done > done else 0.0
             self.version += 1
             if not self.running:
-                # Work is bound to what it fills, which holds the job: let go, so that all of it is freed at once.
+                # The work refers to its results and these to the job; break the cycle, so that memory is freed at once.
                 self._work, self._steps = _nothing, None
 
 
 def run_apart(job: Job) -> threading.Thread:
-    """Run a job to its end on a thread of its own and return that: for steps that are long, as nothing can cut them.
+    """Run a job with long steps on its own thread and return the thread.
 
-    Such a step computes nothing with a network (it downloads, lists, decodes), and is not waited for at the end.
+    Such steps use no network (they download, list, decode), and the program's end does not wait for them.
     """
 
     def run() -> None:
@@ -137,7 +135,7 @@ def run_apart(job: Job) -> threading.Thread:
 
 
 class Worker:
-    """Runs jobs step by step in turn on one daemon thread; foreground work holds it back between steps."""
+    """A daemon thread that runs jobs in turn, step by step, and pauses between steps for foreground work."""
 
     def __init__(self) -> None:
         self._jobs: list[Job] = []
@@ -147,7 +145,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def submit(self, job: Job) -> Job:
-        """Queue a job and return it at once; after ``stop`` it comes back cancelled."""
+        """Queue a job and return it at once; after ``stop`` it is returned cancelled."""
         with self._wake:
             if self._stopped:
                 job.cancel()
@@ -167,9 +165,9 @@ class Worker:
                 job.cancel()
 
     def stop(self) -> None:
-        """Cancel all jobs and wait for the step under way; called at the end of the program.
+        """Cancel all jobs and wait for the current step; called when the program ends.
 
-        A thread that is cut off inside native code when the interpreter ends would abort the process.
+        A thread still inside native code when the interpreter ends would abort the process.
         """
         with self._wake:
             self._stopped = True
@@ -180,7 +178,7 @@ class Worker:
 
     @contextmanager
     def foreground(self) -> Iterator[None]:
-        """While this is entered no new background step starts: someone is waiting for an answer."""
+        """Keep new background steps from starting while a user waits for an answer."""
         with self._wake:
             self._foreground += 1
         try:

@@ -10,14 +10,14 @@ from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
-#: Bytes that an entry takes beside its value: key, object, dictionary slots (measured, rounded up).
+#: Bytes of an entry besides its value: key, object, dictionary slots (measured, rounded up).
 ENTRY_OVERHEAD = 512
 
 
 class Memo(Generic[Value]):
-    """Values that are costly to make, by key, at most ``limit`` bytes of them by the count of ``size``.
+    """Expensive values by key, at most ``limit`` bytes of them as ``size`` counts.
 
-    The one used last always stays, however large. Threads share it, and two never make one twice.
+    The last used value stays however large it is. Threads share a memo, and no value is made twice at once.
     """
 
     def __init__(self, limit: int, size: Callable[[Value], int]) -> None:
@@ -31,18 +31,18 @@ class Memo(Generic[Value]):
 
     @property
     def bytes(self) -> int:
-        """What the values take, each counted as ``limit`` at most."""
+        """Bytes of all values, each counted as ``limit`` at most."""
         return int(self._entries.currsize)
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value under the key, made where it is not there."""
+        """Return the value under the key, made where it is missing."""
         with self._lock:
             if key not in self._entries:
                 self._entries[key] = make()
             return self._entries[key]
 
     def peek(self, key: Hashable) -> Value | None:
-        """The value under the key, which counts as used; None where there is none."""
+        """Return the value under the key, which counts as use; None where there is none."""
         with self._lock:
             return self._entries.get(key)
 
@@ -52,6 +52,6 @@ class Memo(Generic[Value]):
             self._entries[key] = value
 
     def discard(self, key: Hashable) -> None:
-        """Forget the key."""
+        """Remove the key and its value."""
         with self._lock:
             self._entries.pop(key, None)

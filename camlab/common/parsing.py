@@ -1,4 +1,4 @@
-"""Texts of links, files and options as values: parsers that say in a sentence what they cannot take."""
+"""Parsers for texts in links, files and options; each rejects a bad text with one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from camlab.common.errors import BadSetting
 
 
 def member(registry: Mapping[str, Any]) -> Callable[[str], str]:
-    """A parser of a registry's names; it raises what the registry raises for others."""
+    """Return a parser of a registry's names; it raises the registry's error for others."""
 
     def parse(text: str) -> str:
         registry[text]
@@ -20,7 +20,7 @@ def member(registry: Mapping[str, Any]) -> Callable[[str], str]:
 
 
 def number(low: float, high: float, step: float | None = None) -> Callable[[str], float]:
-    """A parser of finite numbers from ``low`` to ``high``, multiples of ``step`` if given; it raises BadSetting."""
+    """Return a parser of finite numbers from ``low`` to ``high``, multiples of ``step`` if any (raises BadSetting)."""
 
     def parse(text: str) -> float:
         try:
@@ -37,7 +37,7 @@ def number(low: float, high: float, step: float | None = None) -> Callable[[str]
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers from ``low`` to ``high``; it raises BadSetting."""
+    """Return a parser of whole numbers from ``low`` to ``high`` (raises BadSetting)."""
     any_number = number(low, high)
 
     def parse(text: str) -> int:
@@ -50,7 +50,7 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def flag(text: str) -> bool:
-    """On for 1, off for 0 or nothing. Raises BadSetting for anything else."""
+    """Parse a switch: "1" is on, "0" and "" are off. Raises BadSetting for anything else."""
     if text not in ("", "0", "1"):
         raise BadSetting(f"{text[:30]!r} is neither 1 (on) nor 0 (off)")
     return text == "1"

@@ -1,4 +1,4 @@
-"""One mechanism for everything that can be chosen by name: an ordered, closed-for-duplicates mapping."""
+"""Registry: an ordered mapping of everything that is chosen by name; it refuses a name twice."""
 
 from __future__ import annotations
 

@@ -5,13 +5,15 @@ A child ends when its stdin is closed, which the system also does when the paren
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 from camlab.common.directories import IMPORT_ROOT
@@ -20,27 +22,45 @@ News = dict[str, Any]
 
 
 class Child:
-    """A running ``python -m MODULE ARGUMENTS``; ``environment`` overrides variables of the parent."""
+    """A running ``python -m MODULE ARGUMENTS``; ``environment`` overrides variables of the parent.
+
+    hear: called with every message, and with None at the end, instead of `news`. quiet: discard its stderr.
+    """
 
     def __init__(
-        self, module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        hear: Callable[[News | None], object] | None = None,
+        quiet: bool = True,
+        cwd: Path | None = IMPORT_ROOT,
     ) -> None:
         self._news: queue.Queue[News | None] = queue.Queue()
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if quiet else None,
             text=True,
             encoding="utf-8",
-            cwd=IMPORT_ROOT,
+            cwd=cwd,
             env={**os.environ, "PYTHONIOENCODING": "utf-8", **(environment or {})},
         )
-        threading.Thread(target=_read, args=(self.process.stdout, self._news), daemon=True).start()
+        hear = hear or self._news.put
+        threading.Thread(target=_read, args=(self.process.stdout, hear), daemon=True).start()
 
     def news(self, seconds: float) -> News | None:
         """Return the next message, None once the child has ended. Raises queue.Empty after ``seconds``."""
         return self._news.get(timeout=seconds)
+
+    def send(self, **message: Any) -> None:
+        """Send a message to the child; a dead child is noticed by the end of its messages."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.process.stdin.write(json.dumps(message) + "\n")
+                self.process.stdin.flush()
 
     def kill(self) -> None:
         """Kill the child at once, without time to clean up."""
@@ -69,9 +89,10 @@ def await_the_parent() -> None:
         pass
 
 
-def _read(stream: IO[str], news: queue.Queue[News | None]) -> None:
-    with stream:
+def _read(stream: IO[str], hear: Callable[[News | None], object]) -> None:
+    # A child that is killed may leave half a line.
+    with stream, contextlib.suppress(ValueError):
         for line in stream:
             if line.startswith("{"):
-                news.put(json.loads(line))
-    news.put(None)
+                hear(json.loads(line))
+    hear(None)

@@ -1,4 +1,4 @@
-"""How many threads there may be, and small products of matrices on one: there, parts cost more than they save."""
+"""The number of usable processors, and matrix products limited to one thread."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 _changing = threading.Lock()
-_inside = 0  # callers that want the limit at the moment, and the limit while there are any
+_inside = 0  # callers inside `one_blas_thread`, which share _limit
 _limit: Any = None
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def _controller() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through the loaded libraries, which takes a while
+    return ThreadpoolController()  # slow: inspects all loaded libraries
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let NumPy's and SciPy's products of matrices run on the calling thread alone.
+    """Run NumPy's and SciPy's matrix products on the calling thread alone.
 
-    Where others compute beside it, as a study does, the threads of a product wait for one another: one of
-    2,000 × 240 × 240 then takes five times as much. torch's threads are not concerned. The limit is the
-    process's: the first caller sets it, and the last one to leave takes it back. It only ever changes how long
-    something takes.
+    Beside other computing processes, as in a study, the threads of one product wait for one another: a product of
+    2,000 × 240 × 240 then takes five times as long. torch's threads are unaffected. The limit holds for the whole
+    process: the first caller sets it, and the last one to leave removes it. Results do not change.
     """
     global _inside, _limit
     with _changing:

@@ -1,8 +1,8 @@
-"""Pictures out of uploads: many files, ZIP archives, or both; whatever cannot be used is counted with the reason.
+"""Read the pictures in uploads (files, ZIP archives, or both), and count unusable files by reason.
 
-Nothing is ever written to disk, and no entry is believed: an archive is bounded by the number of its entries, each
-entry by its size and by how much it grows, and all together by bytes and by pixels. Only plain and deflated entries
-are read, because these alone can be decompressed in pieces of a bounded size.
+Nothing is written to disk, and no entry is trusted: limits hold for the number of an archive's entries, the size and
+the growth of each, and the bytes and pixels of all. Only stored and deflated entries are read, because only these
+can be decompressed in pieces of a bounded size.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MAX_ENTRIES = 20_000  # entries of one archive, folders and refused ones include
 MAX_PICTURES = 5_000  # pictures of one upload
 MAX_TOTAL_BYTES = 512 * 2**20  # of an upload's files, once unpacked
 MAX_TOTAL_PIXELS = 4 * 10**9  # a minute of decoding
-MAX_GROWTH = 100  # times that an entry may grow; picture files are compressed already
-MAX_PROBLEMS = 20  # sentences that are kept
+MAX_GROWTH = 100  # the factor by which an entry may grow; picture files are already compressed
+MAX_PROBLEMS = 20  # sentences kept
 
-_GROWTH_MATTERS = 2**20  # bytes: a small flat bitmap may shrink as much as it likes
-_COST_OF_DAMAGE = 4 * 10**6  # pixels: how many were decoded before a picture proved damaged is not known
+_GROWTH_MATTERS = 2**20  # bytes: below this, a flat bitmap may compress by any factor
+_COST_OF_DAMAGE = 4 * 10**6  # pixels charged for a damaged picture, of which an unknown part was decoded
 _HEAD = 512
-ENTRY = b"PK\1\2"  #: how an archive's directory begins each entry
+ENTRY = b"PK\1\2"  #: the first bytes of each entry in an archive's directory
 _ARCHIVES = (b"PK\3\4", b"PK\5\6")
 _NESTED = (
     *_ARCHIVES,
@@ -45,15 +45,15 @@ _NESTED = (
     b"Rar!",
     b"\x28\xb5\x2f\xfd",
 )
-#: What zipfile raises for damaged bytes; which of them depends on where the damage is.
+#: The errors of zipfile for damaged bytes, depending on where the damage is.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What an upload came to: its pictures, how many files were left out by reason, and sentences about some.
+    """The result of an upload: its pictures, the number of files left out by reason, and sentences about some.
 
-    The reasons are those of ``layout.REASONS``. ``problems`` holds at most MAX_PROBLEMS sentences.
+    The reasons are those of ``file_layout.REASONS``. ``problems`` holds at most MAX_PROBLEMS sentences.
     """
 
     pictures: tuple[Picture, ...]
@@ -62,13 +62,13 @@ class Collected:
 
     @property
     def sentence(self) -> str:
-        """In words, such as “37 pictures taken; skipped: 2 links, 1 damaged or unusable picture.”"""
+        """The result in words: “37 pictures taken; skipped: 2 links, 1 damaged or unusable picture.”."""
         taken, semicolon, rest = account(len(self.pictures), self.skipped).rstrip(".").partition(";")
         return f"{taken} taken{semicolon}{rest}."
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes that the folders name, sorted; empty where they name none."""
+        """The classes named by folders, sorted; empty where there are none."""
         return tuple(sorted({picture.label for picture in self.pictures if picture.label}))
 
 
@@ -77,11 +77,11 @@ def collect(
     check: Callable[[], None] = lambda: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Collected:
-    """The pictures in uploaded files, (name, bytes) each, of which some or all may be ZIP archives.
+    """Collect the pictures in uploaded files, (name, bytes) each; some or all may be ZIP archives.
 
-    Classes and outlines follow the paths (see ``camlab.images.file_layout``), for each archive and for the loose files on
-    their own. ``check`` may raise to stop the work; ``progress`` is told how many files are decoded, of how many.
-    Raises nothing itself: what cannot be used is counted.
+    Classes and outlines follow the paths (`camlab.images.file_layout`), separately for each archive and for the
+    loose files. ``check`` may raise to stop the work; ``progress`` gets the number of decoded files and of all.
+    Raises nothing itself: unusable files are counted.
     """
     work = _Collection(check)
     loose = _Source()
@@ -90,7 +90,7 @@ def collect(
         if is_archive(data):
             sources.append(work.unpack(data, clean_name(name)))
         else:
-            # Browsers name a file of an uploaded folder by its path, some with the system's own separators.
+            # Browsers name a file in an uploaded folder by its path, some with the system's separators.
             work.take(loose, name.replace("\\", "/").lstrip("/"), len(data), io.BytesIO(data).read)
     total = sum(len(source.files) for source in sources)
     done = 0
@@ -102,15 +102,15 @@ def collect(
 
 
 def is_archive(data: bytes) -> bool:
-    """Whether a file begins like a ZIP archive."""
+    """Whether a file's first bytes are a ZIP archive's."""
     return data.startswith(_ARCHIVES)
 
 
 @dataclass
 class _Source:
-    """The files of one archive, or the loose ones, by path; and the paths of pictures that were left out.
+    """The files of one archive, or the loose ones, by path, and the paths of pictures left out.
 
-    These still have a say: their outlines must not pass for pictures.
+    Lost paths still matter: their outlines must not be taken for pictures.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class _Source:
 
 
 class _Collection:
-    """One upload while it is read: what is left of its bounds, what was taken and what was left out."""
+    """One upload while it is read: its remaining limits, its pictures and the files left out."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         self.check = check
@@ -136,10 +136,10 @@ class _Collection:
             self.problems.append(problem)
 
     def unpack(self, data: bytes, shown: str) -> _Source:
-        """The picture files in an archive."""
+        """Read the picture files in an archive."""
         source = _Source()
-        # Before zipfile makes an object of each. Entries cannot be fewer than it finds; that a picture's own
-        # bytes look like one more is as good as impossible.
+        # Counted before zipfile makes an object per entry. The count includes all that zipfile finds; a picture's own
+        # bytes practically never look like an entry.
         if data.count(ENTRY) > MAX_ENTRIES:
             self.skip(
                 "archive", f"“{shown}” has over {MAX_ENTRIES:,} entries; split it into smaller archives."
@@ -151,7 +151,7 @@ class _Collection:
                     self.check()
                     self._entry(archive, info, source)
         except BROKEN:
-            self.skip("archive", f"“{shown}” is damaged or no ordinary ZIP archive; pack it again.")
+            self.skip("archive", f"“{shown}” is damaged or not an ordinary ZIP archive; pack it again.")
         return source
 
     def _entry(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: _Source) -> None:
@@ -168,7 +168,7 @@ class _Collection:
                 source.lost.add(path)
 
     def take(self, source: _Source, path: str, size: int, read: Callable[[int], bytes]) -> None:
-        """Read one file of at most ``size`` bytes where it is a picture and within the bounds."""
+        """Read one file of at most ``size`` bytes where it is a picture and within the limits."""
         early = (
             ("hidden", is_hidden(path)),
             ("long_name", len(path) > MAX_NAME_LENGTH),
@@ -184,12 +184,12 @@ class _Collection:
             self.skip(reason)
             source.lost.add(path)
             return
-        self._bytes_left -= size  # beforehand: a file that turns out to be damaged took its time, too
-        # Up to more than there should be, so that the end is reached and the checksum looked at.
+        self._bytes_left -= size  # before reading: a damaged file costs time, too
+        # More than there should be, so that zipfile reaches the end and compares the checksum.
         source.files[path] = head + read(MAX_BYTES)
 
     def decode(self, source: _Source) -> Iterator[None]:
-        """Make the pictures of one source; yields once a file."""
+        """Decode the pictures of one source, yielding once per file."""
         files = source.files
         lost = {path for path in source.lost - set(files) if is_picture(path) and not is_hidden(path)}
         layout = arrange([*files, *lost])
@@ -234,7 +234,7 @@ class _Collection:
         return None
 
     def _fits(self, data: bytes, path: str, size: tuple[int, int], picture: str) -> bool:
-        """Whether a mask can be read and is as large as its picture; counts it where not."""
+        """Whether a mask can be read and has its picture's size; otherwise it is counted as skipped."""
         try:
             height, width = mask_from_bytes(data, path).shape
         except BadImage as error:
@@ -252,8 +252,8 @@ class _Collection:
 
 
 def refusal(info: zipfile.ZipInfo) -> str:
-    """Why an entry is not even opened; empty where it may be."""
-    name = info.orig_filename  # as it is stored: zipfile cuts names at a null character
+    """Return the reason why an entry must not be opened; empty where it may be."""
+    name = info.orig_filename  # the stored name: zipfile cuts names at a null character
     kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on a Unix system
     checks: Sequence[tuple[str, bool]] = (
         ("long_name", len(name) > MAX_NAME_LENGTH),
@@ -268,7 +268,7 @@ def refusal(info: zipfile.ZipInfo) -> str:
 
 
 def _is_unsafe(name: str) -> bool:
-    """Whether a path is absolute, climbs, names a drive or holds what no path in an archive should."""
+    """Whether a path is absolute, climbs, names a drive or contains backslashes or control characters."""
     return (
         name.startswith("/")
         or "\\" in name

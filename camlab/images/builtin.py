@@ -18,7 +18,7 @@ ROOT = ASSETS / "images"
 
 IMAGE_SETS: Registry[ImageSet] = Registry("image set")
 
-# name, title, summary: one row a built-in set, in the order in which they are offered
+# name, title, summary: one row per built-in set, in the order offered
 _BUILT_IN = (
     ("photos", "Animal photographs", "Animals in their surroundings, most with an outline of the animal."),
     ("composites", "Composites", "Objects cut out and pasted on foreign backgrounds, with exact outlines."),
@@ -41,7 +41,7 @@ _DEEDS = re.compile(r"CC0-(?P<zero>[\d.]+)|CC-(?P<kind>BY(?:-SA)?)-(?P<version>[
 
 
 def _licence_urls(licence: str, notes: str) -> str:
-    """Where each part's licence is stated: the Creative Commons deed, or the page that says so."""
+    """Return the pages that state each part's licence: the Creative Commons deed, or the page named in the notes."""
     parts, pages = licence.split(" + "), notes.split(" | ")
     urls = []
     for i, page in enumerate(pages):

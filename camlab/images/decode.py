@@ -1,9 +1,9 @@
 """Safe decoding of pictures from untrusted bytes.
 
-Whatever is wrong with an upload ends in BadImage, whose text is one sentence. The first bytes decide
-what a file is; its size is read from its header before a single pixel is decoded.
+Every fault of an upload raises BadImage, whose text is one sentence. The first bytes decide a file's format, and
+its size is read from its header before any pixel is decoded.
 
-What becomes of the colours: alpha and transparent palette entries are laid on white; 16-bit values are scaled
+Colours: alpha and transparent palette entries are laid on white; 16-bit values are scaled
 to 8 bits (never clipped); an embedded colour profile is ignored, as in the training of the usual networks.
 """
 
@@ -31,7 +31,7 @@ _CHOOSE = "choose a JPEG, PNG, WebP, BMP or TIFF picture"
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """One accepted format: how it begins, its extensions (the usual first), what stands at its end."""
+    """One accepted format: its first bytes, its extensions (the usual one first), its last bytes."""
 
     name: str
     plugin: str
@@ -42,14 +42,14 @@ class ImageFormat:
 
 FORMATS = (
     ImageFormat("JPEG", "JPEG", lambda d: d[:3] == b"\xff\xd8\xff", ("jpg", "jpeg", "jpe", "jfif", "mpo")),
-    # Pillow is content with a PNG whose pixels are all there; the others it reads to their ends by itself.
+    # Pillow accepts a PNG without its end, as long as all pixels are there; it reads the other formats to their ends.
     ImageFormat("PNG", "PNG", lambda d: d[:8] == b"\x89PNG\r\n\x1a\n", ("png", "apng"), b"IEND\xaeB`\x82"),
     ImageFormat("WebP", "WEBP", lambda d: d[:4] == b"RIFF" and d[8:12] == b"WEBP", ("webp",)),
     ImageFormat("BMP", "BMP", lambda d: d[:2] == b"BM", ("bmp", "dib")),
     ImageFormat("TIFF", "TIFF", lambda d: d[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), ("tif", "tiff")),
 )
 
-# What a refused file probably is, so that the message can say so: the first that fits.
+# Guesses for the message about a refused file; the first match counts.
 _OTHERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("a GIF", lambda d: d[:4] == b"GIF8"),
     ("an icon file", lambda d: d[:4] in (b"\0\0\1\0", b"\0\0\2\0", b"icns")),
@@ -68,7 +68,7 @@ _OTHERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("text", lambda d: _is_text(d[:4096])),
 )
 
-# Extensions that say what a file is; any other ("holiday.2024", "cat.final") is not held against it.
+# Extensions that must agree with the content; any other ("holiday.2024", "cat.final") is ignored.
 _OTHER_EXTENSIONS = (
     "gif ico icns svg pdf txt heic heif avif jp2 j2k psd eps tga ppm pgm pnm csv html htm doc docx xls xlsx "
     "ppt pptx zip gz tar mp3 mp4 mov avi mkv raw dng cr2 nef json xml md py exe npy"
@@ -88,7 +88,7 @@ _ORIENTATION, _BITS, _PHOTOMETRIC = 0x0112, 258, 262  # EXIF and TIFF tags
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """Decode a JPEG, PNG, WebP, BMP or TIFF file to an upright RGB picture that stands on its own.
+    """Decode a JPEG, PNG, WebP, BMP or TIFF file to an upright RGB picture.
 
     ``name`` is the file's name: its extension must not contradict the content. Transparency is laid on white.
     Raises BadImage, with one sentence, for what is empty, over 30 MB or 50 megapixels, under 8 pixels on a
@@ -103,7 +103,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         )
     kind = _recognise(data, name, shown)
     if kind.end not in data:
-        raise BadImage(f"{shown} is cut off: its end is missing; copy or save it again and choose that.")
+        raise BadImage(f"{shown} is cut off: its end is missing; copy or save it again.")
     try:
         return _decode(data, kind, shown)
     except BadImage:
@@ -112,24 +112,23 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         raise BadImage(
             f"{shown} is too large; reduce it to at most {MAX_PIXELS // 10**6} megapixels."
         ) from None
-    # Decoders meet hostile bytes with errors of many kinds (OSError, SyntaxError, struct.error, KeyError, …).
+    # Decoders raise many kinds of errors on hostile bytes (OSError, SyntaxError, struct.error, KeyError, …).
     except Exception as error:
         raise BadImage(
-            f"{shown} is cut off, damaged or stored in an unusual way; "
-            f"save it again as an ordinary {kind.name} file and choose that."
+            f"{shown} is cut off, damaged or stored in an unusual way; save it again as an ordinary {kind.name} file."
         ) from error
 
 
 def clean_name(name: str) -> str:
-    """A file name fit to be shown: no folders, printable characters, single spaces, 60 characters at most."""
+    """Return a file name for display: no folders, printable characters, single spaces, 60 characters at most."""
     base = re.split(r"[/\\]", str(name))[-1]
-    # isprintable() is false for control characters, for lone surrogates and for marks that reverse the text.
+    # isprintable() is false for control characters, lone surrogates and marks that reverse the text.
     printable = "".join(c if c.isprintable() else " " for c in base)
     return " ".join(printable.split())[:MAX_NAME].strip() or "picture"
 
 
 def title_from(name: str) -> str:
-    """A picture's title from its file's name: the clean name without its extension."""
+    """Return a picture's title: its file's clean name without the extension."""
     clean = clean_name(name)
     stem = PurePosixPath(clean).stem if _extension(clean) in _TELLING else clean
     return stem.strip(". ") or "picture"
@@ -155,7 +154,7 @@ def _extension(name: str) -> str:
 
 def _is_text(start: bytes) -> bool:
     with contextlib.suppress(UnicodeDecodeError):
-        # The cut may fall inside a character: up to three bytes at the end do not count.
+        # The cut may split a character: ignore up to three bytes at the end.
         return not re.search(
             r"[\x00-\x08\x0e-\x1f]", start[: max(1, len(start) - 3)].decode("utf-8", "strict")
         )
@@ -163,7 +162,7 @@ def _is_text(start: bytes) -> bool:
 
 
 def _open(data: bytes, kind: ImageFormat) -> Image.Image:
-    """Read the header with the one decoder that is meant; Image.open gives its own warnings about size."""
+    """Read the header with the decoder of the format; Image.open would add its own warnings about size."""
     Image.preinit()
     if kind.plugin not in Image.OPEN:
         Image.init()
@@ -184,26 +183,24 @@ def _decode(data: bytes, kind: ImageFormat, shown: str) -> Image.Image:
             f"choose one with at least {MIN_SIDE} pixels on each side."
         )
     if _has_more_pages(data, kind, image):
-        raise BadImage(
-            f"{shown} is animated or has several pages; save one of them as a picture and choose that."
-        )
+        raise BadImage(f"{shown} is animated or has several pages; save one frame or page as a picture.")
     image.load()
     return _to_rgb(_upright(image), kind, image, shown)
 
 
 def _has_more_pages(data: bytes, kind: ImageFormat, image: Image.Image) -> bool:
     if kind.plugin == "JPEG":
-        return False  # cameras append a preview or a second view: the first picture is the picture
+        return False  # cameras append a preview or a second view; the first picture counts
     if kind.plugin != "TIFF":
         return int(getattr(image, "n_frames", 1)) > 1
-    with contextlib.suppress(EOFError):  # n_frames would walk through all the pages of a hostile file
+    with contextlib.suppress(EOFError):  # n_frames would read all pages of a hostile file
         _open(data, kind).seek(1)
         return True
     return False
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn the picture the way its EXIF data says; unreadable EXIF data says nothing."""
+    """Rotate the picture as its EXIF data says; unreadable EXIF data is ignored."""
     turn = None
     with contextlib.suppress(Exception):
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
@@ -211,17 +208,17 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, kind: ImageFormat, opened: Image.Image, shown: str) -> Image.Image:
-    """Plain RGB from any mode, nothing of the file attached; ``opened`` still has the file's tags."""
+    """Convert any mode to plain RGB without metadata; ``opened`` still has the file's tags."""
     transparent = opened.info.get("transparency")
     if image.mode.startswith("I;16"):
         return _from_16_bit(image, opened, transparent)
     if image.mode in ("F", "I"):
         raise BadImage(
             f"{shown} holds numbers without a fixed range (floating point or 32-bit integers); "
-            "save it with 8 or 16 bits a channel."
+            "save it with 8 or 16 bits per channel."
         )
     if image.mode == "CMYK" and kind.plugin == "JPEG" and "adobe" not in opened.info:
-        # Adobe stores ink upside down and leaves its marker; Pillow treats every CMYK JPEG as if it had.
+        # Adobe stores inverted ink and leaves its marker; Pillow treats every CMYK JPEG as Adobe's.
         image = Image.fromarray(255 - np.asarray(image), "CMYK")
     if image.has_transparency_data:
         on_white = Image.new("RGBA", image.size, "white")
@@ -235,11 +232,11 @@ def _from_16_bit(image: Image.Image, opened: Image.Image, transparent: object) -
     values = np.asarray(image).astype(np.uint32)
     tags = getattr(opened, "tag_v2", {})
     bits = tags.get(_BITS, (16,))
-    top = (1 << min(int(bits[0] if isinstance(bits, tuple) else bits), 16)) - 1  # 12-bit TIFFs come here too
+    top = (1 << min(int(bits[0] if isinstance(bits, tuple) else bits), 16)) - 1  # 12-bit TIFFs also come here
     grey = np.minimum((values * 255 + top // 2) // top, 255).astype(np.uint8)
     if (
         tags.get(_PHOTOMETRIC) == 0
-    ):  # white is zero: Pillow turns 8-bit pictures of this kind, not 16-bit ones
+    ):  # white is zero: Pillow inverts 8-bit pictures of this kind, not 16-bit ones
         grey = 255 - grey
     if isinstance(transparent, int):
         grey = np.where(values == transparent, np.uint8(255), grey)
@@ -247,12 +244,12 @@ def _from_16_bit(image: Image.Image, opened: Image.Image, transparent: object) -
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of an ordinary file, at most one more than a picture may have. Raises BadImage."""
+    """Read an ordinary file, at most one byte more than the size limit. Raises BadImage."""
     shown = clean_name(path.name)
     try:
-        if not path.is_file():  # a folder, a device or nothing at all
-            raise BadImage(f"There is no file “{shown}” at the place you named; check the path.")
+        if not path.is_file():  # missing, a folder or a device
+            raise BadImage(f"There is no file “{shown}” at this path; check the path.")
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
-        raise BadImage(f"The file “{shown}” cannot be read; check that you may open it.") from error
+        raise BadImage(f"The file “{shown}” cannot be read; check its permissions.") from error

@@ -1,13 +1,13 @@
-"""What the paths of many files say: which are pictures, their classes and their outlines; what is left out and why.
+"""Sort the paths of many files into pictures, classes and outlines, and count the files left out.
 
-It works on names alone, so that an archive, an upload of many files and a folder with 50,000 are read alike.
+Only names are read, so archives, uploads of many files and folders of 50,000 are treated alike.
 
-- **classes**: where every picture lies in a folder and there are at least two of these, the folder is the class.
-  Folders that all pictures have in common, one that is called ``images``, and a level of nothing but ``train``,
-  ``val`` and ``test`` are looked through.
+- **classes**: where every picture lies in a folder and there are at least two folders, the folder is the class.
+  Folders common to all pictures, folders called ``images``, and a level of only ``train``, ``val`` and ``test``
+  are ignored.
 - **outlines**: ``bison.mask.png`` or ``bison_mask.png`` beside ``bison.jpg``, or a file of that stem in a folder
-  ``masks`` beside the picture or beside its folder. A folder ``masks`` in which no file belongs to a picture is
-  one of pictures.
+  ``masks`` beside the picture or beside its folder. A folder ``masks`` in which no file belongs to a picture
+  holds pictures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _BESIDE = re.compile(r"(?s)(.+)[._]mask\.png", re.IGNORECASE)
 _SYSTEM = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"}
 
-#: Why a file was left out: one of them in words, several of them in words.
+#: The reasons why files are left out, each as words for one file and for several.
 REASONS: dict[str, tuple[str, str]] = {
     "link": ("link", "links"),
     "special": ("special file", "special files"),
@@ -34,11 +34,11 @@ REASONS: dict[str, tuple[str, str]] = {
     "long_name": ("over-long name", "over-long names"),
     "nested": ("archive inside the archive", "archives inside the archive"),
     "bomb": ("file that would grow suspiciously", "files that would grow suspiciously"),
-    "method": ("file of an unusual compression", "files of an unusual compression"),
+    "method": ("file with an unusual compression", "files with an unusual compression"),
     "large": ("file over 30 MB", "files over 30 MB"),
     "archive": ("archive that cannot be read", "archives that cannot be read"),
     "limit": ("file beyond the limit of one upload", "files beyond the limit of one upload"),
-    "other": ("file that is no picture", "files that are no pictures"),
+    "other": ("file that is not a picture", "files that are not pictures"),
     "damaged": ("damaged or unusable picture", "damaged or unusable pictures"),
     "duplicate": ("duplicate", "duplicates"),
     "hidden": ("hidden or system file", "hidden or system files"),
@@ -51,7 +51,7 @@ REASONS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture's path, its class and the path of its outline, None where there is none."""
+    """One picture's path, its class and the path of its outline; None where there is none."""
 
     path: str
     label: str | None
@@ -60,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class SortedPaths:
-    """Pictures in the order of their paths, the classes among them, and outlines that belong to none."""
+    """Pictures in the order of their paths, their classes, and outlines without a picture."""
 
     entries: tuple[Entry, ...]
     labels: tuple[str, ...]
@@ -68,7 +68,7 @@ class SortedPaths:
 
 
 def arrange(paths: Iterable[str]) -> SortedPaths:
-    """Sort out the paths of picture files, relative and with forward slashes."""
+    """Sort the paths of picture files, relative and with forward slashes, into pictures and outlines."""
     ordered = sorted(set(paths))
     masks, orphans = _masks(ordered)
     outlines = {mask for of_one in masks.values() for mask in of_one}.union(orphans)
@@ -82,17 +82,17 @@ def arrange(paths: Iterable[str]) -> SortedPaths:
 
 
 def is_picture(path: str) -> bool:
-    """Whether the path ends like that of a picture file."""
+    """Whether the path has the extension of a picture file."""
     return path.rpartition("/")[2].rpartition(".")[2].lower() in EXTENSIONS
 
 
 def is_hidden(path: str) -> bool:
-    """Whether the path leads to or through what systems keep for themselves (.DS_Store, __MACOSX, Thumbs.db)."""
+    """Whether the path contains a hidden or system name (.DS_Store, __MACOSX, Thumbs.db)."""
     return any(part.startswith(".") or part.casefold() in _SYSTEM for part in path.split("/"))
 
 
 def account(taken: int, skipped: Mapping[str, int], classes: int = 0) -> str:
-    """How many pictures there are and what was left out, as one sentence."""
+    """Write one sentence about the number of pictures and the files left out."""
     text = f"{taken:,} {'picture' if taken == 1 else 'pictures'}"
     if classes:
         text += f" in {classes:,} classes"
@@ -105,14 +105,14 @@ def account(taken: int, skipped: Mapping[str, int], classes: int = 0) -> str:
 
 
 def _stem(path: str) -> str:
-    """The path without the extension of its file."""
+    """Return the path without its extension."""
     folder, slash, name = path.rpartition("/")
     stem, dot, _ = name.rpartition(".")
     return f"{folder}{slash}{stem if dot and stem else name}"
 
 
 def _key(path: str) -> str:
-    """What a picture and its outline have in common: the stem, folders called ``images`` left out."""
+    """Return the key that a picture shares with its outline: the stem without folders called ``images``."""
     stem = _stem(path)
     if "images/" not in stem.casefold():
         return stem
@@ -121,10 +121,9 @@ def _key(path: str) -> str:
 
 
 def _masks(paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Outlines by the key of their pictures; files among outlines to which there is no picture."""
-    in_folders: dict[
-        str, list[tuple[str, str]]
-    ] = {}  # folder of outlines -> its files, and where each belongs
+    """Return the outlines by the key of their pictures, and the outlines without a picture."""
+    # Folder of outlines -> its files, each with the path where its picture would be.
+    in_folders: dict[str, list[tuple[str, str]]] = {}
     plain = []
     for path in paths:
         folders = path.split("/")[:-1] if "masks/" in path.casefold() else []
@@ -159,7 +158,7 @@ def _masks(paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _labels(paths: list[str]) -> list[str | None]:
-    """The class of each picture; None for all of them where the folders do not look like classes."""
+    """Return the class of each picture; None for all where the folders do not look like classes."""
     nothing: list[str | None] = [None] * len(paths)
     folders = [[each for each in path.split("/")[:-1] if each.casefold() != "images"] for path in paths]
     depth = 0

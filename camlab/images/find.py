@@ -1,4 +1,4 @@
-"""Pictures by id, by file and by upload: where every picture of a user's choice is found."""
+"""Find pictures by id, file or upload, and image sets by name."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from camlab.images.picture import OWN_KINDS, ImageSet, Picture, digest_of, own_p
 
 
 def picture_from_bytes(data: bytes, name: str) -> Picture:
-    """A picture from an uploaded file's bytes, which stay in memory as they are. Raises BadImage."""
+    """Return a picture of an uploaded file's bytes, which stay in memory. Raises BadImage."""
     digest = digest_of(decode_image(data, name))
     read = partial(decode_image, data, name)
     return own_picture("upload", digest, name, read, digest=digest, held=len(data))
 
 
 def picture_from_path(path: str | Path) -> Picture:
-    """A picture from a file on this machine, read again at each ``load``. Raises BadImage."""
+    """Return a picture of a file on this machine, read again at each ``load``. Raises BadImage."""
     path = Path(path)
     digest = digest_of(read_file(path))
     return own_picture("file", digest, path.name, partial(_read_unchanged, path, digest), digest=digest)
 
 
 def built_in_pictures() -> list[Picture]:
-    """Every picture that comes as a file with CAM Lab, set by set; ShapeScenes are not among them."""
+    """Return all pictures that come as files with CAM Lab, set by set; ShapeScenes are not among them."""
     return list(BY_ID.values())
 
 
 def set_of(picture_id: str) -> str:
-    """The name of the set that a picture with this id belongs to, whether there is such a picture or not."""
+    """Return the name of the set in a picture's id, whether or not the picture exists."""
     return picture_id.partition("/")[0]
 
 
 def find_picture(picture_id: str, sets: Iterable[ImageSet] = ()) -> Picture:
-    """The picture with this id: a built-in or generated one, one of a downloaded data set, or one of ``sets``.
+    """Return the picture with this id: built-in, generated, of a downloaded data set, or of ``sets``.
 
-    Raises UnknownName, also for the user's own outside ``sets``, which are not kept; and BadSource for pictures of
-    a data set that is not on this machine.
+    Raises UnknownName, also for the user's own pictures outside ``sets``, which are not kept, and BadSource for
+    pictures of a data set that is not on this machine.
     """
     picture_id = str(picture_id)
     found = BY_ID.get(picture_id)
@@ -58,9 +58,7 @@ def find_picture(picture_id: str, sets: Iterable[ImageSet] = ()) -> Picture:
     if group in IMAGE_SETS and (found := IMAGE_SETS[group].find(picture_id)) is not None:
         return found
     if group in OWN_KINDS and name:
-        raise UnknownName(
-            f"The picture {shown} was somebody's own file and is not kept here; choose it again."
-        )
+        raise UnknownName(f"The picture {shown} is a user's own file and was not kept; choose it again.")
 
     if group in DATASETS and name and (found := open_dataset(group).find(picture_id)) is not None:
         return found
@@ -70,7 +68,7 @@ def find_picture(picture_id: str, sets: Iterable[ImageSet] = ()) -> Picture:
 
 
 def read_file(path: Path) -> Image.Image:
-    """Decode a picture file, at most as many bytes of it as a picture may have. Raises BadImage."""
+    """Decode a picture file. Raises BadImage, also for a file over the size limit."""
     return decode_image(read_bytes(path), path.name)
 
 
@@ -84,12 +82,13 @@ def _read_unchanged(path: Path, digest: str) -> Image.Image:
 
 
 def image_set_named(name: str) -> ImageSet:
-    """A built-in set, a data set on this machine, or a folder by its path. Raises UnknownName, BadSource."""
-
+    """Return a built-in set, a data set on this machine, or a folder by its path. Raises UnknownName, BadSource."""
     if name in IMAGE_SETS:
         return IMAGE_SETS[name]
     if name in DATASETS:
         return open_dataset(name)
     if Path(name).is_dir():
-        return open_folder(Path(name).resolve(), [name])  # who types commands may read what this program may
+        return open_folder(
+            Path(name).resolve(), [name]
+        )  # a user of the command line may read all that this program may
     return IMAGE_SETS[name]

@@ -1,7 +1,7 @@
-"""A folder on this machine as an image set: listed by name only, inside the folders that the operator allows.
+"""Open a folder on this machine as an image set, inside the folders that the operator allows.
 
-Nothing is decoded, and no file is even looked at, before its picture is asked for. A link is followed where it
-leads to something inside the allowed folders; that is looked at again whenever a picture is read.
+Listing reads only names; a file is opened when its picture is needed. Links are followed where they lead inside the
+allowed folders, which is checked again whenever a picture is read.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _CHECK_EVERY = 1000  # files
 
 
 def allowed_roots() -> tuple[Path, ...]:
-    """The folders that the operator allows, links resolved: those in CAMLAB_IMAGE_ROOTS, else none.
+    """Return the folders that the operator allows in CAMLAB_IMAGE_ROOTS, links resolved; none by default.
 
-    Raises BadSetting where a path there is not absolute or no folder.
+    Raises BadSetting where a path there is not absolute or not a folder.
     """
     roots = []
     for named in filter(
@@ -39,7 +39,7 @@ def allowed_roots() -> tuple[Path, ...]:
         path = Path(named)
         if not path.is_absolute() or not path.is_dir():
             raise BadSetting(
-                f"{ROOTS_VARIABLE} names {named[:200]!r}, which is no absolute path of a folder; correct it."
+                f"{ROOTS_VARIABLE} names {named[:200]!r}, which is not an absolute path of a folder; correct it."
             )
         roots.append(path.resolve())
     return tuple(dict.fromkeys(roots))
@@ -50,12 +50,12 @@ def open_folder(
     roots: Sequence[str | Path] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> ImageSet:
-    """A folder, with those inside it, as a lazy image set; plain or one folder a class (see ``camlab.images.file_layout``).
+    """Open a folder and its subfolders as a lazy image set, flat or one folder per class (`camlab.images.file_layout`).
 
-    ``roots`` are the folders that may be read, by default those of ``allowed_roots``. A relative path is looked
-    for in each of them. A picture's id is ``folder/`` and 12 digits of a digest of its path below the folder, its
-    size and the time of its last change: it costs no reading, stays when the folder is moved or copied with its
-    times, and never stands for another content. ``check`` may raise to stop the listing.
+    ``roots`` are the readable folders, by default those of ``allowed_roots``; a relative path is searched in each.
+    A picture's id is ``folder/`` and 12 digits of a digest of its path below the folder, its size and the time of
+    its last change: it needs no reading, survives moving or copying the folder with its times, and changes with the
+    content. ``check`` may raise to stop the listing.
 
     Raises BadSource where the folder is outside the roots, cannot be listed, has no picture or too many files.
     """
@@ -81,10 +81,10 @@ def open_folder(
 
 
 def _confined(path: str | Path, allowed: Sequence[Path]) -> Path:
-    """The folder, links resolved. The refusal says nothing about what there is outside the allowed folders."""
+    """Return the folder, links resolved. The error reveals nothing about folders outside the allowed ones."""
     if not allowed:
         raise BadSource(
-            "No folder on this machine may be opened; whoever runs CAM Lab can allow some "
+            "No folder on this machine may be opened; the operator of CAM Lab can allow folders "
             f"by listing them in {ROOTS_VARIABLE}, separated by {os.pathsep!r}."
         )
     shown = clean_name(Path(path).name)
@@ -92,15 +92,15 @@ def _confined(path: str | Path, allowed: Sequence[Path]) -> Path:
     try:
         inside = [found for each in candidates if _is_inside(found := each.resolve(), allowed)]
         folder = next((each for each in inside if each.is_dir()), None)
-    except (OSError, ValueError, RuntimeError):  # a null character; links that go round in circles
+    except (OSError, ValueError, RuntimeError):  # a null character, or circular links
         inside, folder = [], None
     if folder is not None:
         return folder
     if inside:
-        raise BadSource(f"There is no folder “{shown}” at the place you named; check the path.")
+        raise BadSource(f"There is no folder “{shown}” at this path; check the path.")
     raise BadSource(
         f"The folder “{shown}” is outside the folders that may be opened; choose one inside "
-        f"{', '.join(map(str, allowed))}, or ask whoever runs CAM Lab to add it to {ROOTS_VARIABLE}."
+        f"{', '.join(map(str, allowed))}, or ask the operator of CAM Lab to add it to {ROOTS_VARIABLE}."
     )
 
 
@@ -109,18 +109,18 @@ def _is_inside(path: Path, roots: Sequence[Path]) -> bool:
 
 
 def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tuple[list[str], Counter[str]]:
-    """Picture files below the folder as relative paths with forward slashes, and what was left out."""
+    """List the picture files below the folder as relative paths with forward slashes, and count files left out."""
     found: list[str] = []
     skipped: Counter[str] = Counter()
     waiting = [("", str(folder))]
-    # A heap: folders behind links come last, so that no path, and with it no id, depends on the listing's order.
+    # A heap, and folders behind links last: so no path, and no id, depends on the order of the listing.
     linked: list[tuple[str, str]] = []
     visited: set[str] = set()
     seen = 0
     while waiting or linked:
         prefix, place = waiting.pop() if waiting else heapq.heappop(linked)
         real = os.path.realpath(place)
-        # A link to a folder that is listed already or to one above it; or one that was put here meanwhile.
+        # A link to a folder listed before or to a parent, or a link created during the listing.
         if real in visited or not _is_inside(Path(real), roots):
             skipped["link"] += 1
             continue
@@ -141,7 +141,7 @@ def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tup
         except OSError as error:
             if not prefix:
                 raise BadSource(
-                    f"The folder “{clean_name(folder.name)}” cannot be listed; check that it may be opened."
+                    f"The folder “{clean_name(folder.name)}” cannot be listed; check its permissions."
                 ) from error
             skipped["unreadable"] += 1
     return found, skipped
@@ -155,7 +155,7 @@ def _sort(
     linked: list[tuple[str, str]],
     found: list[str],
 ) -> str:
-    """Put one entry where it belongs; the reason where it is left out."""
+    """Add one entry to its list, and return the reason where it is left out."""
     if is_hidden(entry.name):
         return "hidden"
     path = entry.path
@@ -180,7 +180,7 @@ def _sort(
 def _picture(folder: Path, roots: tuple[Path, ...], entries: Sequence[Entry], index: int) -> Picture:
     entry = entries[index]
     stamp = _stamp(folder / entry.path)
-    # What a file system holds that is no text comes as lone surrogates.
+    # Bytes of a file name that are not text arrive as lone surrogates.
     text = f"{entry.path}\n{stamp}".encode("utf-8", "surrogateescape")
     read = partial(_read, folder, entry.path, roots, stamp)
     return own_picture(
@@ -189,13 +189,13 @@ def _picture(folder: Path, roots: tuple[Path, ...], entries: Sequence[Entry], in
         entry.path,
         read,
         label=None if entry.label is None else clean_name(entry.label),
-        mask=None if entry.mask is None else partial(_read_mask, folder, entry, roots, read),
+        mask=None if entry.mask is None else partial(_read_mask, folder, entry.mask, roots, read),
         place=str(folder),
     )
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Size and time of the last change, in nanoseconds; None where the file has gone."""
+    """Return a file's size and time of last change in nanoseconds; None where it is missing."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -205,7 +205,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def _bytes(folder: Path, relative: str, roots: tuple[Path, ...]) -> bytes:
     real = Path(os.path.realpath(folder / relative))
-    if not _is_inside(real, roots):  # a link was put here, or led elsewhere, after the folder was listed
+    if not _is_inside(real, roots):  # a link was created or changed after the listing
         raise BadImage(
             f"The file “{clean_name(relative)}” leads outside the folders that may be opened; open the folder again."
         )
@@ -221,13 +221,12 @@ def _read(folder: Path, relative: str, roots: tuple[Path, ...], stamp: tuple[int
     return decode_image(data, relative)
 
 
-def _read_mask(folder: Path, entry: Entry, roots: tuple[Path, ...], read: Callable[[], Image.Image]) -> Mask:
-    assert entry.mask is not None
-    mask = mask_from_bytes(_bytes(folder, entry.mask, roots), entry.mask)
+def _read_mask(folder: Path, path: str, roots: tuple[Path, ...], read: Callable[[], Image.Image]) -> Mask:
+    mask = mask_from_bytes(_bytes(folder, path, roots), path)
     width, height = read().size
     if mask.shape != (height, width):
         raise BadImage(
-            f"The mask “{clean_name(entry.mask)}” is {mask.shape[1]}×{mask.shape[0]} pixels, its picture "
+            f"The mask “{clean_name(path)}” is {mask.shape[1]}×{mask.shape[0]} pixels, its picture "
             f"{width}×{height}; save it at the picture's size."
         )
     return mask

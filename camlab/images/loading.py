@@ -1,6 +1,6 @@
-"""Pictures on their way in: an upload that is read, a folder that is listed, a data set that is fetched.
+"""Load image sets in the background: read an upload, list a folder, download a data set.
 
-Each is one call that may take long, on a thread of its own; its job tells how far it is and can be cancelled.
+Each is one long call on its own thread; its job reports progress and can be cancelled.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ FOLDER = "folder"
 
 
 class Intake:
-    """One image set that is being made; ``image_set`` holds it once ``job`` has finished without an error.
+    """One image set that is being loaded; ``image_set`` holds it once ``job`` has finished without an error.
 
-    ``unit`` says what the job's ``done`` and ``total`` count: pictures, or bytes. ``make`` returns the set after
-    steps, of which each is either short or calls the job's ``check``; ``present`` is the job's.
+    ``unit`` is the unit of the job's ``done`` and ``total``: pictures or bytes. ``make`` yields steps, each short or
+    calling the job's ``check``, and returns the set; ``present`` is the job's.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Intake:
         self._thread = run_apart(self.job)
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended, after waiting for it at most so long."""
+        """Wait at most ``seconds``, and return whether loading has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -53,8 +53,8 @@ class Intake:
 def take_upload(files: Sequence[tuple[str, bytes]], already: ImageSet | None = None) -> Intake:
     """Read uploaded files, (name, bytes) each, pictures or ZIP archives, into the set of this visitor's pictures.
 
-    ``already`` is that set so far: it stays, and what is new comes first. The job ends in an error where none of
-    the files can be used.
+    ``already`` is the set so far: its pictures stay, and new ones come first. The job ends in an error where no file
+    can be used.
     """
 
     def make(job: Job) -> Making:
@@ -75,7 +75,7 @@ def take_folder(path: str) -> Intake:
 
 
 def take_dataset(name: str, present: Present = lambda: True) -> Intake:
-    """Fetch a data set, as ``download`` does, and open it; stop where the visitor is no longer ``present``.
+    """Download a data set and open it; stop where the visitor is no longer ``present``.
 
     Raises UnknownName.
     """
@@ -93,9 +93,9 @@ def read_upload(
     check: Callable[[], None] = lambda: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Collected:
-    """The pictures in uploaded files, with what was left out. Raises BadImage where none of them can be used.
+    """Read the pictures in uploaded files and count those left out. Raises BadImage where none can be used.
 
-    One picture alone is refused with what is wrong with it; of many, the sentence counts the reasons.
+    For a single picture the error says what is wrong with it; for many files it counts the reasons.
     """
     if len(files) == 1 and not is_archive(files[0][1]):
         name, data = files[0]
@@ -103,14 +103,14 @@ def read_upload(
     found = collect(files, check, progress)
     if not found.pictures:
         first = f" {found.problems[0]}" if found.problems else ""
-        raise BadImage(f"Nothing in this upload can be used: {found.sentence}{first}")
+        raise BadImage(f"No file in this upload can be used: {found.sentence}{first}")
     return found
 
 
 def upload_set(found: Collected, already: ImageSet | None = None) -> ImageSet:
-    """The set of a visitor's uploaded pictures, new ones first.
+    """Return the set of a visitor's uploaded pictures, new ones first.
 
-    At most MAX_PICTURES, whose files take MAX_TOTAL_BYTES in memory, so that old ones go; one upload has no more.
+    It keeps at most MAX_PICTURES and MAX_TOTAL_BYTES of files in memory and drops the oldest; one upload fits always.
     """
     old = () if already is None else already.pictures
     new = {picture.id for picture in found.pictures}
@@ -128,7 +128,7 @@ def upload_set(found: Collected, already: ImageSet | None = None) -> ImageSet:
 
 
 def with_picture(picture: Picture, already: ImageSet | None, summary: str) -> ImageSet:
-    """The set of a visitor's uploaded pictures with one more, which comes first."""
+    """Return the set of a visitor's uploaded pictures with one more, which comes first."""
     return replace(upload_set(Collected((picture,)), already), summary=summary)
 
 

@@ -1,7 +1,7 @@
-"""A clean and a noisy picture of one scene, as somebody took them: another camera setting, a scan, rain.
+"""Pairs of a clean and a noisy photograph of one scene: another camera setting, a scan, rain.
 
-The noisy one goes through the resizing and cropping of the clean one, so that their pixels belong together. How far
-the two are shifted against each other is estimated and said, never mended: a map is compared place by place.
+The noisy picture is resized and cropped like the clean one, so that their pixels correspond. The shift between the
+two is estimated and reported, never corrected: maps are compared place by place.
 """
 
 from __future__ import annotations
@@ -24,54 +24,54 @@ from camlab.images.picture import Picture
 if TYPE_CHECKING:
     from torch import Tensor
 
-PAIR_NOISE, PAIR_SEVERITY = "captured", 5.0  # what a pair is looked at with first: the noisy picture as it is
+PAIR_NOISE, PAIR_SEVERITY = "captured", 5.0  # a new pair's settings: the noisy picture unchanged
 ASPECT_TOLERANCE = 0.01
 SHIFT_TOLERANCE = 0.01  # of the shorter side: two pixels of 224
 # Pearson r of the band-passed pictures: at most .10 for 45 pairs of different built-in pictures, at least .40 for
-# one under any noise type at severity 5 (.23 where patches cover most of what there is to see).
+# one under any noise type at severity 5 (.23 where patches cover most of the object).
 ALIKE = 0.15
-COMPANION_BYTES = 512 * 2**20  # of files of noisy pictures that the process remembers
+COMPANION_BYTES = 512 * 2**20  # of noisy pictures' files that the process keeps
 
-_COMPARED_SIDE = 384  # pixels of the longer side at which the two are compared
-# Standard deviations in pixels there: finer structure drowns in noise, coarser is what fog and lighting change.
+_COMPARED_SIDE = 384  # pixels of the longer side when the two are compared
+# Standard deviations in pixels there: noise hides finer structure, fog and lighting change coarser structure.
 _FINE, _COARSE = 2.0, 8.0
 
 
 @dataclass(frozen=True)
 class OwnPair:
-    """A clean and a noisy picture whose sides have one ratio; their sizes may differ. Made by ``own_pair``."""
+    """A clean and a noisy picture of the same aspect ratio; their sizes may differ. Made by ``own_pair``."""
 
     clean: Picture
     noisy: Picture
 
     def noisy_image(self) -> Image.Image:
-        """The noisy picture at the clean one's size, RGB. Raises BadImage where a file has gone or changed."""
+        """Return the noisy picture at the clean one's size. Raises BadImage where a file is lost or changed."""
         return _at_size(self.noisy.load(), self.clean.load().size)
 
     def noisy_input(self, preprocess: Callable[[Image.Image], Tensor]) -> Tensor:
-        """The noisy picture, (3, H, W) in [0, 1], resized and cropped exactly as ``preprocess`` does the clean one.
+        """Return the noisy picture as a classifier's input, (3, H, W) in [0, 1], resized and cropped like the clean one.
 
-        ``preprocess`` is a classifier's. Raises BadImage where a file has gone or changed.
+        ``preprocess`` is the classifier's. Raises BadImage where a file is missing or changed.
         """
         return preprocess(self.noisy_image())
 
     @property
     def shift(self) -> tuple[float, float]:
-        """How far the noisy picture's content lies (down, right) of the clean one's, in pixels of the clean one."""
+        """The shift (down, right) of the noisy picture's content against the clean one's, in the clean one's pixels."""
         return self._compared[0]
 
     @property
     def likeness(self) -> float:
-        """Pearson r in [−1, 1] of the two in grey, band-passed and laid over each other; 0 where one is flat."""
+        """Pearson r in [−1, 1] of the two in grey, band-passed and aligned; 0 where one is flat."""
         return self._compared[1]
 
     @property
     def warning(self) -> str | None:
-        """What makes the comparison doubtful, in one sentence; None where nothing does."""
+        """A sentence about what makes the comparison doubtful, or None."""
         if self.likeness < ALIKE:
             return (
                 f"The two pictures hardly look alike (correlation {self.likeness:.2f}); make sure that they show "
-                "one scene, or read the scores as those of two different pictures."
+                "the same scene, or read the scores as those of two different pictures."
             )
         down, right = self.shift
         if max(abs(down), abs(right)) <= SHIFT_TOLERANCE * min(self.clean.load().size):
@@ -83,7 +83,7 @@ class OwnPair:
         ]
         return (
             f"The noisy picture is shifted by about {' and '.join(places)}; align the two, or a map that follows "
-            "its object counts as one that moved."
+            "the object counts as a map that moved."
         )
 
     @cached_property
@@ -92,19 +92,19 @@ class OwnPair:
 
 
 def own_pair(clean: Picture, noisy: Picture) -> OwnPair:
-    """The two as a pair. Raises BadImage where one cannot be read or their sides differ in ratio by over 1 %."""
+    """Pair two pictures. Raises BadImage where one cannot be read or their aspect ratios differ by over 1 %."""
     (width, height), (noisy_width, noisy_height) = clean.load().size, noisy.load().size
     ratio = (noisy_width * height) / (noisy_height * width)
     if max(ratio, 1 / ratio) > 1 + ASPECT_TOLERANCE:
         raise BadImage(
             f"The clean picture is {width}×{height} pixels and the noisy one {noisy_width}×{noisy_height}, which is "
-            "another shape; crop them to the same part of the scene."
+            "another aspect ratio; crop both to the same part of the scene."
         )
     return OwnPair(clean, noisy)
 
 
 def compare(clean: Image.Image, noisy: Image.Image) -> tuple[tuple[float, float], float]:
-    """Shift (down, right) of ``noisy`` against ``clean``, in pixels of ``clean``, and their likeness (Pearson r).
+    """Return the shift (down, right) of ``noisy`` against ``clean``, in pixels of ``clean``, and their Pearson r.
 
     The shift comes from the cross-correlation of the band-passed pictures (Guizar-Sicairos et al., Opt. Lett. 33,
     2008), to about a pixel of the comparison, whose longer side is 384 pixels at most.
@@ -117,7 +117,7 @@ def compare(clean: Image.Image, noisy: Image.Image) -> tuple[tuple[float, float]
     first, second = (_structure(_at_size(image, size)) for image in (clean, noisy))
     if min(first.std(), second.std()) < 1e-6:
         return (0.0, 0.0), 0.0
-    # Tapered, because the borders of a picture are its strongest edges, and they never move.
+    # A taper hides the borders, which are a picture's strongest edges and never move.
     taper = np.outer(np.hanning(size[1] + 2)[1:-1], np.hanning(size[0] + 2)[1:-1])
     found, _, _ = phase_cross_correlation(
         *((each - each.mean()) * taper for each in (first, second)), upsample_factor=10, normalization=None
@@ -140,14 +140,14 @@ def _structure(image: Image.Image) -> NDArray[np.float64]:
     return band
 
 
-#: By the clean picture's digest: the noisy one, and the clean one's size.
+#: The noisy picture and the clean one's size, by the clean one's digest.
 _companions: Memo[tuple[Picture, tuple[int, int]]] = Memo(COMPANION_BYTES, lambda found: found[0].held)
 
 
 def paired(clean: Picture, noisy: Picture) -> Picture:
-    """The clean picture as one of a pair: another picture, whose digest stands for both files.
+    """Return the clean picture as part of a pair: a new picture, whose digest stands for both files.
 
-    So the same photograph on its own, or beside another noisy one, by whomever, is never given this second picture.
+    So the same photograph alone, or paired with another one, never gets this second picture.
     """
     both = hashlib.blake2b(f"{clean.digest}+{noisy.digest}".encode(), digest_size=16).hexdigest()
     found = dataclasses.replace(
@@ -163,8 +163,8 @@ def paired(clean: Picture, noisy: Picture) -> Picture:
 def set_companion(clean: Picture, noisy: Picture) -> OwnPair:
     """Remember the noisy picture under the clean one's digest, for the whole process, and return the pair.
 
-    COMPANION_BYTES of those that were asked for last stay; a later one for the same clean picture takes the earlier
-    one's place. Raises BadImage as ``own_pair`` does, and then remembers nothing.
+    The last used ones stay, COMPANION_BYTES in all; a new noisy picture replaces the old one of the same clean
+    picture. Raises BadImage as ``own_pair`` does, and then remembers nothing.
     """
     pair = own_pair(clean, noisy)
     digest, size = clean.digest, clean.load().size
@@ -173,20 +173,20 @@ def set_companion(clean: Picture, noisy: Picture) -> OwnPair:
 
 
 def forget_companion(digest: str) -> None:
-    """Let go of the noisy picture that belongs to the clean one with this digest, if there is one."""
+    """Forget the noisy picture of the clean one with this digest, if there is one."""
     _companions.discard(digest)
 
 
 def companion_of(digest: str) -> Picture | None:
-    """The noisy picture that belongs to the clean one with this digest; None where there is none (any more)."""
+    """Return the noisy picture of the clean one with this digest; None where there is none (any more)."""
     found = _companions.peek(digest)
     return None if found is None else found[0]
 
 
 def companion_input(digest: str, preprocess: Callable[[Image.Image], Tensor]) -> Tensor | None:
-    """The noisy picture as a model sees it, (3, H, W) in [0, 1], resized and cropped exactly as the clean one.
+    """Return the noisy picture as a model's input, (3, H, W) in [0, 1], resized and cropped like the clean one.
 
-    ``preprocess`` is the model's; None where there is no second picture. Raises BadImage where its file has gone.
+    ``preprocess`` is the model's; None where there is no second picture. Raises BadImage where its file is missing.
     """
     found = _companions.peek(digest)
     return None if found is None else preprocess(_at_size(found[0].load(), found[1]))

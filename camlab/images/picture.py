@@ -1,4 +1,4 @@
-"""What a picture and an image set are, whatever they come from."""
+"""Pictures and image sets, independent of their source."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from PIL import Image, ImageOps
 
 from camlab.images.decode import decode_image, title_from
 
-#: What the ids of a user's own pictures begin with. They say nothing to somebody who does not have the file.
+#: The ids of a user's own pictures begin with one of these. Without the file, such an id finds nothing.
 OWN_KINDS = ("upload", "file", "folder")
 NOT_STATED = "not stated"
-KEPT = 4096  # pictures of a lazy set that stay once they were asked for, with their digests
+KEPT = 4096  # pictures of a lazy set that stay in memory, with their digests
 
 _SOURCES = {
     "upload": "uploaded file",
@@ -32,13 +32,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture and where it comes from; its pixels are read when asked for.
+    """One picture and its source; its pixels are read on demand.
 
     ``id`` is stable: ``photos/bison`` for built-in pictures, ``upload/…`` or ``file/…`` with 12 digits of the
     digest, ``folder/…`` or a data set's name with 12 digits that stand for the file (see ``open_folder`` and
     ``open_dataset``). ``label`` is the picture's class name and ``label_index`` its ImageNet index, both None
-    where nobody has said; ``held`` counts the bytes of its files that stay in memory with it. Equality and hash go
-    by the descriptive fields.
+    where they are unknown; ``held`` counts the bytes of its files that stay in memory with it. Equality and hash
+    use the descriptive fields.
     """
 
     id: str
@@ -52,34 +52,34 @@ class Picture:
     source: str
     _read: Callable[[], Image.Image] = field(repr=False, compare=False)
     _mask: Callable[[], Mask | None] | None = field(default=None, repr=False, compare=False)
-    # Draws the whole picture at so many pixels a side, where that costs less than reading it.
+    # Draws the whole picture with so many pixels per side, where that is cheaper than reading it.
     _thumbnail: Callable[[int], Image.Image] | None = field(default=None, repr=False, compare=False)
     held: int = field(default=0, repr=False, compare=False)
-    # Where the file is, for pictures whose id says so only within their set.
+    # The folder of the file, for pictures whose id is unique only within their set.
     place: str = field(default="", repr=False, compare=False)
 
     def load(self) -> Image.Image:
-        """The picture, RGB, upright, at its own size. Raises BadImage where its file has gone or changed."""
+        """Read the picture: RGB, upright, at its own size. Raises BadImage where its file is missing or changed."""
         return self._read()
 
     def mask(self) -> Mask | None:
-        """True where the object is, (H, W) like the picture; None where nobody has outlined it.
+        """Read the object's mask, (H, W), True on the object; None where the picture has no outline.
 
-        Raises BadImage where the outline's file cannot be read or has another size than the picture.
+        Raises BadImage where the mask's file cannot be read or its size differs from the picture's.
         """
         return None if self._mask is None else self._mask()
 
     def thumbnail(self, side: int = 96) -> Image.Image:
-        """The centre of the picture as a square of ``side`` pixels, RGB. Raises BadImage like ``load``."""
+        """Return the centre of the picture as a square of ``side`` pixels, RGB. Raises BadImage like ``load``."""
         if self._thumbnail is not None:
             return self._thumbnail(side)
         return ImageOps.fit(self.load(), (side, side), Image.Resampling.LANCZOS)
 
     @property
     def content(self) -> tuple[str, ...]:
-        """What decides the pixels, as a key, without reading them: the digest where it is known, else file and id.
+        """A key of the pixels that needs no reading: the digest where it is known, else folder and id.
 
-        A folder's ids stand for the path inside it, the file's size and the time of its last change.
+        A folder's ids encode the path inside it, the file's size and the time of its last change.
         """
         known = self.__dict__.get("digest")
         return (self.place, self.id) if known is None else (known,)
@@ -91,9 +91,9 @@ class Picture:
 
 
 class LazyPictures(Sequence[Picture]):
-    """A sequence of ``count`` pictures, each made by ``make(index)`` when it is asked for.
+    """A sequence of ``count`` pictures, each made by ``make(index)`` on demand.
 
-    The last KEPT of them stay, so that what they know (their digest) is not worked out again. Threads share it.
+    The last KEPT of them stay, so that their digests are not computed again. Threads may share it.
     """
 
     def __init__(self, count: int, make: Callable[[int], Picture]) -> None:
@@ -111,17 +111,17 @@ class LazyPictures(Sequence[Picture]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Picture, ...]: ...
     def __getitem__(self, index: int | slice) -> Picture | tuple[Picture, ...]:
-        """One picture, or a tuple of those in the slice. Raises IndexError."""
+        """Return one picture, or a tuple of those in the slice. Raises IndexError."""
         if isinstance(index, slice):
             return tuple(self._one(i) for i in range(self._count)[index])
         return self._one(range(self._count)[index])
 
     def fresh(self, index: int) -> Picture:
-        """The picture made anew and not kept: for going through more of them than fit."""
+        """Make a picture without keeping it, to iterate over more pictures than KEPT."""
         return self._make(index)
 
     def place_of(self, picture_id: str) -> int | None:
-        """Where a picture stands that was asked for before; None for any other."""
+        """Return the index of a picture that was made before; None for any other."""
         return self._places.get(picture_id)
 
     def _one(self, index: int) -> Picture:
@@ -139,9 +139,9 @@ class LazyPictures(Sequence[Picture]):
 class ImageSet:
     """A named, ordered set of pictures.
 
-    ``pictures`` may be lazy: its length and single pictures cost little, going through all of it may not.
-    ``labels`` are the class names in it, empty where there are none. ``skipped`` counts what was left out and
-    why, under the names of ``layout.REASONS``.
+    ``pictures`` may be lazy: its length and single pictures are cheap, iterating over all of it may not be.
+    ``labels`` are the class names in it, empty where there are none. ``skipped`` counts the files left out, by the
+    reasons of ``file_layout.REASONS``.
     """
 
     name: str
@@ -152,33 +152,33 @@ class ImageSet:
     skipped: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def find(self, picture_id: str) -> Picture | None:
-        """The picture with this id, None where the set has none; makes an index of a lazy set when first asked."""
+        """Return the picture with this id, None where the set has none; the first call indexes a lazy set."""
         place = self.place(picture_id)
         if place is None:
             return None
         found = self.pictures[place]
-        return found if found.id == picture_id else None  # a file that has changed since is another picture
+        return found if found.id == picture_id else None  # a file that has changed is another picture
 
     def place(self, picture_id: str) -> int | None:
-        """Where the picture stands in the set, from 0; None where it is not in it. Makes the index, too."""
-        # Whoever has an id mostly has it from a picture of this set: that needs no index.
+        """Return the picture's index in the set, from 0, or None; the first call indexes a lazy set."""
+        # Most ids come from a picture that this set has made already; these need no index.
         seen = self.pictures.place_of(picture_id) if isinstance(self.pictures, LazyPictures) else None
         return self._index[0].get(picture_id) if seen is None else seen
 
     def search(self, text: str) -> list[int]:
-        """The places of the pictures whose title or class holds every word of ``text``, whatever the case."""
+        """Return the indices of the pictures whose title or class contains every word of ``text``, ignoring case."""
         words = text.casefold().split()
         return [place for place, known in enumerate(self._index[1]) if all(word in known for word in words)]
 
     def sample(self, count: int) -> list[Picture]:
-        """At most ``count`` pictures, evenly picked over the whole set."""
+        """Return at most ``count`` pictures, evenly spaced over the whole set."""
         every = len(self.pictures)
         picks = np.linspace(0, every - 1, min(count, every)).round().astype(int)
         return [self.pictures[int(place)] for place in picks]
 
     @cached_property
     def _index(self) -> tuple[dict[str, int], list[str]]:
-        """Every picture's place by its id, and by place what a search looks at."""
+        """Every picture's index by id, and the searched text by index."""
         made = self.pictures.fresh if isinstance(self.pictures, LazyPictures) else self.pictures.__getitem__
         places: dict[str, int] = {}
         texts = []
@@ -201,9 +201,9 @@ def own_picture(
     held: int = 0,
     place: str = "",
 ) -> Picture:
-    """A user's own picture of one of OWN_KINDS; ``digits`` are the hex digits of which its id takes twelve.
+    """Return a user's own picture of one of OWN_KINDS; its id takes the first twelve of the hex ``digits``.
 
-    ``digest``, where it is known already, spares decoding the file once more.
+    ``digest``, where it is already known, saves decoding the file again.
     """
     picture = Picture(
         id=f"{kind}/{digits[:12]}",
@@ -226,21 +226,21 @@ def own_picture(
 
 
 def digest_of(image: Image.Image) -> str:
-    """Hex digest of an RGB picture's pixels and size."""
+    """Return the hex digest of an RGB picture's pixels and size."""
     digest = hashlib.blake2b(f"{image.width}x{image.height}:".encode(), digest_size=16)
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
 def mask_from(image: Image.Image) -> Mask:
-    """An outline, (H, W): True where it is brighter than half of its brightest pixel.
+    """Return the mask (H, W) of an outline picture: True where it is brighter than half of its brightest pixel.
 
-    So 0 and 1, 0 and 255, and outlines with smooth edges all mean the same. A black one marks nothing.
+    So 0/1, 0/255 and smooth edges give the same mask. A black picture marks nothing.
     """
     grey = np.asarray(image.convert("L"))
     return grey > max(float(grey.max()), 1.0) / 2
 
 
 def mask_from_bytes(data: bytes, name: str) -> Mask:
-    """An outline from the bytes of a picture file, (H, W), by ``mask_from``. Raises BadImage."""
+    """Return the mask (H, W) in the bytes of a picture file, by ``mask_from``. Raises BadImage."""
     return mask_from(decode_image(data, name))

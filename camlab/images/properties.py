@@ -1,4 +1,4 @@
-"""Properties of a picture, as the model sees it, that the similarity of its maps may depend on."""
+"""Properties of a model-input picture that may influence the similarity of its maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LUMA = np.array([0.2125, 0.7154, 0.0721])
-"""Luminance of red, green and blue (ITU-R BT.709), as scikit-image's ``rgb2gray`` has it."""
+"""Luminance of red, green and blue (ITU-R BT.709), as in scikit-image's ``rgb2gray``."""
 
 EDGE_SIGMA, EDGE_LOW, EDGE_HIGH = 1.0, 0.11, 0.27
 
@@ -27,7 +27,7 @@ class Property:
     """A property of a picture.
 
     apply: luminance (H, W) in [0, 1] and the object's mask (H, W) or None -> the value, nan where there is
-    none; low, high: its range, high None where it has no end that is ever met.
+    none; low, high: its range, high None where it is unbounded in practice.
     """
 
     name: str
@@ -67,17 +67,17 @@ def _object_share(luminance: Floats, mask: Mask | None) -> float:
     "have 0.05 to 0.25."
 )  # fmt: skip
 def _clutter(luminance: Floats, mask: Mask | None) -> float:
-    """Mack & Oliva 2004; Rosenholtz, Li & Nakano 2007 (Journal of Vision 7(2):17).
+    """Compute the share of edge pixels (Mack & Oliva 2004; Rosenholtz, Li & Nakano 2007, Journal of Vision 7(2):17).
 
-    As there: Canny's edges at σ = 1, between 0.11 and 0.27 of the picture's largest gradient.
+    As there, Canny's edges at σ = 1, with thresholds 0.11 and 0.27 of the picture's largest gradient.
     """
     from scipy.ndimage import gaussian_filter, sobel
     from skimage.feature import canny
 
-    # Canny's own smoothing and gradient, for their maximum: its thresholds are absolute.
+    # Canny's thresholds are absolute: repeat its smoothing and gradient to find the maximum.
     smooth = gaussian_filter(luminance, EDGE_SIGMA, mode="nearest")
     steepest = float(np.hypot(sobel(smooth, axis=0), sobel(smooth, axis=1)).max())
-    # What rounding leaves of an even surface is no edge.
+    # Rounding errors of an even surface are no edges.
     if steepest < 1e-6:
         return 0.0
     low, high = EDGE_LOW * steepest, EDGE_HIGH * steepest
@@ -90,7 +90,7 @@ def _clutter(luminance: Floats, mask: Mask | None) -> float:
     "0.5 for half black, half white.", high=0.5
 )  # fmt: skip
 def _contrast(luminance: Floats, mask: Mask | None) -> float:
-    """Peli 1990 (Journal of the Optical Society of America A 7, 2032–2040)."""
+    """Compute the RMS contrast (Peli 1990, Journal of the Optical Society of America A 7, 2032–2040)."""
     return float(luminance.std())
 
 
@@ -99,7 +99,7 @@ def _contrast(luminance: Floats, mask: Mask | None) -> float:
     "0 for an even surface; blur lowers it.", high=None
 )  # fmt: skip
 def _sharpness(luminance: Floats, mask: Mask | None) -> float:
-    """Pech-Pacheco et al. 2000 (ICPR), with the four-neighbour kernel, borders mirrored."""
+    """Compute the variance of the Laplacian (Pech-Pacheco et al. 2000, ICPR): 4-neighbour kernel, mirrored borders."""
     from scipy.ndimage import laplace
 
     return float(np.var(laplace(luminance, mode="mirror")))
@@ -109,10 +109,10 @@ def properties_of(pixels: NDArray[np.floating], mask: Mask | None = None) -> dic
     """Return every property of a model-input picture, by name.
 
     pixels: (3, H, W) in [0, 1]; mask: (H, W), true on the object, or None. nan where a property needs a mask
-    that there is not. Raises BadSetting for other shapes.
+    and there is none. Raises BadSetting for other shapes.
     """
     if pixels.ndim != 3 or pixels.shape[0] != 3 or (mask is not None and mask.shape != pixels.shape[1:]):
         shapes = f"{pixels.shape}" + ("" if mask is None else f" with a mask of {mask.shape}")
-        raise BadSetting(f"Properties are those of a picture of shape (3, height, width), not {shapes}.")
+        raise BadSetting(f"Properties need a picture of shape (3, height, width), not {shapes}.")
     luminance: Floats = np.tensordot(LUMA, np.asarray(pixels, dtype=np.float64), axes=1)
     return {name: entry.apply(luminance, mask) for name, entry in PROPERTIES.items()}

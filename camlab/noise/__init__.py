@@ -1,8 +1,7 @@
-"""Noise types: the registry, and ``perturb`` which applies them.
+"""Noise types: the registry, and ``perturb``, which applies them.
 
-Every module beside this one is a family and registers its types when imported. The order below is the order
-in which people see them; a module not named here is still picked up, after the others, so that a new family
-is one new file.
+Every other module of this package is a family and registers its types when imported. Users see the families in the
+order below; a module not named there follows the others, so that a new family is one new file.
 """
 
 from __future__ import annotations

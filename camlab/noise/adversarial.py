@@ -1,9 +1,9 @@
-"""Adversarial noise: tiny changes, made with the model's own gradients, that move its prediction.
+"""Adversarial noise: tiny changes along the model's own gradients that flip its prediction.
 
 ``fgsm`` is Goodfellow et al. 2015 (arXiv 1412.6572), ``pgd`` is Madry et al. 2018 (arXiv 1706.06083). No
 value of a picture moves by more than ε, which is the severity's parameter. The untargeted attacks raise the
 loss (cross-entropy) of the class that the model predicts on the clean picture; the targeted ones lower the
-loss of the class that it ranks second there, the one that a prediction flips to most easily.
+loss of the class that the model ranks second there, to which a prediction flips most easily.
 
 Every gradient is that of one picture alone, so that the rest of a batch cannot reach it. Pictures that occur
 several times in one call (one picture at many severities) share what does not depend on ε.
@@ -25,8 +25,8 @@ from camlab.noise.base import Attackable, Surroundings, noise_type
 Streams = Sequence[np.random.Generator]
 
 STEPS = 10
-#: Length of a step of ``pgd`` in shares of ε: ten steps cross the ball of radius ε from end to end, and a half more
-#: (Madry et al. take 2.5·ε/steps where the number of steps varies).
+#: Length of a step of ``pgd`` as a share of ε: ten steps cross the ball of radius ε 1.25 times (Madry et al. use
+#: 2.5·ε/steps where the number of steps varies).
 STRIDE = 2.5 / STEPS
 _attack = partial(
     noise_type,
@@ -44,7 +44,7 @@ _attack = partial(
     stochastic=False,
 )
 def fgsm(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
-    """x + ε·sign(∇ₓ loss of the class predicted on x) (arXiv 1412.6572, section 4)."""
+    """Return x + ε·sign(∇ₓ loss of the class predicted on x) (arXiv 1412.6572, section 4)."""
     return _one_step(x, parameters, around, targeted=False)
 
 
@@ -55,7 +55,7 @@ def fgsm(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) 
     stochastic=False,
 )
 def fgsm_targeted(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
-    """x − ε·sign(∇ₓ loss of the class ranked second on x) (Kurakin et al. 2017, arXiv 1611.01236, 2.3)."""
+    """Return x − ε·sign(∇ₓ loss of the class ranked second on x) (Kurakin et al. 2017, arXiv 1611.01236, 2.3)."""
     return _one_step(x, parameters, around, targeted=True)
 
 
@@ -66,9 +66,9 @@ def fgsm_targeted(x: Tensor, parameters: Tensor, streams: Streams, around: Surro
     stochastic=True,
 )
 def pgd(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
-    """Ten steps of 0.25·ε along the sign of the gradient, each projected into the ball (arXiv 1706.06083, eq. 2.1).
+    """Take ten steps of 0.25·ε along the gradient's sign, each projected into the ball (arXiv 1706.06083, eq. 2.1).
 
-    The start is x + ε·u with u uniform on (−1, 1), one field a picture, so that one seed starts in one
+    The start is x + ε·u with u uniform on (−1, 1), one field per picture, so that one seed starts in the same
     direction at every severity.
     """
     return _many_steps(x, parameters, streams, around, targeted=False)
@@ -86,7 +86,7 @@ def pgd_targeted(x: Tensor, parameters: Tensor, streams: Streams, around: Surrou
 
 
 def _one_step(x: Tensor, parameters: Tensor, around: Surroundings, targeted: bool) -> Tensor:
-    """Equal pictures share the direction, which does not depend on ε."""
+    """Attack in one step; equal pictures share the direction, which does not depend on ε."""
     model = _model(around)
     out = torch.empty_like(x)
     for picture, rows in _distinct(x):
@@ -103,7 +103,7 @@ def _one_step(x: Tensor, parameters: Tensor, around: Surroundings, targeted: boo
 def _many_steps(
     x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings, targeted: bool
 ) -> Tensor:
-    """Equal pictures share the clean prediction."""
+    """Attack in STEPS steps from a random start; equal pictures share the clean prediction."""
     model = _model(around)
     out = torch.empty_like(x)
     for picture, rows in _distinct(x):
@@ -121,7 +121,7 @@ def _many_steps(
 
 
 def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Tensor:
-    """The gradient (3,H,W) that leads away from class ``goal``, or towards it, up to a positive factor.
+    """Return the gradient (3,H,W) away from class ``goal``, or towards it, up to a positive factor.
 
     The cross-entropy's gradient is Σ_j (p_j − [j = goal])·∇z_j. Divided by 1 − p of the goal, its weights are
     the softmax over the other classes, and −1: where the model is certain, p is 1 to the last bit of a float32,
@@ -140,19 +140,19 @@ def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Ten
 
 
 def _goal(model: Attackable, picture: Tensor, targeted: bool) -> int:
-    """The class predicted on the clean picture, or the one ranked second; of equals, the lower index first.
+    """Return the class predicted on the clean picture, or the one ranked second; of equals, the lower index first.
 
-    Raises BadSetting for a targeted attack on a model that knows a single class.
+    Raises BadSetting for a targeted attack on a model with a single class.
     """
     with torch.no_grad():
         order = torch.sort(model.logits(picture[None])[0].cpu(), descending=True, stable=True).indices
     if targeted and len(order) < 2:
-        raise BadSetting("This model knows one class only; choose an attack without a target.")
+        raise BadSetting("This model has only one class; choose an attack without a target.")
     return int(order[1 if targeted else 0])
 
 
 def _inside(moved: Tensor, clean: Tensor, radius: float) -> Tensor:
-    """The nearest picture in [clean − ε, clean + ε] ∩ [0, 1]."""
+    """Return the nearest picture in [clean − ε, clean + ε] ∩ [0, 1]."""
     return torch.minimum(torch.maximum(moved, clean - radius), clean + radius).clamp(0.0, 1.0)
 
 
@@ -161,12 +161,13 @@ def _radius(parameters: Tensor, row: int) -> float:
 
 
 def _model(around: Surroundings) -> Attackable:
-    assert around.classifier is not None  # `perturb` has seen to it
+    if around.classifier is None:
+        raise BadSetting("Adversarial noise needs a model; perturb through an engine that has one.")
     return around.classifier
 
 
 def _distinct(x: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
-    """The pictures (3,H,W) that are there, each once, with the rows that hold it."""
+    """Yield each distinct picture (3,H,W) once, with the rows that hold it."""
     rows: dict[bytes, list[int]] = {}
     for row, picture in enumerate(x):
         rows.setdefault(hashlib.sha256(picture.contiguous().numpy().data).digest(), []).append(row)

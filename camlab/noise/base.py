@@ -1,4 +1,4 @@
-"""What a noise type is, how its severity becomes parameters, and how pictures are perturbed.
+"""Noise types: their registry, the parameters at a severity, and the perturbation of pictures.
 
 Three promises hold for every type and are tested for every type:
 
@@ -7,10 +7,10 @@ Three promises hold for every type and are tested for every type:
 * one (seed, noise type, picture digest) gives one noise field, which only scales as the severity moves;
 * a picture's result depends on nothing else: not on its batch, the thread count or the global random state.
 
-The last one is why the families use only operations whose result cannot depend on how the work is split:
-single additions, products and quotients in torch, and NumPy or SciPy on one picture at a time. A type that
-needs the model keeps it as far as the model does: its gradients are taken one picture at a time, but their
-last bits, of which a search makes more at every step, are those of device, libraries and number of threads.
+For the last promise, the families use only operations whose result does not depend on how the work is split:
+single additions, products and quotients in torch, and NumPy or SciPy on one picture at a time. A type that needs
+the model keeps the promise as far as the model does: its gradients are taken one picture at a time, but their last
+bits, which a search amplifies at every step, depend on the device, the libraries and the number of threads.
 """
 
 from __future__ import annotations
@@ -44,25 +44,36 @@ FAMILIES: tuple[str, ...] = (
 )
 
 NoiseFn = Callable[..., Tensor]
-"""Pictures (N,3,H,W) float32, parameters (N,P) float64, one stream a picture -> pictures, not yet clipped.
+"""Pictures (N,3,H,W) float32, parameters (N,P) float64, one stream per picture -> pictures, not yet clipped.
 
-A type that needs more than the picture is also given the `Surroundings`, as fourth argument.
+A type that needs the model gets the `Surroundings` as fourth argument, one that needs a companion the second pictures.
 """
 
 Needs = Literal["", "model", "companion"]
-"""What a noise type needs besides the picture: nothing, the model in use, or a second picture of the scene."""
+"""A noise type's need besides the picture: nothing, the model in use, or a second picture of the scene."""
 
 
 class Attackable(Protocol):
-    """What an attack needs of a classifier (`camlab.models.Classifier` has it)."""
+    """The interface that attacks need of a classifier (`camlab.models.Classifier` has it)."""
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        ...
+
     @property
-    def input_size(self) -> tuple[int, int]: ...
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        ...
+
     @property
-    def class_names(self) -> tuple[str, ...]: ...
-    def logits(self, x: Tensor) -> Tensor: ...
+    def class_names(self) -> tuple[str, ...]:
+        """One name per class."""
+        ...
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (N, classes) of pictures (N,3,H,W) in [0, 1]."""
+        ...
 
 
 Companion = Callable[[str], Tensor | None]
@@ -76,10 +87,10 @@ def no_companion(_: str) -> Tensor | None:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What stands around a picture: the classifier in use, and its second picture by the picture's digest.
+    """The context of a perturbation: the classifier in use, and a picture's second picture by its digest.
 
-    ``companion`` gives (3, H, W) float32 in [0, 1] at the model's input size, or None where there is none.
-    ``check`` is called between steps and raises Cancelled.
+    ``companion`` returns (3, H, W) float32 in [0, 1] at the model's input size, or None where there is none.
+    ``check`` is called between steps and may raise Cancelled.
     """
 
     classifier: Attackable | None = None
@@ -95,10 +106,10 @@ Pixels = NDArray[np.float32]
 class NoiseType:
     """One row of the noise table.
 
-    ``levels`` has six rows, the identity first and then the five levels; each row has one value a name in
-    ``parameters``. ``stochastic``: something is drawn, so a seed means something. ``monotone``: a larger
-    severity always lies further from the clean picture, so points may be joined by a line. ``needs``: what
-    the type needs besides the picture, which `perturb` is then to be given.
+    ``levels`` has six rows, the identity first and then the five levels; each row has one value per name in
+    ``parameters``. ``stochastic``: the type draws random numbers, so the seed matters. ``monotone``: a larger
+    severity always lies further from the clean picture, so a line may join the points. ``needs``: what `perturb`
+    must be given besides the picture.
     """
 
     name: str
@@ -151,13 +162,13 @@ def noise_type(
 def parameters_at(noise: str, severity: float) -> tuple[float, ...]:
     """Return the parameters of a noise type at a severity in [0, 5], linear between the levels.
 
-    Raises UnknownName for the type and BadSetting for a severity that is no number in the range.
+    Raises UnknownName for the type and BadSetting for a severity out of range.
     """
     levels = NOISES[noise].levels
     severity = _checked_severity(severity)
     lower = min(int(severity), len(levels) - 2)
     share = severity - lower
-    # Written so that both ends of each stretch come out exactly as they stand in the table.
+    # In this form both ends of each interval equal the table's values exactly.
     return tuple(a * (1 - share) + b * share for a, b in zip(levels[lower], levels[lower + 1], strict=True))
 
 
@@ -179,12 +190,12 @@ def perturb(
     """Return perturbed copies of pictures.
 
     ``images`` is (N,3,H,W) float32 on the CPU, in [0, 1], and is never changed. ``severities`` (in [0, 5]),
-    ``seeds`` and ``digests`` (one text a picture, which with the seed decides its noise field) are one value
-    for all pictures or one a picture. The result is a new (N,3,H,W) float32 tensor clipped to [0, 1]; rows of
-    severity 0 equal their input bit for bit. Types that draw nothing ignore the seed.
+    ``seeds`` and ``digests`` (texts that with the seed decide the noise field) are one value for all pictures
+    or one per picture. The result is a new (N,3,H,W) float32 tensor clipped to [0, 1]; rows of
+    severity 0 equal their input bit for bit. Types without randomness ignore the seed.
 
-    Raises UnknownName for the noise type and BadSetting for anything else that does not fit, such as a type
-    that needs the model in use or a second picture where ``around`` has none.
+    Raises UnknownName for the noise type and BadSetting for all other errors, such as a type that needs the
+    model or a second picture where ``around`` has none.
     """
     kind = NOISES[noise]
     count = _checked_pictures(images)
@@ -193,7 +204,7 @@ def perturb(
     texts = [str(value) for value in _one_each(digests, count, "digest")]
 
     with torch.no_grad():
-        # A plain row-major copy: sums over a picture must not depend on how the caller laid it out.
+        # A row-major copy: sums over a picture must not depend on the caller's memory layout.
         out = images.detach().clone(memory_format=torch.contiguous_format)
         moved = [row for row, strength in enumerate(strengths) if strength > 0]
         if not moved:
@@ -208,20 +219,20 @@ def perturb(
 
 
 def unavailable(noise: str, around: Surroundings, digest: str) -> str | None:
-    """Why a noise type cannot be applied to the picture of this digest here, in one sentence; None: it can.
+    """Return why a noise type cannot be applied to a picture, by its digest, in one sentence; None where it can.
 
     The sentence says what to do. Raises UnknownName for the type.
     """
     kind = NOISES[noise]
     if kind.needs == "model" and around.classifier is None:
-        return f"{kind.title} is made against a model; perturb through an engine that has one."
+        return f"{kind.title} needs a model; perturb through an engine that has one."
     if kind.needs == "companion" and around.companion(digest) is None:
         return f"{kind.title} needs a second picture of the scene; upload a pair first."
     return None
 
 
 def _needed(kind: NoiseType, around: Surroundings, digests: Sequence[str]) -> tuple[Any, ...]:
-    """What the type is called with besides: nothing, the surroundings, or the second pictures (N,3,H,W)."""
+    """Return the type's further arguments: none, the surroundings, or the second pictures (N,3,H,W)."""
     for digest in dict.fromkeys(digests):
         if reason := unavailable(kind.name, around, digest):
             raise BadSetting(reason)
@@ -239,7 +250,7 @@ def column(parameters: Tensor, index: int) -> Tensor:
 
 
 def stack(fields: Sequence[NDArray[Any]]) -> Tensor:
-    """Return one float32 tensor of equally shaped NumPy arrays, one a picture."""
+    """Return one float32 tensor of equally shaped NumPy arrays, one per picture."""
     return torch.from_numpy(np.stack(fields).astype(np.float32, copy=False))
 
 
@@ -251,7 +262,7 @@ def each_picture(
 ) -> Tensor:
     """Return ``one(picture (3,H,W), stream, *parameters)`` of every picture, stacked.
 
-    For work whose result could depend on how a batch is split (sums, transforms): each picture alone.
+    For operations whose result could depend on how a batch is split, such as sums and transforms.
     """
     rows = parameters.tolist()
     return stack([one(*item[:2], *item[2]) for item in zip(images.numpy(), streams, rows, strict=True)])
@@ -288,10 +299,12 @@ def _checked_pictures(images: object) -> int:
 
 
 def _one_each(values: Any, count: int, what: str) -> list[Any]:
-    """Spread one value over all pictures, or check that there is one a picture."""
+    """Repeat one value for all pictures, or check that there is one per picture."""
     if isinstance(values, (str, Real)) or not isinstance(values, (Sequence, np.ndarray, Tensor)):
         return [values] * count
     listed = list(values.tolist() if isinstance(values, (np.ndarray, Tensor)) else values)
     if len(listed) != count:
-        raise BadSetting(f"Give one {what} for all pictures or one each: {len(listed)} for {count} pictures.")
+        raise BadSetting(
+            f"There are {len(listed)} values of {what} for {count} pictures; give one for all or one each."
+        )
     return listed

@@ -57,7 +57,7 @@ def _bell(offsets: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     stochastic=False,
 )
 def gaussian_blur(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """Gaussian of standard deviation σ, cut at 4σ, borders repeated (ImageNet-C's call of scikit-image).
+    """Blur with a Gaussian of standard deviation σ, cut at 4σ, borders repeated (ImageNet-C's call of scikit-image).
 
     The cut is rounded up to whole pixels; a tap that enters as σ grows weighs under 2e-5, so nothing jumps.
     """
@@ -82,7 +82,7 @@ def _gaussian(picture: Pixels, sigma: float) -> Pixels:
     stochastic=False,
 )
 def defocus_blur(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """Mean over a disk whose rim is softened by a small Gaussian; borders mirrored, as in ImageNet-C.
+    """Average over a disk whose rim is softened by a small Gaussian; borders mirrored, as in ImageNet-C.
 
     ImageNet-C softens the disk inside its own array with mirrored edges, which from radius 8 adds up to about
     1 % of weight: kept, because the levels are defined by it. Between whole radii two disks are blended.
@@ -130,7 +130,7 @@ def _disk(radius: int, alias: float, half: int) -> Kernel:
     stochastic=True,
 )
 def motion_blur(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """Mean of 2r + 1 copies, copy i moved i pixels along an angle within ±45°, weighted by exp(−½(i/σ)²).
+    """Average 2r + 1 copies, copy i moved i pixels along an angle within ±45°, weighted by exp(−½(i/σ)²).
 
     The smear is one-sided and rounds to whole pixels, as in ImageNet-C; borders are repeated. The seed draws
     the angle. Between whole radii the two kernels are blended.
@@ -164,7 +164,7 @@ def _motion(picture: Pixels, stream: np.random.Generator, radius: float, sigma: 
     stochastic=False,
 )
 def zoom_blur(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """Mean of the picture and its centre crops zoomed by 1, 1 + step, … up to the largest zoom.
+    """Average the picture and its centre crops zoomed by 1, 1 + step, … up to the largest zoom.
 
     The level rows name the largest factor that ImageNet-C really averages: its ranges 1→1.11/.01, 1.16/.01,
     1.21/.02, 1.26/.02, 1.31/.03 leave their end out, save the first, where rounding lets 1.11 in.
@@ -177,11 +177,11 @@ def zoom_blur(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
 
 
 def _zoom(picture: Pixels, largest: float, step: float) -> Pixels:
-    reached = (largest - 1.0) / step + 1.0  # how many factors, 1 included
-    weights = np.zeros(math.ceil(100.0 * (largest - 1.0 + step)) + 2)  # by hundredths above 1
+    reached = (largest - 1.0) / step + 1.0  # the number of factors, 1 included
+    weights = np.zeros(math.ceil(100.0 * (largest - 1.0 + step)) + 2)  # indexed by hundredths above 1
     for index in range(math.ceil(reached - 1e-9)):
         share = min(1.0, reached - index)
-        place = round(index * step * 100.0, 9)  # whole hundredths stay whole
+        place = round(index * step * 100.0, 9)  # undoes rounding errors of whole hundredths
         low = math.floor(place)
         weights[low] += share * (1.0 - (place - low))
         weights[low + 1] += share * (place - low)
@@ -209,7 +209,7 @@ def _between(start: Pixels, end: Pixels, share: NDArray[np.float32]) -> Pixels:
 @lru_cache(maxsize=256)
 def _zoom_taps(side: int, hundredths: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """Return for every place along one side the two source places of its zoom and the second one's weight."""
-    # The factor as np.arange makes it: 1.3000000000000003, not 1.3, decides the size of the zoomed crop.
+    # ImageNet-C's np.arange yields 1.3000000000000003, not 1.3, which decides the size of the zoomed crop.
     zoom = 1.0 + hundredths * (1.01 - 1.0)
     crop = math.ceil(side / zoom)
     size = max(round(crop * zoom), 2)

@@ -23,9 +23,9 @@ from camlab.noise.base import column, noise_type
     needs="companion",
 )
 def captured(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generator], others: Tensor) -> Tensor:
-    """x·(1 − s) + other·s, s the share: exactly the second picture at severity 5.
+    """Return x·(1 − s) + other·s, s the share: exactly the second picture at severity 5.
 
-    Raises BadSetting where the second picture is of another size or is no picture in [0, 1].
+    Raises BadSetting where the second picture has another size or values outside [0, 1].
     """
     if others.shape != x.shape:
         sizes = " and ".join("×".join(map(str, each.shape[2:])) for each in (x, others))

@@ -1,4 +1,4 @@
-"""Digital: what resizing and compression do. Levels and rules are ImageNet-C's (arXiv 1903.12261)."""
+"""Digital noise: resizing and compression. Levels and rules are ImageNet-C's (arXiv 1903.12261)."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ Streams = Sequence[np.random.Generator]
 def pixelate(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     """Shrink to ⌊side·c⌋ pixels and enlarge back, both by Pillow's box filter, in floating point.
 
-    The number of blocks is whole, so the slider moves from one grid to the next: blending two grids would
-    show neither.
+    The number of blocks is whole, so the slider jumps from grid to grid; a blend would show neither grid.
     """
     return each_picture(x, parameters, streams, _pixelate)
 
@@ -56,9 +55,9 @@ def _pixelate(picture: Pixels, _: np.random.Generator, share: float) -> Pixels:
     stochastic=False,
 )
 def jpeg_compression(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """JPEG of the quality rounded to a whole number, by Pillow with its default colour subsampling (4:2:0).
+    """Encode as JPEG at the quality, rounded to a whole number, with Pillow's default subsampling (4:2:0).
 
-    The codec takes bytes, so the picture is rounded to 256 levels first; at severity 0 it is left alone.
+    The codec takes bytes, so the picture is rounded to 256 levels first, except at severity 0.
     """
     return each_picture(x, parameters, streams, _jpeg)
 

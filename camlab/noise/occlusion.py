@@ -28,7 +28,7 @@ def occlusion(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generat
     """Cover the share c with patches of 1/8 of the side, in mid grey (0.5).
 
     The patches lie on an 8×8 grid; the seed draws their order. The last one is covered row by row from its
-    top, so the covered share is c to the pixel, and what is covered once stays covered.
+    top, so the covered share is c to the pixel, and a covered pixel stays covered at higher severities.
     """
     height, width = x.shape[2:]
     ranks = torch.from_numpy(np.stack([covering_ranks(height, width, stream) for stream in streams]))
@@ -39,7 +39,7 @@ def occlusion(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generat
 
 def covering_ranks(height: int, width: int, stream: np.random.Generator) -> NDArray[np.int64]:
     """Return (height, width): 0 for the pixel covered first, 1 for the next, and so on."""
-    turn = np.argsort(stream.permutation(GRID * GRID)).reshape(GRID, GRID)  # patch -> when its turn comes
+    turn = np.argsort(stream.permutation(GRID * GRID)).reshape(GRID, GRID)  # patch -> its place in the order
     rows = np.arange(height) * GRID // height
     columns = np.arange(width) * GRID // width
     # A stable sort by turn keeps the pixels of one patch in reading order.

@@ -1,4 +1,4 @@
-"""Sensor noise: every element (or pixel) is disturbed on its own.
+"""Sensor noise: every element (or pixel) is perturbed independently.
 
 Levels and rules are ImageNet-C's (arXiv 1903.12261); uniform noise and whole-pixel salt and pepper, which it
 lacks, take the standard deviations of its Gaussian noise and the shares of its impulse noise.
@@ -35,7 +35,7 @@ def _normal_fields(x: Tensor, streams: Streams) -> Tensor:
     stochastic=True,
 )
 def gaussian_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """x + c·z, z one standard normal field a picture (independent per element)."""
+    """Return x + c·z, z one standard normal field per picture (independent per element)."""
     return x + _normal_fields(x, streams) * column(parameters, 0)
 
 
@@ -49,9 +49,9 @@ def gaussian_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     stochastic=True,
 )
 def shot_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """Poisson(x·c)/c, with mean x and variance x/c; the parameter is 1/c, which is linear between levels.
+    """Draw Poisson(x·c)/c, with mean x and variance x/c; the parameter is 1/c, which is linear between levels.
 
-    One uniform field u a picture goes through the exact Poisson quantile of each element's own mean: values
+    One uniform field u per picture goes through the exact Poisson quantile of each element's own mean: values
     between grey levels are not rounded to a level first, so mean and variance are right for every float.
     """
     return each_picture(x, parameters, streams, _shot)
@@ -59,12 +59,12 @@ def shot_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
 
 def _shot(picture: Pixels, stream: np.random.Generator, per_photon: float) -> NDArray[np.float64]:
     uniform = stream.random(picture.shape)
-    if per_photon < 1e-16:  # a standard deviation below what float32 holds; also keeps 1/c finite
+    if per_photon < 1e-16:  # a standard deviation below float32's precision; also keeps 1/c finite
         return picture.astype(np.float64)
     return poisson_quantile(uniform, picture.astype(np.float64) / per_photon) * per_photon
 
 
-# Below this mean the quantile is found by adding up probabilities, above it from an expansion.
+# Below this mean the quantile is a sum of probabilities, above it an expansion.
 _MANY_PHOTONS = 20.0
 
 
@@ -97,7 +97,7 @@ def _quantile_by_sum(u: NDArray[np.float64], m: NDArray[np.float64]) -> NDArray[
 
 
 def _quantile_by_expansion(u: NDArray[np.float64], m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cornish-Fisher expansion of the quantile (Giles 2016, ACM TOMS 42(1), eq. for Q_N), made exact.
+    """Compute the quantile by its Cornish-Fisher expansion (Giles 2016, ACM TOMS 42(1), eq. for Q_N), made exact.
 
     From mean 20 on and for |z| < 4 the expansion is off by less than 0.2/mean (measured on 5 million draws),
     so it can name a wrong count only that close to a whole number. Within 0.5/mean of one, and in the tails,
@@ -150,7 +150,7 @@ def _salt_and_pepper(x: Tensor, parameters: Tensor, streams: Streams, channels: 
     stochastic=True,
 )
 def impulse_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """Salt and pepper per element (each colour channel on its own), half each."""
+    """Apply salt and pepper per element (each colour channel on its own), half each."""
     return _salt_and_pepper(x, parameters, streams, channels=3)
 
 
@@ -164,7 +164,7 @@ def impulse_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     stochastic=True,
 )
 def salt_and_pepper(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """Salt and pepper per pixel (all three channels together), half each."""
+    """Apply salt and pepper per pixel (all three channels together), half each."""
     return _salt_and_pepper(x, parameters, streams, channels=1)
 
 
@@ -178,7 +178,7 @@ def salt_and_pepper(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     stochastic=True,
 )
 def speckle_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """x + x·c·z, z one standard normal field a picture."""
+    """Return x + x·c·z, z one standard normal field per picture."""
     return x + x * (_normal_fields(x, streams) * column(parameters, 0))
 
 
@@ -192,6 +192,6 @@ def speckle_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     stochastic=True,
 )
 def uniform_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """x + c·(2u − 1), u one uniform field a picture; c/√3 is the standard deviation of gaussian_noise."""
+    """Return x + c·(2u − 1), u one uniform field per picture; c/√3 is the standard deviation of gaussian_noise."""
     fields = stack([stream.random(x.shape[1:], dtype=np.float32) for stream in streams])
     return x + (fields * 2.0 - 1.0) * column(parameters, 0)

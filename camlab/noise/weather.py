@@ -27,7 +27,7 @@ Streams = Sequence[np.random.Generator]
     stochastic=True,
 )
 def fog(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """(x + c·plasma)·m/(m + c), m the picture's largest value; the plasma fractal is one draw a picture.
+    """Return (x + c·plasma)·m/(m + c), m the picture's largest value, with one plasma fractal per picture.
 
     The plasma's side is the next power of two that holds the picture (256 up to 256 pixels, 512 above), and
     its top left corner is used, as in ImageNet-C.
@@ -80,7 +80,7 @@ def plasma(side: int, decay: float, stream: np.random.Generator) -> NDArray[np.f
     stochastic=False,
 )
 def brightness(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """HSV value V → min(V + c, 1): hue and saturation stay, so channels scale with V; black turns grey."""
+    """Raise the HSV value V to min(V + c, 1); hue and saturation stay, so channels scale with V; black turns grey."""
     value = x.amax(dim=1, keepdim=True)
     lit = (value + column(parameters, 0)).clamp(max=1.0)
     return torch.where(value > 0, x / value, torch.ones_like(x)) * lit
@@ -96,7 +96,7 @@ def brightness(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     stochastic=False,
 )
 def contrast(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """(x − mean)·c + mean, the mean taken per colour channel over the picture, as in ImageNet-C."""
+    """Return (x − mean)·c + mean, the mean per colour channel over the picture, as in ImageNet-C."""
     return each_picture(x, parameters, streams, _contrast)
 
 
@@ -117,7 +117,7 @@ def _contrast(picture: Pixels, _: np.random.Generator, share: float) -> Pixels:
     monotone=False,
 )
 def saturate(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
-    """HSV saturation S → S·c₀ + c₁, clipped to [0, 1].
+    """Change the HSV saturation S to S·c₀ + c₁, clipped to [0, 1].
 
     With hue and value V fixed, a channel is V·(1 − S·k), k its distance from V as a share of the largest one.
     A grey pixel has no hue; the HSV convention, and with it ImageNet-C, calls it red, so at levels 4 and 5

@@ -67,7 +67,7 @@ def test_many_files_and_archives_at_once() -> None:
     found = collect(files)
     assert [picture.title for picture in found.pictures] == ["a", "b"]
     assert found.skipped == Counter(other=1, duplicate=1)
-    assert found.sentence == "2 pictures taken; skipped: 1 file that is no picture, 1 duplicate."
+    assert found.sentence == "2 pictures taken; skipped: 1 file that is not a picture, 1 duplicate."
 
 
 def test_an_uploaded_folder_keeps_its_classes() -> None:
@@ -312,7 +312,7 @@ def test_archives_that_are_none() -> None:
         found = collect([("broken.zip", data), ("a.png", png(2))])
         assert found.skipped == Counter(archive=1)
         assert len(found.pictures) == 1
-        assert found.problems == ("“broken.zip” is damaged or no ordinary ZIP archive; pack it again.",)
+        assert found.problems == ("“broken.zip” is damaged or not an ordinary ZIP archive; pack it again.",)
 
 
 def test_problems_are_bounded() -> None:

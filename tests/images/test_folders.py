@@ -46,7 +46,7 @@ def test_a_folder_a_class(pets: Path) -> None:
     found = opened(pets)
     assert (found.name, found.title) == ("folder", "pets")
     assert found.summary == (
-        "3 pictures in 2 classes; skipped: 1 file that is no picture, 1 hidden or system file."
+        "3 pictures in 2 classes; skipped: 1 file that is not a picture, 1 hidden or system file."
     )
     assert found.labels == ("cat", "dog")
     assert found.skipped == {"other": 1, "hidden": 1}
@@ -245,14 +245,14 @@ def test_relative_paths_are_below_the_roots(pets: Path, tmp_path: Path) -> None:
 def test_roots_come_from_the_operator(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ROOTS_VARIABLE, raising=False)
     assert allowed_roots() == ()
-    with pytest.raises(BadSource, match=rf"whoever runs CAM Lab .*{ROOTS_VARIABLE}"):
+    with pytest.raises(BadSource, match=rf"the operator of CAM Lab .*{ROOTS_VARIABLE}"):
         open_folder(pets)
     monkeypatch.setenv(ROOTS_VARIABLE, f"{pets}{os.pathsep} {tmp_path} {os.pathsep}{pets}{os.pathsep}")
     assert allowed_roots() == (pets.resolve(), tmp_path.resolve())
     assert len(open_folder(pets / "cat").pictures) == 2
     for wrong in ("pets", str(pets / "nothing"), str(pets / "cat" / "a.png")):
         monkeypatch.setenv(ROOTS_VARIABLE, wrong)
-        with pytest.raises(BadSetting, match="no absolute path of a folder"):
+        with pytest.raises(BadSetting, match="not an absolute path of a folder"):
             allowed_roots()
 
 
@@ -263,7 +263,7 @@ def test_folders_that_cannot_be_used(pets: Path, tmp_path: Path, monkeypatch: py
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("hello")
     with pytest.raises(
-        BadSource, match=r"holds no pictures \(0 pictures; skipped: 1 file that is no picture\)"
+        BadSource, match=r"holds no pictures \(0 pictures; skipped: 1 file that is not a picture\)"
     ):
         opened(tmp_path / "notes")
     scandir = os.scandir

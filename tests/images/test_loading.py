@@ -76,7 +76,7 @@ def test_what_stays_in_memory_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatc
         ([("a.txt", b"hello")], "is text"),
         (
             [("a.txt", b"hello"), ("b.txt", b"there")],
-            "0 pictures taken; skipped: 2 files that are no pictures",
+            "0 pictures taken; skipped: 2 files that are not pictures",
         ),
         ([("a.zip", zipped({"../../etc/passwd.png": png(1)}))], "1 unsafe path"),
         ([("a.zip", zipped({"bomb.bmp": b"BM" + bytes(5 * 2**20)}))], "would grow suspiciously"),

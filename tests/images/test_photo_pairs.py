@@ -87,7 +87,7 @@ def test_the_shape_must_be_the_same(size: tuple[int, int], fits: bool) -> None:
         if fits:
             assert own_pair(*pair) == OwnPair(*pair)
         else:
-            with pytest.raises(BadImage, match=r"200×100.*another shape; crop them .*\.$"):
+            with pytest.raises(BadImage, match=r"200×100.*another aspect ratio; crop them .*\.$"):
                 own_pair(*pair)
 
 
@@ -218,6 +218,6 @@ def test_engines_get_the_second_picture_resized_and_cropped_as_the_clean_one(lit
     assert torch.equal(given_to_engines, pair.noisy_input(lite0.preprocess))
     scene = Scene(engine_for(lite0.name, "cpu"), found, ExploreState(noise="captured", severity=5))
     assert scene.lacking is None
-    _, _, pixels = scene.versions(5.0, 0)
+    pixels = scene.pair(5.0, 0)[1].pixels()
     assert np.array_equal(pixels, given_to_engines.numpy())
     assert "upload a pair" in str(Scene(scene.engine, clean, scene.state).lacking)

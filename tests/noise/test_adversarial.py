@@ -235,7 +235,7 @@ def test_the_callers_gradient_mode_does_not_matter(mode: Callable[[], torch.infe
 
 def test_what_cannot_be_attacked_is_told() -> None:
     for name in ATTACKS:
-        with pytest.raises(BadSetting, match="made against a model"):
+        with pytest.raises(BadSetting, match="needs a model"):
             perturb(some(), name, 3, 0, ["a", "b"])
         assert torch.equal(perturb(some(), name, 0, 0, ["a", "b"]), some()), (
             "nothing is needed to change nothing"

@@ -157,7 +157,7 @@ def test_many_files_and_archives_become_your_pictures() -> None:
     )
     at = upload(open_app(draws="1"), ("pictures.zip", archive), ("c.png", png(3, 64, 48)))
     assert alerts(at) == "" and state(at).image.startswith("upload/")
-    assert "3 pictures taken; skipped: 1 file that is no picture." in said(at)
+    assert "3 pictures taken; skipped: 1 file that is not a picture." in said(at)
     assert at.selectbox(key="explore.image_set").options[-1] == "Your pictures"
     assert sorted(at.selectbox(key="explore.image").options) == ["a", "b", "c"]
     assert "Your own picture" in html(at) and "not stated" not in html(at)
@@ -273,7 +273,7 @@ def test_a_pair_of_different_shapes_or_no_picture_is_refused() -> None:
     at = open_app(draws="1")
     before = state(at)
     pair(at, png(1, 64, 48), png(2, 48, 64))
-    assert "another shape" in alerts(at) and state(at) == before
+    assert "another aspect ratio" in alerts(at) and state(at) == before
     pair(at, png(1, 64, 48), b"hello")
     assert "is text" in alerts(at) and state(at) == before
     press(at, "More pictures")

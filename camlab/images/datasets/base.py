@@ -1,4 +1,4 @@
-"""What a data set is: its archives, its row, and the directory that holds those on this machine."""
+"""Data sets: their archives, their rows, and the directory that holds them on this machine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ OFFLINE_ADVICE = "connect to the network, or use built-in pictures, uploads or a
 
 @dataclass(frozen=True)
 class Archive:
-    """One file to fetch and its digest; an archive is unpacked into ``folder``, any other file put there.
+    """One file to download and its digest; an archive is unpacked into ``folder``, any other file is stored there.
 
-    The digest is MD5, SHA-256 or Git's of a file, told apart by their lengths; empty: there is none to compare with.
-    ``size`` in bytes, 0 where nobody has said.
+    The digest is MD5, SHA-256 or Git's, told apart by length; empty where none is known. ``size`` is in bytes, 0
+    where it is unknown.
     """
 
     url: str
@@ -30,10 +30,10 @@ class Archive:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set that can be fetched.
+    """A data set that can be downloaded.
 
-    ``megabytes`` (of 10⁶ bytes) are those of the download, ``room`` those needed on the disk meanwhile: archive and
-    pictures. ``count`` pictures of ``classes`` classes are shown of it, 0 where nobody has counted. ``imagenet`` maps
+    ``megabytes`` (10⁶ bytes) is the size of the download, ``room`` the disk space needed meanwhile for archives and
+    pictures. ``count`` pictures of ``classes`` classes are shown, 0 where unknown. ``imagenet`` maps
     classes to ImageNet indices.
     """
 
@@ -54,5 +54,5 @@ class Dataset:
 
 
 def data_directory() -> Path:
-    """Where data sets are kept: what CAMLAB_DATA_DIR says, else the user's cache directory. Raises BadSetting."""
+    """Return the directory of data sets: CAMLAB_DATA_DIR, else one in the user's caches. Raises BadSetting."""
     return user_directory(DIRECTORY_VARIABLE, "camlab-datasets")

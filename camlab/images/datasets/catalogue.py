@@ -1,7 +1,7 @@
-"""Well-known data sets by name: what each holds, under which licence, how large it is, and its pictures once here.
+"""Data sets by name: contents, licence, size, and their pictures once downloaded.
 
-torchvision knows their layouts and the splits; of each, the part that is meant for testing is shown. Data sets of
-the Hugging Face hub join them once they were looked up (`camlab.images.datasets.hub`).
+torchvision knows the layouts and splits of the built-in rows; of each, the test part is shown. Data sets of the
+Hugging Face hub join them once looked up (`camlab.images.datasets.hub`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture
 
 
 class Datasets(Registry[Dataset]):
-    """The data sets by name; those of the Hugging Face hub that were looked up or are here come last."""
+    """The data sets by name; those of the Hugging Face hub that were looked up or downloaded come last."""
 
     def __getitem__(self, name: str) -> Dataset:
         """Return the row. Raises UnknownName, with the nearest names, where there is none."""
@@ -45,17 +45,17 @@ DATASETS = Datasets("data set")
 
 
 def is_here(name: str, root: Path | None = None) -> bool:
-    """Whether the data set is on this machine, whole. Raises UnknownName, BadSetting."""
+    """Whether the whole data set is on this machine. Raises UnknownName, BadSetting."""
     try:
         return ((root or data_directory()) / DATASETS[name].name).is_dir()
-    except OSError:  # nobody may look there
+    except OSError:  # no permission
         return False
 
 
 def open_dataset(name: str, root: Path | None = None) -> ImageSet:
-    """A data set that is on this machine, as a lazy image set; a picture's id is the set's name and its file's.
+    """Open a downloaded data set as a lazy image set; a picture's id is the set's name and its file's.
 
-    Raises UnknownName, and BadSource where it was not fetched yet or its files have been changed.
+    Raises UnknownName, and BadSource where it is not downloaded or its files have changed.
     """
     dataset, root = DATASETS[name], root or data_directory()
     if not is_here(name, root):
@@ -84,7 +84,7 @@ def _samples(name: str, folder: Path) -> Samples:
         return dataset.open(folder)
     except BadSource:
         raise
-    except Exception as error:  # torchvision finds missing and changed files with errors of many kinds
+    except Exception as error:  # torchvision raises many kinds of errors for missing and changed files
         raise BadSource(
             f"{dataset.title} is incomplete on this machine; remove the folder {folder} and download it again."
         ) from error
@@ -108,7 +108,7 @@ def _picture(name: str, folder: Path, index: int) -> Picture:
     )
 
 
-# By name and place, so that a picture can be sent to another process without the whole set.
+# Readers take name and index, so that a picture can be pickled without the whole set.
 def _read(name: str, folder: Path, index: int) -> Image.Image:
     return _samples(name, folder).read(index)
 

@@ -1,9 +1,9 @@
-"""Image data sets of the Hugging Face hub by name: what a repository holds, under which licence, and its pictures.
+"""Image data sets of the Hugging Face hub by name: contents, licence and pictures.
 
-Parquet tables with a column of pictures, archives and plain picture files are read; of a repository, the part for
-testing where it has one. A repository that was looked up becomes a row of `DATASETS` under ``hf--OWNER--NAME``, and so
-does every one that was downloaded: its folder says what it is. Fetching goes by `camlab.images.datasets.download`, as for all others;
-HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE count here, too.
+Parquet tables with a column of pictures, archives and picture files are read; of a repository, the test part where it
+has one. A repository that was looked up becomes a row of `DATASETS` under ``hf--OWNER--NAME``, and so does every
+downloaded one, whose folder describes it. `camlab.images.datasets.download` downloads them like all others;
+HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE apply.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from camlab.images.datasets.base import OFFLINE_ADVICE, Archive, Dataset, data_d
 from camlab.images.file_layout import is_picture
 
 PREFIX = "hf--"
-ABOUT = "camlab-dataset.json"  # in a downloaded data set's folder: what it is
-MOST_FILES = 3000  # each is a request of its own
+ABOUT = "camlab-dataset.json"  # the description in a downloaded data set's folder
+MOST_FILES = 3000  # each needs its own request
 
-#: Repositories that are offered by name: what each holds.
+#: Repositories offered by name, each with its contents.
 CURATED = {
     "AI-Lab-Makerere/beans": "leaves of bean plants, healthy or with one of two diseases",
     "uoft-cs/cifar100": "tiny pictures of a hundred kinds of things",
@@ -51,27 +51,28 @@ _looked_up: dict[str, Dataset] = {}
 
 
 def repository(text: str) -> str:
-    """OWNER/NAME from that, with or without ``hf:`` before it, or from a row's name. Raises BadSetting."""
+    """Parse OWNER/NAME, with or without ``hf:`` before it, an address, or a row's name. Raises BadSetting."""
     text = text.strip().removeprefix("https://huggingface.co/datasets/")
     if text.startswith(PREFIX):
         text = text.removeprefix(PREFIX).replace("--", "/", 1)
     found = _NAME.fullmatch(text)
     if found is None or "--" in text or ".." in text:
         raise BadSetting(
-            f"{text[:60]!r} names no data set of the Hugging Face hub; write it as owner/name, as in its address."
+            f"{text[:60]!r} is not the name of a data set of the Hugging Face hub; "
+            "write it as owner/name, as in its address."
         )
     return f"{found[1]}/{found[2]}"
 
 
 def row_name(repo: str) -> str:
-    """The name in `DATASETS` of a repository OWNER/NAME."""
+    """Return the name in `DATASETS` of a repository OWNER/NAME."""
     return PREFIX + repo.replace("/", "--")
 
 
 def look_up(text: str, check: Check | None = None) -> Dataset:
-    """Ask the hub what a repository holds; from now on it is a row of `DATASETS`. At once where it is here already.
+    """Ask the hub for a repository's contents and make it a row of `DATASETS`; a known row is returned at once.
 
-    Raises BadSetting for what is no name, and BadSource with a sentence, within 5 seconds where there is no network.
+    Raises BadSetting for a malformed name, and BadSource with a sentence, within 5 seconds where there is no network.
     """
     repo = repository(text)
     if (known := find(row_name(repo))) is not None:
@@ -82,7 +83,7 @@ def look_up(text: str, check: Check | None = None) -> Dataset:
 
 
 def find(name: str) -> Dataset | None:
-    """A row by its name: of a repository that was looked up, or whose pictures are here. None: neither."""
+    """Return the row of a repository that was looked up or downloaded, by its name in `DATASETS`; else None."""
     if not name.startswith(PREFIX):
         return None
     found = _looked_up.get(name)
@@ -90,21 +91,21 @@ def find(name: str) -> Dataset | None:
         return found
     try:
         return _read_about(data_directory() / name / ABOUT)
-    except BadSetting:  # said where one is to be downloaded
+    except BadSetting:  # reported when a data set is downloaded
         return None
 
 
 def names() -> Iterator[str]:
-    """The names of all that were looked up, or are here."""
+    """Yield the names of all repositories that were looked up or downloaded."""
     try:
         here = {path.parent.name for path in data_directory().glob(f"{PREFIX}*/{ABOUT}")}
-    except (OSError, BadSetting):  # said where one is to be downloaded
+    except (OSError, BadSetting):  # reported when a data set is downloaded
         here = set()
     yield from sorted({*_looked_up, *here})
 
 
 def about(dataset: Dataset) -> str:
-    """What a downloaded data set's folder says about it, as JSON."""
+    """Return the description for a downloaded data set's folder, as JSON."""
     fields = ("name", "title", "summary", "author", "licence", "licence_url", "source", "megabytes", "room")
     return json.dumps({field: getattr(dataset, field) for field in fields}, indent=2, ensure_ascii=False)
 
@@ -112,7 +113,7 @@ def about(dataset: Dataset) -> str:
 def _read_about(path: Path) -> Dataset | None:
     try:
         return _row(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, TypeError):  # not here, or changed by somebody
+    except (OSError, ValueError, TypeError):  # missing or edited
         return None
 
 
@@ -123,7 +124,7 @@ def _row(path: Path, changed: int) -> Dataset:
 
 
 def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
-    """The row for a repository by the hub's answer about it. Raises BadSource where it holds no pictures to read."""
+    """Return a repository's row from the hub's answer about it. Raises BadSource where it has no readable pictures."""
     card = answer.get("cardData") or {}
     revision = str(answer.get("sha") or "main")
     files = _chosen({str(each["rfilename"]): each for each in answer.get("siblings") or ()}, repo)
@@ -186,7 +187,7 @@ def _failure(repo: str, problem: Problem) -> BadSource:
 
 
 def _chosen(files: Mapping[str, Mapping[str, Any]], repo: str) -> dict[str, Mapping[str, Any]]:
-    """The files to fetch: tables before archives before pictures, of those the part for testing."""
+    """Choose the files to download: tables before archives before pictures, and of these the test part."""
     kinds = (
         [path for path in files if path.lower().endswith(".parquet")],
         [path for path in files if _is_packed(path)],
@@ -195,7 +196,7 @@ def _chosen(files: Mapping[str, Mapping[str, Any]], repo: str) -> dict[str, Mapp
     found = next(filter(None, kinds), None)
     if found is None:
         raise BadSource(
-            f"{repo} holds no table, archive or file of pictures that is read here; choose another data set, or "
+            f"{repo} holds no table, archive or file of pictures that can be read; choose another data set, or "
             "unpack it yourself and open it as a folder."
         )
     for part in _PARTS:
@@ -204,12 +205,10 @@ def _chosen(files: Mapping[str, Mapping[str, Any]], repo: str) -> dict[str, Mapp
             found = mine
             break
     if any(".." in PurePosixPath(path).parts or path.startswith("/") or "\\" in path for path in found):
-        raise BadSource(
-            f"{repo} names files outside itself, so nothing of it is fetched; choose another data set."
-        )
+        raise BadSource(f"{repo} names files outside itself and was not downloaded; choose another data set.")
     if len(found) > MOST_FILES:
         raise BadSource(
-            f"{repo} holds {len(found):,} single files, and {MOST_FILES:,} are fetched at most; download it with "
+            f"{repo} holds {len(found):,} single files, more than the limit of {MOST_FILES:,}; download it with "
             "git and open it as a folder."
         )
     return {path: files[path] for path in sorted(found)}
@@ -224,7 +223,7 @@ def _is_packed(path: str) -> bool:
 
 
 def _digest(file: Mapping[str, Any]) -> str:
-    """The SHA-256 of a large file, Git's own digest of a small one; empty where the hub gives none."""
+    """Return the SHA-256 of a large file, Git's digest of a small one; empty where the hub gives none."""
     return str((file.get("lfs") or {}).get("sha256") or file.get("blobId") or "")
 
 

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub as they lie in a folder: Parquet tables with pictures, or picture files."""
+"""Read downloaded data sets of the Hugging Face hub: Parquet tables with pictures, or picture files."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from camlab.images.decode import decode_image, read_bytes
 from camlab.images.file_layout import arrange, is_picture
 from camlab.images.picture import Mask, mask_from_bytes
 
-_GROUP_BYTES = 128 * 2**20  # of encoded pictures of tables, kept because their neighbours are asked for next
+_GROUP_BYTES = 128 * 2**20  # of encoded pictures in tables, kept because their neighbours are read next
 _LABELS = ("label", "labels", "fine_label", "class", "category", "target")
 
 _groups: Memo[list[bytes]] = Memo(_GROUP_BYTES, lambda found: sum(map(len, found)))
 
 
 def opened(folder: Path) -> Samples:
-    """What is in the folder. Raises BadSource where there are no pictures in it."""
+    """Open the data set in a folder. Raises BadSource where it holds no pictures."""
     tables = sorted(folder.rglob("*.parquet"))
     return _from_tables(folder, tables) if tables else _from_files(folder)
 
 
 def _from_files(folder: Path) -> Samples:
-    """Picture files; folders are classes and outlines found as in a folder of one's own."""
+    """Open picture files; classes and outlines follow the paths, as in a user's folder."""
     paths = [
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -39,7 +39,7 @@ def _from_files(folder: Path) -> Samples:
     ]
     entries = arrange(paths).entries
     if not entries:
-        raise BadSource("There is no picture in this data set; choose another.")
+        raise BadSource("This data set has no pictures; choose another.")
     classes = tuple(dict.fromkeys(each.label for each in entries if each.label is not None))
     labels = [-1 if each.label is None else classes.index(each.label) for each in entries]
 
@@ -58,7 +58,7 @@ def _from_files(folder: Path) -> Samples:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A row group of a table: its pictures' column, and the place of its first row in the whole set."""
+    """A row group of a table: its column of pictures, and the index of its first row in the whole set."""
 
     path: Path
     group: int
@@ -67,7 +67,7 @@ class _Rows:
 
 
 def _from_tables(folder: Path, tables: Sequence[Path]) -> Samples:
-    """Rows of Parquet tables. Raises BadSource for tables without a column of pictures."""
+    """Open Parquet tables. Raises BadSource for tables without a column of pictures."""
     import pyarrow.parquet as pq
 
     groups: list[_Rows] = []
@@ -109,7 +109,7 @@ def _pictures(rows: _Rows) -> list[bytes]:
 
 
 def _columns(schema: Any) -> tuple[str | None, str | None, Sequence[str]]:
-    """The column of pictures, that of classes, and the names of these by index; None, empty where there is none."""
+    """Return the columns of pictures and of classes, each None where missing, and the class names by index."""
     import pyarrow.types as kinds
 
     features: dict[str, Any] = {}
@@ -131,7 +131,7 @@ def _columns(schema: Any) -> tuple[str | None, str | None, Sequence[str]]:
 
 
 def _classes(values: Sequence[Any], names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The classes' names and each row's place among them, -1 for none."""
+    """Return the class names and each row's index among them, -1 for none."""
     if all(value is None or isinstance(value, int) for value in values):
         most = max((value for value in values if value is not None), default=-1)
         classes = [names[i] if i < len(names) else f"class {i}" for i in range(max(most + 1, len(names)))]

@@ -1,6 +1,6 @@
-"""Data sets as torchvision's classes read them: a key, a class and a reader for each picture.
+"""Read data sets through torchvision's classes: a key, a class and a reader for each picture.
 
-Each function takes the folder in which a set was unpacked. They raise whatever torchvision does where it is not whole.
+Each function takes the folder of an unpacked set and raises torchvision's errors where it is incomplete.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from camlab.images.picture import Mask
 
 @dataclass(frozen=True)
 class Samples:
-    """An opened data set: a key, a class (its place among ``classes``, -1 for none) and a reader for each picture."""
+    """An opened data set: a key, a class (index into ``classes``, -1 for none) and a reader for each picture."""
 
     classes: Sequence[str]
     keys: Sequence[str]
@@ -32,15 +32,15 @@ class Samples:
 def _from_files(
     files: Sequence[str | Path], labels: Sequence[int], classes: Sequence[str], folders: bool = False
 ) -> Samples:
-    """Samples that are files; ``folders`` makes a file's folder part of its key, where names alone are not unique."""
+    """Return samples that are files; ``folders`` adds a file's folder to its key, where names are not unique."""
     paths = [Path(each) for each in files]
     keys = [f"{path.parent.name}/{path.stem}" if folders else path.stem for path in paths]
-    # By its stem: some of these files are called .jpg and are something else.
+    # Decoded by the stem: some of these files are called .jpg and have another format.
     return Samples(classes, keys, labels, lambda i: decode_image(read_bytes(paths[i]), paths[i].stem))
 
 
 def imagenette(folder: Path) -> Samples:
-    """Imagenette's validation part at 320 pixels."""
+    """Open Imagenette's validation part at 320 pixels."""
     from torchvision.datasets import Imagenette
 
     found = Imagenette(folder, split="val", size="320px", loader=str)
@@ -49,7 +49,7 @@ def imagenette(folder: Path) -> Samples:
 
 
 def food101(folder: Path) -> Samples:
-    """Food-101's test part."""
+    """Open Food-101's test part."""
     from torchvision.datasets import Food101
 
     found = Food101(folder, split="test", loader=str)
@@ -58,7 +58,7 @@ def food101(folder: Path) -> Samples:
 
 
 def flowers102(folder: Path) -> Samples:
-    """The test part of Oxford 102 Flowers."""
+    """Open the test part of Oxford 102 Flowers."""
     from torchvision.datasets import Flowers102
 
     found = Flowers102(folder, split="test", loader=str)
@@ -67,17 +67,17 @@ def flowers102(folder: Path) -> Samples:
 
 
 def pets(folder: Path) -> Samples:
-    """The test part of Oxford-IIIT Pet, with outlines."""
+    """Open the test part of Oxford-IIIT Pet, with outlines."""
     from torchvision.datasets import OxfordIIITPet
 
     found = OxfordIIITPet(folder, split="test")
-    # Going through the pictures for their labels would decode them all, so this reads what it keeps to itself.
-    samples = _from_files(found._images, found._labels, found.classes)
-    return Samples(samples.classes, samples.keys, samples.labels, samples.read, partial(_trimap, found._segs))
+    # The public interface decodes every picture to reach its label, so private lists are read.
+    samples = _from_files(found._images, found._labels, found.classes)  # noqa: SLF001  see above
+    return Samples(samples.classes, samples.keys, samples.labels, samples.read, partial(_trimap, found._segs))  # noqa: SLF001  see above
 
 
 def _trimap(files: Sequence[Path], index: int) -> Mask:
-    """The pet itself: 1 is the animal, 2 the background, 3 the border between them."""
+    """Read the pet's mask; in the file 1 is the animal, 2 the background, 3 the border between them."""
     try:
         with Image.open(files[index]) as image:
             outline: Mask = np.asarray(image) == 1
@@ -89,7 +89,7 @@ def _trimap(files: Sequence[Path], index: int) -> Mask:
 
 
 def cifar10(folder: Path) -> Samples:
-    """CIFAR-10's test part, all of it in memory (31 MB)."""
+    """Open CIFAR-10's test part, all of it in memory (31 MB)."""
     from torchvision.datasets import CIFAR10
 
     found = CIFAR10(folder, train=False)

@@ -1,8 +1,7 @@
-"""Random fields on the unit square, of which ShapeScenes makes its grounds and surfaces.
+"""Random fields on the unit square, the material of ShapeScenes' grounds and surfaces.
 
-Every field is a function on the unit square, fixed by its random draws and then sampled at pixel centres. A
-larger picture samples the same function more densely (and adds detail too fine for a smaller one), so that its
-composition stays the same.
+Every field is a function on the unit square, fixed by its random draws and sampled at pixel centres. A larger
+picture samples the same function more densely (and adds finer detail), so the composition stays the same.
 
 Only +, −, ×, ÷, √, rounding and comparisons are used, and of the random generator only its bit stream: the
 results are the same, bit for bit, on every machine and with every NumPy that has Philox.
@@ -26,9 +25,9 @@ TWO = np.float32(2)
 
 
 class Draws:
-    """Uniform random numbers of one named part of one scene, from Philox-4x64 (Salmon et al. 2011).
+    """Uniform random numbers for one named part of one scene, from Philox-4x64 (Salmon et al. 2011).
 
-    The key is a hash of the words; `part` gives an independent stream, whatever was drawn here before.
+    The key is a hash of the words; `part` returns an independent stream, whatever was drawn before.
     """
 
     def __init__(self, *words: int | str) -> None:
@@ -37,46 +36,46 @@ class Draws:
         self._bits = np.random.Philox(key=int.from_bytes(digest, "little"))
 
     def part(self, name: str) -> Draws:
-        """The stream of a part of this part."""
+        """Return the stream of a part of this part."""
         return Draws(*self._words, name)
 
     def array(self, *shape: int) -> NDArray[np.float64]:
-        """Uniform in [0, 1), 53 bits each."""
+        """Draw numbers uniform in [0, 1), 53 bits each."""
         count = int(np.prod(shape))
         raw = np.asarray(self._bits.random_raw(count), np.uint64) >> np.uint64(11)
         return raw.reshape(shape).astype(np.float64) * np.float64(2.0**-53)
 
     def one(self) -> float:
-        """One number, uniform in [0, 1)."""
+        """Draw one number, uniform in [0, 1)."""
         return float((self._bits.random_raw() >> 11) * 2.0**-53)
 
     def between(self, low: float, high: float) -> float:
-        """Uniform in [low, high), rounded to a millionth."""
+        """Draw one number uniform in [low, high), rounded to a millionth."""
         return round(low + (high - low) * self.one(), 6)
 
     def choice(self, options: Sequence[T]) -> T:
-        """One of the options, each as likely."""
+        """Draw one of the options, all equally likely."""
         return options[int(self.one() * len(options))]
 
     def order(self, count: int) -> list[int]:
-        """A random order of 0 … count − 1."""
+        """Draw a random order of 0 … count − 1."""
         return [int(i) for i in np.argsort(self.array(count), kind="stable")]
 
 
 def centres(size: int) -> Floats:
-    """Coordinates of pixel centres along one side, (size,) in (0, 1)."""
+    """Return the coordinates of pixel centres along one side, (size,) in (0, 1)."""
     return ((np.arange(size) + 0.5) / size).astype(np.float32)
 
 
 def wave(phase: Floats) -> Floats:
-    """A smooth wave of period 1 between 0 and 1, 1 at whole numbers: two parabolas, close to a cosine's."""
+    """Return a smooth wave of period 1 in [0, 1], 1 at whole numbers, close to a cosine."""
     t = np.abs(phase - np.floor(phase) - np.float32(0.5)) * TWO
     out: Floats = t * t * (np.float32(3) - TWO * t)
     return out
 
 
 def octave(draws: Draws, size: int, rows: int, columns: int) -> Floats:
-    """Value noise: random numbers on a grid of rows × columns cells, smoothly filled; (size, size) in [0, 1)."""
+    """Return value noise (size, size) in [0, 1): random numbers on a grid of rows × columns, smoothly interpolated."""
     table = draws.array(rows + 2, columns + 2).astype(np.float32)
     shift = draws.array(2)
     place = centres(size)
@@ -97,7 +96,7 @@ def octave(draws: Draws, size: int, rows: int, columns: int) -> Floats:
 def fractal(
     draws: Draws, size: int, rows: int, columns: int | None = None, gain: float = 0.55, most: int = 7
 ) -> Floats:
-    """1/f-like noise: octaves of doubling frequency and falling weight, about [−1, 1], mean 0; (size, size).
+    """Return 1/f-like noise (size, size), about [−1, 1], mean 0: octaves of doubling frequency and falling weight.
 
     Octaves finer than two pixels are left out.
     """
@@ -113,7 +112,7 @@ def fractal(
 
 
 def ramp(value: Floats, palette: Sequence[Colour]) -> Floats:
-    """Colours along a palette for values in [0, 1] (clipped): (…,) to (…, 3)."""
+    """Map values in [0, 1] (clipped) to colours along a palette: (…,) to (…, 3)."""
     at = value * np.float32(len(palette) - 1)
     shares = [np.clip(at - np.float32(k), np.float32(0), np.float32(1)) for k in range(len(palette) - 1)]
     out = np.empty((*value.shape, 3), np.float32)
@@ -126,6 +125,6 @@ def ramp(value: Floats, palette: Sequence[Colour]) -> Floats:
 
 
 def window(place: Floats, middle: float, reach: float) -> slice:
-    """The stretch of pixel centres within ``reach`` of ``middle``."""
+    """Return the slice of pixel centres within ``reach`` of ``middle``."""
     low, high = np.searchsorted(place, (middle - reach, middle + reach)).tolist()
     return slice(low, high)

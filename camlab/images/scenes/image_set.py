@@ -1,6 +1,6 @@
-"""ShapeScenes as an image set: generated pictures that are made when asked for, as many as one likes.
+"""ShapeScenes as an image set: pictures generated on demand, in any number.
 
-The id ``shapes/<seed>-<index>`` says all there is to say: whoever has it gets the same picture, on every machine.
+The id ``shapes/<seed>-<index>`` determines the picture, which is the same on every machine.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from camlab.images.scenes.scenes import CLASSES, render, scene_plan
 
 SHAPES = "shapes"
 DEFAULT_COUNT = 200
-MAX_COUNT = 10_000  # pictures in one set; any other picture is still found by its id
+MAX_COUNT = 10_000  # pictures in one set; others are still found by their ids
 MAX_SEED = 999_999
-SIDE = 256  # pixels: what most networks are given 224 of
+SIDE = 256  # pixels, of which most networks see 224
 
 _NAME = re.compile(r"(0|[1-9][0-9]{0,5})-(0|[1-9][0-9]{0,8})")
-_ADJECTIVES = {"checked": "checkered"}  # textures whose name is no adjective
+_ADJECTIVES = {"checked": "checkered"}  # adjectives for textures in titles
 
 
 @dataclass(frozen=True)
 class SceneSet(ImageSet):
-    """The first pictures drawn with one seed; ``find`` knows those of all seeds, and needs no list for it."""
+    """The first pictures drawn with one seed; ``find`` returns those of all seeds, without an index."""
 
     seed: int = field(default=0, kw_only=True)
 
     def find(self, picture_id: str) -> Picture | None:
-        """The scene of this id, whatever its seed and index; None where the id is none of a scene."""
+        """Return the scene with this id, of any seed and index; None for another kind of id."""
         numbers = scene_numbers(picture_id)
         return None if numbers is None else _scene(*numbers)
 
     def place(self, picture_id: str) -> int | None:
-        """Where the picture stands in this set, from 0; None where it is of another seed or comes after the last."""
+        """Return the picture's index in this set, from 0; None where it has another seed or follows the last one."""
         seed, index = scene_numbers(picture_id) or (-1, -1)
         return index if seed == self.seed and index < len(self.pictures) else None
 
 
 def scene_numbers(picture_id: str) -> tuple[int, int] | None:
-    """Seed and index that a picture's id names; None where it is no scene's."""
+    """Parse the seed and index in a scene's id; None for another kind of id."""
     group, _, name = picture_id.partition("/")
     found = _NAME.fullmatch(name) if group == SHAPES else None
     return None if found is None else (int(found[1]), int(found[2]))
@@ -51,7 +51,7 @@ def scene_numbers(picture_id: str) -> tuple[int, int] | None:
 
 @lru_cache(maxsize=32)
 def shape_scenes(seed: int = 0, count: int = DEFAULT_COUNT) -> SceneSet:
-    """The first ``count`` scenes drawn with ``seed``, RGB of SIDE pixels, each with its class and exact outline."""
+    """Return the first ``count`` scenes drawn with ``seed``, RGB of SIDE pixels, with class and exact outline."""
     return SceneSet(
         name=SHAPES,
         title="ShapeScenes",
@@ -65,7 +65,7 @@ def shape_scenes(seed: int = 0, count: int = DEFAULT_COUNT) -> SceneSet:
 @lru_cache(maxsize=4096)
 def _scene(seed: int, index: int) -> Picture:
     plan = scene_plan(index, seed)
-    # The composition is the same at every size, so a thumbnail needs no large picture.
+    # The composition is the same at every size, so a thumbnail is rendered small.
     return Picture(
         id=f"{SHAPES}/{seed}-{index}",
         image_set=SHAPES,

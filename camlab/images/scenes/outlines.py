@@ -2,7 +2,7 @@
 
 A form is a function of two arrays of coordinates (x to the right, y down; the form fits the unit circle) and
 returns the signed distance: below zero inside, zero on the outline. The sign is exact everywhere. Where a form
-is made of parts, the distance is at most the true one, which is all that antialiasing needs.
+is made of parts, the distance is at most the true one, which suffices for antialiasing.
 
 Only +, −, ×, ÷, √ and comparisons are used: their results are the same, bit for bit, on every machine.
 """
@@ -23,7 +23,7 @@ FORMS: Registry[Form] = Registry("shape")
 
 
 def polygon(corners: Sequence[tuple[float, float]]) -> Form:
-    """The form bounded by these corners in order (either way round, need not be convex)."""
+    """Return the form bounded by these corners in order (in either direction, not necessarily convex)."""
     ends = [*corners[1:], corners[0]]
 
     def distance(x: Floats, y: Floats) -> Floats:
@@ -45,7 +45,7 @@ def polygon(corners: Sequence[tuple[float, float]]) -> Form:
 
 
 def disc(radius: float, x0: float = 0.0, y0: float = 0.0) -> Form:
-    """A filled circle."""
+    """Return a filled circle."""
     r, cx, cy = np.float32(radius), np.float32(x0), np.float32(y0)
 
     def distance(x: Floats, y: Floats) -> Floats:
@@ -57,7 +57,7 @@ def disc(radius: float, x0: float = 0.0, y0: float = 0.0) -> Form:
 
 
 def union(*forms: Form) -> Form:
-    """What lies in any of the forms."""
+    """Return the union of forms."""
 
     def distance(x: Floats, y: Floats) -> Floats:
         out = forms[0](x, y)
@@ -69,7 +69,7 @@ def union(*forms: Form) -> Form:
 
 
 def without(form: Form, hole: Form) -> Form:
-    """What lies in the first form and not in the second."""
+    """Return the first form without the second."""
 
     def distance(x: Floats, y: Floats) -> Floats:
         return np.maximum(form(x, y), -hole(x, y))
@@ -78,7 +78,7 @@ def without(form: Form, hole: Form) -> Form:
 
 
 def capsule(ax: float, ay: float, bx: float, by: float, radius: float) -> Form:
-    """A thick line with round ends."""
+    """Return a thick line with round ends."""
     ex, ey, r = np.float32(bx - ax), np.float32(by - ay), np.float32(radius)
 
     def distance(x: Floats, y: Floats) -> Floats:
@@ -128,7 +128,7 @@ FORMS.add("arrow", polygon(CORNERS["arrow"]))
 FORMS.add("bolt", polygon(CORNERS["bolt"]))
 
 BITS: Registry[Form] = Registry("kind of bit")
-"""Smaller things strewn over the ground, in units of their own size; they belong to no class."""
+"""Small objects scattered over the ground, in units of their own size; they belong to no class."""
 
 BITS.add("stroke", union(capsule(-1.0, 0.25, 0.1, -0.2, 0.11), capsule(0.1, -0.2, 1.0, 0.15, 0.11)))
 BITS.add("dot", disc(0.3))

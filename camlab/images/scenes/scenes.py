@@ -1,8 +1,8 @@
 """ShapeScenes: generated pictures of one object on a natural-looking ground, with the object's exact outline.
 
-The class is the object's shape; its texture, colour, place, size, turn, the ground and the bits strewn about
-are nuisances, drawn independently of it. A scene is a pure function of (seed, index, size): any number of them
-in any size, the same on every machine, and the same composition at every size.
+The class is the object's shape; its texture, colour, place, size, turn, the ground and the scattered bits are
+nuisances, drawn independently of it. A scene is a pure function of (seed, index, size), the same on every machine,
+with the same composition at every size.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from camlab.images.scenes.fields import Colour, Draws, Floats, centres, fractal,
 from camlab.images.scenes.outlines import BITS, FORMS, Form
 from camlab.images.scenes.textures import GROUNDS, SURFACES
 
-#: Part of whatever is kept of a scene: raise it when `scene_plan` or `render` change what they return.
+#: Part of the keys of stored results: raise it when `scene_plan` or `render` return something else.
 SCENE_VERSION = 1
+
+#: Scenes of this seed are never trained on: they measure accuracy, and the app shows them.
+HELD_OUT_SEED = 0
 
 CLASSES: tuple[str, ...] = tuple(FORMS)
 """Names of the classes: a scene's ``label`` is an index into them."""
@@ -55,13 +58,13 @@ PALETTES: dict[str, tuple[Colour, Colour, Colour]] = {
 Colouring = Callable[[Floats, Floats, Floats], Floats]
 
 SMALLEST, LARGEST = 32, 2048
-_APART = 0.30  # least distance in RGB between an object's colour and each of its ground's
-_FINE = 4  # an outline's pixels are sampled _FINE × _FINE times
+_APART = 0.30  # least distance in RGB between an object's colour and the colours of its ground
+_FINE = 4  # pixels on an outline are sampled _FINE × _FINE times
 
 
 @dataclass(frozen=True)
 class Bit:
-    """A smaller thing under the object: its kind, colour, place and size (shares of the side), turn (degrees)."""
+    """A small object under the main one: its kind, colour, place and size (shares of the side), turn (degrees)."""
 
     kind: str
     colour: Colour
@@ -73,7 +76,7 @@ class Bit:
 
 @dataclass(frozen=True)
 class ScenePlan:
-    """All that decides a scene, known without drawing it.
+    """All parameters of a scene, known without rendering it.
 
     ``label`` indexes `CLASSES`; ``x``, ``y`` (the middle) and ``radius`` are shares of the picture's side,
     ``stretch`` is the object's width over its height before it is turned by ``turn`` degrees.
@@ -96,10 +99,10 @@ class ScenePlan:
 
 
 def scene_plan(index: int, seed: int = 0) -> ScenePlan:
-    """The plan of scene ``index`` (0, 1, 2 …) of the set drawn with ``seed``.
+    """Draw the plan of scene ``index`` (0, 1, 2 …) of the set with ``seed``.
 
     Classes are balanced: each block of ``len(CLASSES)`` indices has every class once, in random order.
-    Raises BadSetting where index or seed are no whole numbers from 0 on.
+    Raises BadSetting where index or seed is not a whole number from 0 on.
     """
     index, seed = _whole(index, "index"), _whole(seed, "seed")
     block, place = divmod(index, len(CLASSES))
@@ -107,7 +110,7 @@ def scene_plan(index: int, seed: int = 0) -> ScenePlan:
     draws = Draws("scene", seed, index)
     palette = draws.choice(list(PALETTES))
     radius = draws.between(0.17, 0.31)
-    reach = 1.07 * radius + 0.01  # the stretch takes it 7 % further: the object lies wholly in the picture
+    reach = 1.07 * radius + 0.01  # the stretch adds up to 7 %: so the object lies inside the picture
     return ScenePlan(
         index=index,
         seed=seed,
@@ -127,10 +130,10 @@ def scene_plan(index: int, seed: int = 0) -> ScenePlan:
 
 
 def render(plan: ScenePlan, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The scene as RGB (size, size, 3) and the object's mask (size, size).
+    """Render the scene as RGB (size, size, 3), and the object's mask (size, size).
 
     The mask is True where a pixel's centre lies in the object. The antialiased border reaches less than one
-    pixel beyond it, except at tips too thin to hold a pixel's centre. Raises BadSetting for a size that is no
+    pixel beyond it, except at tips too thin to hold a pixel's centre. Raises BadSetting for a size that is not a
     whole number from 32 to 2048.
     """
     picture = _ground(plan, _checked_size(size))
@@ -144,13 +147,13 @@ def render(plan: ScenePlan, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bo
 
 
 def render_ground(plan: ScenePlan, size: int) -> NDArray[np.uint8]:
-    """The scene without its object, RGB (size, size, 3): ground and bits. Raises BadSetting like `render`."""
+    """Render the scene without its object, RGB (size, size, 3): ground and bits. Raises BadSetting like `render`."""
     return _bytes(_ground(plan, _checked_size(size)))
 
 
 def _whole(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
-        raise BadSetting(f"The {what} of a scene is a whole number from 0 on, not {str(value)[:40]}.")
+        raise BadSetting(f"The {what} of a scene must be a whole number from 0 on, not {str(value)[:40]}.")
     return int(value)
 
 
@@ -163,7 +166,7 @@ def _checked_size(size: object) -> int:
 
 
 def _clear_of(palette: str) -> list[str]:
-    """The colours that stand out from every colour of a palette."""
+    """Return the names of the colours that contrast with every colour of a palette."""
 
     def apart(a: Colour, b: Colour) -> bool:
         return sum((p - q) ** 2 for p, q in zip(a, b, strict=True)) >= _APART**2
@@ -173,7 +176,7 @@ def _clear_of(palette: str) -> list[str]:
 
 def _bit(draws: Draws, palette: str) -> Bit:
     kind = draws.choice(list(BITS))
-    # Half of the bits have an object's colour, so that colour does not give the object away.
+    # Half of the bits have an object's colour, so that colour does not reveal the object.
     bright = draws.one() < 0.5
     tones = [COLOURS[name] for name in _clear_of(palette)] if bright else list(PALETTES[palette])
     return Bit(
@@ -189,7 +192,7 @@ def _bit(draws: Draws, palette: str) -> Bit:
 def _ground(plan: ScenePlan, size: int) -> Floats:
     draws = Draws("pixels", plan.seed, plan.index)
     ground = GROUNDS[plan.ground](draws.part("ground"), size, PALETTES[plan.palette])
-    # Uneven light keeps grounds of one kind and palette apart.
+    # Uneven light varies grounds of the same kind and palette.
     light = np.float32(1) + np.float32(0.16) * fractal(draws.part("light"), size, 1, most=2)
     picture = np.ascontiguousarray(ground * light[..., None])
     for bit in plan.bits:
@@ -204,7 +207,7 @@ def _ground(plan: ScenePlan, size: int) -> Floats:
 
 
 def _object_colours(plan: ScenePlan, size: int, u: Floats, v: Floats, depth: Floats) -> Floats:
-    """Colours of the object, from its own coordinates and the distance to its outline (below zero inside)."""
+    """Return the object's colours at its own coordinates and distances to its outline (below zero inside)."""
     draws = Draws("pixels", plan.seed, plan.index, "object")
     base = np.array(COLOURS[plan.colour], np.float32)
     dark = sum(COLOURS[plan.colour]) < 0.75
@@ -214,7 +217,7 @@ def _object_colours(plan: ScenePlan, size: int, u: Floats, v: Floats, depth: Flo
     rim = np.clip((depth + np.float32(0.09)) * np.float32(16), np.float32(0), np.float32(1))
     light = np.float32(1.02) - np.float32(0.12) * v
     out: Floats
-    if dark:  # a black thing has a light rim
+    if dark:  # a dark object has a light rim
         out = colours * light[..., None] + np.float32(0.28) * rim[..., None]
     else:
         out = colours * (light * (np.float32(1) - np.float32(0.5) * rim))[..., None]
@@ -231,7 +234,7 @@ def _place(
     turn: float,
     colours: Colouring,
 ) -> NDArray[np.bool_]:
-    """Draw a form into the picture, in place; its mask: True where a pixel's centre lies inside."""
+    """Draw a form into the picture, in place, and return its mask: True where a pixel's centre lies inside."""
     size = len(picture)
     mask = np.zeros((size, size), bool)
     place = centres(size)
@@ -239,7 +242,7 @@ def _place(
     rows, columns = window(place, y, reach), window(place, x, reach)
     dx = place[None, columns] - np.float32(x)
     dy = place[rows, None] - np.float32(y)
-    # Rounded, as the last bit of a sine depends on the machine.
+    # Rounded, because the last bit of a sine depends on the machine.
     c, s = round(math.cos(math.radians(turn)), 9), round(math.sin(math.radians(turn)), 9)
     root = math.sqrt(stretch)
     ux, uy = np.float32(c / (radius * root)), np.float32(s / (radius * root))
@@ -248,7 +251,7 @@ def _place(
     depth = form(u, v)
     inside = depth < 0
     share = inside.astype(np.float32)
-    # Pixels that the outline may cross: within 0.71 pixels of it, more where the form is squeezed.
+    # Pixels that the outline may cross: within 0.71 pixels of it, more where the form is stretched.
     edge = np.abs(depth) * np.float32(radius * size) < np.float32(0.71 * max(root, 1 / root))
     if edge.any():
         fine = (np.arange(_FINE, dtype=np.float32) + np.float32(0.5)) / np.float32(_FINE) - np.float32(0.5)
@@ -267,7 +270,3 @@ def _place(
 def _bytes(picture: Floats) -> NDArray[np.uint8]:
     clipped = np.clip(picture, np.float32(0), np.float32(1))
     return (clipped * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-
-
-HELD_OUT_SEED = 0
-"""Scenes of this seed are never trained on: accuracies are measured on them, and the app shows them."""

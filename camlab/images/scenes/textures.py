@@ -1,6 +1,6 @@
-"""The grounds and surfaces of ShapeScenes: clouds, wood, stones, cloth and more; stripes, dots, checks and more.
+"""The grounds of ShapeScenes (clouds, wood, stones, cloth …) and the surfaces of its objects (stripes, dots …).
 
-They follow the rule of `camlab.images.scenes.fields`: no operation whose result depends on the machine.
+As in `camlab.images.scenes.fields`, no operation's result depends on the machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from camlab.images.scenes.fields import (
 
 
 def _turned(draws: Draws, size: int) -> tuple[Floats, Floats]:
-    """Coordinates along and across a random direction, each (size, size)."""
+    """Return coordinates along and across a random direction, each (size, size)."""
     a, b = draws.between(-1, 1), draws.between(-1, 1)
     length = max((a * a + b * b) ** 0.5, 1e-3)
     c, s = np.float32(round(a / length, 6)), np.float32(round(b / length, 6))
@@ -169,7 +169,7 @@ def _foliage(draws: Draws, size: int, palette: Sequence[Colour]) -> Floats:
         norm = max(((a - 0.5) ** 2 + (b - 0.5) ** 2) ** 0.5, 1e-3)
         c, s = np.float32(round((a - 0.5) / norm, 6)), np.float32(round((b - 0.5) / norm, 6))
         u, v = (dx * c + dy * s) / np.float32(reach), (dy * c - dx * s) / np.float32(reach)
-        # A lens: two parabolas that meet at the tips, with a lighter half on one side of the rib.
+        # A lens of two parabolas that meet at the tips, one half lighter than the other.
         inside = np.float32(0.42) * (np.float32(1) - u * u) - np.abs(v)
         share = np.clip(inside * np.float32(reach * size) + np.float32(0.5), np.float32(0), np.float32(1))
         part = out[rows, columns]
@@ -188,13 +188,13 @@ def _surface(name: str) -> Callable[[Surface], Surface]:
 
 
 def _crisp(value: Floats, radius: float) -> Floats:
-    """1 above zero and 0 below, with a border one pixel wide; ``value`` in units of the radius."""
+    """Return 1 above zero and 0 below, with a ramp one pixel wide; ``value`` is in units of the radius."""
     out: Floats = np.clip(value * np.float32(radius) + np.float32(0.5), np.float32(0), np.float32(1))
     return out
 
 
 def _triangle(phase: Floats) -> Floats:
-    """A wave of straight lines of period 1 between −0.25 and 0.25."""
+    """Return a triangle wave of period 1 between −0.25 and 0.25."""
     out: Floats = np.abs(phase - np.floor(phase) - np.float32(0.5)) - np.float32(0.25)
     return out
 

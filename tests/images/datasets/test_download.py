@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from camlab.common.downloads import Problem, reach
+from camlab.common.downloads import ANSWER_WITHIN, Problem, reach
 from camlab.common.errors import BadSource, Cancelled, UnknownName
 from camlab.common.subprocesses import Child
 from camlab.images.datasets import download as module
@@ -296,11 +296,11 @@ def test_without_a_network(tmp_path: Path, server: Server, monkeypatch: pytest.M
 def test_a_server_that_is_silent(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, children: list[Child]
 ) -> None:
-    assert module.ANSWER_WITHIN + module._STOP_WITHIN <= 5  # how long a user waits who is offline
-    assert module.SILENCE > module.ANSWER_WITHIN  # it is not the connection's own patience that runs out
+    assert ANSWER_WITHIN + module._STOP_WITHIN <= 5  # how long a user waits who is offline
+    assert module.SILENCE > ANSWER_WITHIN  # it is not the connection's own patience that runs out
     offer(monkeypatch, server, ("a.tgz", packed(PICTURES)))
     server.stall.clear()
-    monkeypatch.setattr(module, "ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr("camlab.images.datasets.download.ANSWER_WITHIN", 0.5)
     refused(tmp_path, "no answer within")
     # Ended at once: what hangs in a name lookup would not hear that it is asked to end.
     assert [child.process.returncode for child in children] == [-signal.SIGKILL]

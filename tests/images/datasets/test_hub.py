@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from camlab.cli.main import BAD_INPUT, main
-from camlab.common.downloads import Problem
+from camlab.common.downloads import ANSWER_WITHIN, Problem
 from camlab.common.errors import BadSetting, BadSource
 from camlab.images import find_picture
 from camlab.images.datasets import fetch_process, hub
@@ -163,7 +163,7 @@ def test_labels_without_names(
     [
         ({"README.md": b"", "data.csv": b""}, "holds no table, archive or file of pictures"),
         ({"../../evil.png": b"x"}, "outside itself"),
-        ({f"{i}.png": b"" for i in range(hub.MOST_FILES + 1)}, "3,000 are fetched at most"),
+        ({f"{i}.png": b"" for i in range(hub.MOST_FILES + 1)}, "more than the limit of 3,000"),
     ],
     ids=["nothing", "climbing", "many"],
 )
@@ -183,9 +183,9 @@ def test_no_network_no_repository_and_no_name(server: Server, monkeypatch: pytes
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
     with pytest.raises(BadSource, match=r"does not have the data set own/leaves.*HF_TOKEN"):
         hub.look_up(REPO)
-    assert hub.ANSWER_WITHIN <= 4
+    assert ANSWER_WITHIN <= 4
     with monkeypatch.context() as patch:
-        patch.setattr(hub, "ANSWER_WITHIN", 0.5)
+        patch.setattr("camlab.images.datasets.hub.ANSWER_WITHIN", 0.5)
         server.stall.clear()
         with pytest.raises(BadSource, match=r"cannot be reached \(no answer within"):
             hub.look_up(REPO)

@@ -52,7 +52,7 @@ print(digest.hexdigest())
 
 
 def test_the_same_pixels_whatever_instructions_the_processor_has() -> None:
-    from numpy._core._multiarray_umath import __cpu_dispatch__ as extras  # type: ignore[import-not-found]  # compiled, untyped
+    from numpy._core._multiarray_umath import __cpu_dispatch__ as extras  # type: ignore[import-not-found]  # compiled
 
     for without in ("", " ".join(extras)):
         environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": without}
