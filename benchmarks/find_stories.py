@@ -63,7 +63,8 @@ def tries(model: str) -> Iterator[tuple[ExploreState, float]]:
             for spec, version, value in zip(specs, versions, values.tolist(), strict=True):
                 dull = clean.degenerate[method] or version.degenerate[method]
                 if version.index == clean.index and not dull:
-                    state = dataclasses.replace(base, method=method, noise=spec.noise or base.noise, severity=spec.severity)
+                    noise = spec.noise or base.noise
+                    state = dataclasses.replace(base, method=method, noise=noise, severity=spec.severity)
                     yield state, value
 
 

@@ -2,10 +2,10 @@
 
     nice python -m benchmarks.make_architectures          # minutes; prints what was left out, and why
 
-One row a pretrained name. Every architecture is built once for each number of classes on the meta device, so that
+One row per pretrained name. Every architecture is built once for each number of classes on the meta device, so that
 no weights are made or fetched. The columns ``signature`` and ``sketch`` are digests of its tensors without the
-classifier (`camlab.models.own.signature`), by which a checkpoint finds its architecture. The table is to be made anew when
-timm is upgraded. timm's package ships no accuracies, so there are none in it.
+classifier (`camlab.models.own.signature`), by which a checkpoint finds its architecture. Make the table again when
+timm is upgraded. timm's package ships no accuracies, so the table has none.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
 
 Quickshift takes half a second a picture, longer than everything else that the first view of one needs. The
 archive holds the segments of the default segmentation, each under a digest of the very pixels and parameters
-that they belong to (`camlab.engine.segments.shipped_key`): where either changes, what is in the archive is not found any
-more, and this script has to be run again. The same segments give the same file, byte by byte.
+that they belong to (`camlab.engine.segments.shipped_key`). Run this script again when either changes, for then
+the archive's segments are no longer found. The same segments give the same file, byte by byte.
 """
 
 from __future__ import annotations

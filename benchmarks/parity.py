@@ -168,20 +168,20 @@ TEXT = """# Parity with pytorch-grad-cam
 
 Written by `python -m benchmarks.parity`; {versions}; one CPU thread.
 
-Our maps are upsampled the way the library upsamples its own (bilinear, `align_corners=False`, to the input size, then
-min-max scaled again), and the two maps are subtracted pixel by pixel. A map's difference is that of its worst pixel, on
-maps that span [0, 1]. The table gives the largest difference over all maps, the 99th percentile over maps, and the share
-of maps above 1e-3. The explained class is the predicted one.
+Our maps are upsampled the way the library upsamples its own (bilinear, `align_corners=False`, to the input size,
+then min-max scaled again), and the two maps are subtracted pixel by pixel. A map's difference is that of its worst
+pixel, on maps that span [0, 1]. The table gives the largest difference over all maps, the 99th percentile over
+maps, and the share of maps above 1e-3. The explained class is the predicted one.
 
 ## Against the library
 
 Where the library deviates from the paper, ours follows the paper. "Corrected" is the library with that one point
 corrected; "as shipped" shows how much the point matters:
 
-- **Grad-CAM++**: the library adds ε = 1e-6 to a denominator of squared gradients, which at the pooled layer are near 1e-6
-  themselves.
-- **Eigen-CAM, Eigen-Grad-CAM**: the sign of a principal component is arbitrary in the library. Ours is the sign that
-  correlates positively with the mean activation. Otherwise a flipped sign would look like fragility.
+- **Grad-CAM++**: the library adds ε = 1e-6 to a denominator of squared gradients, which at the pooled layer are
+  near 1e-6 themselves.
+- **Eigen-CAM, Eigen-Grad-CAM**: the sign of a principal component is arbitrary in the library. Ours is the sign
+  that correlates positively with the mean activation. Otherwise a flipped sign would look like fragility.
 - **Ablation-CAM**: where the layer's minimum is not 0, the library writes the minimum − 1e7 instead of zero, which
   saturates everything behind it.
 
@@ -189,11 +189,11 @@ corrected; "as shipped" shows how much the point matters:
 {missing}
 ## Against ourselves: does the batch matter?
 
-The same {versions_each} versions of {pictures} pictures, explained one at a time and 16 at a time. Other batch sizes use
-other kernels, so values change by float rounding. Two effects can enlarge the change at `blocks[-1]`; neither exists at
-the pooled layer. XGrad-CAM divides by a channel's sum, which may be near 0 where values have both signs. And a ReLU6
-follows the layer: where rounding moves a value across 0 or 6, its gradient vanishes or appears at once. The second effect
-is rare: it occurred in a sample of 24 other maps, up to 1.1e-2 for HiResCAM.
+The same {versions_each} versions of {pictures} pictures, explained one at a time and 16 at a time. Other batch
+sizes use other kernels, so values change by float rounding. Two effects can enlarge the change at `blocks[-1]`;
+neither exists at the pooled layer. XGrad-CAM divides by a channel's sum, which may be near 0 where values have both
+signs. And a ReLU6 follows the layer: where rounding moves a value across 0 or 6, its gradient vanishes or appears
+at once. The second effect is rare: it occurred in a sample of 24 other maps, up to 1.1e-2 for HiResCAM.
 
 {batches}
 """

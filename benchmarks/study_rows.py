@@ -35,14 +35,17 @@ from camlab.study.analysis.paper_table import html, paper_table
 from camlab.study.analysis.summary import DEFAULT_BY, columns, merge_methods, records, scored
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
-from camlab.study.charts.severity import severity_values
 from camlab.study.charts.paired import paired_lines
 from camlab.study.charts.pictures import property_correlations, similarity_against
 from camlab.study.charts.plane import cr_plane
 from camlab.study.charts.ranks import value_ranks
-from camlab.study.charts.severity import severity_spread
-from camlab.study.charts.spread import similarity_histogram, similarity_steps
-from camlab.study.charts.spread import similarity_ridges, similarity_violins
+from camlab.study.charts.severity import severity_spread, severity_values
+from camlab.study.charts.spread import (
+    similarity_histogram,
+    similarity_ridges,
+    similarity_steps,
+    similarity_violins,
+)
 from camlab.study.store import COLUMNS, IMAGE_COLUMNS, Study, open_study
 from camlab.study.store.schema import arrow_schema
 
@@ -175,7 +178,9 @@ Step = tuple[str, Callable[[], Any]]
 
 def filters_of(rows: pd.DataFrame) -> Iterator[tuple[str, Filters]]:
     """A filter of every kind, and several at once."""
-    lists: dict[str, Any] = {k: tuple(v[:2]) for k, v in Filters.options(rows).items() if k not in ("outcome", "same")}
+    lists: dict[str, Any] = {
+        k: tuple(v[:2]) for k, v in Filters.options(rows).items() if k not in ("outcome", "same")
+    }
     for name, values in lists.items():
         yield name, Filters(**{name: values[:1]})
     for name in OUTCOMES:

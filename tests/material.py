@@ -43,7 +43,10 @@ def outline(width: int = 16, height: int = 12, white: int = 255) -> np.ndarray:
     return pixels
 
 
-def zipped(files: Mapping[str, bytes] | Mapping[str | zipfile.ZipInfo, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(
+    files: Mapping[str, bytes] | Mapping[str | zipfile.ZipInfo, bytes],
+    compression: int = zipfile.ZIP_DEFLATED,
+) -> bytes:
     """A ZIP archive; an entry's name may be a ZipInfo with whatever is to be odd about it."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:

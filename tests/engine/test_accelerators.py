@@ -20,7 +20,10 @@ from camlab.images import Picture
 from camlab.models import load_classifier
 from camlab.models.classifier import Classifier
 
-THERE: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+THERE: dict[str, Callable[[], bool]] = {
+    "cuda": torch.cuda.is_available,
+    "mps": torch.backends.mps.is_available,
+}
 CLOSE = 1e-3
 SPECS = [CLEAN, Spec("gaussian_noise", 3.0, 0), Spec("fog", 2.0, 1)]
 LIGHT = [name for name, method in CAMS.items() if method.cost == "shared"]

@@ -199,9 +199,7 @@ def test_nobody_urgent_takes_the_background_along() -> None:
     stub = Watched.of(signed_stub())
     with desk() as here:
         calls = [(4, True), (1, False), (1, False)]
-        answers = [
-            here.ask(partial(here.queue.run, request(stub, n)), background) for n, background in calls
-        ]
+        answers = [here.ask(partial(here.queue.run, request(stub, n)), background) for n, background in calls]
         here.open()
         for answer in answers:
             answer.result(20)

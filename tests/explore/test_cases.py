@@ -1,4 +1,4 @@
-"""Find me a case: what is found equals what a search by hand finds."""
+"""Find cases: what is found equals what a search by hand finds."""
 
 from __future__ import annotations
 

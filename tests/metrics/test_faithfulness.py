@@ -60,7 +60,12 @@ class Scored:
 
 def case(**options: Any) -> Case:
     maps = np.random.default_rng(0).random((2, *SIZE))
-    given: dict[str, Any] = {"classifier": Scored(), "pictures": random_pictures(2), "maps": maps, "targets": TARGETS}
+    given: dict[str, Any] = {
+        "classifier": Scored(),
+        "pictures": random_pictures(2),
+        "maps": maps,
+        "targets": TARGETS,
+    }
     return Case(**(given | options))
 
 

@@ -211,7 +211,13 @@ def test_a_new_family_is_one_new_file(tmp_path: Path) -> None:
     "wrong", [{"levels": ((0.0,),) * 5}, {"levels": ((0.0, 1.0),) * 6}, {"family": "Magic"}, {"name": "fog"}]
 )
 def test_a_malformed_row_is_refused(wrong: dict[str, object], scratch: None) -> None:
-    row: dict[str, Any] = {"name": "new", "title": "T", "family": "Digital", "summary": "S.", "parameters": ("p",)}
+    row: dict[str, Any] = {
+        "name": "new",
+        "title": "T",
+        "family": "Digital",
+        "summary": "S.",
+        "parameters": ("p",),
+    }
     row |= {"levels": ((0.0,),) * 6, "stochastic": False, **wrong}
     with pytest.raises(ValueError, match=r"fog|new"):
         noise_type(row.pop("name"), **row)(lambda x, parameters, streams: x)

@@ -137,7 +137,9 @@ def test_more_severe_is_further_from_the_clean_picture(name: str, pictures: Tens
     severities = np.arange(0, 5.01, 0.25)
     for seed in range(3 if NOISES[name].stochastic else 1):
         for picture, digest in zip(pictures, DIGESTS, strict=True):
-            line = perturb(picture.expand(len(severities), -1, -1, -1), name, severities.tolist(), seed, digest)
+            line = perturb(
+                picture.expand(len(severities), -1, -1, -1), name, severities.tolist(), seed, digest
+            )
             distance = (line - picture).double().square().mean((1, 2, 3)).sqrt().numpy()
             largest = np.maximum.accumulate(distance)
             if NOISES[name].monotone:

@@ -230,7 +230,9 @@ def test_a_download_without_network_says_so_and_can_be_tried_again() -> None:
     at = open_app(model=ABSENT)
     press(at, "Download resnet50.a1_in1k (about 102 MB)")
     wait_for(at, lambda page: bool(page.error))
-    assert "HF_HUB_OFFLINE is set, so the weights of timm/resnet50.a1_in1k could not be downloaded" in alerts(at)
+    assert "HF_HUB_OFFLINE is set, so the weights of timm/resnet50.a1_in1k could not be downloaded" in alerts(
+        at
+    )
     assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
     press(at, "Try again")
     wait_for(at, lambda page: bool(page.error))

@@ -96,7 +96,9 @@ def test_the_thread_goes_when_there_is_nothing_to_write(
 def test_the_end_of_the_program_waits_until_all_is_written(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import numpy as np\n"
-        "from camlab.engine.cache.memory import MapCache; from camlab.engine.cache.database import Database; from camlab.engine.cache.disk import DiskStore\n"
+        "from camlab.engine.cache.memory import MapCache\n"
+        "from camlab.engine.cache.database import Database\n"
+        "from camlab.engine.cache.disk import DiskStore\n"
         "cache = MapCache(store=DiskStore(Database(Path(sys.argv[1]))))\n"
         "for i in range(3000): cache.put(str(i), np.full(500, i / 3000, np.float32))\n"
     )

@@ -13,9 +13,8 @@ from camlab.cli import main
 from camlab.common.errors import BadSetting, BadStudy
 from camlab.drawing.charts.look import Chart
 from camlab.drawing.report import html as page
-from camlab.drawing.report.html import report_html
+from camlab.drawing.report.html import SECTIONS, report_html
 from camlab.drawing.report.material import Credit, Material, Plot, Table
-from camlab.drawing.report.sections import SECTIONS
 from camlab.engine.shared import engine_for
 from camlab.explore.compare.report import ReportPair, pairs_material
 from camlab.explore.output.report import measured_sweep, scene_material

@@ -16,7 +16,12 @@ from camlab.images import find_picture
 
 
 def scene(**changes: Any) -> Scene:
-    fields: dict[str, Any] = {"model": "shapes_resnet", "image": "shapes/0-1", "severity": 1.0, "draws": 6} | changes
+    fields: dict[str, Any] = {
+        "model": "shapes_resnet",
+        "image": "shapes/0-1",
+        "severity": 1.0,
+        "draws": 6,
+    } | changes
     state = ExploreState(**fields)
     return Scene(engine_for(state.model), find_picture(state.image), state)
 

@@ -12,6 +12,7 @@ import pytest
 
 from camlab.common.errors import BadSetting
 from camlab.study import StudyPlan, run_study
+from camlab.study.sources import count_pairs
 from camlab.study.store import Study, open_study
 from tests.study.run.test_run import comparable
 
@@ -41,7 +42,7 @@ def test_a_cluster_gives_the_same_rows_even_where_a_worker_dies(
         found = run_study(few, tmp_path / "s", backend="ray", device="cpu", on_progress=told.append)
     finally:
         ray.shutdown()
-    assert (found.state, found.done, found.workers) == ("finished", few.pairs(), 2)
+    assert (found.state, found.done, found.workers) == ("finished", count_pairs(few), 2)
     assert len(made) == 3  # two, and one in the place of the dead
     ours = comparable(open_study(tmp_path / "s"))
     theirs = comparable(study)
@@ -51,7 +52,7 @@ def test_a_cluster_gives_the_same_rows_even_where_a_worker_dies(
         *(each.sort_values(order, kind="stable").reset_index(drop=True) for each in (ours, theirs)),
         check_exact=True,
     )
-    assert any(each.state == "running" and each.total == few.pairs() for each in told)
+    assert any(each.state == "running" and each.total == count_pairs(few) for each in told)
 
 
 def test_without_ray_it_says_what_to_do(

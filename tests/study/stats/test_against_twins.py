@@ -193,7 +193,8 @@ def test_kruskal_with_dunn(test: str, decimals: int) -> None:
         sizes = []
         for draw in drawn:
             again = [
-                [f[pictures[i]] for i in draw if pictures[i] in f] for f in map(found.__getitem__, result.levels)
+                [f[pictures[i]] for i in draw if pictures[i] in f]
+                for f in map(found.__getitem__, result.levels)
             ]
             sizes.append(twins.kruskal(again)[2] if all(again) else math.nan)
         same_interval(result.effect, sizes)
