@@ -21,13 +21,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from camlab.common.wording import table
+from camlab.engine.inputs import Inputs
 from camlab.study import PRESETS, rows
 from camlab.study.prepare import plan_at_hand
 from camlab.study.sources import fits
 
 #: Where a unit's time goes, by the functions that take it.
 PARTS = {
-    "perturbing": (rows.LastInputs, "make"),
+    "perturbing": (Inputs, "make"),
     "network and maps, perturbing included": (rows._UnitWork, "_explain"),
     "segments": (rows, "picture_segments"),
     "similarities": (rows._UnitWork, "_similarities"),

@@ -1,9 +1,9 @@
-"""Perturbed pictures as a model sees them; those that take the model to make are made once."""
+"""The perturbed pictures that a model sees: each made once while it is kept, within bounds of memory."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from cachetools import LRUCache
@@ -12,10 +12,10 @@ from torch import Tensor
 from camlab.cams.base import Explainable, never
 from camlab.engine.cache.memory import pixel_digest
 from camlab.engine.device_queue import LOOK, DeviceQueue
-from camlab.engine.spec import Spec, canonical
+from camlab.engine.spec import CLEAN, Check, Spec, VersionPixels, canonical
 from camlab.noise import NOISES, Companion, Surroundings, perturb
 
-#: Bytes of pictures that are kept: some hundred at 224 pixels.
+#: Bytes of pictures kept for attacks, and for all other noise types: about a hundred each at 224 pixels.
 KEPT_BYTES = 64 * 2**20
 
 _Key = tuple[object, ...]
@@ -31,21 +31,27 @@ class Inputs:
         companion: Companion,
         limit: int = KEPT_BYTES,
     ) -> None:
-        """`companion`: the second picture of a picture, by its digest; `limit`: bytes of pictures kept."""
+        """Keep up to ``limit`` bytes of attacked pictures, and as many of the others.
+
+        ``companion`` returns a scene's second picture by the digest of the first.
+        """
         self.classifier, self.queue, self.companion = classifier, queue, companion
-        self._kept: LRUCache[_Key, Tensor] = LRUCache(limit, getsizeof=lambda kept: kept.nbytes)
+        # Attacks take seconds: a sweep under a cheap noise type must not drive them out.
+        self._attacked, self._others = (
+            LRUCache[_Key, Tensor](limit, getsizeof=lambda kept: kept.nbytes) for _ in range(2)
+        )
         self._making: set[_Key] = set()
         self._changed = threading.Condition()
 
-    def surroundings(self, check: Callable[[], None] = never) -> Surroundings:
-        """What noise types may ask for here."""
+    def surroundings(self, check: Check = never) -> Surroundings:
+        """Return what noise types may ask for: the model, the second picture, the check."""
         return Surroundings(self.classifier, self.companion, check)
 
     def material(self, spec: Spec, digest: str) -> tuple[object, ...]:
-        """What decides a version besides picture, model and spec, as parts of a key.
+        """Return what decides a version besides picture, model and spec, as parts of a cache key.
 
-        The second picture's pixels where it is used; the number of threads where the model is: it moves the last
-        bits of a gradient, and from step to step a search makes more of them (a third of the values, for PGD).
+        For noise types that use the second picture, its pixels. For attacks, the number of threads: it moves the
+        last bits of a gradient, and each step of a search enlarges that (for PGD to a third of the values).
         """
         needs = None if spec.noise is None else NOISES[spec.noise].needs
         if needs == "model":
@@ -53,39 +59,33 @@ class Inputs:
         other = self.companion(digest) if needs == "companion" else None
         return () if other is None else (pixel_digest(other.cpu().contiguous().numpy()),)
 
-    def make(
-        self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None] = never
-    ) -> Tensor:
-        """The perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs.
+    def make(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Check = never) -> Tensor:
+        """Return the perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs.
 
         clean: (3, H, W) in [0, 1] at the model's input size; digest: the picture's, which decides its noise.
-        What needs the model takes the device's turn, in which `check` may raise Cancelled. Raises UnknownName
-        and BadSetting as `perturb` does.
+        A version that is kept is not made again, and one that another thread is making is waited for. Attacks
+        take the device's turn. Raises UnknownName and BadSetting as `perturb` does, and what ``check`` raises.
         """
-        pictures = torch.stack([clean] * len(specs)) if specs else clean.new_zeros((0, *clean.shape))
-        asked = [canonical(spec) for spec in specs]
-        for noise in dict.fromkeys(spec.noise for spec in asked):
-            if noise is None:
-                continue
-            rows = [row for row, spec in enumerate(asked) if spec.noise == noise]
-            make = self._once if NOISES[noise].needs == "model" else self._anew
-            pictures[rows] = make(clean, digest, [asked[row] for row in rows], check)
-        return pictures
-
-    def _anew(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None]) -> Tensor:
-        """Versions under one noise type, all of them made."""
-        return perturb(
-            clean.expand(len(specs), -1, -1, -1),
-            str(specs[0].noise),
-            [spec.severity for spec in specs],
-            [spec.seed for spec in specs],
-            digest,
-            self.surroundings(check),
-        )
-
-    def _once(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None]) -> Tensor:
-        """The same, but what is kept is not made again, and what another thread is making is waited for."""
         clean = clean.detach().contiguous()
+        asked = [canonical(spec) for spec in specs]
+        found = {CLEAN: clean}
+        for noise in dict.fromkeys(spec.noise for spec in asked):
+            if noise is not None:
+                of_noise = dict.fromkeys(spec for spec in asked if spec.noise == noise)
+                found |= self._once(clean, digest, list(of_noise), check)
+        return torch.stack([found[spec] for spec in asked]) if asked else clean.new_zeros((0, *clean.shape))
+
+    def version(self, clean: Tensor, digest: str, spec: Spec) -> VersionPixels:
+        """Return a handle on one version's pixels, which perturbs the picture only when they are asked for."""
+        if canonical(spec) == CLEAN:
+            return VersionPixels(lambda _: clean)
+        return VersionPixels(lambda check: self.make(clean, digest, [spec], check)[0])
+
+    def _kept(self, spec: Spec) -> LRUCache[_Key, Tensor]:
+        return self._attacked if _is_attack(spec) else self._others
+
+    def _once(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Check) -> dict[Spec, Tensor]:
+        """Return versions under one noise type, those that are kept as they are."""
         picture = (digest, tuple(clean.shape), pixel_digest(clean.numpy()))
         wanted: dict[Spec, _Key] = {spec: (*picture, spec, *self.material(spec, digest)) for spec in specs}
         found: dict[Spec, Tensor] = {}
@@ -95,12 +95,14 @@ class Inputs:
                 self._make(clean, digest, mine, found, check)
             else:
                 check()
-        return torch.stack([found[spec] for spec in specs])
+        return found
 
     def _claim(self, wanted: dict[Spec, _Key], found: dict[Spec, Tensor]) -> dict[Spec, _Key]:
-        """Take what is kept into ``found``; of the rest, what nobody is making is now this thread's to make."""
+        """Move what is kept into ``found``; return what no thread is making: it is now this thread's to make."""
         with self._changed:
-            found |= {spec: self._kept[key] for spec, key in wanted.items() if key in self._kept}
+            for spec, key in wanted.items():
+                if (kept := self._kept(spec).get(key)) is not None:
+                    found[spec] = kept
             missing = {spec: key for spec, key in wanted.items() if spec not in found}
             mine = {spec: key for spec, key in missing.items() if key not in self._making}
             self._making.update(mine.values())
@@ -114,20 +116,39 @@ class Inputs:
         digest: str,
         mine: dict[Spec, _Key],
         found: dict[Spec, Tensor],
-        check: Callable[[], None],
+        check: Check,
     ) -> None:
-        """Make what was claimed, in the device's turn; whatever happens, the claim ends."""
+        """Make the claimed versions and end the claim, whatever happens."""
         made: dict[Spec, Tensor] = {}
+        specs = list(mine)
         try:
-            with self.queue.turn(check) as step_aside:
-                # Copies of their own: a row would keep its whole batch in memory.
-                rows = self._anew(clean, digest, list(mine), step_aside)
-                made = {spec: row.clone() for spec, row in zip(mine, rows, strict=True)}
+            if _is_attack(specs[0]):
+                with self.queue.turn(check) as step_aside:
+                    rows = self._perturb(clean, digest, specs, step_aside)
+            else:
+                rows = self._perturb(clean, digest, specs, check)
+            # Copies of their own: a row would keep its whole batch in memory.
+            made = {spec: row.clone() for spec, row in zip(specs, rows, strict=True)}
         finally:
             with self._changed:
                 self._making.difference_update(mine.values())
-                for spec, kept in made.items():
-                    if kept.nbytes <= self._kept.maxsize:
-                        self._kept[mine[spec]] = kept
+                for spec, pixels in made.items():
+                    kept = self._kept(spec)
+                    if pixels.nbytes <= kept.maxsize:
+                        kept[mine[spec]] = pixels
                 self._changed.notify_all()
         found |= made
+
+    def _perturb(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Check) -> Tensor:
+        return perturb(
+            clean.expand(len(specs), -1, -1, -1),
+            str(specs[0].noise),
+            [spec.severity for spec in specs],
+            [spec.seed for spec in specs],
+            digest,
+            self.surroundings(check),
+        )
+
+
+def _is_attack(spec: Spec) -> bool:
+    return spec.noise is not None and NOISES[spec.noise].needs == "model"

@@ -1,14 +1,21 @@
-"""Versions of a picture, and what a model says about one."""
+"""Versions of a picture, and what a model says about each."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
 
+from camlab.cams import scale_maps
+from camlab.cams.base import never
 from camlab.noise import NOISES
+
+Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -23,13 +30,34 @@ class Spec:
 CLEAN = Spec(None, 0.0, 0)
 
 
+class VersionPixels:
+    """The pixels of one version as the model sees them: made on first use, then kept. Threads may share it."""
+
+    def __init__(self, make: Callable[[Check], torch.Tensor]) -> None:
+        """``make`` returns the picture (3, H, W) in [0, 1]; it is called once and then forgotten."""
+        self._make: Callable[[Check], torch.Tensor] | None = make
+        self._made: NDArray[np.float32] | None = None
+
+    def __call__(self, check: Check = never) -> NDArray[np.float32]:
+        """Return the pixels (3, H, W), float32 in [0, 1], read-only. Raises what ``check`` and the noise raise."""
+        make = self._make
+        if make is not None:
+            made: NDArray[np.float32] = make(check).numpy()
+            made.setflags(write=False)
+            self._made, self._make = made, None
+        if self._made is None:
+            raise RuntimeError("the pixels were neither made nor kept")
+        return self._made
+
+
 @dataclass(frozen=True)
 class Explained:
     """What the model says about one version of a picture, and why.
 
     probabilities: float32 (C,); target: the class that the maps explain; maps: float32 (h, w) in [0, 1] by
     method, in the order asked for; degenerate: by method, True where the map says nothing (all zeros);
-    cached: nothing was computed for it. The arrays are read-only, as they are shared with the cache.
+    cached: nothing was computed for it; source: the pixels that it explains. The arrays are read-only, as they
+    are shared with the cache.
     """
 
     probabilities: np.ndarray
@@ -37,6 +65,17 @@ class Explained:
     maps: Mapping[str, np.ndarray]
     degenerate: Mapping[str, bool]
     cached: bool
+    source: VersionPixels | None = field(default=None, repr=False, compare=False)
+
+    def pixels(self, check: Check = never) -> NDArray[np.float32]:
+        """Return the picture as the model saw it, (3, H, W) float32 in [0, 1], read-only.
+
+        The first call may perturb the picture, where the engine no longer holds it. Raises what ``check`` raises
+        meanwhile, and ValueError for an explanation that names no picture.
+        """
+        if self.source is None:
+            raise ValueError("this explanation does not know which pixels it explains")
+        return self.source(check)
 
     @property
     def index(self) -> int:
@@ -64,3 +103,33 @@ def canonical(spec: Spec) -> Spec:
         return CLEAN
     seed = operator.index(spec.seed) if noise.stochastic else 0
     return Spec(noise.name, float(spec.severity), seed)
+
+
+def averaged(versions: Sequence[Explained]) -> Explained:
+    """One picture explained at several layers as one explanation, with the mean of the maps for each method.
+
+    The prediction is the same in all; the class explained is, too. Raises ValueError where there is no version.
+    """
+    first = versions[0]
+    maps = {name: mean_map([version.maps[name] for version in versions]) for name in first.maps}
+    degenerate = {name: not found.any() for name, found in maps.items()}
+    cached = all(version.cached for version in versions)
+    return Explained(first.probabilities, first.target, maps, degenerate, cached, first.source)
+
+
+def mean_map(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The mean of maps (h, w) in [0, 1] on the finest of their grids, scaled to [0, 1]; read-only float32.
+
+    Coarser maps are enlarged as they are to be shown (bilinear, align_corners False). A degenerate map (all
+    zeros) is one that says nothing: it counts as zeros. pytorch-grad-cam averages layers likewise, but at the
+    size of the picture.
+    """
+    shape = max((found.shape for found in maps), key=lambda each: each[0] * each[1])
+    fine = [
+        functional.interpolate(torch.tensor(found)[None, None], shape, mode="bilinear", align_corners=False)
+        for found in maps
+    ]
+    scaled, _ = scale_maps(torch.cat(fine)[:, 0].double().mean(dim=0, keepdim=True))
+    mean: NDArray[np.float32] = scaled[0].numpy()
+    mean.setflags(write=False)
+    return mean

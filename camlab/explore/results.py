@@ -50,13 +50,21 @@ class Shown:
 
     clean: Explained
     perturbed: Explained
-    clean_input: NDArray[np.float32]  # (3, H, W) in [0, 1]
-    perturbed_input: NDArray[np.float32]
     row: dict[str, Any]
     values: dict[str, float | None]
     decomposition: Decomposition | None
     moves: tuple[SegmentMove, ...]
     milliseconds: float
+
+    @property
+    def clean_input(self) -> NDArray[np.float32]:
+        """The clean model-input picture, (3, H, W) in [0, 1]; read-only."""
+        return self.clean.pixels()
+
+    @property
+    def perturbed_input(self) -> NDArray[np.float32]:
+        """The perturbed picture as the model saw it, (3, H, W) in [0, 1]; read-only."""
+        return self.perturbed.pixels()
 
     @property
     def cached(self) -> bool:

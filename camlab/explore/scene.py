@@ -3,50 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from torch import Tensor
 
 from camlab.cams import CAMS, Coincidence, coinciding
-from camlab.cams.base import Cost
+from camlab.cams.base import Cost, never
 from camlab.common.errors import BadSetting
+from camlab.common.wording import json_number
 from camlab.engine.engine import Engine
 from camlab.engine.segments import begin_segments
-from camlab.engine.shared import REFERENCE_COUNT, engine_for, model_input, reference_pictures
-from camlab.engine.spec import CLEAN, Explained, Spec
+from camlab.engine.shared import model_input, reference_pictures
+from camlab.engine.spec import CLEAN, Check, Explained, Spec
 from camlab.explore.results import Decomposition, Floors, SegmentMove, Shown
+from camlab.explore.rows import (
+    Maps,
+    Values,
+    decompose,
+    degenerate_pairs,
+    predictions,
+    random_floor,
+    similarities,
+    similarity_floors,
+)
 from camlab.explore.state import ExploreState
 from camlab.images import Picture
-from camlab.metrics import (
-    SIMILARITIES,
-    Comparison,
-    other_picture_floor,
-    similarity,
-    unit_scale,
-)
-from camlab.models import Classifier, short_name
+from camlab.metrics import SIMILARITIES, Comparison, unit_scale
+from camlab.models import Classifier
 from camlab.models.network.split import PLUS
 from camlab.noise import unavailable
-
-__all__ = [
-    "REFERENCE_COUNT",
-    "Decomposition",
-    "Floors",
-    "Scene",
-    "SegmentMove",
-    "Shown",
-    "engine_for",
-    "model_input",
-]
-
-Check = Callable[[], None]
-
-
-def _no_check() -> None:
-    """Default for work that nobody cancels."""
 
 
 class Scene:
@@ -114,126 +103,133 @@ class Scene:
         self,
         specs: Sequence[Spec],
         targets: int | Sequence[int | None] | None = None,
-        check: Check = _no_check,
+        check: Check = never,
+        methods: Sequence[str] | None = None,
     ) -> list[Explained]:
-        """Predictions and this method's map for versions of the picture."""
-        method = [self.state.method]
+        """Return predictions and maps of versions of the picture; default: the maps of the state's method."""
+        return self._explain(self.input, self.picture.digest, specs, targets, check, methods)
+
+    def _explain(
+        self,
+        clean: Tensor,
+        digest: str,
+        specs: Sequence[Spec],
+        targets: int | Sequence[int | None] | None,
+        check: Check,
+        methods: Sequence[str] | None,
+    ) -> list[Explained]:
+        methods = [self.state.method] if methods is None else methods
         return self.engine.explain(
-            self.input, self.picture.digest, specs, method, self.layer, targets, check, self.state.smoothing
+            clean, digest, specs, methods, self.layer, targets, check, self.state.smoothing
         )
 
-    def clean(self, check: Check = _no_check) -> Explained:
-        """The clean picture under the class rule."""
-        return self.explain([CLEAN], self.state.target if self.state.rule == "fixed" else None, check)[0]
+    @property
+    def fixed_target(self) -> int | None:
+        """The class that every picture is explained for; None where the class rule fixes none."""
+        return self.state.target if self.state.rule == "fixed" else None
+
+    def clean(self, check: Check = never, methods: Sequence[str] | None = None) -> Explained:
+        """Return the clean picture, explained under the class rule."""
+        return self.explain([CLEAN], self.fixed_target, check, methods)[0]
 
     def target(self, clean: Explained) -> int | None:
-        """The class that versions of the picture are explained for under the class rule; None: each one's own."""
-        return {"own": None, "clean": clean.index, "fixed": self.state.target}[self.state.rule]
+        """Return the class that versions are explained for under the class rule; None: each one's prediction."""
+        return clean.index if self.state.rule == "clean" else self.fixed_target
 
     def compare(self, name: str, a: Explained, b: Explained) -> float | None:
-        """One raw similarity of two maps; None where a map is degenerate or the measure is undefined."""
+        """Return the raw similarity of two maps; None where one is degenerate or the measure is undefined."""
         method = self.state.method
-        if a.degenerate[method] or b.degenerate[method]:
-            return None
-        value = float(similarity(name, a.maps[method][None], b.maps[method][None], self.comparison)[0])
-        return value if np.isfinite(value) else None
+        return json_number(
+            similarities([name], a.maps[method], b.maps[method][None], self.comparison)[name][0]
+        )
 
-    def rows(self, pairs: Sequence[tuple[float, int]], check: Check = _no_check) -> list[dict[str, Any]]:
-        """One row of measurements for each (severity, seed): a study's columns, and what the page shows.
+    def scaled_similarities(self, clean: Maps, others: Maps) -> Values:
+        """Return the chosen similarity on [0, 1] of a map (h, w) with others (N, h, w); nan where undefined."""
+        name = self.state.similarity
+        return unit_scale(name, similarities([name], clean, others, self.comparison)[name])
+
+    def rows(self, pairs: Sequence[tuple[float, int]], check: Check = never) -> list[dict[str, Any]]:
+        """Return one row of measurements per (severity, seed): a study's columns, and what the page shows.
 
         ``similarity`` is the chosen measure on [0, 1] (nan where not observed); the raw value has the measure's name.
         """
         clean = self.clean(check)
-        specs = [Spec(self.state.noise, severity, seed) for severity, seed in pairs]
-        versions = self.explain(specs, self.target(clean), check)
-        return self._rows(pairs, clean, versions)
+        specs = [self.spec(severity, seed) for severity, seed in pairs]
+        return self._rows(pairs, clean, self.explain(specs, self.target(clean), check))
 
     def _rows(
         self, pairs: Sequence[tuple[float, int]], clean: Explained, versions: Sequence[Explained]
     ) -> list[dict[str, Any]]:
+        if not versions:
+            return []
         method, name = self.state.method, self.state.similarity
-        reference = np.repeat(clean.maps[method][None], len(versions), axis=0)
-        raw = similarity(name, reference, np.stack([v.maps[method] for v in versions]), self.comparison)
-        names, top5 = self.classifier.class_names, {index for index, _ in clean.top(5)}
-        rows = []
-        for (severity, seed), version, value in zip(pairs, versions, raw, strict=True):
-            degenerate = bool(clean.degenerate[method] or version.degenerate[method])
-            value = float("nan") if degenerate else float(value)
-            flipped = version.index != clean.index
-            rows.append(
-                {
-                    "model": self.classifier.name,
-                    "image_set": self.picture.image_set,
-                    "image": self.picture.id,
-                    "method": method,
-                    "layer": self.layer,
-                    "noise": self.state.noise,
-                    "severity": float(severity),
-                    "seed": int(seed),
-                    "clean_index": clean.index,
-                    "clean_prob": clean.probability,
-                    "perturbed_index": version.index,
-                    "perturbed_prob": version.probability,
-                    "perturbed_label": short_name(names[version.index]),
-                    "clean_class_prob": float(version.probabilities[clean.index]),
-                    "flipped": flipped,
-                    "near": flipped and version.index in top5,
-                    "degenerate": degenerate,
-                    "segments": self.comparison.n_segments,
-                    name: value,
-                    "similarity": float(unit_scale(name, np.array([value]))[0]),
-                }
-            )
-        return rows
+        maps = np.stack([version.maps[method] for version in versions])
+        raw = similarities([name], clean.maps[method], maps, self.comparison)[name]
+        same = {
+            "model": self.classifier.name,
+            "image_set": self.picture.image_set,
+            "image": self.picture.id,
+            "method": method,
+            "layer": self.layer,
+            "noise": self.state.noise,
+        }
+        columns: dict[str, list[Any]] = {
+            "severity": [float(severity) for severity, _ in pairs],
+            "seed": [int(seed) for _, seed in pairs],
+        }
+        said = predictions(clean, versions, self.classifier.class_names)
+        columns |= {each: values.tolist() for each, values in said.items()}
+        columns["degenerate"] = degenerate_pairs(clean.maps[method], maps).tolist()
+        columns["segments"] = [self.comparison.n_segments] * len(pairs)
+        columns[name] = raw.tolist()
+        columns["similarity"] = unit_scale(name, raw).tolist()
+        return [
+            same | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+        ]
 
-    def versions(
-        self, severity: float, seed: int, check: Check = _no_check
-    ) -> tuple[Explained, Explained, NDArray[np.float32]]:
-        """The clean and the perturbed version under the class rule, and the perturbed picture (3, H, W)."""
-        spec = Spec(self.state.noise, severity, seed)
+    def spec(self, severity: float, seed: int) -> Spec:
+        """Return the version of the picture under the state's noise type."""
+        return Spec(self.state.noise, severity, seed)
+
+    def pair(self, severity: float, seed: int, check: Check = never) -> tuple[Explained, Explained]:
+        """Return the clean and the perturbed version, explained under the class rule."""
         clean = self.clean(check)
-        perturbed = self.explain([spec], self.target(clean), check)[0]
-        pictures = self.engine.inputs(self.input, self.picture.digest, [spec], check)
-        return clean, perturbed, pictures[0].numpy()
+        return clean, self.explain([self.spec(severity, seed)], self.target(clean), check)[0]
 
-    def shown(self, severity: float, seed: int, check: Check = _no_check, *, brief: bool = False) -> Shown:
-        """The pair at one severity and seed with everything the panels need.
+    def shown(self, severity: float, seed: int, check: Check = never, *, brief: bool = False) -> Shown:
+        """Return the pair at one severity and seed with everything the panels need.
 
-        ``brief`` leaves out the measures that were not chosen and, where it would cost a dear method's time
-        once more, what moved the map.
+        ``brief`` leaves out the measures that were not chosen and, where an expensive method would have to run
+        again for it, what moved the map.
         """
         start = time.perf_counter()
-        spec = Spec(self.state.noise, severity, seed)
-        clean, perturbed, pixels = self.versions(severity, seed, check)
+        clean, perturbed = self.pair(severity, seed, check)
+        perturbed.pixels(check)  # while the work may still be cancelled
         row = self._rows([(severity, seed)], clean, [perturbed])[0]
         values = {} if brief else {name: self.compare(name, clean, perturbed) for name in SIMILARITIES}
         split = self.state.rule == "own" and not (brief and self.cost != "shared")
-        decomposition = self._decompose(spec, clean, perturbed, check) if split else None
         return Shown(
             clean,
             perturbed,
-            self.input.numpy(),
-            pixels,
             row,
             values,
-            decomposition,
+            self._decompose(self.spec(severity, seed), clean, perturbed, check) if split else None,
             self.moves(clean, perturbed),
             (time.perf_counter() - start) * 1000,
         )
 
     def _decompose(self, spec: Spec, clean: Explained, perturbed: Explained, check: Check) -> Decomposition:
-        name = self.state.similarity
-
-        def similar(version: Explained) -> float | None:
-            value = self.compare(name, clean, version)
-            return None if value is None else float(unit_scale(name, np.array([value]))[0])
-
-        both = similar(perturbed)
-        if perturbed.index == clean.index:  # one class in both: the noise alone made whatever changed
-            return Decomposition(similar(clean), both, both)
-        class_only = self.explain([CLEAN], perturbed.index, check)[0]
-        noise_only = self.explain([spec], clean.index, check)[0]
-        return Decomposition(similar(class_only), similar(noise_only), both)
+        method = self.state.method
+        both = self.scaled_similarities(clean.maps[method], perturbed.maps[method][None])
+        alone = decompose(
+            lambda specs, targets, methods: self.explain(specs, targets, check, methods),
+            [spec],
+            clean,
+            [perturbed],
+            [method],
+            self.scaled_similarities,
+        )[method]
+        return Decomposition(*(json_number(values[0]) for values in (*alone, both)))
 
     def segment_values(self, explained: Explained) -> NDArray[np.float64]:
         """Mean map value of every segment, (n,)."""
@@ -255,35 +251,16 @@ class Scene:
     @property
     def random_floor(self) -> float | None:
         """The similarity of two unrelated random rankings, where the measure has a formula for it."""
-        formula = SIMILARITIES[self.state.similarity].random_floor
-        return None if formula is None else formula(self.comparison)
+        return random_floor(self.comparison, self.state.similarity)
 
-    def references(self, check: Check = _no_check) -> Iterator[Explained]:
-        """The other pictures under the same class rule, one after the other; remembered by the engine."""
-        target = self.state.target if self.state.rule == "fixed" else None
+    def references(self, check: Check = never, methods: Sequence[str] | None = None) -> Iterator[Explained]:
+        """Explain the other pictures under the same class rule, one at a time; the engine remembers them."""
         for other in reference_pictures(self.picture):
             clean = model_input(self.classifier, other)
-            yield self.engine.explain(
-                clean,
-                other.digest,
-                [CLEAN],
-                [self.state.method],
-                self.layer,
-                target,
-                check,
-                self.state.smoothing,
-            )[0]
+            yield self._explain(clean, other.digest, [CLEAN], self.fixed_target, check, methods)[0]
 
-    def floors(self, check: Check = _no_check) -> Floors:
-        """The similarity's two floors for this picture's clean map: random ranking and other pictures."""
-        name = self.state.similarity
-        random = self.random_floor
-        clean = self.clean(check)
-        if clean.degenerate[self.state.method]:
-            return Floors(random, None, 0)
-        others = [other for other in self.references(check) if not other.degenerate[self.state.method]]
-        maps = [other.maps[self.state.method] for other in others]
-        if not maps:
-            return Floors(random, None, 0)
-        floor = other_picture_floor(clean.maps[self.state.method], np.stack(maps), self.comparison, name)
-        return Floors(random, floor, len(maps))
+    def floors(self, check: Check = never) -> Floors:
+        """Return the similarity's two floors for this picture's clean map: random ranking and other pictures."""
+        clean, method = self.clean(check), self.state.method
+        others = [] if clean.degenerate[method] else list(self.references(check))
+        return similarity_floors(clean, others, method, self.comparison, self.state.similarity)

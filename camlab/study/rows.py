@@ -1,9 +1,9 @@
-"""The rows of one unit: a picture under a model, all its versions, layers and methods."""
+"""Compute the rows of one unit: a picture under a model, all its versions, layers and methods."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,29 +11,33 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from camlab.cams import CAMS
 from camlab.cams.base import never
 from camlab.common.errors import BadImage, BadStudy
 from camlab.engine.cache.memory import MapCache
 from camlab.engine.engine import Engine
 from camlab.engine.segments import picture_segments
 from camlab.engine.shared import model_input, reference_pictures, second_input
-from camlab.engine.spec import CLEAN, Explained
+from camlab.engine.spec import CLEAN, Check, Explained, Spec
+from camlab.explore.rows import (
+    Maps,
+    Values,
+    decompose,
+    degenerate_pairs,
+    predictions,
+    random_floor,
+    similarities,
+)
 from camlab.images.picture import Picture
-from camlab.metrics import SIMILARITIES, Comparison, other_picture_floor, rbo_cells, similarity
+from camlab.metrics import SIMILARITIES, Comparison, other_picture_floor, rbo_cells
 from camlab.models import Classifier, load_classifier
 from camlab.models.batching import AT_ONCE
 from camlab.study.pictures import image_row, is_tie, margin
 from camlab.study.prepare import LayerWork, Prepared
-from camlab.study.reuse import GoingOn, LastInputs
 from camlab.study.sources import Unit, picture_of
 from camlab.study.store.parts import UnitNote
 from camlab.study.store.schema import COLUMNS, arrow_schema
-
-Check = Callable[[], None]
-Floats = NDArray[np.float64]
 
 #: Bytes of maps and predictions that are kept while a unit is computed; nothing of it goes to the disk.
 CACHE_BYTES = 64 * 2**20
@@ -57,6 +61,37 @@ class _Seen:
     versions: list[Explained]
     maps: dict[str, np.ndarray]
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """How far pictures have come: the stages that they went through, and the activations after them."""
+
+    pictures: Tensor
+    stages: int
+    activations: Tensor
+
+
+class ResumingClassifier(Classifier):
+    """A classifier for one thread that resumes from the layer up to which the same pictures last ran.
+
+    A later layer then costs only the stages between the two. Everything else is the classifier's own.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        """Share everything that ``classifier`` holds and change none of it."""
+        self.__dict__.update(classifier.__dict__)
+        self._reached: _Reached | None = None
+
+    def head(self, z: Tensor, layer: str | None) -> Tensor:
+        """Return the activations that `Classifier.head` returns."""
+        stages, last = self._cut[self.resolve_layer(layer)], self._reached
+        if last and last.stages <= stages and torch.equal(last.pictures, z):
+            activations = self.in_groups(self._stages[last.stages : stages], last.activations)
+        else:
+            activations = super().head(z, layer)
+        self._reached = _Reached(z, stages, activations)
+        return activations
 
 
 class UnitWorker:
@@ -104,11 +139,10 @@ class UnitWorker:
                     f"{classifier.title} has other weights than when this study was planned; start a new study."
                 )
             companion = partial(second_input, classifier)
-            going_on = GoingOn(classifier)
             batch, chunk = self._sizes(classifier.device)
-            engine = Engine(going_on, MapCache(CACHE_BYTES), batch, companion=companion, chunk=chunk)
-            engine.pictures = LastInputs(going_on, engine.queue, companion)
-            self._engines[model] = engine
+            self._engines[model] = Engine(
+                ResumingClassifier(classifier), MapCache(CACHE_BYTES), batch, companion=companion, chunk=chunk
+            )
         return self._engines[model]
 
     def _sizes(self, device: torch.device) -> tuple[int, int]:
@@ -121,7 +155,7 @@ class UnitWorker:
 
     def reference_maps(
         self, engine: Engine, work: LayerWork, picture: Picture, check: Check
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> dict[str, Maps]:
         """Maps (M, h, w), by method, of the reference pictures of a picture; each is computed once a model."""
         classifier = engine.classifier
         assert isinstance(classifier, Classifier)
@@ -198,90 +232,59 @@ class _UnitWork:
         blocks = []
         for method in work.methods:
             self.check()
-            columns = dict(shared)
-            columns |= self._similarities(seen.maps[method])
-            clean = seen.maps[method][0]
-            floor = other_picture_floor(clean, references[method], self.comparison)
-            columns["other_floor"] = self._each(np.nan if floor is None else floor)
-            columns |= moved.get(method, {})
+            clean, others = seen.maps[method][0], seen.maps[method][1:]
+            columns = shared | self._similarities(clean, others)
+            columns["other_floor"] = self._each(
+                other_picture_floor(clean, references[method], self.comparison)
+            )
+            nothing = self._each(None)
+            alone = moved.get(method, (nothing, nothing))
+            columns["rbo_class_only"], columns["rbo_noise_only"] = alone
             blocks.append((method, columns))
         took = (time.perf_counter() - begun) / max(1, len(self.specs) * len(work.methods))
         return pa.concat_tables([self._table(method, work.layer, took, c) for method, c in blocks])
 
-    def _each(self, value: float) -> Floats:
-        return np.full(len(self.specs), value, dtype=np.float64)
+    def _each(self, value: float | None) -> Values:
+        """Return the value once per version; nan for None."""
+        return np.full(len(self.specs), np.nan if value is None else value, dtype=np.float64)
 
     def _predictions(self, versions: Sequence[Explained]) -> dict[str, Any]:
-        """The columns that all methods share."""
+        """Return the columns that all methods share."""
         clean, others = versions[0], versions[1:]
-        top5 = {index for index, _ in clean.top(5)}
-        index = np.array([version.index for version in others], dtype=np.int32)
-        flipped = index != clean.index
-        tied = np.array([is_tie(version) for version in others], dtype=bool) | is_tie(clean)
-        rbo = SIMILARITIES["rbo"].random_floor
-        assert rbo is not None
-        return {
+        return predictions(clean, others, self.classifier.class_names) | {
             "noise": [spec.noise for spec in self.specs],
             "severity": np.array([spec.severity for spec in self.specs], dtype=np.float64),
             "seed": np.array([spec.seed for spec in self.specs], dtype=np.int32),
-            "clean_index": np.full(len(others), clean.index, dtype=np.int32),
-            "clean_prob": self._each(clean.probability),
             "clean_margin": self._each(margin(clean)),
-            "perturbed_index": index,
-            "perturbed_prob": np.array([version.probability for version in others], dtype=np.float64),
-            "clean_class_prob": np.array([v.probabilities[clean.index] for v in others], dtype=np.float64),
-            "flipped": flipped,
-            "near": flipped & np.array([int(i) in top5 for i in index], dtype=bool),
-            "tied": tied,
+            "tied": np.array([is_tie(version) for version in others], dtype=bool) | is_tie(clean),
             "segments": np.full(len(others), self.comparison.n_segments, dtype=np.int32),
-            "random_floor": self._each(rbo(self.comparison)),
+            "random_floor": self._each(random_floor(self.comparison, "rbo")),
         }
 
-    def _similarities(self, maps: NDArray[np.float32]) -> dict[str, Any]:
-        """Every similarity of the clean map with the others; nan where one of the two is degenerate."""
-        clean, others = maps[:1], maps[1:]
-        degenerate = ~others.any(axis=(1, 2)) | ~clean.any()
-        values = {name: similarity(name, clean, others, self.comparison) for name in SIMILARITIES}
-        values["rbo_cells"] = rbo_cells(clean, others)
-        values["rbo_slic50"] = similarity("rbo", clean, others, self.slic)
-        return {name: np.where(degenerate, np.nan, value) for name, value in values.items()} | {
-            "degenerate": degenerate
+    def _similarities(self, clean: Maps, others: Maps) -> dict[str, Any]:
+        """Return every similarity of the clean map (h, w) with the others (N, h, w); nan for degenerate pairs."""
+        empty = degenerate_pairs(clean, others)
+        return similarities(SIMILARITIES, clean, others, self.comparison) | {
+            "rbo_cells": np.where(empty, np.nan, rbo_cells(clean[None], others)),
+            "rbo_slic50": self._rbo(clean, others, self.slic),
+            "degenerate": empty,
         }
 
-    def _moved(self, work: LayerWork, seen: _Seen) -> dict[str, dict[str, Floats]]:
-        """What the class alone and what the noise alone does to the map, by method; see `Scene`."""
-        clean, others = seen.versions[0], seen.versions[1:]
-        flips = [i for i, version in enumerate(others) if version.index != clean.index]
-        classes = sorted({others[i].index for i in flips})
-        # A map that knows no class is the same for every class.
-        methods = [method for method in work.methods if CAMS[method].class_specific]
-        ask = partial(
-            self.engine.explain, self.input, self.picture.digest, methods=methods, layer=work.layer,
-            check=self.check,
-        )  # fmt: skip
-        by_class = dict(zip(classes, ask([CLEAN] * len(classes), targets=classes), strict=True))
-        noisy = dict(zip(flips, ask([self.specs[i] for i in flips], targets=clean.index), strict=True))
-        result = {}
-        for method in work.methods:
-            maps = seen.maps[method]
-            asked = method in methods
-            class_only = np.stack(
-                [maps[0], *(by_class[c].maps[method] if asked else maps[0] for c in classes)]
+    def _moved(self, work: LayerWork, seen: _Seen) -> dict[str, tuple[Values, Values]]:
+        """Return what the class alone and what the noise alone does to the map, by method."""
+
+        def explain(
+            specs: Sequence[Spec], targets: Sequence[int | None], methods: Sequence[str]
+        ) -> list[Explained]:
+            return self.engine.explain(
+                self.input, self.picture.digest, specs, methods, work.layer, targets, self.check
             )
-            place = [classes.index(v.index) + 1 if v.index != clean.index else 0 for v in others]
-            noise_only = np.stack([
-                noisy[i].maps[method] if asked and i in noisy else maps[i + 1] for i in range(len(others))
-            ])  # fmt: skip
-            result[method] = {
-                "rbo_class_only": self._rbo(maps[:1], class_only)[place],
-                "rbo_noise_only": self._rbo(maps[:1], noise_only),
-            }
-        return result
 
-    def _rbo(self, clean: NDArray[np.float32], others: NDArray[np.float32]) -> Floats:
-        degenerate = ~others.any(axis=(1, 2)) | ~clean.any()
-        value: Floats = np.where(degenerate, np.nan, similarity("rbo", clean, others, self.comparison))
-        return value
+        clean, others = seen.versions[0], seen.versions[1:]
+        return decompose(explain, self.specs, clean, others, work.methods, self._rbo)
+
+    def _rbo(self, clean: Maps, others: Maps, comparison: Comparison | None = None) -> Values:
+        return similarities(["rbo"], clean, others, comparison or self.comparison)["rbo"]
 
     def _table(self, method: str, layer: str, took: float, columns: dict[str, Any]) -> pa.Table:
         count = len(self.specs)
@@ -294,8 +297,6 @@ class _UnitWork:
         }
         columns = {name: pa.repeat(value, count) for name, value in texts.items()} | columns
         columns["seconds"] = np.full(count, took, dtype=np.float32)
-        missing = {name: self._each(np.nan) for name in ("rbo_class_only", "rbo_noise_only")}
-        columns = missing | columns
         # from_pandas: nan becomes empty, which every reader leaves out of a mean.
         arrays = [pa.array(columns[column.name], column.type, from_pandas=True) for column in COLUMNS]
         return pa.table(arrays, schema=arrow_schema())

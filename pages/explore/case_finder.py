@@ -1,4 +1,4 @@
-"""Find me a case: start the search, watch it, jump to what it found."""
+"""Find cases: start the search, watch its progress, and open what it found."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from camlab.cams import CAMS
-from camlab.common.wording import plural, time_left
+from camlab.common.wording import plural
+from camlab.drawing.charts.titles import model_title
 from camlab.drawing.pictures import data_url
 from camlab.explore.cases import KINDS, Case, CaseSearch
-from camlab.explore.output.panels import (draw_panel)
-from camlab.explore.output.words import (shown_verdict)
+from camlab.explore.output.panels import draw_panel
+from camlab.explore.output.words import shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import LOOKS
 from camlab.images import Picture
 from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
-from pages.shared import image_sets, session
-from pages.shared.feedback import told
+from pages.shared import background_work, image_sets, session
 from pages.shared.text import plain
 
-POLL_SECONDS = 1.0
-MOST = 100  # pictures of one search
+MOST = 100  # pictures per search
 
 
 def _pictures(scene: Scene, whole_set: bool) -> list[Picture]:
@@ -49,8 +48,8 @@ def _stop() -> None:
 
 
 def finder(scene: Scene) -> None:
-    """The search's controls and, while it runs, a part of the page that refreshes by itself."""
-    st.subheader("Find me a case", anchor=False)
+    """Draw the search's controls and its results, in a fragment that refreshes while the search runs."""
+    st.subheader("Find cases", anchor=False)
     st.caption(
         "Searches all noise types at severities 1–5 for pairs in which the prediction and the map disagree: "
         "the prediction was kept but the map broke, or the prediction flipped but the map stayed."
@@ -73,25 +72,18 @@ def finder(scene: Scene) -> None:
         "Search the whole image set",
         key="finder.whole_set",
         disabled=running,
-        help=f"All pictures of this set instead of this picture alone, of a set of over {MOST} that many, evenly "
-        "picked; takes minutes on a small computer.",
+        help=f"Searches all pictures of this set, or {MOST} spread evenly over a larger one. Takes minutes on a small "
+        "computer.",
     )
     if search is not None:
-        st.fragment(_results, run_every=POLL_SECONDS if running else None)(search, running)
+        background_work.live(lambda: _results(search), lambda: search.job.running, search.job)
 
 
-@told()
-def _results(search: CaseSearch, was_running: bool) -> None:
-    session.follow_callbacks()
+def _results(search: CaseSearch) -> None:
     job = search.job
-    job.touch()
-    if was_running and not job.running:
-        st.rerun()
     if job.running:
-        st.progress(
-            min(job.done / max(job.total, 1), 1.0),
-            text=f"{plural(search.pairs, 'pair')} compared{time_left(job.seconds_left)}",
-        )
+        text = f"{plural(search.pairs, 'pair')} compared"
+        background_work.progress(job.done / max(job.total, 1), text, job.seconds_left)
     elif job.error:
         st.error(plain(job.error), icon=":material/error:")
     else:
@@ -105,7 +97,7 @@ def _results(search: CaseSearch, was_running: bool) -> None:
             skipped += f"; {plural(search.unreadable, 'picture')} skipped because the file cannot be read"
         st.caption(f"{ended}: {plural(search.pairs, 'pair')} compared{skipped}.")
     asked, now = search.state, session.current()
-    model, scored = session.model_title(asked.model), SIMILARITIES[asked.similarity].scored_title
+    model, scored = model_title(asked.model), SIMILARITIES[asked.similarity].scored_title
     settings = f"{model}, {CAMS[asked.method].title}, {scored}"
     same = all(
         getattr(asked, f) == getattr(now, f) for f in ("model", "method", "layer", "rule", "similarity")
@@ -113,7 +105,7 @@ def _results(search: CaseSearch, was_running: bool) -> None:
     st.caption(
         f"Searched with {settings}."
         if same
-        else f"Searched with {settings}: not the settings on screen now. “Go there” brings them back."
+        else f"Searched with {settings}, which differ from the settings on screen. “Go there” restores them."
     )
     for name, kind in KINDS.items():
         cases = search.best(name)
@@ -122,9 +114,9 @@ def _results(search: CaseSearch, was_running: bool) -> None:
             st.caption(
                 "Nothing yet."
                 if job.running
-                else "None found here; search the whole image set or another method."
+                else "None found; search the whole image set or try another method."
                 if search.pairs
-                else "Nothing was compared yet; press “Find cases” to search again."
+                else "No pair was compared; press “Find cases” to search again."
             )
             continue
         for column, (place, case) in zip(st.columns(6), enumerate(cases), strict=False):
@@ -134,7 +126,7 @@ def _results(search: CaseSearch, was_running: bool) -> None:
 
 def _card(search: CaseSearch, kind: str, place: int, case: Case) -> None:
     noise = NOISES[case.state.noise].title
-    scene = Scene(search.engine, session.picture(case.state.image), case.state)
+    scene = Scene(search.engine, image_sets.picture(case.state.image), case.state)
     sentence = shown_verdict(scene, case.row)
     st.image(
         data_url(_pair(scene, case)), width="stretch", alt=f"Clean and perturbed overlay, {noise}: {sentence}"
@@ -148,14 +140,14 @@ def _card(search: CaseSearch, kind: str, place: int, case: Case) -> None:
 
 
 def _pair(scene: Scene, case: Case) -> NDArray[np.uint8]:
-    """Clean and perturbed overlay side by side, drawn once for each case of the session."""
+    """Draw the clean and the perturbed overlay side by side, once for each case of the session."""
     drawn: dict[object, NDArray[np.uint8]] = st.session_state.setdefault("finder.drawn", {})
     if case.state not in drawn:
-        # Both maps are in the cache from the search: nothing else is computed for a thumbnail.
-        clean, noisy, pixels = scene.versions(case.state.severity, case.state.shown_seed)
+        # The search left both maps in the cache, so a thumbnail computes nothing else.
+        clean, noisy = scene.pair(case.state.severity, case.state.shown_seed)
         sides = [
-            draw_panel(scene, clean, scene.input.numpy(), "overlay"),
-            draw_panel(scene, noisy, pixels, "overlay"),
+            draw_panel(scene, clean, clean.pixels(), "overlay"),
+            draw_panel(scene, noisy, noisy.pixels(), "overlay"),
         ]
         drawn[case.state] = np.concatenate(sides, axis=1)[::2, ::2]
     return drawn[case.state]

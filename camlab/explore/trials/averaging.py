@@ -6,11 +6,9 @@ import dataclasses
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from camlab.common.jobs import Job, Steps
+from camlab.common.wording import json_number
 from camlab.explore.scene import Scene
 from camlab.metrics import similarity
 
@@ -67,15 +65,11 @@ class Remedy:
             row = scene.rows([self.pair], job.check)[0]
             map_ = clean.maps[state.method][None]
             plain = map_ if plain is None else plain
-            kept = _number(similarity("pearson", plain, map_, self.scene.comparison)[0])
+            kept = json_number(similarity("pearson", plain, map_, self.scene.comparison)[0])
             with self._lock:
-                self._found.append(Averaged(copies, _number(row["similarity"]), kept))
+                self._found.append(Averaged(copies, json_number(row["similarity"]), kept))
             job.advance(max(copies, 1))
             yield
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def sentence(found: Sequence[Averaged]) -> str:

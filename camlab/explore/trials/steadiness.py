@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +11,9 @@ from numpy.typing import NDArray
 from camlab.cams import CAMS
 from camlab.cams.coincidence import JOINT, is_baseline
 from camlab.common.registry import Registry
-from camlab.engine.shared import model_input, reference_pictures
-from camlab.engine.spec import CLEAN, Explained, Spec
 from camlab.explore.results import Floors
+from camlab.explore.rows import similarity_floors
 from camlab.explore.scene import Scene
-from camlab.metrics import other_picture_floor, similarity, unit_scale
 from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES, SEED, bootstrap
 
 #: Methods that read one shared pass, so that all of them together cost hardly more than one; the baseline last.
@@ -96,32 +92,21 @@ def steadiness(
     seeds: one draw each (a noise type with nothing to draw has one). ``floors`` False leaves the other-picture floor,
     which takes 24 more passes, as None. The scene's own method comes first, the baseline last.
     """
-    state = scene.state
     names = list(methods or usable_methods(scene))
     groups = distinct(scene, names)
     first = [group[0] for group in groups]
-    fixed = state.target if state.rule == "fixed" else None
-    clean = _explain(scene, scene.input, scene.picture.digest, [CLEAN], first, fixed, check)[0]
-    target = clean.index if state.rule == "clean" else fixed
-    specs = [Spec(state.noise, state.severity, seed) for seed in seeds]
-    versions = _explain(scene, scene.input, scene.picture.digest, specs, first, target, check)
+    clean = scene.clean(check, first)
+    specs = [scene.spec(scene.state.severity, seed) for seed in seeds]
+    versions = scene.explain(specs, scene.target(clean), check, first)
     kept = np.array([version.index == clean.index for version in versions])
+    others = list(scene.references(check, first)) if floors else []
     found = []
     for group in groups:
         name = group[0]
-        maps = np.stack([version.maps[name] for version in versions])
-        dull = np.array([v.degenerate[name] for v in versions]) | clean.degenerate[name]
-        values = unit_scale(
-            state.similarity,
-            similarity(
-                state.similarity,
-                np.repeat(clean.maps[name][None], len(maps), axis=0),
-                maps,
-                scene.comparison,
-            ),
-        )
-        values = values[kept & ~dull & ~np.isnan(values)]
+        values = scene.scaled_similarities(clean.maps[name], np.stack([v.maps[name] for v in versions]))
+        values = values[kept & ~np.isnan(values)]
         low, high = _interval(values)
+        floor = similarity_floors(clean, others, name, scene.comparison, scene.state.similarity).other
         found.append(
             Steady(
                 JOINT.join(group),
@@ -131,14 +116,9 @@ def steadiness(
                 float(values.mean()) if len(values) else None,
                 low,
                 high,
-                None,
+                floor,
             )
         )
-    if floors:
-        limits = _floors(scene, clean, first, fixed, check)
-        found = [
-            dataclasses.replace(each, floor=limits[name]) for each, name in zip(found, first, strict=True)
-        ]
     return sorted(found, key=lambda each: each.baseline)
 
 
@@ -154,35 +134,8 @@ def distinct(scene: Scene, names: Sequence[str]) -> list[list[str]]:
     return [list(g) for g in dict.fromkeys(tuple(group[name]) for name in names)]
 
 
-def _explain(
-    scene: Scene, pixels: Any, digest: str, specs: Sequence[Spec], methods: Sequence[str],
-    target: int | None, check: Callable[[], None],
-) -> list[Explained]:  # fmt: skip
-    return scene.engine.explain(
-        pixels, digest, specs, methods, scene.layer, target, check, scene.state.smoothing
-    )
-
-
 def _interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
     if len(values) < FEWEST_PAIRS:
         return None, None
     drawn = bootstrap(lambda w: {"mean": w @ values / len(values)}, len(values), REPLICATES, SEED)["mean"]
     return (None, None) if drawn is None else (drawn.low, drawn.high)
-
-
-def _floors(
-    scene: Scene, clean: Explained, methods: Sequence[str], target: int | None, check: Callable[[], None]
-) -> dict[str, float | None]:
-    others = [
-        _explain(scene, model_input(scene.classifier, p), p.digest, [CLEAN], methods, target, check)[0]
-        for p in reference_pictures(scene.picture)
-    ]
-    limits: dict[str, float | None] = {}
-    for name in methods:
-        maps = [other.maps[name] for other in others if not other.degenerate[name]]
-        limits[name] = (
-            other_picture_floor(clean.maps[name], np.stack(maps), scene.comparison, scene.state.similarity)
-            if maps and not clean.degenerate[name]
-            else None
-        )
-    return limits
