@@ -1,9 +1,9 @@
-// The comparison: a table of cells that fill as they come. Colouring, pointing, zooming, pinning and the slider between
-// two maps happen here; the server hears which cells have arrived, and what was pinned or chosen.
+// The comparison: a table whose cells fill as they arrive. The browser does the colouring, pointing, zooming, pinning and
+// the slider between two maps; it tells the server which cells have arrived, and what was pinned or chosen.
 
 const LEVELS = 65535;
-const BUDGET = 8; // milliseconds of drawing in one frame of the browser's
-const STEP = 0.05; // how far a key moves the place that is pointed at, as a share of the picture
+const BUDGET = 8; // milliseconds of drawing per animation frame
+const STEP = 0.05; // how far a key moves the marked place, as a share of the picture
 const KEPT = 4; // comparisons whose cells the browser remembers
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -61,7 +61,7 @@ class Store {
           this.cells.set(cell.id, cell);
           done(cell);
         },
-        () => done(this.cells.set(cell.id, cell) && cell), // a picture that cannot be read: the words are there
+        () => done(this.cells.set(cell.id, cell) && cell), // an unreadable picture: show the words alone
       );
     }
   }
@@ -72,7 +72,7 @@ function values(data) {
   return Float32Array.from({ length: data.byteLength / 2 }, (_, i) => view.getUint16(2 * i, true) / LEVELS);
 }
 
-/** Where output places lie between those of a map, pixel centres aligned, as `upsample` in camlab/drawing/pictures.py has it. */
+/** Positions of output pixels on a map's grid, pixel centres aligned, as in `upsample` of camlab/drawing/pictures.py. */
 function steps(sizeOut, sizeIn) {
   return Array.from({ length: sizeOut }, (_, i) => between((i + 0.5) / sizeOut, sizeIn));
 }
@@ -132,9 +132,9 @@ class Comparison {
     this.root = root;
     this.find = (query) => root.querySelector(query);
     this.top = this.find(".compare");
-    this.nodes = new Map(); // by cell: what stands for it in the table
-    this.views = []; // pictures outside the table that are marked, too
-    this.visible = new Set(); // cells in sight: the others are marked when they come there
+    this.nodes = new Map(); // by cell: its elements in the table
+    this.views = []; // pictures outside the table that show the mark too
+    this.visible = new Set(); // cells in sight; the others get the mark when they scroll into view
     this.sight = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
         const { id } = target.dataset;
@@ -182,12 +182,12 @@ class Comparison {
     this.find(".zoom").close();
     this.unpoint();
     this.find("#keys").textContent =
-      "Point at a place to read it in every map; select a cell to enlarge it. Keys: arrows move between cells, " +
+      "Point at a place to read its value in every map; select a cell to enlarge it. Keys: arrows move between cells, " +
       "Shift and arrows move the place, P pins, A and B choose the two to compare.";
     const head = make("tr");
     head.setAttribute("role", "row");
     const corner = make("th", "", "Method");
-    corner.append(make("small", "", "mean similarity to the clean map"));
+    corner.append(make("small", "", "mean similarity with the clean map"));
     head.append(corner, ...data.columns.map((column) => this.heading(column)));
     for (const th of head.children) Object.assign(th, { scope: "col" }).setAttribute("role", "columnheader");
     this.find("thead").replaceChildren(head);
@@ -229,7 +229,7 @@ class Comparison {
     for (const each of [pic, root]) each.setAttribute("aria-label", "still being computed");
     pic.addEventListener("click", () => this.zoom(id));
     const canvas = make("canvas");
-    canvas.setAttribute("aria-hidden", "true"); // the button around it says what it shows
+    canvas.setAttribute("aria-hidden", "true"); // the button around it has the label
     const spot = make("i", "spot");
     const chip = make("span", "chip");
     chip.setAttribute("aria-hidden", "true");
@@ -416,7 +416,7 @@ class Comparison {
     if (!node) return;
     const stop = id === this.active ? 0 : -1;
     for (const each of [node.pic, node.pin, node.a, node.b]) each.tabIndex = stop;
-    // One that has no picture cannot be pressed; its words can be read, and the way leads through it.
+    // A cell without a picture cannot be pressed, but keys reach it and its words.
     if (node.pic.disabled) node.root.tabIndex = stop;
     else node.root.removeAttribute("tabindex");
   }
@@ -485,7 +485,7 @@ class Comparison {
 
   pick(which, id) {
     this.choose({ [which]: this.choice[which] === id ? "" : id });
-    this.say(this.choice[which] ? `Chosen as ${which.toUpperCase()}` : `${which.toUpperCase()} is free`);
+    this.say(this.choice[which] ? `Chosen as ${which.toUpperCase()}` : `${which.toUpperCase()} is not chosen`);
   }
 
   choose(change) {
@@ -515,7 +515,7 @@ class Comparison {
     this.find(".tray .count").textContent = pins.length ? `${pins.length} of ${this.data.most}` : "";
     this.find(".tray .empty").textContent = pins.length
       ? ""
-      : "Nothing pinned. Pin cells to take them away as one figure; they stay when the grid changes.";
+      : "No cell is pinned. Pin cells to export them as one figure; they stay when the grid changes.";
     const list = this.find(".tray ol");
     const held = this.root.activeElement;
     const focus = list.contains(held) ? [held.closest("li").dataset.id, held.dataset.act] : null;
@@ -534,7 +534,7 @@ class Comparison {
     const words = make("p");
     const acts = make("div", "acts");
     item.append(frame, words, acts);
-    const name = cell ? `${cell.method}, ${cell.version}` : "a cell that is being computed";
+    const name = cell ? `${cell.method}, ${cell.version}` : "a cell in progress";
     if (cell) {
       if (cell.image) {
         const canvas = make("canvas");
@@ -546,7 +546,7 @@ class Comparison {
       words.append(make("b", "", cell.method), make("br"), cell.version, make("br"), cell.model);
       if (cell.score && cell.id !== cell.clean) words.append(make("br"), `similarity ${cell.score}`);
       if (cell.note) words.append(make("br"), cell.note);
-    } else words.textContent = "Being computed …";
+    } else words.textContent = "Computing …";
     const add = (act, text, label, work, off) => {
       const each = button(text, work, `${label}: ${name}`);
       each.dataset.act = act;
@@ -570,7 +570,7 @@ class Comparison {
       ? `Choose ${free} in two cells to lay one map over the other.`
       : one && two
         ? "One of the two cells has no picture to show; choose another."
-        : "The chosen cells are still being computed.";
+        : "CAM Lab is still computing the chosen cells.";
     const said = JSON.stringify([this.data.name, a, b, ready, this.look.said]);
     if (!ready || this.pairSaid === said) return;
     this.pairSaid = said;
@@ -581,7 +581,7 @@ class Comparison {
       paint(canvas, cell, sharp(320), this.look);
       const words = this.find(i ? ".words .b" : ".words .a");
       words.replaceChildren(make("b", "", `${i ? "B" : "A"}: ${cell.method}`), make("br"), `${cell.version}, ${cell.model}`);
-      if (cell.id !== cell.clean) words.append(make("br"), `similarity to its clean map ${cell.score || "not observed"}`);
+      if (cell.id !== cell.clean) words.append(make("br"), `similarity with its clean map ${cell.score || "not observed"}`);
       words.append(make("br"), cell.verdict);
     });
     this.cut(this.find(".pair input").valueAsNumber);
@@ -634,7 +634,7 @@ class Comparison {
     const link = make("a", "", "Open in Explore");
     link.href = `./?${cell.explore}`;
     link.addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // in a window of its own
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // opens another window
       event.preventDefault();
       dialog.close();
       this.trigger("open", id); // in this session, which has the visitor's own pictures
@@ -658,7 +658,7 @@ class Comparison {
 const shown = (globalThis.camlabComparison ??= new WeakMap());
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
-  // Called anew with every change of the data: the table itself stays.
+  // Streamlit calls this at every change of the data; the table itself stays.
   const table = parentElement.querySelector("table");
   if (!shown.has(table)) shown.set(table, new Comparison(parentElement));
   const comparison = shown.get(table);

@@ -1,4 +1,4 @@
-// Takes a parcel of frames from the server and leaves it where the severity handle looks for it.
+// Stores a parcel of frames from the server for the severity handle.
 export default function ({ data }) {
   if (!(data instanceof Uint8Array)) return;
   (globalThis.camlabParcels ??= []).push(data);

@@ -1,4 +1,4 @@
-// Arrow keys press the buttons of a story, unless whoever holds the focus needs them.
+// Arrow keys press the buttons of a story, unless the focused element uses them itself.
 const OWN = 'input, textarea, select, [contenteditable], [role="slider"], [role="combobox"], [role="listbox"], [role="radiogroup"], [role="radio"], [role="tablist"], [role="dialog"]';
 
 const press = (name) => {
@@ -9,7 +9,7 @@ const press = (name) => {
 export default function ({ data }) {
   const listen = (event) => {
     if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    // In a shadow tree the target is what lies inside it.
+    // The event's target hides elements inside a shadow tree; the composed path shows them.
     const [inner] = event.composedPath();
     if (inner instanceof Element && inner.closest(OWN)) return;
     const name = data.keys[event.key];

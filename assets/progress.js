@@ -1,4 +1,4 @@
-// Keeps which lessons are done in the browser's session: it outlives a reload and ends with the tab.
+// Stores the finished lessons in the browser's session, which outlives a reload and ends with the tab.
 const KEY = "camlab.learn"
 
 function kept() {
@@ -6,11 +6,11 @@ function kept() {
     const found = JSON.parse(sessionStorage.getItem(KEY) || "[]")
     return Array.isArray(found) ? found : []
   } catch {
-    return [] // no storage, or not ours: progress then lasts as long as the page
+    return [] // no storage or foreign data: the progress then lasts as long as the page
   }
 }
 
-let asked = false // whether this page has told the server what the browser remembers
+let asked = false // whether this page has reported the stored lessons to the server
 let resets = 0
 
 export default function ({ data, setStateValue }) {
@@ -26,6 +26,6 @@ export default function ({ data, setStateValue }) {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(merged))
   } catch {
-    // as above
+    // no storage, see above
   }
 }

@@ -1,4 +1,4 @@
-// Draws the plots of a report from the data that lies beside them in the file, and opens what is folded for the printer.
+// Draws the plots of a report from data in the same file, and opens folded parts for printing.
 for (const script of document.querySelectorAll("script[data-plot]")) {
   const { data, layout, config } = JSON.parse(script.textContent);
   layout.font = { ...layout.font, color: "#1c2330", family: "system-ui, sans-serif" };

@@ -1,9 +1,9 @@
 // The severity handle. While it is dragged, the browser draws the perturbed picture, its map, the difference and the
-// words itself, from frames that the server has shipped; nothing is asked of the server before the handle is let go.
-// What it draws lies over the server's own picture and goes as soon as the server's answer is on screen.
+// words from frames that the server has sent; it asks the server only when the handle is released.
+// Its drawing covers the server's picture until the server's answer is on screen.
 
-const KEY_PAUSE = 220; // milliseconds after the last key before the server is asked: a held key scrubs
-const PATIENCE = 10000; // milliseconds at rest after which what the server shows is taken as its answer
+const KEY_PAUSE = 220; // milliseconds between the last key and the request: a held key keeps scrubbing
+const PATIENCE = 10000; // milliseconds without change after which the server's picture counts as its answer
 const LEVELS = 65535;
 
 // ---------------------------------------------------------------------------------------- parcels
@@ -30,7 +30,7 @@ class Store {
       this.clear();
     }
     const parcels = (globalThis.camlabParcels ??= []);
-    // Parcels can arrive before the handle hears of their strip: the newest ones are kept for it.
+    // Parcels can arrive before the handle knows their strip: keep the newest ones.
     const kept = [];
     for (const data of parcels.splice(0)) {
       const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -74,7 +74,7 @@ class Store {
         await decodeFrame(frame, base);
         if (strip === this.strip) this.frames.set(frame.severity, frame);
       } catch (error) {
-        // A picture that cannot be read is not followed: the server answers there, as it does without frames.
+        // An unreadable picture is skipped: the server answers there, as without frames.
       }
       globalThis.dispatchEvent(new Event("camlab-frame"));
       await new Promise((done) => setTimeout(done, 4));
@@ -127,7 +127,7 @@ async function decodeFrame(frame, base) {
 }
 
 // -------------------------------------------------------------------------------------- pixel maths
-// Each function does what its namesake in camlab/drawing/pictures.py does.
+// Each function matches its namesake in camlab/drawing/pictures.py.
 
 /** Bilinear interpolation along one axis, pixel centres aligned (align_corners=False). */
 function steps(sizeOut, sizeIn) {
@@ -154,7 +154,7 @@ function places(map, base, scale, shift) {
       rows[y * width + x] = a + (map[y * columns + across.high[x]] - a) * across.share[x];
     }
   }
-  const out = new Uint8ClampedArray(width * height); // rounds and keeps within 0..255 by itself
+  const out = new Uint8ClampedArray(width * height); // rounds and clamps to 0..255
   for (let y = 0, at = 0; y < height; y++) {
     const top = down.low[y] * width;
     const bottom = down.high[y] * width;
@@ -342,7 +342,7 @@ class Words {
     if (!found) return;
     if (this.place !== found || found.firstElementChild !== this.mine) {
       [this.place, this.kept] = [found, found.innerHTML];
-      // Nothing below moves up and down while the handle is dragged.
+      // Keep the height, so that nothing below moves while the handle is dragged.
       found.style.minHeight = `${found.getBoundingClientRect().height}px`;
     }
     if (this.html !== html || found.firstElementChild !== this.mine) found.innerHTML = this.html = html;
@@ -387,7 +387,7 @@ class Stage {
     const said = { ...frame.html, ...(moved && { moved_by: moved }), ...(follows && gauges) };
     for (const [place, html] of Object.entries(said)) this.words[place]?.show(html);
     this.shown = severity;
-    // What stays behind speaks of another severity: the style sheet fades or hides it.
+    // The rest still shows another severity: the style sheet fades or hides it.
     const behind = [follows && "beside", follows && !gauges.rm && "gauges", !moved && "moved"];
     document.documentElement.dataset.camlabBehind = behind.filter(Boolean).join(" ");
   }
@@ -406,7 +406,7 @@ class Stage {
 // ------------------------------------------------------------------------------------------ autoplay
 
 const PERIOD = 12000; // milliseconds of one rise and fall
-const STAND = 1200; // milliseconds that each step stands where motion is not wanted
+const STAND = 1200; // milliseconds per step with reduced motion
 
 /** What lies between two frames: picture, map and segments blended; marks and words are those of the nearer one. */
 function between(low, high, share) {
@@ -442,7 +442,7 @@ class Player {
     this.button.disabled = !this.ready;
     this.name();
     if (this.ready && !this.calm.matches && this.strip !== store.strip) this.start();
-    if (this.ready) this.strip = store.strip; // by itself once only
+    if (this.ready) this.strip = store.strip; // starts by itself only once
   }
 
   name() {
@@ -453,7 +453,7 @@ class Player {
     const { range, data } = this.scrubber;
     this.playing = true;
     range.step = "any";
-    // Go on from where the handle stands, upwards.
+    // Continue upwards from the handle's position.
     this.phase = Math.acos(1 - (2 * range.value) / data.max) / (2 * Math.PI);
     this.at = null;
     this.name();
@@ -485,7 +485,7 @@ class Player {
       this.phase = this.still ? this.phase + 1 / (2 * Math.round(data.max / data.step)) : this.phase;
       this.still = true;
     } else {
-      // A page that was in the background goes on where it was.
+      // After a pause in the background, continue where it stopped.
       this.phase += Math.min(now - this.at, 100) / PERIOD;
       this.at = now;
     }
@@ -521,7 +521,7 @@ class Scrubber {
     this.root = root;
     this.range = root.querySelector("input");
     this.stage = new Stage();
-    this.asked = null; // the severity that the server was asked for and has not answered yet
+    this.asked = null; // the severity that the server has yet to answer
     this.held = false; // whether a pointer holds the handle
     this.abort = new AbortController();
     const listen = (target, events, act) => {
@@ -559,7 +559,7 @@ class Scrubber {
     const { min, max, step } = data;
     Object.assign(this.range, { min, max, step: this.player.playing ? "any" : step });
     this.root.querySelector("#about").textContent = data.about;
-    // The object's outline, where it is wanted, lies over whatever is drawn.
+    // The object's outline, if switched on, covers everything drawn.
     if (data.outline !== this.layer?.src) {
       this.layer = data.outline ? Object.assign(new Image(), { src: data.outline }) : null;
     }
@@ -573,7 +573,7 @@ class Scrubber {
     this.dots();
     this.player.update();
     this.settle();
-    // The theme's colours are told to components only; the row that stays in sight needs one to stand on.
+    // Only components know the theme's colours; the sticky row needs a background.
     const background = getComputedStyle(this.range).getPropertyValue("--st-background-color");
     document.documentElement.style.setProperty("--cl-background", background);
   }
@@ -582,7 +582,7 @@ class Scrubber {
     clearTimeout(this.key);
     this.key = null;
     this.label();
-    // The number beside the handle goes with it; what it holds is set by the server's answer.
+    // The number box shows the handle's value; the server's answer sets its real value.
     this.number(this.value);
     this.draw();
   }
@@ -596,7 +596,7 @@ class Scrubber {
   }
 
   changed() {
-    if (this.held) return; // a pointer asks when it lets go
+    if (this.held) return; // a pointer asks when it is released
     clearTimeout(this.key);
     this.key = setTimeout(() => this.ask(), KEY_PAUSE);
   }
@@ -613,7 +613,7 @@ class Scrubber {
     const wanted = this.asked ?? this.data.severity;
     if (this.value === wanted) return this.settle();
     this.asked = this.value;
-    // With the time, so that the same severity asked for again is news, too.
+    // The time makes a repeated request for the same severity a change.
     this.send("severity", { value: this.value, at: Date.now() });
   }
 
@@ -623,10 +623,10 @@ class Scrubber {
     if (this.held || this.key || this.player.playing) return;
     if (busy()) {
       this.until = null;
-      return; // the observer calls again
+      return; // the observer will call again
     }
     if (this.asked !== null || this.stage.loading) {
-      // The answer is on its way; if none comes while the page rests, what it shows is the answer.
+      // Wait for the answer; if nothing changes for a while, the page already shows it.
       const until = (this.until ??= performance.now() + PATIENCE);
       if (performance.now() < until) {
         this.later = setTimeout(() => this.settle(), 60);
@@ -683,7 +683,7 @@ class Scrubber {
 const handles = (globalThis.camlabHandles ??= new WeakMap());
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  // Called anew with every change of the data: the handle itself stays.
+  // Streamlit calls this at every change of the data; the handle itself stays.
   const range = parentElement.querySelector("input");
   if (!handles.has(range)) handles.set(range, new Scrubber(parentElement));
   const scrubber = handles.get(range);

@@ -1,5 +1,5 @@
-// A dozen pairs in two zones. Dragging, a click and the arrow keys all move a pair to the other side; C, R and RM follow
-// here at once, and the server is told.
+// A dozen pairs in two zones. Dragging, a click or an arrow key moves a pair to the other zone; the browser updates C, R
+// and RM at once and reports to the server.
 
 const SIDES = { k: "kept", f: "flipped" }
 const said = (value) => (value === null ? "not observed" : value.toFixed(2))
@@ -11,7 +11,7 @@ function mean(values) {
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement
   const held = root.camlab || (root.camlab = { placed: "", from: "" })
-  // What the server says counts when it is news; while it lags behind a quick hand, what the hand did does.
+  // A new placing from the server counts; otherwise the browser is ahead of the server, and its own placing counts.
   if (held.from !== data.placed || held.placed.length !== data.pairs.length) held.placed = data.placed
   held.from = data.placed
 

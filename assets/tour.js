@@ -1,11 +1,11 @@
-// Three steps at the first visit, in the flow of the page. The browser remembers that they were seen.
+// The tour: three steps at the first visit. The browser remembers that they were shown.
 const SEEN = "camlab.tour";
 
 const storage = (act) => {
   try {
     return act(globalThis.localStorage);
   } catch {
-    return null; // storage can be forbidden: the tour then comes again, and goes again
+    return null; // without storage, the tour appears at every visit
   }
 };
 

@@ -24,6 +24,7 @@ from camlab.drawing.charts.look import (
 )
 
 Floats = NDArray[np.float64]
+NEVER = 5.7  # place on the severity axis for what does not happen up to 5
 #: Colour, line style and symbol of each series: no two differ by colour alone.
 _LOOKS = (
     (KEPT, "solid", "circle"),
@@ -46,17 +47,9 @@ def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int =
         layout=chart_layout(
             420,
             0,
-            xaxis={
-                "range": [-0.35, 1.35],
-                "tickvals": [0, 1],
-                "ticktext": ["clean", "noisy"],
-                "side": "top",
-                "fixedrange": True,
-                "showgrid": False,
-                "zeroline": False,
-            },
+            xaxis={"range": [-0.35, 1.35], "tickvals": [0, 1], "ticktext": ["clean", "noisy"], "side": "top"},
             yaxis={"range": [bottom + 0.6, 0.3], "title_text": "rank (1 = strongest)", "showgrid": False,
-                   "tickvals": list(range(1, count + 1)), "fixedrange": True, "zeroline": False},
+                   "tickvals": list(range(1, count + 1))},
             showlegend=False,
         )
     )  # fmt: skip
@@ -96,12 +89,10 @@ def overlap_chart(
         layout=chart_layout(
             360,
             0,
-            xaxis={"range": [0.3, n + 0.7], "title_text": "depth d (ranks)", "fixedrange": True, "zeroline": False,
-                   "showgrid": False},
-            yaxis={"range": [0, 1.04], "title_text": "share", "fixedrange": True, "zeroline": False,
-                   "gridcolor": "rgba(138,143,152,0.22)", **UNIT_TICKS},
+            xaxis={"range": [0.3, n + 0.7], "title_text": "depth d (ranks)"},
+            yaxis={"range": [0, 1.04], "title_text": "share", **UNIT_TICKS},
         )
-    )  # fmt: skip
+    )
     said = [f"depth {d}: weight {w:.3f}" for d, w in zip(x, weight, strict=True)]
     opacity = np.where(x <= depth, 0.75, 0.25)
     figure.add_bar(
@@ -147,16 +138,14 @@ def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: S
         layout=chart_layout(
             90 + 44 * max(len(found), 1),
             0,
-            xaxis={"range": [-0.2, 6.1], "tickvals": [0, 1, 2, 3, 4, 5, 5.7], "title_text": "severity",
-                   "ticktext": ["0", "1", "2", "3", "4", "5", "never"], "fixedrange": True, "zeroline": False,
-                   "gridcolor": "rgba(138,143,152,0.22)"},
-            yaxis={"autorange": "reversed", "fixedrange": True, "zeroline": False, "showgrid": False,
-                   "automargin": True},
+            xaxis={"range": [-0.2, 6.1], "title_text": "severity",
+                   "tickvals": [0, 1, 2, 3, 4, 5, NEVER], "ticktext": ["0", "1", "2", "3", "4", "5", "never"]},
+            yaxis={"autorange": "reversed", "showgrid": False},
         )
     )  # fmt: skip
     titles = [title for title, _, _ in found]
     for title, breaks, flips in found:
-        ends = [5.7 if at is None else at for at in (breaks, flips)]
+        ends = [NEVER if at is None else at for at in (breaks, flips)]
         figure.add_scatter(
             x=ends, y=[title, title], mode="lines", line={"color": NEUTRAL, "width": 2}, showlegend=False,
             hoverinfo="skip",
@@ -166,7 +155,7 @@ def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: S
         ("prediction flips", 2, FLIPPED, "diamond-open"),
     ):
         figure.add_scatter(
-            x=[5.7 if row[place] is None else row[place] for row in found],
+            x=[NEVER if row[place] is None else row[place] for row in found],
             y=titles,
             name=name,
             mode="markers",
@@ -191,11 +180,9 @@ def randomised_chart(
         layout=chart_layout(
             380,
             0,
-            xaxis={"tickvals": x, "ticktext": [escape(s) for s in steps], "tickangle": -40, "fixedrange": True,
-                   "title_text": "random from the top down to …", "showgrid": False, "zeroline": False,
-                   "range": [-0.3, max(len(steps) - 0.7, 1)]},
-            yaxis={"range": [0, 1.05], "title_text": "similarity with the trained map (RBO)", "fixedrange": True,
-                   "zeroline": False, "gridcolor": "rgba(138,143,152,0.22)", **UNIT_TICKS},
+            xaxis={"tickvals": x, "ticktext": [escape(s) for s in steps], "tickangle": -40,
+                   "range": [-0.3, max(len(steps) - 0.7, 1)], "title_text": "random from the top down to …"},
+            yaxis={"range": [0, 1.05], "title_text": "similarity with the trained map (RBO)", **UNIT_TICKS},
         )
     )  # fmt: skip
     told = []
