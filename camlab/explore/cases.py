@@ -1,4 +1,4 @@
-"""Find me a case: search noises, severities and seeds for predictions and maps that disagree."""
+"""Find cases: search noises, severities and seeds for predictions and maps that disagree."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class CaseSearch:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self.job = Job("Find me a case", self._work)
+        self.job = Job("Find cases", self._work)
         self.job.total = len(self.pictures) * len(self.noises)
 
     def best(self, kind: str) -> list[Case]:
