@@ -1,4 +1,4 @@
-"""The gallery: a set page by page, to choose from by eye, with a search in its titles."""
+"""The gallery: thumbnails of an image set, page by page, with a search in the titles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIDE = 128
 
 
 def open_gallery(name: str) -> None:
-    """Show a set's pictures, beginning with the page that holds the current one. Only in a callback."""
+    """Open the gallery of a set at the page with the current picture. Only in a callback."""
     st.session_state["gallery.set"] = name
     st.session_state["gallery.search"] = ""
     st.session_state["gallery.page"] = None
@@ -31,11 +31,11 @@ def open_gallery(name: str) -> None:
 
 @st.dialog("Choose a picture", width="large", on_dismiss=close_dialog)
 def gallery() -> None:
-    """The dialog."""
-    session.follow_callbacks()  # a picture was chosen: the page follows and the gallery closes
+    """Draw the dialog."""
+    session.follow_callbacks()  # after a choice the page follows and the gallery closes
     titles = image_sets.titles()
     offered = list(titles)
-    if st.session_state.get("gallery.set") not in offered:  # it has gone while the gallery was open
+    if st.session_state.get("gallery.set") not in offered:  # removed while the gallery was open
         st.session_state["gallery.set"] = offered[0]
     left, right = st.columns(2)
     name = left.selectbox(
@@ -52,17 +52,17 @@ def gallery() -> None:
             "Search",
             key="gallery.search",
             on_change=_first_page,
-            placeholder="Words in a title or class",
+            placeholder="Words of a title or class",
             icon=":material/search:",
         )
         st.caption(plain(image_set.summary))
-        with st.spinner("Looking through the titles …"):
+        with st.spinner("Searching the titles …"):
             found = image_set.search(text) if text and text.strip() else range(len(image_set.pictures))
     except CamLabError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
     if not found:
-        st.info("No title here has all of these words; search for fewer of them.", icon=":material/search:")
+        st.info("No title has all of these words; try fewer.", icon=":material/search:")
         return
     pages = -(-len(found) // PAGE)
     page = _page(image_set, pages)
@@ -80,7 +80,7 @@ def gallery() -> None:
 
 
 def _page(image_set: ImageSet, pages: int) -> int:
-    """The page on show: the visitor's, else the one with the current picture."""
+    """Return the page that the visitor chose, else the one with the current picture."""
     page = st.session_state.get("gallery.page")
     if not page:
         place = (

@@ -1,4 +1,4 @@
-"""Choosing the target layer, or several whose maps are averaged."""
+"""Choosing the target layer, or several layers whose maps are averaged."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from camlab.models import Classifier
 from pages.shared import session
 from pages.shared.text import plain
 
-MOST_BESIDE = 4  # layers that are averaged with the first
-_INDENT = "\u2003"  # a space that the browser keeps
+MOST_BESIDE = 4  # layers averaged with the first
+_INDENT = "\u2003"  # a space that the browser does not collapse
 
 
 def layer_controls(classifier: Classifier) -> None:
-    """The layers as a tree, from the output of the network to its input, and more of them to average with."""
+    """Draw the choice of the target layer, a tree from the network's output to its input, and of further layers."""
     layers = [layer.name for layer in classifier.layers][::-1]
     if st.session_state.get(session.key("layer")) not in layers:
         st.session_state[session.key("layer")] = classifier.default_layer
@@ -26,7 +26,7 @@ def layer_controls(classifier: Classifier) -> None:
         format_func=lambda name: _branch(classifier, name),
         key=session.key("layer"),
         help=f"The layer whose activations make the map, with their size: channels × height × width. The last layers "
-        f"come first; type to search. {_why_default(classifier)} An earlier layer has finer maps of simpler things.",
+        f"come first; type to search. {_why_default(classifier)} Earlier layers have finer maps of simpler patterns.",
     )
     st.caption(plain(classifier.layer_info(first).title))
     st.multiselect(
@@ -37,20 +37,20 @@ def layer_controls(classifier: Classifier) -> None:
         key=session.key("more_layers"),
         max_selections=MOST_BESIDE,
         placeholder="no other layer",
-        help="Further layers: each gives a map of its own, and their mean is shown and measured, at the size of the "
-        f"largest. Nothing chosen: the map of {first} alone.",
+        help="Each further layer adds its map; CAM Lab shows and measures their mean, at the size of the largest. "
+        f"Without a choice: the map of {first} alone.",
     )
 
 
 def _title(classifier: Classifier, name: str) -> str:
-    """Name and size, the size of the maps first of all that is known of a layer: the sidebar is narrow."""
+    """Return a layer's name and size; the narrow sidebar has no room for more."""
     info = classifier.layer_info(name)
     default = " · default" if name == classifier.default_layer else ""
     return f"{name} · {info.channels}×{info.height}×{info.width}{default}"
 
 
 def _branch(classifier: Classifier, name: str) -> str:
-    """The same, indented by how deep the layer lies in others."""
+    """Indent a layer's title by its depth in the network's modules."""
     shallowest = min(layer.name.count(".") for layer in classifier.layers)
     return _INDENT * (name.count(".") - shallowest) + _title(classifier, name)
 
@@ -58,5 +58,5 @@ def _branch(classifier: Classifier, name: str) -> str:
 def _why_default(classifier: Classifier) -> str:
     name = classifier.default_layer
     if classifier.layer_info(name).pooled:
-        return f"The default, {name}, is the one that is pooled; the layer before it keeps the methods apart."
-    return f"The default, {name}, is the last layer on which the prediction depends at every place."
+        return f"The default, {name}, is the pooled layer; on the layer before it, more methods differ."
+    return f"The default, {name}, is the last layer that affects the prediction at every place."

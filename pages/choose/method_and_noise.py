@@ -1,4 +1,4 @@
-"""Choosing a CAM method, its smoothing and a noise type: what cannot be used here is said, with the reason."""
+"""Choosing a CAM method, its smoothing and a noise type, with the reasons why some are unavailable."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from camlab.explore.state import ExploreState
 from camlab.models import Classifier
 from camlab.models.network.split import PLUS
 from camlab.noise import NOISES, unavailable
-from pages.shared import session
+from pages.shared import image_sets, session
 from pages.shared.text import plain
 
-NOT_HERE = " · not here"
-MOST_SHOWN = 64  # noisy copies that the page offers; a link may ask for more
+UNAVAILABLE = " · unavailable"
+MOST_SHOWN = 64  # noisy copies that the page offers; a link can ask for more
 
 
 def method_controls(classifier: Classifier) -> None:
-    """The method, why others cannot be used on this model and layer, what it costs, and its smoothing."""
+    """Draw the choice of the method with its cost, why others are unavailable, and the smoothing."""
     layer = _layer(classifier)
     reasons = unserved(classifier, layer)
     chosen = _usable("method", list(CAMS), reasons)
     groups = coinciding(classifier, layer) if PLUS not in layer else ()
-    # Methods that give one map on this layer are one choice; the one in use stands for its group.
+    # Methods with the same map on this layer share one entry, named by the chosen method if it is among them.
     stands_for = {min(g.methods, key=lambda m: m != chosen): g.methods for g in groups}
     hidden = {m for shown, members in stands_for.items() for m in members if m != shown}
     offered = [m for m in CAMS if m not in hidden and m not in reasons] + [m for m in CAMS if m in reasons]
@@ -35,7 +35,7 @@ def method_controls(classifier: Classifier) -> None:
     def title(name: str) -> str:
         names = " = ".join(CAMS[m].title for m in stands_for.get(name, (name,)))
         pace = PACES[CAMS[name].cost]
-        return names + (NOT_HERE if name in reasons else f" · {pace}" if pace else "")
+        return names + (UNAVAILABLE if name in reasons else f" · {pace}" if pace else "")
 
     name = st.selectbox(
         "CAM method",
@@ -43,20 +43,20 @@ def method_controls(classifier: Classifier) -> None:
         index=session.start_index("method", offered),
         format_func=title,
         key=session.key("method"),
-        help="How the heat map is computed. Methods joined by = give one and the same map on the target layer.\n\n"
+        help="How the heat map is computed. Methods joined by = give the same map on the target layer.\n\n"
         + "\n\n".join(_about(each, reasons) for each in CAMS),
     )
     if price := CAMS[name].price:
         st.caption(f":material/hourglass: {plain(_sentence(f'Extra cost: {price}'))}")
-    _missing("method", {CAMS[each].title: reason for each, reason in reasons.items()})
+    missing("method", {CAMS[each].title: reason for each, reason in reasons.items()})
     smoothing_controls(name)
 
 
-def _missing(noun: str, reasons: Mapping[str, str]) -> None:
-    """Why some cannot be chosen here, by title, for whoever asks."""
+def missing(noun: str, reasons: Mapping[str, str]) -> None:
+    """Draw a button that lists the unavailable entries by title, each with the reason."""
     if reasons:
         with st.popover(
-            f"{plural(len(reasons), noun)} not here: why?",
+            f"{plural(len(reasons), noun)} unavailable: why?",
             icon=":material/block:",
             type="tertiary",
         ):
@@ -67,7 +67,7 @@ def _missing(noun: str, reasons: Mapping[str, str]) -> None:
 def _about(name: str, reasons: Mapping[str, str]) -> str:
     entry = CAMS[name]
     price = f" Extra cost: {plain(entry.price)}." if entry.price else ""
-    missing = f" *Not here:* {plain(reasons[name])}" if name in reasons else ""
+    missing = f" *Unavailable:* {plain(reasons[name])}" if name in reasons else ""
     return f"**{entry.title}**: {plain(entry.summary)} ({plain(entry.source)}){price}{missing}"
 
 
@@ -76,34 +76,32 @@ def _sentence(text: str) -> str:
 
 
 def _layer(classifier: Classifier) -> str:
-    """The target layer, or layers joined by +, that the page is about to use."""
+    """Return the target layer, or layers joined by +, that the page is about to use."""
     try:
         return classifier.resolve_layer(session.held_layer())
-    except CamLabError:  # of another model: the control of the layer sets it right
+    except CamLabError:  # a layer of another model, which the layer's own control replaces
         return classifier.default_layer
 
 
 def _usable(field: str, names: Sequence[str], reasons: Mapping[str, str]) -> str:
-    """What a field's widget holds; where that cannot be used here, what it held before, with the reason said."""
+    """Return the value of a field's widget; replace an unavailable one by the value before it, with a notice."""
     held: str = st.session_state.get(session.key(field)) or session.start(field)
     if held not in reasons:
         return held
     before = (session.start(field), getattr(ExploreState(), field), *names)
     kept = next((name for name in before if name not in reasons), held)
-    session.note([reasons[held]])
+    session.page.say([reasons[held]])
     st.session_state[session.key(field)] = kept
     return kept
 
 
 def smoothing_controls(method: str) -> None:
-    """How maps are smoothed; what this method has nothing for is off, with the reason."""
+    """Draw the smoothing options; disable eigen smoothing, with the reason, if the method does not support it."""
     entry = CAMS[method]
-    lacking = (
-        f"{entry.title} adds up no terms that could be smoothed; choose another method, such as Grad-CAM."
-    )
+    lacking = f"{entry.title} has no weighted channels to smooth; choose another method, such as Grad-CAM."
     able = entry.terms is not None
     if not able and st.session_state.get(session.key("eigen")):
-        session.note([f"{lacking} Eigen smoothing is off."])
+        session.page.say([f"{lacking} Eigen smoothing is off."])
         st.session_state[session.key("eigen")] = False
     with st.expander("Smooth the map", icon=":material/blur_on:"):
         eigen = st.toggle(
@@ -111,8 +109,8 @@ def smoothing_controls(method: str) -> None:
             session.start("eigen") and able,
             key=session.key("eigen"),
             disabled=not able,
-            help="Takes the strongest common pattern of the weighted channels instead of their sum. It costs next to "
-            "nothing."
+            help="Uses the strongest common pattern of the weighted channels instead of their sum. Costs almost no "
+            "time."
             if able
             else lacking,
         )
@@ -131,8 +129,8 @@ def smoothing_controls(method: str) -> None:
             session.start("copies"),
             step=1,
             key=session.key("copies"),
-            help="A remedy for fragile maps: each map becomes the mean over so many copies of its picture with a "
-            "little Gaussian noise added (after SmoothGrad). 0 switches it off; n copies cost n times the work.",
+            help="Steadies fragile maps: each map becomes the mean over this many copies of its picture with a "
+            "little Gaussian noise (as in SmoothGrad). 0 switches it off; n copies take n times the work.",
         )
         sigma = st.slider(
             "Noise of the copies (σ)",
@@ -142,7 +140,8 @@ def smoothing_controls(method: str) -> None:
             step=0.01,
             key=session.key("sigma"),
             disabled=not copies,
-            help="Standard deviation of that noise; pictures range from 0 to 1. More smooths more, and blurs more."
+            help="Standard deviation of the noise on the copies; pixel values range from 0 to 1. More noise smooths and"
+            " blurs more."
             if copies
             else "Choose at least one noisy copy first.",
         )
@@ -151,7 +150,7 @@ def smoothing_controls(method: str) -> None:
 
 
 def _smoothed_by(eigen: bool, augment: bool, copies: int, sigma: float) -> str:
-    """What is smoothed and what it costs, in one sentence; empty where nothing is."""
+    """Say in one sentence what is smoothed and what it costs; empty if nothing is."""
     parts = ["eigen smoothing"] if eigen else []
     parts += ["augmentation"] if augment else []
     parts += [f"{copies} noisy {'copy' if copies == 1 else 'copies'} (σ {sigma:g})"] if copies else []
@@ -163,9 +162,9 @@ def _smoothed_by(eigen: bool, augment: bool, copies: int, sigma: float) -> str:
 
 
 def noise_control() -> str:
-    """The noise type; what needs something that is missing here is marked, and says what to do."""
+    """Draw the choice of the noise type; unavailable types say what they need."""
     live = session.with_fields()
-    around, digest = session.engine(live.model).pictures.surroundings(), session.picture(live.image).digest
+    around, digest = session.engine(live.model).pictures.surroundings(), image_sets.picture(live.image).digest
     reasons = {n: reason for n in NOISES if (reason := unavailable(n, around, digest))}
     _usable("noise", list(NOISES), reasons)
     families = list(dict.fromkeys(v.family for v in NOISES.values()))
@@ -175,7 +174,7 @@ def noise_control() -> str:
         "Noise type",
         offered,
         index=session.start_index("noise", offered),
-        format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}{NOT_HERE if n in reasons else ''}",
+        format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}{UNAVAILABLE if n in reasons else ''}",
         key=session.key("noise"),
         help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.\n\n"
         + "\n\n".join(
@@ -186,7 +185,7 @@ def noise_control() -> str:
     )
     if NOISES[name].needs == "model":
         st.caption(
-            ":material/hourglass: Made against this very model, with its gradients: each severity takes its own passes."
+            ":material/hourglass: An attack on this model with its own gradients: each severity takes further passes."
         )
-    _missing("noise type", {NOISES[each].title: reason for each, reason in reasons.items()})
+    missing("noise type", {NOISES[each].title: reason for each, reason in reasons.items()})
     return name

@@ -1,4 +1,4 @@
-"""Choosing a model: those at hand in the sidebar, all others in a dialog."""
+"""Choosing a model: those on this machine in the sidebar, all others in a dialog."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from camlab.common.wording import megabytes, millions, plural, sides
+from camlab.drawing.charts.titles import model_title
 from camlab.models import MODELS, OWN_PREFIX, Classifier, ModelRow, find_model, load_classifier
 from camlab.models.hub.catalogue import (
     SHELF,
@@ -25,14 +26,14 @@ from pages.shared.feedback import told
 from pages.shared.navigation import close_dialog, draw_dialog, open_dialog
 from pages.shared.text import plain
 
-AT_ONCE = 10  # rows of the search that are shown, and added by "Show more"
+AT_ONCE = 10  # results shown at first, and added by each "Show more"
 COLOURS = {Badge.BUNDLED: "green", Badge.OWN: "green", Badge.CACHED: "green", Badge.DOWNLOAD: "gray"}
 SIZES = {"Any size": None, "Up to 5 M": 5, "Up to 10 M": 10, "Up to 30 M": 30, "Up to 100 M": 100}
 SIDES = {"Any input": None, **{f"Up to {side} px": side for side in (160, 224, 256, 299, 384)}}
 
 
 def at_hand() -> list[str]:
-    """The models that can be chosen at once: bundled, in this machine's cache, the visitor's own, the one in use."""
+    """List the models that need no download: bundled, cached, the visitor's own, and the one in use."""
     own: list[str] = st.session_state.get("own_models", [])
     names = [
         *MODELS,
@@ -40,21 +41,21 @@ def at_hand() -> list[str]:
         *own,
         session.current().model,
     ]
-    return [name for name in dict.fromkeys(names) if session.model_title(name) != name]
+    return [name for name in dict.fromkeys(names) if model_title(name) != name]
 
 
 def model_controls() -> Classifier:
-    """The picker, what is known of the model, and the way to all others. Raises MissingWeights."""
+    """Draw the choice of the model, its facts, and the dialog with more models. Raises MissingWeights."""
     names = at_hand()
     rows = [f"**{plain(row.title)}**: {_size(row)}. {plain(row.summary)}" for row in map(find_model, names)]
     name = st.selectbox(
         "Model",
         names,
         index=session.start_index("model", names),
-        format_func=session.model_title,
+        format_func=model_title,
         key=session.key("model"),
         on_change=_chosen,
-        help="The image classifier whose explanations are tested. All in this list run without a network.\n\n"
+        help="The image classifier whose explanations are tested. All models in this list work offline.\n\n"
         + "\n\n".join(rows),
     )
     classifier = load_classifier(name)
@@ -65,15 +66,15 @@ def model_controls() -> Classifier:
         on_click=open_dialog,
         args=("models",),
         width="stretch",
-        help="A shelf of well-known networks, all classifiers of timm, and your own checkpoint.",
+        help="Well-known networks, all classifiers of timm, and your own checkpoint.",
     )
-    # Drawn at each run while it is open: otherwise it would close when the work behind it ends and the page reruns.
+    # Draw it in every run while it is open: a rerun without it would close it.
     draw_dialog({"models": _more})
     return classifier
 
 
 def _chosen() -> None:
-    # Empty where the widget is gone; then the model stays.
+    # Empty if the widget is gone: the model stays.
     session.change_model(session.reported(session.key("model")) or session.current().model)
 
 
@@ -96,12 +97,14 @@ def _facts(row: ModelRow, classifier: Classifier) -> str:
 
 @st.dialog("More models", width="large", on_dismiss=close_dialog)
 def _more() -> None:
-    session.follow_callbacks()  # a model was chosen: the page follows and the dialog closes
-    # The tab is kept in the session: the browser alone would go back to the first one when the page reruns.
+    session.follow_callbacks()  # after a choice the page follows and the dialog closes
+    # The session holds the tab: the browser would return to the first one at each rerun.
     titles = ["Shelf", "All of timm", "Your checkpoint"]
     shelf, everything, own = st.tabs(titles, key="models.tab", on_change="rerun")
     with shelf, told():
-        st.caption("Networks that are often explained, each for a reason. ImageNet's 1,000 classes.")
+        st.caption(
+            "Networks that are often explained, each with the reason. All know ImageNet's 1,000 classes."
+        )
         _rows([catalogue_row(name) for name in SHELF], "shelf")
     with everything, told():
         _search()
@@ -114,7 +117,7 @@ def _search() -> None:
         "Search",
         key="models.text",
         placeholder="resnet 50, ViT-S, convnext tiny …",
-        help="Words of a name or family, also shortened or slightly mistyped.",
+        help="Words of a name or family; short forms and small typing errors are fine.",
     )
     left, middle, right = st.columns(3)
     counts = families()
@@ -123,13 +126,13 @@ def _search() -> None:
         ["", *counts],
         key="models.family",
         format_func=lambda name: f"{name} ({counts[name]})" if name else "All families",
-        help="The file of timm that the network is written in. Type to search.",
+        help="The source file of the network in timm. Type to search.",
     )
     size = middle.selectbox(
         "Parameters", list(SIZES), key="models.size", help="More parameters take more memory and time."
     )
     side = right.selectbox(
-        "Input", list(SIDES), key="models.side", help="The longer side of the picture that the network sees."
+        "Input", list(SIDES), key="models.side", help="The longer side of the network's input."
     )
     most = SIZES[size]
     found = search(
@@ -138,18 +141,16 @@ def _search() -> None:
         max_parameters=None if most is None else most * 1_000_000,
         max_side=SIDES[side],
     )
-    # Another question starts from the top again.
+    # A new search starts from the top.
     asked = (text, family, size, side)
     if st.session_state.get("models.asked") != asked:
         st.session_state["models.asked"], st.session_state["models.shown"] = asked, AT_ONCE
     if not found:
-        st.info(
-            "No classifier of timm answers this; use fewer words or wider limits.", icon=":material/info:"
-        )
+        st.info("No classifier of timm matches; use fewer words or wider limits.", icon=":material/info:")
         return
     st.caption(
-        f"{plural(len(found), 'network')}, best match first. No accuracies are shown: timm's package holds none, and "
-        "numbers from elsewhere would not be those of the weights that you load."
+        f"{plural(len(found), 'network')}, best match first. No accuracies are shown: the timm package has none, and "
+        "published numbers may belong to other weights."
     )
     shown: int = st.session_state["models.shown"]
     _rows(found[:shown], "timm")

@@ -1,4 +1,4 @@
-"""More pictures: a pair of one's own, a folder on this machine, a well-known data set."""
+"""More pictures: the visitor's own pair, a folder on this machine, or a well-known data set."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from pages.shared.navigation import close_dialog, open_dialog
 from pages.shared.text import plain
 
 PAIR = "Your own pair"
-HUB = "hf:"  # in the list of data sets: before those of the hub that are not here yet; alone: the visitor names one
+HUB = (
+    "hf:"  # in the list of data sets: prefix of those to look up on the hub; alone, the visitor types a name
+)
 
 
 def open_sources() -> None:
-    """Open the dialog, without what was said in it before. Only in a callback."""
+    """Open the dialog without earlier errors. Only in a callback."""
     _forget_error()
     st.session_state["sources.kind"] = st.session_state.get("sources.kind") or PAIR
     open_dialog("sources")
@@ -33,8 +35,8 @@ def open_sources() -> None:
 
 @st.dialog("More pictures", width="medium", on_dismiss=close_dialog)
 def sources() -> None:
-    """The dialog."""
-    session.follow_callbacks()  # something was taken: the page follows and the dialog closes
+    """Draw the dialog."""
+    session.follow_callbacks()  # once pictures are loaded the page follows and the dialog closes
     name = st.segmented_control(
         "Where from",
         list(_KINDS),
@@ -56,8 +58,8 @@ def _forget_error() -> None:
 def _pair() -> None:
     st.markdown(
         "Two photographs of one scene: a clean one and a noisy one, taken in the dark, in the rain or with another "
-        f"camera. The noise type becomes “{NOISES[PAIR_NOISE].title}”: severity 0 is the clean picture, 5 the noisy "
-        "one, and everything on the page works with it. Both need the same shape and should not be shifted."
+        f"camera. The noise type becomes “{NOISES[PAIR_NOISE].title}”: severity 0 is the clean picture, severity 5 the "
+        "noisy one. Both pictures need the same shape and the same framing."
     )
     left, right = st.columns(2)
     sides = ((left, "The clean picture", "pair_clean"), (right, "The noisy picture", "pair_noisy"))
@@ -92,22 +94,22 @@ def _folder() -> None:
         return
     if not roots:
         st.info(
-            "No folder on this machine may be opened. Whoever runs CAM Lab can allow some: set the environment "
-            f"variable {plain(ROOTS_VARIABLE)} to their paths and start it again.",
+            "CAM Lab may not open any folder on this machine. To allow some, its operator sets the environment "
+            f"variable {plain(ROOTS_VARIABLE)} to their paths and restarts it.",
             icon=":material/folder_off:",
         )
         return
     st.markdown(
-        "Pictures in a folder on the machine that runs CAM Lab, and in the folders inside it. Where these are classes, "
+        "Pictures in a folder on the machine that runs CAM Lab, and in its subfolders. If the subfolders are classes, "
         "as in ImageNet's layout, they become the labels. Nothing is copied."
     )
     st.text_input(
         "Folder",
         key="folder_path",
         placeholder=str(roots[0]),
-        help="A path inside one of the folders that may be opened.",
+        help="A path inside one of the allowed folders.",
     )
-    st.caption("May be opened: " + ", ".join(plain(str(root)) for root in roots))
+    st.caption("Allowed: " + ", ".join(plain(str(root)) for root in roots))
     st.button("Open the folder", type="primary", icon=":material/folder_open:", on_click=_take_folder)
 
 
@@ -140,7 +142,7 @@ def _dataset() -> None:
     else:
         st.warning(
             f"The download is {dataset.megabytes:,} MB and needs {dataset.room:,} MB of disk space while it is "
-            "unpacked. It can be cancelled; you can go on working meanwhile.",
+            "unpacked. You can go on working meanwhile, or cancel it.",
             icon=":material/download:",
         )
     st.button(
@@ -154,7 +156,7 @@ def _dataset() -> None:
 
 def _dataset_title(name: str) -> str:
     if name == HUB:
-        return "Another of the Hugging Face hub …"
+        return "Another one from the Hugging Face hub …"
     return f"{name.removeprefix(HUB)} (Hugging Face)" if name.startswith(HUB) else DATASETS[name].title
 
 
@@ -163,25 +165,25 @@ def _counted(dataset: Dataset) -> str:
 
 
 def _hub(repo: str) -> None:
-    """A data set of the hub: its licence and size are asked for before anything is downloaded."""
+    """Draw the look-up of a data set on the hub, which shows licence and size before any download."""
     if repo:
-        st.markdown(f"Of the Hugging Face hub: {plain(CURATED[repo])}.")
+        st.markdown(f"From the Hugging Face hub: {plain(CURATED[repo])}.")
     else:
         st.text_input(
             "Name on the hub",
             key="hub_name",
             placeholder="owner/name",
-            help="As in its address. Tables with a column of pictures, archives and picture files are read; of these "
-            "the part for testing, where there is one.",
+            help="As in its address. CAM Lab reads tables with a column of pictures, archives and picture files, "
+            "and only the test split if there is one.",
         )
     st.button(
-        "Ask for licence and size",
+        "Look up licence and size",
         type="primary",
         icon=":material/search:",
         key="hub_look_up",
         on_click=_look_up,
         args=(repo,),
-        help="Asks the Hugging Face hub; nothing is downloaded yet.",
+        help="Asks the Hugging Face hub; does not download the pictures yet.",
     )
 
 
@@ -202,7 +204,7 @@ def _take_dataset() -> None:
 
 def _begin(task: Intake) -> None:
     uploads.begin(task)
-    if task.job.running:  # the dialog makes way for the progress in the sidebar
+    if task.job.running:  # close the dialog: the sidebar shows the progress
         close_dialog()
         st.session_state["rerun"] = True
 

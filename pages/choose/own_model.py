@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
-from camlab.models.own.class_names import parse_class_names
 
 from camlab.common.errors import BadCheckpoint, CamLabError
 from camlab.common.wording import percent, plural
@@ -14,6 +13,7 @@ from camlab.models.hub.catalogue import catalogue
 from camlab.models.own.checkpoint import Checkpoint
 from camlab.models.own.detection import ArchitectureMatch, explain_mismatch
 from camlab.models.own.model import SIDES, SUFFIXES, forget_upload, own_model, read_upload, three_numbers
+from camlab.models.own.name_files import parse_class_names
 from pages.shared.text import plain
 
 MOST_MEGABYTES = 1000  # as in .streamlit/config.toml
@@ -104,17 +104,10 @@ def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
     with st.expander("Preprocessing", icon=":material/tune:"):
         st.caption("Fill in only what you changed for training; empty fields use timm's values.")
         left, right = st.columns(2)
-        mean = left.text_input(
-            "Mean",
-            key="own.mean",
-            placeholder="0.485, 0.456, 0.406",
-            help="Of red, green and blue, in [0, 1].",
-        )
+        channels = "Of red, green and blue, in [0, 1]."
+        mean = left.text_input("Mean", key="own.mean", placeholder="0.485, 0.456, 0.406", help=channels)
         std = right.text_input(
-            "Standard deviation",
-            key="own.std",
-            placeholder="0.229, 0.224, 0.225",
-            help="Of red, green and blue, in [0, 1].",
+            "Standard deviation", key="own.std", placeholder="0.229, 0.224, 0.225", help=channels
         )
         side = left.number_input(
             "Input side in pixels",

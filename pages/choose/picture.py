@@ -1,4 +1,4 @@
-"""Choosing a picture in the sidebar: the set, the picture in it, and the ways to other sets and pictures."""
+"""Choosing a picture in the sidebar: image set, picture, gallery, upload and further sources."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pages.shared import image_sets, session
 from pages.shared.navigation import draw_dialog
 from pages.shared.text import plain
 
-LISTED = 300  # pictures up to which a select box holds all of them
+LISTED = 300  # a larger set has a number box instead of a list
 NUMBER_KEY = "picture.number"
 
 
 def picture_controls() -> None:
-    """The set, its options, the picture, and the buttons for everything else."""
+    """Draw the choice of set and picture, and the buttons for gallery, upload and more pictures."""
     titles = image_sets.titles()
     offered = list(titles)
     shown = set_of(session.start("image"))
@@ -30,8 +30,8 @@ def picture_controls() -> None:
         format_func=lambda n: titles.get(n, str(n)),
         key=session.key("image_set"),
         on_change=_set_changed,
-        help="Built-in sets are openly licensed; author and licence stand under the picture. "
-        "Composites and ShapeScenes carry exact object masks.",
+        help="Built-in sets are openly licensed; author and licence are below the picture. "
+        "Composites and ShapeScenes have exact object masks.",
     )
     if name == SHAPES:
         _shapes_options()
@@ -44,7 +44,7 @@ def picture_controls() -> None:
         "Gallery",
         icon=":material/photo_library:",
         width="stretch",
-        help="Choose a picture by eye.",
+        help="Choose from thumbnails.",
         on_click=open_gallery,
         args=(name,),
     )
@@ -52,7 +52,7 @@ def picture_controls() -> None:
         "Upload",
         icon=":material/upload:",
         width="stretch",
-        help="Use pictures of your own: files or a ZIP archive.",
+        help="Use your own pictures: files or a ZIP archive.",
     ):
         uploads.uploader()
     st.button(
@@ -67,7 +67,7 @@ def picture_controls() -> None:
 
 
 def _choice(image_set: ImageSet) -> None:
-    """The picture: by title where all titles fit in a list, else by number."""
+    """Draw the choice of the picture: by title from a short list, else by number."""
     pictures, current = image_set.pictures, session.start("image")
     if len(pictures) <= LISTED:
         titles = {picture.id: picture.title for picture in pictures}
@@ -78,7 +78,7 @@ def _choice(image_set: ImageSet) -> None:
             format_func=lambda n: titles.get(n, str(n)),
             key=session.key("image"),
             on_change=_chosen,
-            help="Type to search, or open the gallery to choose by eye.",
+            help="Type to search, or open the gallery for thumbnails.",
         )
     else:
         place = image_set.place(current)
@@ -93,7 +93,7 @@ def _choice(image_set: ImageSet) -> None:
             key=NUMBER_KEY,
             on_change=_numbered,
             placeholder="a number",
-            help="Its place in the set. The gallery searches titles and shows the pictures page by page.",
+            help="Its place in the set. The gallery searches titles and shows thumbnails.",
         )
         if place is not None:
             st.caption(plain(pictures[place].title))
@@ -113,7 +113,7 @@ def _shapes_options() -> None:
         step=50,
         key=image_sets.COUNT_KEY,
         on_change=_shapes_changed,
-        help="How many pictures the set has. They are drawn when they are looked at.",
+        help="The size of the set. Each picture is generated when it is needed.",
     )
     right.number_input(
         "Picture seed",
@@ -123,7 +123,7 @@ def _shapes_options() -> None:
         step=1,
         key=image_sets.SEED_KEY,
         on_change=_shapes_changed,
-        help="Another seed is another set: other shapes, grounds and colours.",
+        help="Each seed makes another set, with other shapes, backgrounds and colours.",
     )
 
 
@@ -132,7 +132,7 @@ def _shapes_changed() -> None:
         return
     seed, count = image_sets.shapes_options()
     index = (scene_numbers(session.current().image) or (0, 0))[1]
-    # With fewer pictures than its number the one on screen would not be in the set.
+    # A smaller set may no longer hold the picture on screen.
     session.put(session.with_fields(image=f"{SHAPES}/{seed}-{min(index, count - 1)}"))
 
 
@@ -142,7 +142,7 @@ def _set_changed() -> None:
         return
     try:
         first = image_sets.image_set(name).pictures[0].id
-    except CamLabError as error:  # a data set whose files have gone
+    except CamLabError as error:  # a data set whose files are gone
         session.put(session.current(), [str(error)])
     else:
         session.put(session.with_fields(image=first))

@@ -1,4 +1,4 @@
-"""The grid of a comparison in the browser, its progress, the same in words, and the tray as a file."""
+"""The grid of a comparison in the browser, its progress, its table in words, and the tray's files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from camlab.common.errors import CamLabError
-from camlab.common.wording import decimal, plural, time_left
+from camlab.common.wording import decimal, plural
 from camlab.explore.compare import browser
 from camlab.explore.compare.figure import FORMATS, figure
 from camlab.explore.compare.grid import Grid
@@ -20,15 +20,14 @@ from camlab.explore.compare.state import MOST_PINS, CompareState, parse_place
 from camlab.explore.output import pair_html
 from camlab.explore.state import LOOKS, ExploreState, to_query
 from camlab.metrics import SIMILARITIES
-from pages.compare import link, report
+from pages.compare import report
 from pages.compare.sidebar import order
+from pages.compare.state import page
 from pages.explore import severity_handle
-from pages.shared import background_work, session
-from pages.shared.feedback import told
+from pages.shared import background_work, image_sets, session
 from pages.shared.navigation import EXPLORE
 from pages.shared.text import plain
 
-POLL_SECONDS = 0.8
 KIND = "compare"
 
 _component = st.components.v2.component(
@@ -40,7 +39,7 @@ _component = st.components.v2.component(
 
 
 def grid_for(state: CompareState) -> Grid:
-    """The grid of a comparison: the one under way or remembered, or a new one that begins to fill."""
+    """Return the grid of a comparison: the one under way or remembered, or a new one."""
     looks = {name: getattr(ExploreState(), name) for name in (*LOOKS, "draws", "method")}
     base = dataclasses.replace(state.base, **looks, **{state.axis: getattr(ExploreState(), state.axis)})
     if state.axis == "model":
@@ -51,14 +50,14 @@ def grid_for(state: CompareState) -> Grid:
     grid: Grid | None = background_work.latest(KIND, key)
     if grid is None:
         with st.spinner("Loading models …") if state.axis == "model" else session.worker().foreground():
-            background_work.start(KIND, key, lambda: Grid(state, session.picture(state.base.image)))
+            background_work.start(KIND, key, lambda: Grid(state, image_sets.picture(state.base.image)))
         st.session_state.pop("rerun", None)
         grid = background_work.latest(KIND, key)
         if grid is None:
             raise CamLabError(
                 st.session_state.get(f"work.{KIND}.error") or "The comparison could not be started."
             )
-    # One that another comparison has pushed aside goes on; one that was stopped by hand waits.
+    # A grid that another comparison interrupted resumes; one that the visitor stopped waits.
     returned = st.session_state.get("compare.shown") != grid.name
     st.session_state.update({"compare.shown": grid.name, "compare.now": grid})
     if (
@@ -72,62 +71,48 @@ def grid_for(state: CompareState) -> Grid:
 
 
 def show(state: CompareState) -> None:
-    """The grid, filling by itself, and what can be taken away of it."""
+    """Draw the grid, which fills by itself, and its files."""
     grid = grid_for(state)
-    running = grid.job.running
-    st.fragment(_filling, run_every=POLL_SECONDS if running else None)(grid, state, running)
+
+    def part() -> None:
+        with st.container(key="compare_row", horizontal=True, vertical_alignment="center"):
+            order()
+            _progress(grid)
+        _table(grid, state)
+        _downloads(grid)
+        _words(grid, state)
+
+    background_work.live(part, lambda: grid.job.running, grid.job)
     st.html(pair_html.credit(grid.picture))
-
-
-@told()
-def _filling(grid: Grid, state: CompareState, was_running: bool) -> None:
-    session.follow_callbacks()
-    grid.job.touch()
-    running = grid.job.running
-    with st.container(key="compare_row", horizontal=True, vertical_alignment="center"):
-        order()
-        _progress(grid)
-    _table(grid, state)
-    _downloads(grid)
-    _words(grid, state)
-    if was_running and not running:
-        st.rerun()
 
 
 def _progress(grid: Grid) -> None:
     job = grid.job
-    # The style sheet gives this container one height whatever it says, so that nothing below jumps.
+    # The style sheet gives this container a fixed height, so that nothing below jumps.
     with st.container(key="compare_progress", horizontal=True, vertical_alignment="center"):
         if job.error:
             st.error(plain(job.error), icon=":material/error:")
         elif job.running:
-            st.progress(
-                min(job.done / max(job.total, 1), 1.0),
-                text=f"{job.done} of {job.total} cells{time_left(grid.seconds_left)}",
-            )
-            st.button("Stop", icon=":material/stop_circle:", key="compare.stop", on_click=_stop, args=(grid,))
+            share, text = job.done / max(job.total, 1), f"{job.done} of {job.total} cells"
+            background_work.progress(share, text, grid.seconds_left, job.cancel, "compare.stop", "Stop")
         elif left := len(grid.missing()):
             st.caption(f"Stopped; {plural(left, 'cell')} to come.")
-            st.button("Go on", icon=":material/play_arrow:", key="compare.go", on_click=_go_on, args=(grid,))
+            st.button(
+                "Resume",
+                icon=":material/play_arrow:",
+                key="compare.go",
+                on_click=background_work.resume,
+                args=(grid.resume,),
+            )
         else:
             lacking = sum(cell.map is None for cell in grid.cells.values())
             without = f"; {lacking} without a map, each with its reason" if lacking else ""
             st.caption(f"All {plural(len(grid.places()), 'cell')} there{without}.")
 
 
-def _stop(grid: Grid) -> None:
-    grid.job.cancel()
-    st.session_state["rerun"] = True
-
-
-def _go_on(grid: Grid) -> None:
-    session.worker().submit(grid.resume())
-    st.session_state["rerun"] = True
-
-
 def _table(grid: Grid, state: CompareState) -> None:
     base, have = state.base, _have(grid)
-    shown = link.current()
+    shown = page.current()
     data = browser.frame(grid, state.sort) | {
         "have": have,
         "news": browser.news(grid, have),
@@ -146,7 +131,7 @@ def _table(grid: Grid, state: CompareState) -> None:
         on_have_change=_received,
         on_open_change=_opened,
     )
-    # A callback can be passed over where the run before was cut short; what the table reports is there still.
+    # Streamlit can skip a callback if it cuts the run before short; the table's report is still there.
     if _take(held):
         st.rerun()
 
@@ -157,15 +142,15 @@ def _reported(name: str) -> Any:
 
 
 def _take(held: Any) -> bool:
-    return link.take_choice(held.get("choice") if isinstance(held, Mapping) else None)
+    return page.take_choice(held.get("choice") if isinstance(held, Mapping) else None)
 
 
 def _chosen() -> None:
-    if link.take_choice(_reported("choice")):
+    if page.take_choice(_reported("choice")):
         st.session_state["rerun"] = True
         grid: Grid | None = st.session_state.get("compare.now")
-        if grid is not None:  # at once: whoever pins a cell and presses a file's button means that cell, too
-            grid.adopt(dataclasses.replace(grid.state, pins=link.current().pins))
+        if grid is not None:  # at once, so that a file asked for next includes this cell
+            grid.adopt(dataclasses.replace(grid.state, pins=page.current().pins))
 
 
 def _received() -> None:
@@ -175,7 +160,7 @@ def _received() -> None:
 
 
 def _have(grid: Grid) -> int:
-    """How many cells of this grid the browser has said that it holds."""
+    """Count the cells of this grid that the browser says it holds."""
     name, count = st.session_state.get("compare.have", ("", 0))
     return min(count, len(grid.cells)) if name == grid.name else 0
 
@@ -187,7 +172,7 @@ def _opened() -> None:
 
 
 def leave() -> None:
-    """Go to Explore where a cell was to be opened there."""
+    """Go to Explore if the visitor asked to open a cell there."""
     text = st.session_state.pop("compare.open", None)
     if text is None:
         return
@@ -214,7 +199,7 @@ def _words(grid: Grid, state: CompareState) -> None:
 
 
 def _downloads(grid: Grid) -> None:
-    pins = link.current().pins
+    pins = page.current().pins
     ready = bool(pins) and all(grid.cell(place) is not None for place in pins)
     reason = (
         "Pin a cell first." if not pins else "" if ready else "Some pinned cells are still being computed."
@@ -246,10 +231,10 @@ def _downloads(grid: Grid) -> None:
 
 
 def _file(grid: Grid, kind: str) -> bytes:
-    """The tray as it is when the file is asked for."""
+    """Draw the tray as it is when the file is asked for."""
     return figure(grid, grid.state.pins, kind)
 
 
 def _empty() -> None:
-    link.change(pins=())
+    page.change(pins=())
     st.session_state["rerun"] = True

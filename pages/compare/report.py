@@ -10,14 +10,13 @@ from camlab.common.jobs import Job, Steps
 from camlab.common.wording import plural
 from camlab.drawing.report.html import report_html
 from camlab.explore.compare.grid import Grid
-from camlab.explore.compare.report import MOST
+from camlab.explore.compare.report import MOST, noisy_pairs, report_pair, tray_material
 from camlab.explore.compare.state import Place
-from camlab.explore.compare.tray_report import pairs, report_cell, tray_material
 from pages.shared import background_work
 
 KIND = "compare_report"
 ABOUT = (
-    "One file that needs nothing else: the pinned pairs with their pictures, numbers, caveats, settings and "
+    "One self-contained file: the pinned pairs with their pictures, numbers, caveats, settings and "
     "commands. It opens without a network."
 )
 
@@ -31,11 +30,11 @@ class TrayReport:
         self.job = Job("Report", self._work)
 
     def _work(self, job: Job) -> Steps:
-        paired = pairs(self.grid, self.pins)
+        paired = noisy_pairs(self.grid, self.pins)
         job.total = len(paired) + 1
         cells = []
         for where in paired:
-            cells.append(report_cell(self.grid, where, job.check))
+            cells.append(report_pair(self.grid, where, job.check))
             job.advance()
             yield
         self.html = report_html(tray_material(self.grid, self.pins, cells))
@@ -44,7 +43,7 @@ class TrayReport:
 
 
 def latest(grid: Grid, pins: tuple[Place, ...]) -> TrayReport | None:
-    """The session's report of this tray as it looks now, None where there is none."""
+    """Return the session's report of this tray as it looks now; None if there is none."""
     run: TrayReport | None = background_work.latest(KIND, _key(grid, pins))
     return run
 
@@ -54,7 +53,7 @@ def _key(grid: Grid, pins: tuple[Place, ...]) -> object:
 
 
 def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> None:
-    """Draw the button that makes the report, or the one that downloads it; ``lacking``: why there is none yet."""
+    """Draw the button that makes the report or downloads it; ``lacking`` says why it cannot be made yet."""
     run = latest(grid, pins)
     if run is not None and run.html is not None:
         st.download_button(
@@ -69,7 +68,7 @@ def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> None
             help=ABOUT,
         )
         return
-    reason = lacking or _unfit(len(pairs(grid, pins)))
+    reason = lacking or _unfit(len(noisy_pairs(grid, pins)))
     st.button(
         "Report (HTML)",
         icon=":material/description:",
@@ -83,12 +82,12 @@ def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> None
 
 def _unfit(count: int) -> str:
     if not count:
-        return "Pin a cell of a noisy picture: a report tells of pairs."
+        return "Pin a cell of a noisy picture: a report shows pairs."
     if count > MOST:
         return f"A report holds {MOST} cells; the tray has {plural(count, 'pair')}. Unpin some."
     return ""
 
 
 def progress(grid: Grid, pins: tuple[Place, ...]) -> None:
-    """How far the report of this tray is, and what went wrong."""
+    """Draw the progress of this tray's report, or its error."""
     background_work.watch(KIND, latest(grid, pins), "steps", lambda: None)

@@ -1,4 +1,4 @@
-"""The controls of the Compare page: what all cells share in the sidebar, rows and columns above the grid."""
+"""The controls of the Compare page: shared settings in the sidebar, rows and columns above the grid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from camlab.noise import NOISES
 from pages.choose import method_and_noise
 from pages.choose.model import at_hand, model_controls
 from pages.choose.picture import picture_controls
-from pages.compare import link
+from pages.compare.state import page
 from pages.explore import sidebar as controls
 from pages.shared import session
 
@@ -24,8 +24,8 @@ SEEDS_LISTED = 64
 
 
 def sidebar() -> tuple[ExploreState, Classifier]:
-    """Picture, model, noise and measure: what the Explore page has, but for what the columns differ in."""
-    axis = st.session_state.get(link.key("axis")) or "severity"
+    """Draw the controls of Explore except those that the columns vary; return the state and its model."""
+    axis = st.session_state.get(page.key("axis")) or "severity"
     with st.sidebar:
         controls.heading("Picture")
         picture_controls()
@@ -44,7 +44,7 @@ def sidebar() -> tuple[ExploreState, Classifier]:
             still = not NOISES[session.current().noise].stochastic and axis != "noise"
             st.number_input(
                 "Seed", 0, MAX_SEED, session.start("seed"), step=1, key=session.key("seed"), disabled=still,
-                help="This noise type has nothing to draw." if still else "Which noise draw is shown.",
+                help="This noise type is deterministic." if still else "Which noise draw is shown.",
             )  # fmt: skip
         with st.expander("Advanced", icon=":material/tune:"):
             parameters = controls.advanced(classifier)
@@ -52,20 +52,20 @@ def sidebar() -> tuple[ExploreState, Classifier]:
 
 
 def bar(base: ExploreState, classifier: Classifier) -> CompareState:
-    """Rows, columns and order; returns the comparison that they show."""
+    """Draw the choice of rows and columns; return the comparison that they show."""
     with st.container(key="compare_bar"):
         left, middle, right = st.columns([1, 2, 2], gap="small")
         with left:
             axis = st.selectbox(
-                "Columns", list(AXES), format_func=lambda name: AXES[name].title, key=link.key("axis"),
-                help="What the columns differ in; everything else is the same in all cells.",
+                "Columns", list(AXES), format_func=lambda name: AXES[name].title, key=page.key("axis"),
+                help="What varies from column to column; everything else is the same in all cells.",
             )  # fmt: skip
         axis = axis or "severity"
         with middle:
             _columns(axis, base)
         with right:
             _methods(base, classifier)
-    return link.settled(base)
+    return page.settled(base)
 
 
 def _reordered() -> None:
@@ -73,25 +73,25 @@ def _reordered() -> None:
 
 
 def order() -> None:
-    """How the rows are ordered."""
+    """Draw the choice of the order of rows."""
     st.segmented_control(
-        "Order", list(SORTS), format_func=lambda name: SORTS[name], key=link.key("sort"), required=True,
+        "Order", list(SORTS), format_func=lambda name: SORTS[name], key=page.key("sort"), required=True,
         label_visibility="collapsed", on_change=_reordered,
         help="Robustness of a row: the mean similarity of its maps to their clean ones.",
     )  # fmt: skip
 
 
 def _columns(axis: str, base: ExploreState) -> None:
-    entry, name = AXES[axis], link.columns_key(axis)
-    now = link.current()
+    entry, name = AXES[axis], page.columns_key(axis)
+    now = page.current()
     last = now.values if now.axis == axis else CompareState(base=base, axis=axis).values
     held: list[str] | None = st.session_state.get(name)
-    # A list that somebody emptied stays empty, and the columns as they were; an axis come to has some.
+    # A list that the visitor emptied stays empty and leaves the columns as they were; a new axis gets its defaults.
     if held is None or (not held and now.axis != axis):
         held = [field_text(value) for value in last]
     chosen = list(held)
     options = list(dict.fromkeys([*_options(axis), *chosen]))
-    # In the order of the scale, where there is one.
+    # On a scale, columns stand in its order.
     st.session_state[name] = sorted(chosen, key=float) if axis in SCALES else chosen
     st.multiselect(
         entry.plural.capitalize(), options, format_func=lambda text: _said(axis, text), key=name,
@@ -115,7 +115,7 @@ def _said(axis: str, text: str) -> str:
         return text
     try:
         return AXES[axis].said(text)
-    except CamLabError:  # a checkpoint that others' have pushed out of memory
+    except CamLabError:  # other visitors' checkpoints have pushed this one out of memory
         return text
 
 
@@ -128,11 +128,11 @@ def _methods(base: ExploreState, classifier: Classifier) -> None:
     def title(name: str) -> str:
         pace = PACES[CAMS[name].cost]
         return CAMS[name].title + (
-            method_and_noise.NOT_HERE if name in reasons else f" · {pace}" if pace else ""
+            method_and_noise.UNAVAILABLE if name in reasons else f" · {pace}" if pace else ""
         )
 
     st.multiselect(
-        "CAM methods", list(CAMS), format_func=title, key=link.key("methods"), placeholder="as before",
-        help="The rows. Methods that give one and the same map on this layer share a row. Slow ones come last. "
-        "At first: the paper's six, LayerCAM, Eigen-Grad-CAM and the random baseline.",
+        "CAM methods", list(CAMS), format_func=title, key=page.key("methods"), placeholder="as before",
+        help="The rows. Methods that give the same map on this layer share a row. Slow ones are computed last. "
+        "Default: the paper's six, LayerCAM, Eigen-Grad-CAM and the random baseline.",
     )  # fmt: skip

@@ -24,18 +24,18 @@ KIND = "attack"
 
 
 def attack(scene: Scene, _: Shown) -> None:
-    """The section: what it does, its settings, and the attack of this picture, model, method and layer."""
+    """Draw the section: its purpose, its settings, and the attack on this picture, model, method and layer."""
     st.markdown("**Can the map be moved while picture and prediction stay?**")
     st.caption(
-        "Looks for a picture that a person, and the model, take for the clean one, and whose map is another: every "
-        "value may move by at most ε, the prediction must stay (Ghorbani et al. 2019; Dombrowski et al. 2019). It "
-        "starts from the clean picture and explains the class predicted on it."
+        "Searches for a picture that looks like the clean one to a person and to the model, but has a different map: "
+        "every value may move by at most ε, and the prediction must stay (Ghorbani et al. 2019; Dombrowski et al. "
+        "2019). It starts from the clean picture and explains the class predicted on it."
     )
     if reason := unattackable(scene):
         st.info(plain(reason), icon=":material/block:")
         return
     if scene.state.smoothing != PLAIN:
-        st.caption(":material/info: Attacked is the map without the smoothing chosen in the sidebar.")
+        st.caption(":material/info: The attack uses the map without the smoothing chosen in the sidebar.")
     others = {picture.id: picture for picture in reference_pictures(scene.picture)}
     _settings(others)
     key = (scene.state.model, scene.picture.digest, scene.state.method, scene.layer)
@@ -53,18 +53,20 @@ def attack(scene: Scene, _: Shown) -> None:
 
 
 def _start(scene: Scene, key: Hashable, others: dict[str, Picture]) -> None:
-    """Begin with what the widgets hold now: a number that was just typed is newer than the last run of the page."""
+    """Start an attack with what the widgets hold now, which may be newer than the last run of the page."""
     epsilon, steps, slack, goal = map(session.attack.chosen, DEFAULTS)
     other = others.get(session.attack.chosen(OTHER))
     background_work.start(
         KIND,
         key,
-        lambda: prepare_attack(scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other),
+        lambda: prepare_attack(
+            scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other
+        ),
     )
 
 
 def _settings(others: dict[str, Picture]) -> None:
-    """ε (of 255), steps, what the probability may lose, the goal and the picture that it may name."""
+    """Draw the widgets of ε (of 255), steps, the allowed loss of probability, the goal and its picture."""
     held = session.attack.chosen
     first, second, third = st.columns(3, gap="medium")
     first.number_input(
@@ -74,7 +76,7 @@ def _settings(others: dict[str, Picture]) -> None:
         step=0.5,
         format="%g",
         key="attack.epsilon",
-        help="How far any value of the picture, from 0 to 255, may move. Up to 4 is hardly seen.",
+        help="How far any value of the picture, from 0 to 255, may move. Up to 4 is hardly visible.",
     )
     second.number_input(
         "Steps",
@@ -82,10 +84,10 @@ def _settings(others: dict[str, Picture]) -> None:
         held("steps"),
         step=5,
         key="attack.steps",
-        help="Each step takes a pass through the model and back, and one to measure what came of it.",
+        help="Each step takes a forward and a backward pass, and another forward pass to measure the result.",
     )
     third.number_input(
-        "Probability it may cost",
+        "Allowed loss of probability",
         *RANGES["slack"],
         held("slack"),
         step=0.05,
@@ -95,17 +97,16 @@ def _settings(others: dict[str, Picture]) -> None:
     )
     left, right = st.columns([1, 2], gap="medium")
     goal = left.selectbox(
-        "Where the map is to go",
+        "Goal of the attack",
         list(GOALS),
         index=list(GOALS).index(held("goal")),
         format_func=lambda name: GOALS[name],
         key="attack.goal",
-        help="As far from the clean map as possible, or towards a map of your choice.",
+        help="Move the map as far from the clean map as possible, or towards a map of your choice.",
     )
     if goal == PICTURE:
-        if (
-            st.session_state.get("attack.other") not in others
-        ):  # a link may name any, or the one that is explained
+        # A link may name any picture, even the one that is explained.
+        if st.session_state.get("attack.other") not in others:
             session.attack.choose(OTHER, next(iter(others)))
         right.selectbox(
             "Whose map",
@@ -113,16 +114,16 @@ def _settings(others: dict[str, Picture]) -> None:
             index=list(others).index(held(OTHER)),
             format_func=lambda each: others[each].title,
             key="attack.other",
-            help="The map of this photograph, for its own prediction, is what the attack imitates.",
+            help="The attack imitates the map of this photograph for its own prediction.",
         )
 
 
 def _found(scene: Scene, run: ExplanationAttack) -> None:
-    """The best picture so far beside the clean one, and what it does."""
+    """Draw the best picture so far beside the clean one, with its effects and files."""
     result = run.result
     if result is None:
         if run.job.running:
-            st.caption("The first step is on its way.")
+            st.caption("The first step is being computed.")
         return
     so_far = "Best so far. " if run.job.running else ""
     st.caption(

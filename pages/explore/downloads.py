@@ -1,4 +1,4 @@
-"""Every measure of the shown pair, the files to take away, and the file that brings a state back."""
+"""Every measure of the pair on screen, its files, and the file that restores a state."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import streamlit as st
 from camlab.common.errors import CamLabError
 from camlab.common.wording import decimal
 from camlab.drawing.report.html import report_html
-from camlab.explore.output.files import (maps_npz, panels_png)
-from camlab.explore.output.record import (results)
+from camlab.explore.output.files import maps_npz, panels_png
+from camlab.explore.output.record import results
 from camlab.explore.output.report import scene_material
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
@@ -23,7 +23,7 @@ from pages.shared.text import plain, what
 
 
 def similarity_table(shown: Shown) -> None:
-    """All similarity measures of the pair with range and meaning."""
+    """Draw all similarity measures of the pair with range and meaning."""
     st.subheader("Every similarity of this pair", anchor=False)
     rows = [
         {
@@ -40,8 +40,8 @@ def similarity_table(shown: Shown) -> None:
 
 
 def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
-    """PNG, NPZ and JSON of what is on screen, and a state file to load."""
-    st.subheader("Take it away", anchor=False)
+    """Draw the files of what is on screen (PNG, NPZ, JSON, HTML) and the upload of a state file."""
+    st.subheader("Export", anchor=False)
     state = scene.state
     stem = f"camlab_{scene.picture.title}_{state.method}_{state.noise}_{state.severity:g}".replace(" ", "_")
     stem = "".join(c for c in stem if c.isalnum() or c in "._-+")[:90]
@@ -91,14 +91,14 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
         icon=":material/description:",
         on_click="ignore",
         width="stretch",
-        help="One file that needs nothing else: summary, caveats, pictures, plots, settings. With the draws so far.",
+        help="One self-contained file: summary, caveats, pictures, plots, settings, with the draws so far.",
     )
     st.page_link(
         PRESENT,
         label="Present this as a story",
         icon=":material/slideshow:",
         query_params={"story": STORY_OF_EXPLORE, **to_query(state)},
-        help="Five steps with large type, from the claim to what to do.",
+        help="Five steps in large type, from the claim to the advice.",
     )
     st.file_uploader(
         "Load a saved state",
@@ -106,7 +106,7 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
         key="state_file",
         max_upload_size=30,
         on_change=_load,
-        help="A JSON file saved with the button above; the page goes back to exactly that state.",
+        help="A JSON file saved with the button above; the page returns to exactly that state.",
     )
     if error := st.session_state.get("state_error"):
         st.error(plain(error), icon=":material/error:")

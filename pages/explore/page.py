@@ -1,4 +1,4 @@
-"""Explore: one picture, one model, one method, one noise; everything follows the severity."""
+"""Explore: one picture, one model, one method and one noise type, at a severity to drag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from camlab.explore.state import LOOKS, SCOPES, ExploreState
 from camlab.explore.sweep import Sweep
 from pages.choose import model_download, uploads
 from pages.explore import case_finder, downloads, panels, scores, severity_handle, sidebar, tour, trials
-from pages.shared import session
+from pages.shared import image_sets, session
 from pages.shared.feedback import standing_in, told, waiting
 from pages.shared.text import plain
 
@@ -46,10 +46,10 @@ DECIDING = tuple(
 
 
 def show(state: ExploreState, clear: Callable[[], object]) -> None:
-    """The page for one state; ``clear`` takes away what stands in for it."""
+    """Draw the page for one state; ``clear`` removes its skeleton."""
     notice = st.empty()
     engine = session.engine(state.model)
-    picture = session.picture(state.image)
+    picture = image_sets.picture(state.image)
     with session.worker().foreground():
         scene = Scene(engine, picture, state)
         check = waiting(notice, f"Computing {scene.method.title}", _price(scene.method))
@@ -89,15 +89,15 @@ def _price(method: CamMethod) -> str:
 
 @told()
 def main() -> None:
-    """Take over the link, draw the controls, show what they say; errors leave the last good state in place."""
+    """Take over the link, draw the controls and the page; errors leave the last good state in place."""
     st.html('<h1 class="cl-page">Does the explanation survive the noise?</h1>')
     tour.tour()
-    session.adopt_link()
+    session.page.adopt()
     model_download.arrive()
     uploads.settle()
     with standing_in("Loading the model …", first="sweep" not in st.session_state) as clear:
         state, _ = sidebar.sidebar()
-        for notice in session.notices():
+        for notice in session.page.notices():
             st.warning(plain(notice), icon=":material/info:")
         model_download.offer()
         show(state, clear)

@@ -1,4 +1,4 @@
-"""The three panels: original, perturbed, difference; the verdict above and what moved the map below."""
+"""The three panels original, perturbed and difference, with the verdict above and the decomposition below."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from camlab.cams import CAMS
 from camlab.drawing import html
 from camlab.drawing.pictures import DIVERGING, VIEWS, data_url
 from camlab.explore.output import pair_html
-from camlab.explore.output.panels import (draw_change, draw_panel)
-from camlab.explore.output.words import (perturbed_title)
+from camlab.explore.output.panels import draw_change, draw_panel
+from camlab.explore.output.words import perturbed_title
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.images import Picture
@@ -17,23 +17,23 @@ from camlab.models import short_name
 from pages.shared import session
 from pages.shared.text import what
 
-SIDES = ("clean", "perturbed")  # keys of the first two panels: style sheet and scripts find them by these
+SIDES = ("clean", "perturbed")  # keys of the first two panels, which the style sheet and the scripts use
 
 
 def headline(scene: Scene, shown: Shown) -> None:
-    """The verdict in words and the similarity of the two maps."""
+    """Draw the verdict in words and the similarity of the two maps, with warnings about degenerate maps."""
     st.html(pair_html.headline(scene, shown.row))
     method = scene.state.method
     if scene.flat:
         st.warning(
-            "This picture is one single colour: there is nothing in it to explain, and what a map shows "
-            "comes from the picture's borders alone. Choose a picture with something in it.",
+            "This picture has a single colour, so there is nothing to explain: its map comes from the picture's "
+            "borders alone. Choose another picture.",
             icon=":material/texture:",
         )
     for side, explained in (("clean", shown.clean), ("perturbed", shown.perturbed)):
         if explained.degenerate[method]:
             st.warning(
-                f"The {side} map is degenerate: {scene.method.title} favours no place here (the same value "
+                f"The {side} map is degenerate: {scene.method.title} favours no place (the same value "
                 "everywhere, nothing above 0, or nothing but rounding), so there is nothing to compare and this "
                 "pair counts as not observed. Choose another picture or method.",
                 icon=":material/texture:",
@@ -41,7 +41,7 @@ def headline(scene: Scene, shown: Shown) -> None:
 
 
 def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
-    """Original, perturbed and difference side by side, with predictions, colour bars and credit."""
+    """Draw original, perturbed and difference side by side, with predictions, colour bars and credit."""
     state = scene.state
     sides = st.columns(3, gap="medium")
     titles = ("Original", perturbed_title(shown.row))
@@ -80,7 +80,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
 
 
 def coinciding(scene: Scene) -> None:
-    """Say which methods give this very map on this layer, and why."""
+    """Say which methods give the same map on this layer, and why."""
     for group in scene.coincidences:
         if scene.state.method in group.methods:
             names = " = ".join(CAMS[name].title for name in group.methods)
@@ -93,7 +93,7 @@ def coinciding(scene: Scene) -> None:
             if before:
                 right.button(
                     f"Use {before}",
-                    help="Move to the layer before, where the methods differ.",
+                    help="Choose the layer before, where the methods differ.",
                     on_click=session.set_field,
                     args=("layer", before),
                     width="stretch",
@@ -101,7 +101,7 @@ def coinciding(scene: Scene) -> None:
 
 
 def what_moved(scene: Scene, shown: Shown, floors: Floors | None) -> None:
-    """Class only, noise only, both: how similar each leaves the map to the clean one."""
+    """Draw the similarity with the clean map when only the class, only the noise, or both change."""
     st.subheader(
         "What moved the map?",
         anchor=False,
@@ -111,8 +111,8 @@ def what_moved(scene: Scene, shown: Shown, floors: Floors | None) -> None:
     parts = shown.decomposition
     if parts is None:
         st.caption(
-            "Both maps explain one class under this class rule, so whatever moved was moved by the noise. "
-            "Choose “Each picture's own prediction” to split class from noise."
+            "Under this class rule both maps explain the same class, so all change comes from the noise. "
+            "Choose “Each picture's own prediction” to separate class and noise."
         )
         return
     st.html(pair_html.moved_by(parts, shown.row["flipped"], floors))

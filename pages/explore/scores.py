@@ -2,79 +2,60 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from camlab.common.wording import duration, plural, time_left
+from camlab.common.wording import duration, plural
 from camlab.drawing.charts.look import PLOTLY_CONFIG
-from camlab.explore.charts import sweep as sweep_charts
+from camlab.explore.charts.curve import sweep_curve
+from camlab.explore.charts.draws import sweep_ecdf, sweep_violin
 from camlab.explore.output import pair_html
 from camlab.explore.output.strip import Strip
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Scores, Sweep
 from camlab.noise import NOISES
 from pages.explore import severity_handle
-from pages.shared import session
-from pages.shared.feedback import told
+from pages.shared import background_work, session
 from pages.shared.text import plain, what
-
-POLL_SECONDS = 0.8
 
 
 def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
-    """Draw the scores now and, while draws or frames are still coming, again and again."""
-    running = severity_handle.working(strip) or sweep.job.running
-    st.fragment(_measures, run_every=POLL_SECONDS if running else None)(scene, sweep, strip, running)
+    """Draw the scores now and, while draws or frames are still being computed, again and again."""
 
+    def part() -> bool:
+        scores = sweep.scores(scene.state.severity)
+        _progress(sweep)
+        _gauges(scene, sweep, scores)
+        _curve(scene, sweep, scores)
+        _distributions(scene, sweep)
+        # The page runs again only after the browser has said that it holds all frames, or they would be sent twice.
+        return not severity_handle.ship(strip)
 
-@told()
-def _measures(scene: Scene, sweep: Sweep, strip: Strip, was_running: bool) -> None:
-    session.follow_callbacks()
-    sweep.job.touch()
-    running = severity_handle.working(strip) or sweep.job.running
-    state = scene.state
-    scores = sweep.scores(state.severity)
-    _progress(sweep)
-    _gauges(scene, sweep, scores)
-    _curve(scene, sweep, scores)
-    _distributions(scene, sweep)
-    # The page is drawn again only after the browser has said that it holds all frames: they would come once more.
-    if not severity_handle.ship(strip) and was_running and not running:
-        st.rerun()
+    background_work.live(part, lambda: severity_handle.working(strip) or sweep.job.running, sweep.job)
 
 
 def _progress(sweep: Sweep) -> None:
     job, waiting = sweep.job, sweep.waiting
-    # The style sheet gives this container one height whatever it says, so that nothing below jumps.
+    # The style sheet gives this container a fixed height, so that nothing below jumps.
     with st.container(key="sweep_progress"):
         if job.error:
             st.error(plain(job.error), icon=":material/error:")
         elif job.running:
-            left, right = st.columns([6, 1], vertical_alignment="center")
-            left.progress(
-                min(job.done / max(job.total, 1), 1.0),
-                text=f"{job.done} of {job.total} draws{time_left(job.seconds_left)}",
-            )
-            right.button(
-                "Stop", icon=":material/stop_circle:", key="sweep.stop", on_click=sweep.stop, width="stretch"
-            )
+            background_work.job_progress(job, "draws", sweep.stop, "sweep.stop", "Stop")
         elif waiting or job.cancelled:
             cost = f" (about {duration(waiting)})" if waiting else ""
             left, right = st.columns([3, 2], vertical_alignment="center")
-            left.caption("The rest of the curve waits." if waiting else "Stopped; what is there stays.")
+            left.caption("The rest of the curve waits." if waiting else "Stopped; results so far stay.")
             right.button(
                 f"Compute the whole curve{cost}",
                 key="sweep.go",
-                on_click=_go_on,
-                args=(sweep,),
+                on_click=background_work.resume,
+                args=(partial(sweep.resume, patient=True),),
                 width="stretch",
             )
         else:
             st.caption(f"All {plural(len(sweep.frame()), 'draw')} measured.")
-
-
-def _go_on(sweep: Sweep) -> None:
-    session.worker().submit(sweep.resume(patient=True))
-    st.session_state["rerun"] = True
 
 
 def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
@@ -90,7 +71,7 @@ def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
 
 
 def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
-    """Why there is nothing to average, and where there is."""
+    """Say why there is nothing to average here, and offer the severity where there is."""
     state = scene.state
     frame = sweep.noisy()
     here = f"at severity {state.severity:g}" if state.scope == "severity" else "in the whole sweep"
@@ -100,7 +81,7 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
         return
     if field == "rm" and len(state.seeds) == 1 and state.scope == "severity":
         st.caption(
-            "RM needs kept and flipped draws together, and one draw a severity is only ever one of them. "
+            "RM needs kept and flipped draws together, and one draw per severity is only one of them. "
             "“The whole sweep” shows the pooled value."
         )
         return
@@ -112,7 +93,7 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
             "Every pair that would count here is degenerate."
             if shown["degenerate"].all()
             else "No single severity has both kept and flipped draws that count, so there is no stratified value; "
-            "the pooled one stands beside it."
+            "the pooled value is shown beside it."
         )
         return
     missing = lacking[0]
@@ -137,12 +118,12 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
 
 
 def _selected(chart: str, field: str) -> None:
-    """A click on a point: set the field to what the point stands for."""
+    """Set a field to the value of the point that was clicked."""
     event = session.reported(chart)
     points = event.selection.points if event else []
     values = [point["customdata"] for point in points if point.get("customdata") is not None]
     if not values:
-        # A second click on the same point clears the selection; it still means that point.
+        # A second click on the same point clears the selection but still means that point.
         values = [st.session_state[f"last.{chart}"]] if f"last.{chart}" in st.session_state else []
     if values:
         value = values[0][0] if isinstance(values[0], list) else values[0]
@@ -157,7 +138,7 @@ def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
         help="Mean similarity of the maps over the draws (band: 10th to 90th percentile), the share of draws that "
         "flipped, and the probability left for the clean class. Click a point to set the severity.",
     )
-    chart = sweep_charts.curve(sweep, scores, scene.state.severity)
+    chart = sweep_curve(sweep, scores, scene.state.severity)
     st.plotly_chart(
         chart.figure,
         key="curve",
@@ -176,14 +157,14 @@ def _distributions(scene: Scene, sweep: Sweep) -> None:
     st.subheader(f"The draws at severity {state.severity:g}", anchor=False)
     if still:
         st.caption(
-            f"n = 1: {NOISES[state.noise].title.lower()} has nothing to draw, so there is one pair and no "
+            f"n = 1: {NOISES[state.noise].title.lower()} is deterministic, so there is one pair and no "
             "distribution."
         )
     if state.severity == 0:
-        st.caption("At severity 0 nothing is changed: every draw is the clean picture itself.")
+        st.caption("Severity 0 changes nothing: every draw is the clean picture itself.")
     left, right = st.columns(2, gap="medium")
     with left:
-        violin = sweep_charts.violin(sweep, state.severity, state.shown_seed)
+        violin = sweep_violin(sweep, state.severity, state.shown_seed)
         st.plotly_chart(
             violin.figure,
             key="violin",
@@ -194,6 +175,6 @@ def _distributions(scene: Scene, sweep: Sweep) -> None:
         )
         what("similarity_violin")
     with right:
-        ecdf = sweep_charts.ecdf(sweep, state.severity)
+        ecdf = sweep_ecdf(sweep, state.severity)
         st.plotly_chart(ecdf.figure, key="ecdf", config=PLOTLY_CONFIG, alt=ecdf.alt)
         what("similarity_ecdf")

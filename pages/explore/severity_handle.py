@@ -1,4 +1,4 @@
-"""The severity handle above the panels, its number, and the frames that let the browser follow it by itself."""
+"""The severity handle above the panels, and the frames with which the browser follows it without the server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import streamlit as st
 
 from camlab.common.directories import ASSETS
 from camlab.drawing.pictures import DIVERGING, INK, VIEWS, colour_table, data_url
-from camlab.explore.output.panels import outline_layer
 from camlab.explore.output.frames import spoken
+from camlab.explore.output.panels import outline_layer
 from camlab.explore.output.strip import Strip
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
@@ -29,7 +29,7 @@ ABOUT = (
 
 
 def asset(name: str) -> str:
-    """The text of a file in assets/."""
+    """Return the text of a file in assets/."""
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
@@ -40,7 +40,7 @@ _parcel = st.components.v2.component("camlab_parcel", js=asset("frames.js"))
 
 
 def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
-    """How the panels are drawn, and the severity: a handle to drag and the same as a number."""
+    """Draw the choice of view, the severity handle, and the severity as a number."""
     with st.container(key="severity_row", horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control(
             "Show", list(VIEWS), default=session.start("view"), format_func=lambda n: VIEWS[n].title,
@@ -48,14 +48,14 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
             label_visibility="collapsed", width="content",
         )  # fmt: skip
         held = handle(key="severity", data=handle_data(scene, shown, strip), on_severity_change=_dragged)
-        # A callback can be passed over where the run before was cut short; what the handle reports is there still.
+        # Streamlit can skip a callback if it cuts the run before short; the handle's report is still there.
         if _take(held):
             session.follow_callbacks()
         st.number_input(
             "Severity",
             0.0,
             TOP,
-            None,  # emptied, it keeps the last severity instead of falling to 0
+            None,  # when emptied it keeps the last severity instead of falling to 0
             step=SEVERITY_STEP,
             format="%g",
             key=session.key("severity"),
@@ -69,9 +69,9 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
 def handle_data(
     scene: Scene, shown: Shown, strip: Strip, number: str = "severity", autoplay: bool = False
 ) -> dict[str, Any]:
-    """What the handle has to know; it is sent with every change, so all that is large comes in parcels instead.
+    """Return the data of the handle; it is sent with every change, so large data travels in parcels instead.
 
-    number: the field whose widget holds the severity as a number; autoplay: whether it can move by itself.
+    number: the field whose widget shows the severity as a number; autoplay: whether the handle can move by itself.
     """
     state = scene.state
     return {
@@ -81,7 +81,7 @@ def handle_data(
         "severity": state.severity,
         "spoken": spoken(scene, shown.row),
         "about": ABOUT,
-        "number": session.key(number).replace(".", "-"),  # as it stands in the class of the widget
+        "number": session.key(number).replace(".", "-"),  # as in the widget's CSS class
         "strip": strip.name,
         "autoplay": autoplay,
         "view": state.view,
@@ -96,12 +96,12 @@ def handle_data(
 
 @cache
 def table(name: str) -> str:
-    """A colour map's 256 colours as base64 of their RGB bytes."""
+    """Return a colour map's 256 colours as base64 of their RGB bytes."""
     return base64.b64encode(colour_table(name).tobytes()).decode()
 
 
 def on_step(value: Any) -> float | None:
-    """The severity step nearest to what a browser sent; None where that is no severity at all."""
+    """Return the severity step nearest to a value from the browser; None if that is no severity."""
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
@@ -117,9 +117,9 @@ def _dragged() -> None:
 
 
 def released(held: Any, taken: str) -> float | None:
-    """The severity that a handle reports, once for each time it was let go; None where there is no news.
+    """Return the severity that a handle reports, once for each time it was released; None if nothing is new.
 
-    ``taken``: session key of the report that was taken last.
+    ``taken``: session key of the last report taken over.
     """
     event = held.get("severity") if isinstance(held, Mapping) else None
     if not isinstance(event, Mapping) or dict(event) == st.session_state.get(taken):
@@ -129,7 +129,7 @@ def released(held: Any, taken: str) -> float | None:
 
 
 def _take(held: Any) -> bool:
-    """Set the severity to what the handle reports; whether there was news."""
+    """Set the severity to what the handle reports; return whether that is new."""
     severity = released(held, "severity.taken")
     if severity is None:
         return False
@@ -143,7 +143,7 @@ def _typed() -> None:
 
 
 def strip_for(scene: Scene, sweep: Sweep) -> Strip:
-    """The frames that belong to the sweep and the seed on screen: those being made, or new ones."""
+    """Return the frames of the sweep and the seed on screen: those under way, or new ones."""
     strip: Strip | None = st.session_state.get("strip")
     if strip is None or strip.sweep is not sweep or strip.seed != scene.state.shown_seed:
         if strip is not None:
@@ -156,14 +156,14 @@ def strip_for(scene: Scene, sweep: Sweep) -> Strip:
 
 
 def working(strip: Strip) -> bool:
-    """Whether frames are still being made; work that has become possible is started."""
+    """Return whether frames are still being made, and start work that has become possible."""
     if strip.wants:
         session.worker().submit(strip.resume())
     return strip.job.running
 
 
 def ship(strip: Strip) -> bool:
-    """Hand the browser what frames there are; whether some of them are new."""
+    """Send the finished frames to the browser; return whether some of them are new."""
     strip.job.touch()
     known = len(strip.parcels)
     with st.container(key="frames"):

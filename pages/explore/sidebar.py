@@ -1,4 +1,4 @@
-"""The sidebar of the Explore page: every choice but the severity and the look of the panels, grouped, with help."""
+"""The sidebar of the Explore page: every choice except severity and view, in groups."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sidebar() -> tuple[ExploreState, Classifier]:
 
 
 def heading(text: str) -> None:
-    """The heading of a group of controls."""
+    """Draw the heading of a group of controls."""
     st.html(f'<h2 class="cl-group">{text}</h2>')
 
 
@@ -42,7 +42,7 @@ def _noise() -> None:
     name = method_and_noise.noise_control()
     noise = NOISES[name]
     still = not noise.stochastic
-    reason = f"{noise.title} has nothing to draw: the same picture always gives the same result, so there is one draw."
+    reason = f"{noise.title} is deterministic: the same picture always gives the same result, so there is one draw."
     left, right = st.columns(2, gap="small")
     left.number_input(
         "Seed",
@@ -83,7 +83,7 @@ def _reshuffle() -> None:
 
 
 def advanced(classifier: Classifier) -> dict[str, float]:
-    """Layer, class rule, measure, segments and look; returns the parameters of the segmentation."""
+    """Draw layer, class rule, measure, segments and look; return the parameters of the segmentation."""
     layer_controls(classifier)
     rule = st.selectbox(
         "Class rule",
@@ -132,7 +132,7 @@ def advanced(classifier: Classifier) -> dict[str, float]:
         index=session.start_index("segmentation", list(SEGMENTATIONS)),
         format_func=lambda n: SEGMENTATIONS[n].title,
         key=session.key("segmentation"),
-        help="The superpixels that are ranked by their mean map value.",
+        help="The superpixels, ranked by their mean map value.",
     )
     st.caption(SEGMENTATIONS[segmentation].summary)
     now = session.current()
@@ -162,6 +162,6 @@ def advanced(classifier: Classifier) -> dict[str, float]:
         index=session.start_index("colormap", list(COLOUR_MAPS)),
         format_func=lambda n: COLOUR_MAPS[n],
         key=session.key("colormap"),
-        help="All are perceptually even and readable with colour-vision deficiencies.",
+        help="All are perceptually uniform and readable with colour-vision deficiencies.",
     )
     return parameters

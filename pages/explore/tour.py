@@ -1,4 +1,4 @@
-"""The tour of a first visit: three steps in a card above the page, gone for good once dismissed."""
+"""The tour at a first visit: a card above the page with three steps, which never returns once closed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pages.explore import severity_handle
 STEPS = (
     {
         "title": "Drag the severity",
-        "text": "The noise grows from nothing to level 5, and the picture, its heat map and all that is said of "
-        "them follow the handle. The difference of the two maps stands to the right.",
+        "text": "The noise grows from nothing to level 5, and the picture, its heat map and all numbers follow the "
+        "handle. The difference of the two maps is on the right.",
     },
     {
         "title": "Read the verdict before the colours",
-        "text": "Did the prediction stay while the map moved? Every number says how many draws it rests on and "
-        "what chance would score; “What am I looking at?” explains each chart.",
+        "text": "Did the prediction stay while the map moved? Every number shows how many draws it rests on and "
+        "its value by chance. “What am I looking at?” explains each chart.",
     },
     {
-        "title": "Go on from here",
-        "text": "Choose picture, model, method and noise at the side. Compare shows many maps at once, Study measures "
-        "many pictures, Learn teaches, Present tells a story and leaves a report behind. The address bar holds what "
-        "you see: a link brings it back.",
+        "title": "Explore further",
+        "text": "Choose picture, model, method and noise type in the sidebar. Compare shows many maps at once, Study "
+        "measures many pictures, Learn teaches, and Present tells a story and writes a report. The address bar holds "
+        "what you see: its link restores it.",
     },
 )
 
@@ -35,6 +35,6 @@ _card = st.components.v2.component(
 
 
 def tour() -> None:
-    """Draw the card; the browser shows it at the first visit only, and the style sheet keeps no room for it else."""
+    """Draw the card, which the browser shows at the first visit only; otherwise it takes no room."""
     with st.container(key="tour"):
         _card(key="tour.card", data={"steps": list(STEPS)})

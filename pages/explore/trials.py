@@ -1,4 +1,4 @@
-"""The shown map put to the test: against the object's outline, against the prediction, averaged, attacked."""
+"""Tests of the map on screen: localisation, faithfulness, averaging, and an attack."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import streamlit as st
 
 from camlab.common.wording import decimal, percent
 from camlab.drawing.charts.look import PLOTLY_CONFIG
-from camlab.explore.charts.averaging import remedy_chart
-from camlab.explore.charts.faithfulness import faithfulness_curves
+from camlab.explore.charts.trials import averaging_chart, faithfulness_curves
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -31,7 +30,7 @@ MEASURING = ("similarity", "p", "segmentation", "segments")
 
 
 def trials(scene: Scene, shown: Shown) -> None:
-    """Four tests in tabs; none but the first computes anything before its button is pressed."""
+    """Draw four tests in tabs; all but the first compute only after their button is pressed."""
     st.subheader("Put this map to the test", anchor=False)
     tabs = st.tabs(["Object", "Faithfulness", "Averaging", "Attack"])
     for tab, part in zip(tabs, (_localisation, _faithfulness, _averaging, attack.attack), strict=True):
@@ -40,7 +39,7 @@ def trials(scene: Scene, shown: Shown) -> None:
 
 
 def about(state: ExploreState, *aside: Sequence[str]) -> ExploreState:
-    """The state without what does not matter here, to tell whose result a result is."""
+    """Return the state with the fields ``aside`` at their defaults: the key of a result that ignores them."""
     default = ExploreState()
     return dataclasses.replace(state, **{f: getattr(default, f) for fields in aside for f in fields})
 
@@ -51,7 +50,8 @@ def _localisation(scene: Scene, shown: Shown) -> None:
         st.caption(why_not(scene))
         return
     found = localise(scene, shown)
-    assert found is not None
+    if found is None:
+        return
     rows = [
         {
             "Measure": LOCALISATIONS[m.name].title,
@@ -71,7 +71,7 @@ def _localisation(scene: Scene, shown: Shown) -> None:
     cut = f" Best IoU cuts {' and '.join(cuts)}." if cuts else ""
     st.caption(
         f"The object covers {percent(float(found.mask.mean()))} of what the model sees.{cut} “By chance” "
-        "is what maps that know nothing of the object reach on average. A map that misses the object may "
+        "is the average of maps that ignore the object. A map that misses the object may "
         "still be right about the model: the model may look elsewhere."
     )
     st.toggle(
@@ -83,7 +83,7 @@ def _localisation(scene: Scene, shown: Shown) -> None:
 
 
 def _meanings(measures: Mapping[str, Localisation | Faithfulness]) -> None:
-    """What each measure of a table says, below it: a column of it would leave a phone no room for the numbers."""
+    """Explain each measure below its table: a column of words would leave a phone no room for the numbers."""
     st.caption(
         "  \n".join(
             f"**{entry.title}**: {plain(f'{entry.summary} ({entry.source})')}" for entry in measures.values()
@@ -96,9 +96,9 @@ def _faithfulness(scene: Scene, shown: Shown) -> None:
     run: FaithfulnessRun | None = background_work.latest("faithfulness", key)
     st.markdown("**Does the prediction use what the map shows?**")
     st.caption(
-        "If the prediction rests on what the map shows, taking the hottest pixels away must hurt it "
-        "(deletion) and bringing them back must restore it (insertion). ROAD fills pixels in instead, so "
-        "that no holes are left that the model has never seen; on a small computer that takes half a minute."
+        "If the prediction rests on what the map shows, removing the hottest pixels must hurt it "
+        "(deletion) and adding them back must restore it (insertion). ROAD fills pixels in instead, as the "
+        "model has never seen holes; on a small computer that takes half a minute."
     )
     running = run is not None and run.job.running
     if not running:
@@ -127,7 +127,7 @@ def _faithful(run: FaithfulnessRun) -> None:
     st.table(pd.DataFrame(rows).set_index("Measure"))
     _meanings(FAITHFULNESS)
     if found.empty:
-        st.caption(f"The {' and the '.join(found.empty)} map has nothing in it, so it is not judged.")
+        st.caption(f"The {' and the '.join(found.empty)} map is empty, so it is not tested.")
     for column, name in zip(st.columns(2, gap="medium"), CURVES, strict=True):
         chart = faithfulness_curves(found, name)
         with column:
@@ -143,9 +143,9 @@ def _value(value: float | None, run: FaithfulnessRun) -> str:
 def _averaging(scene: Scene, shown: Shown) -> None:
     st.markdown("**Does averaging restore consistency?**")
     st.caption(
-        "A map that jumps with every bit of noise can be steadied: add a little noise to the picture many "
-        "times and average the maps (after SmoothGrad). Whether that brings the clean and the perturbed "
-        "map of this pair closer together, and how far it changes the map itself, is measured here."
+        "A map that jumps with every bit of noise can be stabilised: add a little noise to the picture many "
+        "times and average the maps (after SmoothGrad). This test measures whether averaging brings the clean "
+        "and the perturbed map of this pair closer together, and how far it changes the map itself."
     )
     sigma = st.columns(2)[0].slider(
         "Noise of the copies (σ)",
@@ -170,12 +170,12 @@ def _averaging(scene: Scene, shown: Shown) -> None:
 
 
 def _averaging_of(scene: Scene, sigma: float) -> ExploreState:
-    """What a comparison belongs to."""
+    """Return the key of a comparison with copies of this noise."""
     return about(dataclasses.replace(scene.state, copies=0, sigma=sigma), LOOKS)
 
 
 def _sigma(scene: Scene) -> float:
-    """What the slider holds now, which may be newer than the last run of the page."""
+    """Return what the slider holds now, which may be newer than the last run of the page."""
     held = st.session_state.get("remedy.sigma")
     return scene.state.sigma if held is None else float(held)
 
@@ -191,13 +191,13 @@ def _compare(scene: Scene) -> None:
 
 def _averaged(run: Remedy) -> None:
     found = run.found
-    chart = remedy_chart(
+    chart = averaging_chart(
         found,
         copies=run.copies,
         similarity_title=SIMILARITIES[run.scene.state.similarity].scored_title,
     )
     st.plotly_chart(chart.figure, key="remedy.chart", config=PLOTLY_CONFIG, alt=chart.alt)
-    what("remedy_chart")
+    what("averaging_chart")
     if run.job.running:
         return
     st.caption(plain(sentence(found)))
@@ -218,7 +218,7 @@ def _use(copies: int, sigma: float) -> None:
 
 
 def measured(scene: Scene) -> tuple[Faithful | None, tuple[Averaged, ...]]:
-    """What has been measured on demand about the pair on screen."""
+    """Return what has been measured on demand about the pair on screen."""
     faithful: FaithfulnessRun | None = background_work.latest(
         "faithfulness", about(scene.state, LOOKS, MEASURING)
     )

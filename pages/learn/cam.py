@@ -1,4 +1,4 @@
-"""Lesson 1 on the page: channels with their weights, to be switched, and the map that they make."""
+"""Lesson 1 on the page: switches for the channels, and the map that the channels make."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from camlab.explore.output import pair_html
 from camlab.lessons import Setting
 from camlab.lessons.base import COLOURS, heat, overlay
 from camlab.lessons.cam import STRONGEST, Channels
-from pages.learn import link
+from pages.learn import frame
+from pages.learn.state import page
 from pages.shared import session
 from pages.shared.text import plain
 
 
 def lab(setting: Setting, run: Channels) -> None:
-    """The built map beside the finished one; below, the switches."""
+    """Draw the learner's map beside the finished one, and the switches below."""
     off = tuple(place for place in setting.state.off if place <= len(run.channels))
     built, pixels = run.built(off), run.scene.input.numpy()
     smooth = setting.state.smooth
@@ -25,25 +26,24 @@ def lab(setting: Setting, run: Channels) -> None:
     for column, title, map_ in ((left, "Your map", built), (right, "Grad-CAM, all channels", run.finished)):
         with column:
             st.html(pair_html.title(title))
-            empty = "" if map_.any() else " Nothing positive is left, so the map is empty."
-            st.image(
-                data_url(overlay(pixels, map_, cells=not smooth)), width="stretch", output_format="PNG",
-                alt=f"{title} for {run.label} on {setting.picture.title}, {map_.shape[0]}×{map_.shape[1]} cells."
-                + empty,
-            )  # fmt: skip
+            empty = "" if map_.any() else " No positive value is left, so the map is empty."
+            frame.image(
+                overlay(pixels, map_, cells=not smooth),
+                f"{title} for {run.label} on {setting.picture.title}, {map_.shape[0]}×{map_.shape[1]} cells.{empty}",
+            )
     st.html(html.colour_bar(COLOURS, "0 · weak", "map value", "1 · strong"))
     st.toggle(
-        "Smooth (interpolated)", smooth, key=link.key("smooth"),
-        help="Off: the cells that the network has. On: the same values, interpolated as heat maps usually are.",
+        "Smooth the map", smooth, key=page.key("smooth"),
+        help="Off: the cells of the layer. On: the same values, interpolated as in most heat maps.",
     )  # fmt: skip
     if built.any():
         st.markdown(
-            f"Correlation of your map with Grad-CAM: **{run.likeness(off):.2f}** · switched on: "
-            f"{percent(run.share([p for p in range(STRONGEST + 1) if p not in off]))} of all that is added."
+            f"Correlation of your map with Grad-CAM: **{run.likeness(off):.2f}** · the channels switched on make "
+            f"{percent(run.share([p for p in range(STRONGEST + 1) if p not in off]))} of the sum."
         )
     else:
         st.warning(
-            "Nothing positive is left: this map is empty. Switch a channel on.", icon=":material/texture:"
+            "No positive value is left, so this map is empty. Switch a channel on.", icon=":material/texture:"
         )
     _switches(run, off)
     st.caption(plain(run.why()))
@@ -57,20 +57,20 @@ def _switches(run: Channels, off: tuple[int, ...]) -> None:
             ("Only the strongest", tuple(range(1, STRONGEST + 1))),
             ("All off", tuple(range(STRONGEST + 1))),
         ):
-            st.button(label, key=f"learn.quick.{label}", on_click=link.change, kwargs={"off": places})
+            st.button(label, key=f"learn.quick.{label}", on_click=page.change, kwargs={"off": places})
     with st.container(key="learn_channels", horizontal=True, gap="small"):
         for place, channel in enumerate(run.channels):
             with st.container(key=f"learn_channel_{place}", width=118):
                 st.image(
                     data_url(heat(channel.activations)), width=104, output_format="PNG",
-                    alt=f"Channel {channel.number}: where it is active; weight {channel.weight:.4f}",
+                    alt=f"Activations of channel {channel.number}; weight {channel.weight:.4f}",
                 )  # fmt: skip
                 _switch(place, f"{channel.number}", off)
                 st.caption(f"α {channel.weight:+.4f}  \nadds {channel.part:+.2f}")
         with st.container(key="learn_channel_rest", width=240):
             st.markdown(f"**All {len(run.terms) - len(run.channels):,} others**")
             _switch(STRONGEST, "others", off)
-            st.caption(f"add {percent(run.share([STRONGEST]))} of the sum, sizes counted")
+            st.caption(f"{percent(run.share([STRONGEST]))} of the sum (absolute values)")
 
 
 def _switch(place: int, name: str, off: tuple[int, ...]) -> None:
@@ -80,7 +80,7 @@ def _switch(place: int, name: str, off: tuple[int, ...]) -> None:
 
 
 def _flip(place: int, key: str) -> None:
-    off = set(link.state().off) - {place}
+    off = set(page.state().off) - {place}
     if not session.reported(key):
         off.add(place)
-    link.change(off=tuple(sorted(off)))
+    page.change(off=tuple(sorted(off)))

@@ -1,19 +1,20 @@
-"""What every lesson has around its own part: the shelf of lessons, its words, its run, its question, the way on."""
+"""The frame around a lesson: the list of lessons, texts, settings, run, question, and links to its neighbours."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from camlab.common.errors import CamLabError
+from camlab.drawing.pictures import Bytes, data_url
 from camlab.lessons import LESSONS, Lesson, LessonRun, Setting, finish
 from pages.explore.severity_handle import asset
-from pages.learn import link
 from pages.learn.settings import settings
-from pages.shared import background_work, session
+from pages.learn.state import page
+from pages.shared import background_work, image_sets, session
 from pages.shared.text import plain
 
 KIND = "lesson"
@@ -26,7 +27,7 @@ _keeper = st.components.v2.component("camlab_progress", js=asset("progress.js"))
 
 
 def done() -> list[str]:
-    """The lessons whose question was answered in this browser session."""
+    """Return the lessons whose question was answered in this browser session."""
     found: list[str] = st.session_state.setdefault(_DONE, [])
     return found
 
@@ -40,11 +41,11 @@ def _reset() -> None:
     st.session_state[_DONE] = []
     st.session_state["learn.states"] = {}
     st.session_state["learn.resets"] = st.session_state.get("learn.resets", 0) + 1
-    link.change(answer=None, answers="", placed="", off=())
+    page.change(answer=None, answers="", placed="", off=())
 
 
 def progress() -> None:
-    """Keep the progress in the browser's session, which outlives a reload of the page."""
+    """Store the progress in the browser's session, which outlives a reload of the page."""
     with st.container(key="learn_keeper"):
         held = _keeper(
             key="learn.keeper",
@@ -59,7 +60,7 @@ def _restore() -> None:
 
 
 def _take(held: Any) -> None:
-    """Add what the browser remembers from before this page was loaded; once."""
+    """Add, once, the lessons that the browser remembers from before this page was loaded."""
     kept = held.get("kept") if isinstance(held, Mapping) else None
     if not isinstance(kept, str) or st.session_state.get(_RESTORED) == kept:
         return
@@ -74,8 +75,8 @@ def _take(held: Any) -> None:
 
 
 def shelf() -> None:
-    """The seven lessons to choose from, with what is done, and the way to start over."""
-    current = link.state().lesson
+    """Draw the choice of lessons, the progress, and the button that resets it."""
+    current = page.state().lesson
     titles = {
         name: f"{each.number} · {each.title}{' ✓' if name in done() else ''}"
         for name, each in LESSONS.items()
@@ -93,43 +94,43 @@ def shelf() -> None:
             icon=":material/restart_alt:",
             on_click=_reset,
             disabled=not count,
-            help="Forgets which lessons are done, and all answers.",
+            help="Clear the progress and all answers.",
             type="tertiary",
         )
 
 
 def _chosen() -> None:
     name = session.reported("learn.shelf")
-    if name in LESSONS and name != link.state().lesson:
-        link.go_to(name)
+    if name in LESSONS and name != page.state().lesson:
+        page.go_to(name)
 
 
 # --- the lesson
 
 
 def opening(lesson: Lesson) -> None:
-    """Title, what it is about, and what to do."""
+    """Draw the lesson's title, introduction, steps and settings."""
     st.subheader(f"{lesson.number} · {lesson.title}", anchor=False)
     st.caption(f"{lesson.minutes} minutes")
     with st.container(key="learn_words"):
         st.markdown(plain(lesson.intro))
         st.markdown("\n".join(f"{i}. {plain(step)}" for i, step in enumerate(lesson.steps, 1)))
-    settings(lesson, link.state())
+    settings(lesson, page.state())
 
 
 def setting(lesson: Lesson) -> Setting:
-    """Engine and picture of the current state. Raises CamLabError where they are not to be had."""
-    state = link.state()
-    return Setting(session.engine(state.model), session.picture(state.image), state)
+    """Load the engine and the picture of the current state. Raises CamLabError if one is unavailable."""
+    state = page.state()
+    return Setting(session.engine(state.model), image_sets.picture(state.image), state)
 
 
 def is_there(lesson: Lesson) -> bool:
-    """Whether this lesson has been begun with these settings."""
-    return background_work.latest(KIND, lesson.decides(link.state())) is not None
+    """Tell whether this lesson has begun with these settings."""
+    return background_work.latest(KIND, lesson.decides(page.state())) is not None
 
 
 def run_of(lesson: Lesson, given: Setting) -> LessonRun:
-    """The lesson's run for these settings: the one there is, or a new one with all that is quick done."""
+    """Return the lesson's run for these settings; a new run has its quick part done."""
     key = lesson.decides(given.state)
     run: LessonRun | None = background_work.latest(KIND, key)
     if run is None:
@@ -150,8 +151,13 @@ def _submit(run: LessonRun) -> None:
     session.worker().submit(run.job)
 
 
-def measure(lesson: Lesson, run: LessonRun, label: str, draw: Any) -> None:
-    """The button that starts the lesson's measurement, its progress with Cancel, and what it has found so far."""
+def image(picture: Bytes, alt: str, caption: str | None = None) -> None:
+    """Draw a picture (H, W, 3) as wide as its column."""
+    st.image(data_url(picture), caption=caption, width="stretch", output_format="PNG", alt=alt)
+
+
+def measure(lesson: Lesson, run: LessonRun, label: str, draw: Callable[[], None]) -> None:
+    """Draw the button that starts the measurement, its progress with Cancel, and the results so far."""
     if not run.started or run.job.cancelled or run.job.error:
         st.button(label, icon=":material/play_arrow:", type="primary", key="learn.start",
                   on_click=_start, args=(lesson,))  # fmt: skip
@@ -160,9 +166,9 @@ def measure(lesson: Lesson, run: LessonRun, label: str, draw: Any) -> None:
 
 
 def _start(lesson: Lesson) -> None:
-    """Callback: measure, anew where the last try was cancelled or failed."""
-    link.change(run=True)
-    state = link.state()
+    """Start the measurement, or restart it after a failure or Cancel. Only in a callback."""
+    page.change(run=True)
+    state = page.state()
     key = lesson.decides(state)
     run: LessonRun | None = background_work.latest(KIND, key)
     if run is None or run.started:
@@ -170,14 +176,14 @@ def _start(lesson: Lesson) -> None:
             with session.worker().foreground():
                 run = lesson.begin(setting(lesson))
         except CamLabError as error:
-            link.say([str(error)])
+            page.say([str(error)])
             return
         background_work.hold(KIND, key, run)
     _submit(run)
 
 
 def ground(lesson: Lesson) -> None:
-    """The formulas with their words, and where all this comes from."""
+    """Draw the formulas with their explanations, and the sources."""
     with st.container(key="learn_ground", border=True):
         for formula in lesson.formulas:
             for line in formula.latex.split("\\qquad"):
@@ -188,18 +194,17 @@ def ground(lesson: Lesson) -> None:
 
 
 def question(lesson: Lesson, run: LessonRun) -> None:
-    """The question, once everything is measured; the answer with its reason unless the teacher keeps it back."""
+    """Draw the question once the run is complete; explain the answer unless the teacher hides it."""
     st.subheader("Question", anchor=False)
     if not run.complete:
-        under_way = run.started and run.job.running
         st.info(
-            "The question is about what you measure: "
-            + ("it appears here when all is measured." if under_way else
-               "start the measurement above, and it appears here."),
+            "The question appears here when the measurement is done."
+            if run.started and run.job.running
+            else "The question is about your measurement: start the measurement above to see it.",
             icon=":material/hourglass_empty:",
-        )  # fmt: skip
+        )
         return
-    asked, state = run.sheet().question, link.state()
+    asked, state = run.sheet().question, page.state()
     answer = state.answer if state.answer is not None and state.answer < len(asked.options) else None
     st.session_state["learn.option"] = answer
     st.radio(
@@ -214,7 +219,7 @@ def question(lesson: Lesson, run: LessonRun) -> None:
     if answer is None:
         return
     if state.hide:
-        st.info("Your choice is kept in the link. Your teacher has the answer.", icon=":material/lock:")
+        st.info("The link keeps your choice. Your teacher has the answer.", icon=":material/lock:")
     elif answer == asked.right:
         st.success(f"**Right.** {plain(asked.because)}", icon=":material/check_circle:")
     else:
@@ -225,12 +230,12 @@ def question(lesson: Lesson, run: LessonRun) -> None:
 def _answered(name: str) -> None:
     chosen = session.reported("learn.option")
     if chosen is not None:
-        link.change(answer=int(chosen))
+        page.change(answer=int(chosen))
         _finish_lesson(name)
 
 
 def onwards(lesson: Lesson) -> None:
-    """To the lesson before and the one after."""
+    """Draw the buttons to the lesson before and the lesson after."""
     names = list(LESSONS)
     place = names.index(lesson.name)
     left, right = st.columns(2)
@@ -242,5 +247,5 @@ def onwards(lesson: Lesson) -> None:
             with column:
                 st.button(
                     f"{other + 1} · {LESSONS[names[other]].title}", icon=icon, key=f"learn.to.{other}",
-                    on_click=link.go_to, args=(names[other],), width="stretch",
+                    on_click=page.go_to, args=(names[other],), width="stretch",
                 )  # fmt: skip

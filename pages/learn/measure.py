@@ -1,4 +1,4 @@
-"""Lesson 4 on the page: segments, ranks, RBO by depth, a dozen pairs sorted by hand, and why RM alone misleads."""
+"""Lesson 4 on the page: segments, ranks, RBO by depth, a dozen pairs to sort, and why RM alone misleads."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from camlab.lessons import LESSONS, Setting, parse_link
 from camlab.lessons.base import COLOURS
 from camlab.lessons.charts import bump_chart, overlap_chart
 from camlab.lessons.measure import Measuring, segments_picture
-from camlab.lessons.rankings import ranks
 from camlab.metrics import Robustness
 from camlab.noise import NOISES
 from pages.explore.severity_handle import asset
-from pages.learn import frame, link
+from pages.learn import frame
+from pages.learn.state import page
 from pages.shared import session
 from pages.shared.text import what
 
-NUMBERED = 8  # segments that carry their number on the pictures
+NUMBERED = 8  # segments with a number on the pictures
 
 _sorter = st.components.v2.component(
     "camlab_sorter",
@@ -38,8 +38,8 @@ _sorter = st.components.v2.component(
 
 
 def lab(setting: Setting, run: Measuring) -> None:
-    """From the pictures to one number, then from many numbers to C, R and RM."""
-    places = [ranks(np.asarray(values)) for values in run.values]
+    """Draw the way from a pair to RBO, and from many pairs to C, R and RM."""
+    places = run.ranks()
     names = [str(i + 1) for i in range(len(places[0]))]
     _segments(run, places[0], names)
     _ranking(setting, run, places, names)
@@ -59,11 +59,11 @@ def _segments(run: Measuring, first: Any, names: list[str]) -> None:
         layer = np.dstack([np.full((*ink.shape, 3), 255, np.uint8), ink])
         with column:
             st.html(pair_html.title(title))
-            st.image(
-                data_url(lay_over(drawn, layer)), width="stretch", output_format="PNG",
-                alt=f"{title}: {len(names)} segments by mean map value; numbered are the strongest of the clean map, "
+            frame.image(
+                lay_over(drawn, layer),
+                f"{title}: {len(names)} segments by mean map value; the strongest of the clean map are numbered, "
                 f"{', '.join(names[i] for i in strongest)}",
-            )  # fmt: skip
+            )
     st.html(html.colour_bar(COLOURS, "0 · weak", "mean map value", "1 · strong"))
 
 
@@ -76,24 +76,24 @@ def _ranking(setting: Setting, run: Measuring, places: list[Any], names: list[st
         st.plotly_chart(chart.figure, key="learn.bump", config=PLOTLY_CONFIG, alt=chart.alt)
         what("bump_chart")
         st.caption(
-            "Solid: the segment rose. Dashed: it fell. Dotted: it stayed. Below the last rank: further down."
+            "Solid: the segment rose. Dashed: it fell. Dotted: it stayed. Lines that end at the bottom go on down."
         )
     with right:
-        st.markdown("**3. RBO, depth by depth**")
+        st.markdown("**3. RBO by depth**")
         one, two = st.columns(2)
         p = one.slider(
-            "p (persistence)", 0.5, 0.98, state.p, step=0.02, key=link.key("p"),
-            help="The larger, the deeper RBO looks.",
+            "p (persistence)", 0.5, 0.98, state.p, step=0.02, key=page.key("p"),
+            help="The larger p is, the more the deeper ranks count.",
         )  # fmt: skip
         depth = two.slider(
-            "Look down to depth", 1, len(names), min(state.depth, len(names)), key=link.key("depth"),
+            "Depth", 1, len(names), min(state.depth, len(names)), key=page.key("depth"),
         )  # fmt: skip
-        built = run.build(p)
+        built = run.rbo(p)
         chart = overlap_chart(built.agreement, built.weight, built.so_far, built.chance, built.floor, depth)
         st.plotly_chart(chart.figure, key="learn.overlap", config=PLOTLY_CONFIG, alt=chart.alt)
         what("overlap_chart")
         st.markdown(
-            f"RBO **{built.value:.2f}** · by chance {built.floor:.2f} · down to depth {depth}: "
+            f"RBO **{built.value:.2f}** · by chance {built.floor:.2f} · to depth {depth}: "
             f"{percent(built.weighed(depth))} of the weight, sum so far {built.so_far[depth - 1]:.2f}"
         )
 
@@ -118,17 +118,21 @@ def _dozen(setting: Setting, run: Measuring) -> None:
         on_placed_change=_dropped,
     )
     if _take(held):
-        placed = link.state().placed or measured
+        placed = page.state().placed or measured
     here, asis = run.scores(placed), run.scores()
     st.html(_gauges(here, asis, placed == measured))
     flips = measured.count("f")
     st.caption(
-        f"As measured, {flips} of 12 flipped. A pair that you move counts where you put it: the map stays as it is, so "
-        "you see what each number asks for."
-        + ("" if 0 < flips < 12 else " With only one kind, R or C is not observed: that is not 0.")
+        f"As measured, {flips} of 12 pairs flipped. A pair that you move counts on its new side, with the same map, so "
+        "you see what each number depends on."
+        + (
+            ""
+            if 0 < flips < 12
+            else " With pairs of one kind only, R or C is not observed; that does not mean 0."
+        )
     )
     st.button(
-        "Put back as measured", icon=":material/undo:", on_click=link.change, kwargs={"placed": ""},
+        "Put back as measured", icon=":material/undo:", on_click=page.change, kwargs={"placed": ""},
         disabled=placed == measured,
     )  # fmt: skip
 
@@ -154,12 +158,12 @@ def _dropped() -> None:
 
 
 def _take(held: Any) -> bool:
-    """Take over what the sorter reports, once; anything that is no placing of all pairs is passed over."""
+    """Take over the sorter's report once; ignore a report that does not place all pairs."""
     placed = held.get("placed") if isinstance(held, Mapping) else None
     if not isinstance(placed, str) or placed == st.session_state.get("learn.sorted"):
         return False
     st.session_state["learn.sorted"] = placed
-    found, problems = parse_link({"placed": placed}, link.state())
+    found, problems = parse_link({"placed": placed}, page.state())
     if problems or not found.placed:
         return False
     st.session_state["learn.state"] = found
@@ -168,7 +172,7 @@ def _take(held: Any) -> bool:
 
 def _misleading(run: Measuring) -> None:
     st.markdown("**5. Why RM alone misleads**")
-    st.caption("Three maps on the same noisy pictures: one of them is drawn at random.")
+    st.caption("Three methods on the same noisy pictures; the map of one is random.")
     frame.measure(LESSONS["measure"], run, "Measure on ten pictures", lambda: _table(run))
 
 
@@ -181,19 +185,18 @@ def _table(run: Measuring) -> None:
             "RM": decimal(pooled.rm),
             "Blind RM": decimal(pooled.blind),
             "Gap": decimal(pooled.gap),
-            "AUROC, all": decimal(pooled.auroc),
-            "AUROC, same severity": decimal(within.auroc),
+            "AUROC, pooled": decimal(pooled.auroc),
+            "AUROC, within severity": decimal(within.auroc),
         }
         for name, (pooled, within) in run.table().items()
     ]
     if not rows:
-        st.caption("The first pictures are on their way.")
+        st.caption("The first pictures are being measured.")
         return
     st.dataframe(pd.DataFrame(rows).set_index("Map"), width="stretch")
     st.caption(
-        "A random map has a high R because it is unlike itself after any change. Only its low C and a gap near 0 "
-        "say that it knows nothing of flips. And an AUROC over all severities compares mild with strong noise: "
-        "look at the one within a severity."
+        "A random map has a high R because it changes completely with any noise. Only its low C and its gap near 0 "
+        "show that it ignores flips. The pooled AUROC compares mild with strong noise: read the one within a severity."
     )
     levels = [
         {"Severity": f"{s:g}", "Mean similarity, Grad-CAM": decimal(value), "Flipped": percent(share)}

@@ -1,4 +1,4 @@
-"""Lesson 2 on the page: eight maps, the measured groups, and the identity in numbers."""
+"""Lesson 2 on the page: eight maps, the groups of equal maps, and the identity in numbers."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import streamlit as st
 
 from camlab.cams import CAMS
 from camlab.common.wording import percent
-from camlab.drawing.pictures import data_url
 from camlab.explore.output import pair_html
 from camlab.lessons import Setting
 from camlab.lessons.base import overlay
-from camlab.lessons.methods import Identities, Level
-from pages.learn import link
+from camlab.lessons.methods import Identities, LayerIdentities
+from pages.learn import frame
+from pages.learn.state import page
 from pages.shared.text import plain
 
 ACROSS = 4
 
 
 def lab(setting: Setting, run: Identities) -> None:
-    """The maps on the chosen layer with the groups they form, then what was measured."""
+    """Draw the maps on the chosen layer with the groups that they form, then the measurements."""
     if len(run.levels) > 1:
         st.toggle(
             f"Use the layer before: {run.levels[1].layer} instead of {run.levels[0].layer}", setting.state.before,
-            key=link.key("before"),
+            key=page.key("before"),
         )  # fmt: skip
     level = run.levels[min(int(setting.state.before), len(run.levels) - 1)]
     letters = {name: chr(65 + i) for i, group in enumerate(level.groups) for name in group}
@@ -35,21 +35,21 @@ def lab(setting: Setting, run: Identities) -> None:
             ):
                 with column:
                     twins = [n for n in level.like(name) if n != name]
-                    same = f"same as {', '.join(CAMS[n].title for n in twins)}" if twins else "like no other"
+                    same = (
+                        f"same as {', '.join(CAMS[n].title for n in twins)}" if twins else "equal to no other"
+                    )
                     st.html(pair_html.title(f"{letters[name]} · {CAMS[name].title}"))
-                    st.image(
-                        data_url(overlay(pixels, level.maps[name])), width="stretch", output_format="PNG",
-                        alt=f"{CAMS[name].title} on layer {level.layer}, {same}",
-                    )  # fmt: skip
+                    frame.image(
+                        overlay(pixels, level.maps[name]),
+                        f"{CAMS[name].title} on layer {level.layer}, {same}",
+                    )
     groups = [group for group in level.groups if len(group) > 1]
     if groups:
         said = "; ".join(f"**{letters[g[0]]}**: {' = '.join(CAMS[n].title for n in g)}" for g in groups)
-        st.success(
-            f"Measured on {plain(level.layer)}, the same up to rounding: {said}.", icon=":material/join:"
-        )
+        st.success(f"Measured on {plain(level.layer)}, equal up to rounding: {said}.", icon=":material/join:")
     else:
         st.info(
-            f"Measured on {plain(level.layer)}: no two of these maps are the same.",
+            f"Measured on {plain(level.layer)}: no two of these maps are equal.",
             icon=":material/call_split:",
         )
     for stated in level.stated:
@@ -58,7 +58,7 @@ def lab(setting: Setting, run: Identities) -> None:
     st.html(pair_html.credit(setting.picture))
 
 
-def _numbers(level: Level) -> None:
+def _numbers(level: LayerIdentities) -> None:
     st.markdown("**Largest difference of two maps** (0 to 1)")
     titles = [CAMS[n].title for n in level.methods]
     st.dataframe(
@@ -69,12 +69,11 @@ def _numbers(level: Level) -> None:
     st.markdown("**Why: the gradient within a channel**")
     left, right = st.columns(2, gap="large")
     with left:
-        st.metric("Spread, in shares of its size", percent(level.spread) if level.spread else "0")
+        st.metric("Spread relative to its size", percent(level.spread) if level.spread else "0")
         st.caption(
-            "0: a channel has one and the same gradient in every cell, so averaging it or using it cell by cell is the "
-            "same."
+            "0: the gradient of a channel is the same in every cell, so a method may average it or use it cell by cell."
             if level.spread < 1e-5
-            else "The gradient differs from cell to cell, so it matters how a method uses it."
+            else "The gradient differs from cell to cell, so the result depends on how a method uses it."
         )
     with right:
         rows = [

@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from camlab.lessons import LESSONS, Setting
-from pages.learn import attack, cam, frame, link, measure, methods, noise, quiz, sanity, teacher
+from pages.learn import cam, frame, measure, methods, quiz, stress, teacher
+from pages.learn.state import page
 from pages.shared.feedback import standing_in, told
 from pages.shared.text import plain
 
@@ -16,10 +17,10 @@ from pages.shared.text import plain
 DRAW: dict[str, Callable[[Setting, Any], None]] = {
     "cam": cam.lab,
     "methods": methods.lab,
-    "noise": noise.lab,
+    "noise": stress.noise_lab,
     "measure": measure.lab,
-    "attack": attack.lab,
-    "sanity": sanity.lab,
+    "attack": stress.attack_lab,
+    "sanity": stress.sanity_lab,
     "quiz": quiz.lab,
 }
 
@@ -28,14 +29,14 @@ DRAW: dict[str, Callable[[Setting, Any], None]] = {
 def main() -> None:
     """Take over the link, draw the lesson it names, write the link."""
     st.html('<h1 class="cl-page">What can a heat map tell you?</h1>')
-    link.adopt()
+    page.adopt()
     frame.progress()
-    lesson = LESSONS[link.state().lesson]
+    lesson = LESSONS[page.state().lesson]
     frame.shelf()
-    for notice in link.notices():
+    for notice in page.notices():
         st.warning(plain(notice), icon=":material/info:")
     frame.opening(lesson)
-    link.write()
+    page.write()
     with told(), standing_in("The engine is at work.", first=not frame.is_there(lesson)) as clear:
         setting = frame.setting(lesson)
         run = frame.run_of(lesson, setting)
@@ -49,7 +50,7 @@ def main() -> None:
         frame.question(lesson, run)
         teacher.view(lesson, setting, run)
     frame.onwards(lesson)
-    link.write()
+    page.write()
 
 
 main()

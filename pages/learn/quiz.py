@@ -1,31 +1,31 @@
-"""Lesson 7 on the page: one question after the other, marked at once, and the result to share."""
+"""Lesson 7 on the page: one question at a time, explained at once, and a result to share."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from camlab.drawing.pictures import data_url
 from camlab.lessons import LESSONS, Setting
-from camlab.lessons.quiz import LETTERS, Item, Quiz
+from camlab.lessons.quiz import LETTERS, Quiz, QuizQuestion
 from camlab.lessons.settings import QUESTIONS
-from pages.learn import frame, link, teacher
+from pages.learn import frame, teacher
+from pages.learn.state import page
 from pages.shared.text import plain
 
 
 def lab(setting: Setting, run: Quiz) -> None:
-    """The quiz as far as it is made and answered."""
+    """Draw the quiz as far as it has been made and answered."""
     frame.measure(LESSONS["quiz"], run, "Make eight questions", lambda: _quiz(setting, run))
 
 
 def _quiz(setting: Setting, run: Quiz) -> None:
-    answers = link.state().answers
+    answers = page.state().answers
     place = len(answers)
     mark = run.mark(answers)
     hide = setting.state.hide
     if place and place <= len(run.items):
         item, given = run.items[place - 1], answers[-1]
         if hide:
-            st.info(f"Answer {place} is kept.", icon=":material/lock:")
+            st.info(f"Answer {place} is saved.", icon=":material/lock:")
         elif given == item.right:
             st.success(f"**Right.** {plain(item.because)}", icon=":material/check_circle:")
         else:
@@ -35,21 +35,18 @@ def _quiz(setting: Setting, run: Quiz) -> None:
     elif place < len(run.items):
         _ask(run.items[place], place)
     else:
-        st.caption("The next question is on its way.")
+        st.caption("The next question is being made.")
     if place and not hide and place < QUESTIONS:
         st.caption(plain(mark.sentence))
 
 
-def _ask(item: Item, place: int) -> None:
+def _ask(item: QuizQuestion, place: int) -> None:
     st.markdown(f"**{place + 1} of {QUESTIONS}.** {plain(item.text)}")
     with st.container(key="learn_grid_quiz"):
-        for column, pictures in zip(st.columns(3, gap="medium"), (item.clean, item.a, item.b), strict=True):
+        shown = (item.clean, item.a, item.b)
+        for column, (title, picture) in zip(st.columns(3, gap="medium"), shown, strict=True):
             with column:
-                for title, picture in pictures:
-                    st.image(
-                        data_url(picture), caption=title, width="stretch", output_format="PNG",
-                        alt=f"{title} of question {place + 1}",
-                    )  # fmt: skip
+                frame.image(picture, f"{title} of question {place + 1}", title)
     with st.container(key="learn_choose", horizontal=True):
         for letter in LETTERS:
             st.button(
@@ -59,15 +56,15 @@ def _ask(item: Item, place: int) -> None:
 
 
 def _choose(place: int, letter: str) -> None:
-    answers = link.state().answers
-    if len(answers) == place:  # a second click on the same question is not the next answer
-        link.change(answers=answers + letter)
+    answers = page.state().answers
+    if len(answers) == place:  # ignores a second click on the same question
+        page.change(answers=answers + letter)
 
 
 def _result(setting: Setting, run: Quiz) -> None:
-    answers = link.state().answers
+    answers = page.state().answers
     if setting.state.hide:
-        st.info("All answers are kept in the link; your teacher can mark them.", icon=":material/lock:")
+        st.info("The link keeps all answers; your teacher can score them.", icon=":material/lock:")
     else:
         mark = run.mark(answers)
         left, right = st.columns([1, 3], vertical_alignment="center")
@@ -78,15 +75,15 @@ def _result(setting: Setting, run: Quiz) -> None:
             f"{'✓ right' if given == item.right else '✗ wrong'} |"
             for i, (given, item) in enumerate(zip(answers, run.items, strict=False), 1)
         )
-        st.markdown(f"| | asked for | yours | right | |\n|---|---|---|---|---|\n{rows}")
+        st.markdown(f"| | question | your answer | right answer | |\n|---|---|---|---|---|\n{rows}")
     st.markdown("**Share the result**")
     st.code(teacher.result_address(), language=None, wrap_lines=True)
     st.caption(
-        "The link holds the seed and your answers. Whoever opens it sees them marked anew, not a number typed in."
+        "The link holds the seed and your answers. CAM Lab scores the answers again whenever the link is opened."
     )
     st.button("Other questions", icon=":material/casino:", on_click=_again)
 
 
 def _again() -> None:
-    state = link.state()
-    link.change(seed=state.seed + 1, answers="", answer=None, run=False)
+    state = page.state()
+    page.change(seed=state.seed + 1, answers="", answer=None, run=False)

@@ -1,4 +1,4 @@
-"""A lesson's picture and settings as widgets: one registered function a choice."""
+"""Widgets for a lesson's picture and settings: one registered description per choice."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from camlab.lessons import Lesson, LessonState
 from camlab.lessons.settings import MOST_STEPS
 from camlab.models import MODELS, find_model
 from camlab.noise import NOISES
-from pages.learn import link
-from pages.shared import session
+from pages.learn.state import page
+from pages.shared import image_sets
 
 PHOTOGRAPHS = ("photos", "objects", "places")
-SCENES = 24  # generated scenes that are offered
-#: Methods that cost no more than one pass, and need nothing but a layer.
+SCENES = 24  # generated scenes on offer
+#: Methods that need one pass and nothing but a layer.
 METHODS = ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "randomcam")
 
 
 @dataclass(frozen=True)
 class Widget:
-    """How a setting is drawn: as a slider or a number from low to high, or, without these, as a choice."""
+    """A setting's widget: a slider or number box from low to high or, without a range, a select box."""
 
     title: str
     low: Any = None
@@ -43,20 +43,20 @@ for _name, _widget in (
     ("model", Widget("Model")),
     ("image", Widget("Picture")),
     ("method", Widget("Method")),
-    ("noise", Widget("Noise")),
+    ("noise", Widget("Noise type")),
     (
         "severity",
-        Widget("Severity", 0.0, 5.0, SEVERITY_STEP, "0 is the clean picture, 5 the strongest.", True),
+        Widget("Severity", 0.0, 5.0, SEVERITY_STEP, "0 is the clean picture, 5 the strongest noise.", True),
     ),
-    ("seed", Widget("Seed", 0, MAX_SEED, 1, "Another seed is another draw.")),
-    ("epsilon", Widget("Largest change ε (of 255)", 0.5, 16.0, 0.5, "How far any value may move.")),
-    ("steps", Widget("Steps", 5, MOST_STEPS, 5, "More steps, a stronger attack.")),
+    ("seed", Widget("Seed", 0, MAX_SEED, 1, "Each seed is another draw.")),
+    ("epsilon", Widget("Largest change ε (of 255)", 0.5, 16.0, 0.5, "How far each pixel value may move.")),
+    ("steps", Widget("Steps", 5, MOST_STEPS, 5, "More steps make a stronger attack.")),
 ):
     WIDGETS.add(_name, _widget)
 
 
 def pictures(model: str) -> dict[str, Picture]:
-    """The pictures that a lesson offers with a model, by id: what the model was trained for."""
+    """Return the pictures that a lesson offers with a model, by id: of the kind that the model was trained on."""
     if model in MODELS and model.startswith(SHAPES):
         pool = IMAGE_SETS[SHAPES].pictures
         return {picture.id: picture for picture in (pool[i] for i in range(SCENES))}
@@ -64,7 +64,7 @@ def pictures(model: str) -> dict[str, Picture]:
 
 
 def settings(lesson: Lesson, state: LessonState) -> None:
-    """The lesson's settings; only said where a teacher has fixed them."""
+    """Draw the lesson's settings; those that a teacher has fixed appear as text."""
     names = [name for name in (*lesson.settings, *lesson.moves) if name in WIDGETS]
     if state.fixed:
         fixed = [name for name in names if name in lesson.settings]
@@ -82,7 +82,7 @@ def _said(name: str, state: LessonState) -> str:
     try:
         titles = {
             "model": lambda: find_model(value).title,
-            "image": lambda: session.picture(value).title,
+            "image": lambda: image_sets.picture(value).title,
             "method": lambda: CAMS[value].title,
             "noise": lambda: NOISES[value].title,
         }
@@ -101,7 +101,7 @@ def _draw(name: str, state: LessonState) -> None:
             list(options),
             index=list(options).index(value),
             format_func=lambda each: options.get(each, str(each)),
-            key=link.key(name),
+            key=page.key(name),
             on_change=_model_changed if name == "model" else None,
         )
         return
@@ -112,7 +112,7 @@ def _draw(name: str, state: LessonState) -> None:
         widget.high,
         value,
         step=widget.step,
-        key=link.key(name),
+        key=page.key(name),
         help=widget.help,
         format="%d" if isinstance(widget.step, int) else "%g",
     )
@@ -131,7 +131,7 @@ def _options(name: str, state: LessonState) -> dict[str, str] | None:
 
 
 def _model_changed() -> None:
-    """Another kind of model needs another kind of picture."""
-    offered = pictures(link.state().model)
-    if link.state().image not in offered:
-        link.change(image=next(iter(offered)), layers=1)
+    """Choose a picture of the kind that the new model was trained on. Only in a callback."""
+    offered = pictures(page.state().model)
+    if page.state().image not in offered:
+        page.change(image=next(iter(offered)), layers=1)

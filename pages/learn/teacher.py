@@ -1,4 +1,4 @@
-"""The teacher's view: a link with fixed picture and settings, with or without answers, and the one-page handout."""
+"""The teacher's view: goals, a link for the class, and the one-page handout."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import streamlit as st
 
 from camlab.lessons import Lesson, LessonRun, Setting, finish
 from camlab.lessons.handout import handout
-from pages.learn import link
+from pages.learn.state import link_of, page
 from pages.shared import session
 from pages.shared.text import plain
 
 
 def view(lesson: Lesson, setting: Setting, run: LessonRun) -> None:
-    """Goals, the link for a class, and the handout; not there for whoever came by such a link."""
-    state = link.state()
+    """Draw goals, link and handout, unless the page was opened by a teacher's link."""
+    state = page.state()
     if state.fixed or state.hide:
         return
     with st.expander("Teacher's view", icon=":material/school:"):
-        st.markdown(
-            "**What learners can do afterwards**\n\n" + "\n".join(f"- {plain(g)}" for g in lesson.goals)
-        )
+        st.markdown("**Afterwards, learners can**\n\n" + "\n".join(f"- {plain(g)}" for g in lesson.goals))
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown("**A link for your class**")
             fixed = st.checkbox("Fix this picture and these settings", True, key="learn.teacher.fixed")
             hide = st.checkbox("Hide the answers", key="learn.teacher.hide")
             st.code(address(setting, fixed=fixed, hide=hide), language=None, wrap_lines=True)
-            st.caption("Learners still switch, drag and answer. The link is a setting, not a lock.")
+            st.caption(
+                "Learners can still switch, drag and answer. The link sets the page up; it is not a lock."
+            )
         with right:
             st.markdown("**A handout: one A4 page**")
             answers = st.checkbox("With measurements and the answer", True, key="learn.teacher.answers")
@@ -42,29 +42,29 @@ def view(lesson: Lesson, setting: Setting, run: LessonRun) -> None:
                 icon=":material/print:",
                 on_click="ignore",
             )
-            wait = "" if run.complete else " The measurement is done first, which may take a minute."
+            wait = "" if run.complete else " CAM Lab measures first, which can take a minute."
             st.caption(f"Open the file and print it, or save it as PDF from the print dialog.{wait}")
 
 
 def address(setting: Setting, **changes: bool) -> str:
-    """The link to this lesson with picture and settings as they are, and nothing of what was answered."""
+    """Return the link to this lesson with its picture and settings, without any answers."""
     bare: dict[str, Any] = {"answer": None, "answers": "", "placed": "", "off": (), "run": False}
     state = dataclasses.replace(setting.state, **{**bare, **changes})
-    return _whole(link.link_of(state))
+    return _whole(link_of(state))
 
 
 def result_address() -> str:
-    """The link that shows this very page, with all that was answered."""
-    return _whole(link.link_of(link.state()))
+    """Return the link to this page with all answers."""
+    return _whole(link_of(page.state()))
 
 
 def _whole(parameters: dict[str, str]) -> str:
-    page = str(st.context.url or "").split("?")[0] or "/learn"
-    return f"{page}?{urlencode(parameters, safe='/,')}"
+    url = str(st.context.url or "").split("?")[0] or "/learn"
+    return f"{url}?{urlencode(parameters, safe='/,')}"
 
 
 def sheet(lesson: Lesson, setting: Setting, run: LessonRun, answers: bool) -> bytes:
-    """The handout's file; what is not measured yet is measured now, apart from the job on the page."""
+    """Write the handout's file; complete the measurement first, apart from the job on the page."""
     if not run.complete:
         with session.worker().foreground():
             run = finish(lesson.begin(setting))

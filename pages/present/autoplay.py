@@ -1,4 +1,4 @@
-"""Autoplay: the severity rises and falls in the browser, with everything that follows it; as a GIF and an MP4 too."""
+"""Autoplay: the severity rises and falls in the browser, with its panels and gauges; also as a GIF and an MP4."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from camlab.common.wording import megabytes, time_left
+from camlab.common.wording import megabytes
 from camlab.explore.output import pair_html
 from camlab.explore.output.film import FORMS, Animation
 from camlab.explore.output.strip import Strip
@@ -15,24 +15,22 @@ from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.explore.sweep import Sweep
 from pages.explore import panels, severity_handle
-from pages.present import link
-from pages.shared import background_work, session
+from pages.present.state import page
+from pages.shared import background_work, image_sets, session
 from pages.shared.feedback import told
 from pages.shared.text import plain, what
 
-POLL_SECONDS = 0.8
-
 
 def autoplay() -> None:
-    """Draw the panels with the handle that plays, the gauges, and what can be taken away."""
-    state = link.state()
+    """Draw the panels with the handle that plays, the gauges, and the films to download."""
+    state = page.state()
     if state is None:
         st.info(
             "A study has no one picture to play; choose a story, or what Explore shows.",
             icon=":material/info:",
         )
         return
-    scene = Scene(session.engine(state.model), session.picture(state.image), state)
+    scene = Scene(session.engine(state.model), image_sets.picture(state.image), state)
     with session.worker().foreground():
         shown = scene.shown(state.severity, state.shown_seed)
     sweep, strip = _running(scene)
@@ -47,14 +45,17 @@ def autoplay() -> None:
         if _take(held):
             session.follow_callbacks()
     panels.panels(scene, shown, scene.picture)
-    running = severity_handle.working(strip) or sweep.job.running
-    st.fragment(_meters, run_every=POLL_SECONDS if running else None)(scene, sweep, strip, running)
+    background_work.live(
+        lambda: _meters(scene, sweep, strip),
+        lambda: severity_handle.working(strip) or sweep.job.running,
+        sweep.job,
+    )
     what("autoplay")
     _films(scene, sweep)
 
 
 def _running(scene: Scene) -> tuple[Sweep, Strip]:
-    """The draws and frames of what is told, whatever its severity: those under way, or new ones."""
+    """Return the draws and frames of the scene at any severity: those under way, or new ones."""
     about = dataclasses.replace(scene.state, severity=0.0)
     known: tuple[ExploreState, Sweep, Strip] | None = st.session_state.get("present.running")
     if known is not None and known[0] == about:
@@ -70,34 +71,24 @@ def _running(scene: Scene) -> tuple[Sweep, Strip]:
     return sweep, strip
 
 
-@told()
-def _meters(scene: Scene, sweep: Sweep, strip: Strip, was_running: bool) -> None:
-    session.follow_callbacks()
-    sweep.job.touch()
-    running = severity_handle.working(strip) or sweep.job.running
+def _meters(scene: Scene, sweep: Sweep, strip: Strip) -> bool:
+    """Draw progress and gauges and send new frames; return whether there were none."""
     job = strip.job if strip.job.running else sweep.job
-    # The style sheet gives this container one height whatever it says, so that nothing below jumps.
+    # The style sheet gives this container a fixed height, so that nothing below jumps.
     with st.container(key="sweep_progress"):
         if error := sweep.job.error or strip.job.error:
             st.error(plain(error), icon=":material/error:")
-        elif running:
+        elif job.running:
             noun = "frames" if job is strip.job else "draws, for the gauges"
-            st.progress(
-                min(job.done / max(job.total, 1), 1.0),
-                text=f"{job.done} of {job.total} {noun}{time_left(job.seconds_left)}",
-            )
+            background_work.job_progress(job, noun)
         else:
-            st.caption(
-                "The picture, the map and the gauges follow; the pause button stops them where they are."
-            )
+            st.caption("Picture, map and gauges follow the severity; the pause button stops them.")
     scores = sweep.scores(scene.state.severity)
+    gauges = pair_html.gauges(sweep, scores, "severity").values()
     with st.container(key="gauges"):
-        for column, gauge in zip(
-            st.columns(3, gap="large"), pair_html.gauges(sweep, scores, "severity").values(), strict=True
-        ):
+        for column, gauge in zip(st.columns(3, gap="large"), gauges, strict=True):
             column.html(gauge)
-    if not severity_handle.ship(strip) and was_running and not running:
-        st.rerun()
+    return not severity_handle.ship(strip)
 
 
 def _moved() -> None:
@@ -105,18 +96,18 @@ def _moved() -> None:
 
 
 def _take(held: Any) -> bool:
-    """Set the severity to what the handle reports; whether there was news."""
+    """Set the severity to what the handle reports; return whether that is new."""
     severity = severity_handle.released(held, "present.taken")
     if severity is None:
         return False
-    link.set_severity(severity)
+    page.set_severity(severity)
     st.session_state["rerun"] = True
     return True
 
 
 def _films(scene: Scene, sweep: Sweep) -> None:
-    """One rise and fall as a file: made in the background, then downloaded."""
-    st.subheader("Take it away", anchor=False)
+    """Draw the buttons that make and download one rise and fall of the severity as a file."""
+    st.subheader("Export", anchor=False)
     columns = st.columns(2, gap="medium")
     for column, (name, form) in zip(columns, FORMS.items(), strict=True):
         with column, told():

@@ -1,4 +1,4 @@
-"""Present: a story in five steps, severity that plays by itself, and a report to leave behind."""
+"""Present: a story in five steps, a severity that plays by itself, and a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import streamlit as st
 from camlab.common.errors import CamLabError
 from camlab.explore.output.presets import stories
 from camlab.study.store import list_studies
-from pages.present import autoplay, link, report, story
+from pages.present import autoplay, report, story
+from pages.present.state import MODES, page, unreachable
 from pages.shared import session
 from pages.shared.feedback import told
 from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
@@ -25,7 +26,7 @@ DRAW: dict[str, Callable[[], None]] = {
 
 
 def _sources() -> dict[str, str]:
-    """Everything that can be told, by its name in the link."""
+    """Return the titles of all stories by their names in the link."""
     found = {name: each.title for name, each in stories().items()}
     found[STORY_OF_EXPLORE] = "What Explore shows"
     studies = list_studies()
@@ -34,57 +35,57 @@ def _sources() -> dict[str, str]:
 
 
 def _chosen() -> None:
-    link.go(1)
-    link.choose("severity", None)
-    if link.chosen("story") == STORY_OF_EXPLORE:
-        link.from_explore()
+    page.go(1)
+    page.choose("severity", None)
+    if page.chosen("story") == STORY_OF_EXPLORE:
+        page.from_explore()
 
 
 def _known(sources: dict[str, str]) -> None:
-    """Tell the first story where the link's study is not here."""
-    if link.chosen("story") not in sources:
-        link.say([f"There is no study “{link.study()[:60]}” here; the first story is told."])
-        link.choose("story", next(iter(sources)))
+    """Fall back to the first story if the link's study is missing."""
+    if page.chosen("story") not in sources:
+        page.say([f"There is no study “{page.study()[:60]}” here; the first story is shown."])
+        page.choose("story", next(iter(sources)))
 
 
 def _choices(sources: dict[str, str]) -> None:
-    # Widgets report what they are drawn with until a browser says otherwise: their keys decide.
+    # A widget reports what it was drawn with until the browser answers, so its key is set first.
     for name in ("mode", "story"):
-        link.choose(name, link.chosen(name))
+        page.choose(name, page.chosen(name))
     with st.container(horizontal=True, vertical_alignment="bottom", key="present_choices"):
         st.segmented_control(
-            "Present", list(link.MODES), key=link.key("mode"), format_func=lambda name: link.MODES[name],
+            "Present", list(MODES), key=page.key("mode"), format_func=lambda name: MODES[name],
             required=True, label_visibility="collapsed", width="content",
         )  # fmt: skip
         st.selectbox(
-            "What is told",
+            "Story",
             list(sources),
-            key=link.key("story"),
+            key=page.key("story"),
             format_func=lambda name: sources.get(name, name),
             on_change=_chosen,
             label_visibility="collapsed",
-            help="Stories found by searching the built-in pictures, what Explore shows, or a study.",
+            help="A story found by searching the built-in pictures, what Explore shows, or a study.",
         )
 
 
 @told()
 def main() -> None:
-    """Take over the link, choose what is told, show it."""
+    """Take over the link, draw the choices and what they say."""
     st.html('<h1 class="cl-page">One heat map is no proof</h1>')
-    link.adopt()
-    link.keep()
+    page.adopt()
+    page.keep()
     sources = _sources()
     _known(sources)
-    for notice in link.notices():
+    for notice in page.notices():
         st.warning(plain(notice), icon=":material/info:")
     _choices(sources)
-    state = link.state()
-    if state is not None and (problem := link.reachable(state)):
-        link.write()
+    state = page.state()
+    if state is not None and (problem := unreachable(state)):
+        page.write()
         raise CamLabError(problem)
     with told():
-        DRAW[link.chosen("mode")]()
-    link.write()
+        DRAW[page.chosen("mode")]()
+    page.write()
     session.follow_callbacks()
 
 

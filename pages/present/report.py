@@ -1,4 +1,4 @@
-"""The report: what is told as one file that needs nothing else, made in the background."""
+"""The report: the story as one self-contained file, made in the background."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from camlab.explore.scene import Scene
 from camlab.explore.sweep import Sweep
 from camlab.study.report import study_material
 from camlab.study.store import Study, open_study, studies_root
-from pages.present import link
-from pages.shared import background_work, session
+from pages.present.state import page
+from pages.shared import background_work, image_sets, session
 from pages.study import data as study_data
 
 ABOUT = (
-    "A report is **one HTML file**: it opens from a USB stick without a network, its plots can be hovered "
-    "over, and it prints to a clean PDF. It says in plain words what was found and what to keep in mind, "
-    "and holds the pictures, the numbers, the tests, all settings and versions, the commands that give the "
-    "same again, and the pictures' licences."
+    "A report is **one HTML file**: it opens from a USB stick without a network, its plots are interactive, "
+    "and it prints to a clean PDF. It states the findings and their caveats in plain words, and holds the "
+    "pictures, the numbers, the tests, all settings and versions, the commands that reproduce them, and the "
+    "pictures' licences."
 )
 
 
 class SceneReport:
-    """A report of a scene being made: all its draws first, then the file."""
+    """A job that makes the report of a scene: first all its draws, then the file."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -52,7 +52,7 @@ class SceneReport:
 
 
 class StudyReport:
-    """A report of a study being made."""
+    """A job that makes the report of a study."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
@@ -72,7 +72,7 @@ class StudyReport:
 def report() -> None:
     """Draw the button, the progress and the download."""
     st.markdown(ABOUT)
-    state, folder = link.state(), link.study()
+    state, folder = page.state(), page.study()
     key: Hashable
     if state is None:
         study = open_study(studies_root() / folder)
@@ -81,7 +81,7 @@ def report() -> None:
         def make() -> SceneReport | StudyReport:
             return StudyReport(study)
     else:
-        scene = Scene(session.engine(state.model), session.picture(state.image), state)
+        scene = Scene(session.engine(state.model), image_sets.picture(state.image), state)
         key, stem = state, f"camlab_{scene.picture.title}_{state.method}_{state.noise}".replace(" ", "_")
 
         def make() -> SceneReport | StudyReport:

@@ -1,4 +1,4 @@
-"""Story mode: one slide at a time, full width, with large type; arrow keys and buttons go on and back."""
+"""Story mode: one slide at a time in large type; buttons and arrow keys turn the slides."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from camlab.explore.state import ExploreState, to_query
 from camlab.study.store import open_study, studies_root
 from camlab.study.story import study_slides
 from pages.explore.severity_handle import asset
-from pages.present import link
-from pages.shared import session
+from pages.present.state import page
+from pages.shared import image_sets, session
 from pages.shared.feedback import skeleton
 from pages.shared.navigation import EXPLORE, STUDY
 from pages.shared.text import what
 from pages.study import data
 
 _keys = st.components.v2.component("camlab_keys", js=asset("keys.js"))
-KEPT = 12  # stories that a server remembers
+KEPT = 12  # stories that a server remembers for studies, and a session for pictures
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -32,11 +32,11 @@ def _of_study(folder: str, when: data.Stamp) -> list[Slide]:
 
 
 def _of_scene(state: ExploreState) -> list[Slide]:
-    """The slides of a state; a session remembers the last few, as pictures may be its own."""
+    """Return the slides of a state; a session remembers the last few, as pictures may be its own."""
     kept: dict[ExploreState, list[Slide]] = st.session_state.setdefault("present.slides", {})
     if state not in kept:
         with session.worker().foreground():
-            scene = Scene(session.engine(state.model), session.picture(state.image), state)
+            scene = Scene(session.engine(state.model), image_sets.picture(state.image), state)
             kept[state] = scene_slides(measure(scene))
         while len(kept) > KEPT:
             kept.pop(next(iter(kept)))
@@ -45,12 +45,12 @@ def _of_scene(state: ExploreState) -> list[Slide]:
 
 def story() -> None:
     """Draw the slide of the chosen step."""
-    step = int(link.chosen("step"))
+    step = int(page.chosen("step"))
     _bar(step)
     place = st.empty()
     with place.container():
         skeleton("Measuring the story …")
-    folder, state = link.study(), link.state()
+    folder, state = page.study(), page.state()
     if state is None:
         path = studies_root() / folder
         slides = _of_study(str(path), data.stamp(open_study(path)))
@@ -70,7 +70,7 @@ def _bar(step: int) -> None:
             icon=":material/arrow_back:",
             key="story_back",
             disabled=step == 1,
-            on_click=link.go,
+            on_click=page.go,
             args=(step - 1,),
         )
         dots = "".join(
@@ -88,7 +88,7 @@ def _bar(step: int) -> None:
             key="story_next",
             type="primary",
             disabled=step == len(names),
-            on_click=link.go,
+            on_click=page.go,
             args=(step + 1,),
             help="The right arrow key does the same.",
         )
@@ -133,9 +133,9 @@ def _ways_on(state: ExploreState | None) -> None:
             )
         st.page_link(STUDY, label="Measure many pictures", icon=":material/analytics:")
         st.button(
-            "Leave a report behind",
+            "Make a report",
             icon=":material/description:",
             key="story_report",
-            on_click=link.choose,
+            on_click=page.choose,
             args=("mode", "report"),
         )

@@ -1,4 +1,4 @@
-"""Long work on demand about what is on screen: started by a button, kept for the session, drawn while it runs."""
+"""Work that runs while the page is used: parts that refresh by themselves, progress bars, runs kept for the session."""
 
 from __future__ import annotations
 
@@ -24,18 +24,78 @@ class Run(Protocol):
     job: Job
 
 
+def live(
+    draw: Callable[[], bool | None], running: Callable[[], bool], *jobs: Job, every: float = POLL_SECONDS
+) -> None:
+    """Draw a part of the page, again after ``every`` seconds while work is ``running``.
+
+    The whole page is run once more when the work has ended, or later if ``draw`` returns False. ``jobs`` are kept
+    from being abandoned while the page is open.
+    """
+    before = running()
+
+    @told()
+    def part() -> None:
+        session.follow_callbacks()
+        for job in jobs:
+            job.touch()
+        now = running()
+        if draw() is not False and before and not now:
+            st.rerun()
+
+    st.fragment(part, run_every=every if before else None)()
+
+
+def progress(
+    share: float,
+    text: str,
+    seconds_left: float | None = None,
+    cancel: Callable[[], object] | None = None,
+    key: str = "",
+    label: str = "Cancel",
+) -> None:
+    """Draw a progress bar for ``share`` in [0, 1] with text and time left, and a button that calls ``cancel``.
+
+    The whole page follows a press of the button.
+    """
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(min(share, 1.0), text=text + time_left(seconds_left))
+        if cancel is not None:
+            st.button(label, icon=":material/stop_circle:", key=key, on_click=then_rerun, args=(cancel,))
+
+
+def job_progress(
+    job: Job, noun: str, cancel: Callable[[], object] | None = None, key: str = "", label: str = "Cancel"
+) -> None:
+    """Draw the progress of a job that counts ``noun`` (plural), with a button that calls ``cancel``."""
+    share = job.done / max(job.total, 1)
+    progress(share, f"{job.done} of {job.total} {noun}", job.seconds_left, cancel, key, label)
+
+
+def then_rerun(act: Callable[[], object]) -> None:
+    """Act and let the whole page follow, as a button's callback inside a fragment."""
+    act()
+    st.session_state["rerun"] = True
+
+
+def resume(make: Callable[[], Job]) -> None:
+    """Submit a new job for what is still missing, as a button's callback."""
+    session.worker().submit(make())
+    st.session_state["rerun"] = True
+
+
 def _runs(kind: str) -> dict[Hashable, Any]:
     found: dict[Hashable, Any] = st.session_state.setdefault(f"work.{kind}", {})
     return found
 
 
 def latest(kind: str, key: Hashable) -> Any:
-    """The session's run of a kind for a key, None where there is none."""
+    """Return the session's run of a kind for a key; None where there is none."""
     return _runs(kind).get(key)
 
 
 def start(kind: str, key: Hashable, make: Callable[[], Run]) -> None:
-    """Make a run and submit its job, as a button's callback; of a kind only one runs at a time."""
+    """Make a run and submit its job, as a button's callback; it replaces the running one of its kind."""
     st.session_state[f"work.{kind}.error"] = None
     runs = _runs(kind)
     for other in runs.values():
@@ -52,7 +112,7 @@ def start(kind: str, key: Hashable, make: Callable[[], Run]) -> None:
 
 
 def hold(kind: str, key: Hashable, run: Run) -> None:
-    """Remember a run as the latest of its kind for a key; the oldest of more than KEPT are forgotten."""
+    """Remember a run as the latest of its kind for a key, and forget the oldest of more than KEPT."""
     runs = _runs(kind)
     runs.pop(key, None)
     runs[key] = run
@@ -60,46 +120,24 @@ def hold(kind: str, key: Hashable, run: Run) -> None:
         runs.pop(next(iter(runs))).job.cancel()
 
 
-def _cancel(run: Run) -> None:
-    run.job.cancel()
-    st.session_state["rerun"] = True
-
-
 def watch(kind: str, run: Run | None, noun: str, draw: Callable[[], None]) -> None:
-    """Progress with Cancel while a run works, what became of it, and whatever ``draw`` makes of its results.
+    """Draw a run's progress with Cancel, its error, and its results with ``draw``; nothing where there is no run.
 
-    ``noun`` is what the job counts, in the plural. Nothing is drawn where there is no run.
+    ``noun`` is what the job counts, in the plural.
     """
     if error := st.session_state.get(f"work.{kind}.error"):
         st.error(plain(error), icon=":material/error:")
-    if run is not None:
-        running = run.job.running
-        st.fragment(_watched, run_every=POLL_SECONDS if running else None)(kind, run, noun, draw, running)
-
-
-@told()
-def _watched(kind: str, run: Run, noun: str, draw: Callable[[], None], was_running: bool) -> None:
-    session.follow_callbacks()
+    if run is None:
+        return
     job = run.job
-    job.touch()
-    if was_running and not job.running:
-        st.rerun()
-    if job.error:
-        st.error(plain(job.error), icon=":material/error:")
-    elif job.running:
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        left.progress(
-            min(job.done / max(job.total, 1), 1.0),
-            text=f"{job.done} of {job.total} {noun}{time_left(job.seconds_left)}",
-        )
-        right.button(
-            "Cancel",
-            icon=":material/stop_circle:",
-            key=f"work.{kind}.cancel",
-            on_click=_cancel,
-            args=(run,),
-            width="stretch",
-        )
-    elif job.cancelled:
-        st.caption(f"Cancelled after {job.done} of {job.total} {noun}; what is there stays.")
-    draw()
+
+    def part() -> None:
+        if job.error:
+            st.error(plain(job.error), icon=":material/error:")
+        elif job.running:
+            job_progress(job, noun, job.cancel, f"work.{kind}.cancel")
+        elif job.cancelled:
+            st.caption(f"Cancelled after {job.done} of {job.total} {noun}; results so far stay.")
+        draw()
+
+    live(part, lambda: job.running, job)

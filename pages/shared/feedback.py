@@ -1,4 +1,4 @@
-"""What a page says about its own state: an error, a skeleton before the first result, a notice of a long computation."""
+"""Feedback about a page: an error, a skeleton before the first result, a notice of a long computation."""
 
 from __future__ import annotations
 

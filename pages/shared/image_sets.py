@@ -1,4 +1,4 @@
-"""The image sets that a visitor can choose from, where their pictures are found, and what is only theirs."""
+"""The image sets that a visitor can choose from, and the pictures that only this visitor has."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from camlab.noise import NOISES
 PRIVATE = (UPLOAD, FOLDER)  # names of sets that only one visitor has
 COUNT_KEY, SEED_KEY = "shapes.count", "shapes.seed"
 
-#: What a link to a visitor's own picture cannot bring along, by the name of the picture's set.
+#: Why a link cannot show a visitor's own picture, by the name of the picture's set.
 ELSEWHERE = {
-    "upload": "This state belongs to an uploaded picture that is not here; upload the same file to see it "
+    "upload": "This state belongs to an uploaded picture; upload the same file to see it "
     "(both files, if it was a pair).",
-    "folder": "This state belongs to a picture in a folder that is not open here, or whose file has changed since; "
+    "folder": "This state belongs to a picture in a folder that is not open, or whose file has changed; "
     "open the folder to see it.",
     "file": "This state belongs to a picture file that was named on a command line; upload it to see it here.",
 }
 
 
 def own() -> dict[str, ImageSet]:
-    """The image sets that only this visitor has, by name: uploaded pictures, an opened folder."""
+    """Return the image sets that only this visitor has, by name: uploaded pictures, an opened folder."""
     found: dict[str, ImageSet] = st.session_state.setdefault("sets", {})
     return found
 
 
 def pairs() -> dict[str, Picture]:
-    """The noisy pictures of this visitor's own pairs, by the id of the clean one."""
+    """Return the noisy pictures of this visitor's own pairs, by the id of the clean picture."""
     found: dict[str, Picture] = st.session_state.setdefault("pairs", {})
     return found
 
 
 def titles() -> dict[str, str]:
-    """The sets that can be chosen, by name: built in and generated, data sets on this machine, the visitor's own."""
+    """Return the titles of all sets by name: built in, generated, data sets on this machine, the visitor's own."""
     found = {name: each.title for name, each in IMAGE_SETS.items()}
     found |= {name: DATASETS[name].title for name in downloaded()}
     found |= {
@@ -51,15 +51,15 @@ def titles() -> dict[str, str]:
 
 
 def downloaded() -> list[str]:
-    """The data sets on this machine; none where the place that is set for them cannot be used."""
+    """Return the data sets on this machine; none if their configured directory cannot be used."""
     try:
         return [name for name in DATASETS if is_here(name)]
-    except BadSetting:  # said where one is to be downloaded
+    except BadSetting:  # the download dialog shows this error
         return []
 
 
 def image_set(name: str) -> ImageSet:
-    """A set by its name. Raises UnknownName, and BadSource for a data set that is not here or damaged."""
+    """Return a set by its name. Raises UnknownName, and BadSource for a data set that is missing or damaged."""
     if name in own():
         return own()[name]
     if name == SHAPES:
@@ -68,13 +68,13 @@ def image_set(name: str) -> ImageSet:
 
 
 def shapes_options() -> tuple[int, int]:
-    """Seed and number of the generated pictures."""
+    """Return seed and number of the generated pictures."""
     seed, count = st.session_state.get(SEED_KEY), st.session_state.get(COUNT_KEY)
     return seed or 0, count or DEFAULT_COUNT
 
 
 def follow(picture_id: str) -> None:
-    """Let the generated set be the one that holds this picture. Before its options are drawn, or in a callback."""
+    """Set seed and count so that the generated set holds this picture; in a callback or before they are drawn."""
     numbers = scene_numbers(picture_id)
     if numbers is not None:
         seed, index = numbers
@@ -83,17 +83,19 @@ def follow(picture_id: str) -> None:
 
 
 def picture(picture_id: str) -> Picture:
-    """A picture of any set that this visitor has. Raises UnknownName, and BadSource for a data set that is not here."""
+    """Return a picture of any set that this visitor has. Raises UnknownName, and BadSource for a missing data set."""
     mine = own().get(set_of(picture_id))
     found = find_picture(picture_id, [] if mine is None else [mine])
     noisy = pairs().get(picture_id)
-    if noisy is not None and companion_of(found.digest) is None:  # the process remembers the last ones only
+    if (
+        noisy is not None and companion_of(found.digest) is None
+    ):  # the process remembers only the latest pairs
         set_companion(found, noisy)
     return found
 
 
 def add_pair(clean: Picture, noisy: Picture) -> tuple[Picture, OwnPair]:
-    """Take a clean and a noisy picture as one of the visitor's own. Raises BadImage where they do not fit together."""
+    """Add a pair of the visitor's own pictures. Raises BadImage if they do not fit together."""
     found = paired(clean, noisy)
     pair = set_companion(found, noisy)
     pairs()[found.id] = noisy
@@ -102,7 +104,7 @@ def add_pair(clean: Picture, noisy: Picture) -> tuple[Picture, OwnPair]:
 
 
 def keep_uploads(uploaded: ImageSet) -> None:
-    """Take a set of uploaded pictures in place of the earlier one; pairs whose clean picture it lacks go with them."""
+    """Replace the set of uploaded pictures, and forget the pairs whose clean picture it lacks."""
     own()[UPLOAD] = uploaded
     here = {each.id for each in uploaded.pictures}
     for gone in [clean for clean in pairs() if clean not in here]:
@@ -110,7 +112,7 @@ def keep_uploads(uploaded: ImageSet) -> None:
 
 
 def forget_uploads() -> None:
-    """Let go of this visitor's uploaded pictures, the noisy ones of pairs among them."""
+    """Forget this visitor's uploaded pictures, including the noisy ones of pairs."""
     uploaded = own().pop(UPLOAD, None)
     for clean in pairs():
         if uploaded is not None and (found := uploaded.find(clean)) is not None:
@@ -119,9 +121,9 @@ def forget_uploads() -> None:
 
 
 def reachable(state: ExploreState, current: str) -> tuple[ExploreState, list[str]]:
-    """The state with a picture and a noise type that this visitor has, and a sentence for each that had to change.
+    """Replace a picture or noise type that this visitor does not have; return the state and a sentence for each.
 
-    ``current`` is the picture that stays where the state's is not to be had.
+    ``current`` is the picture to show if the state's is unavailable.
     """
     problems = []
     default = ExploreState()
@@ -135,7 +137,7 @@ def reachable(state: ExploreState, current: str) -> tuple[ExploreState, list[str
     noise = NOISES[state.noise]
     if noise.needs == "companion" and shown.id not in pairs():
         problems.append(
-            f"The noise type “{noise.title}” needs a pair of pictures; take your own under “More pictures”. "
+            f"The noise type “{noise.title}” needs a pair of pictures; add your own under “More pictures”. "
             f"Meanwhile {NOISES[default.noise].title} is used."
         )
         state = dataclasses.replace(state, noise=default.noise)

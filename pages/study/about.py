@@ -1,4 +1,4 @@
-"""The About tab of the Study page: what the study is, and how to go on with it elsewhere."""
+"""The About tab: a study's settings and versions, its report, and how to read its rows elsewhere."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import streamlit as st
 
 from camlab.cams.coincidence import JOINT
 from camlab.common.wording import plural
-from camlab.drawing.charts.titles import level_title
+from camlab.drawing.charts.titles import level_title, model_title
 from camlab.drawing.report.html import report_html
 from camlab.study import StudyPlan
 from camlab.study.analysis.filters import Filters
 from camlab.study.presets import command_line
 from camlab.study.report import study_material
 from camlab.study.store import COLUMNS
-from pages.shared import image_sets, session
+from pages.shared import image_sets
 from pages.shared.navigation import PRESENT, STORY_OF_STUDY
 from pages.shared.text import plain
 from pages.study import data
@@ -26,11 +26,11 @@ from pages.study.data import Opened
 
 
 def about(opened: Opened, filters: Filters) -> None:
-    """Settings, versions, what was left out, and how to read the rows elsewhere."""
+    """Draw report and story, code to read the rows, settings, versions, and what was left out."""
     study = opened.study
     manifest = study.manifest
     settings = manifest.get("settings") or {}
-    st.subheader("Hand it on", anchor=False)
+    st.subheader("Share it", anchor=False)
     similarity = opened.similarity
     with st.container(horizontal=True, vertical_alignment="center", key="study_hand_on"):
         st.download_button(
@@ -41,8 +41,8 @@ def about(opened: Opened, filters: Filters) -> None:
             key="study.report",
             icon=":material/description:",
             on_click="ignore",
-            help="One file that needs nothing else: summary, caveats, pictures, plots, tests, settings, of what "
-            "passes the filters. It takes a few seconds.",
+            help="One self-contained file with summary, caveats, pictures, plots, tests and settings of the pairs that "
+            "pass the filters. Takes a few seconds.",
         )
         st.page_link(
             PRESENT,
@@ -54,7 +54,7 @@ def about(opened: Opened, filters: Filters) -> None:
     place = f"{study.folder}/rows"
     for tool, line in (
         ("pandas", f'pd.read_parquet("{place}")'),
-        ("DuckDB", f"SELECT * FROM '{place}/*.parquet'"),
+        ("DuckDB", f"SELECT * FROM '{place}/*.parquet'"),  # noqa: S608 (text for the reader, never run)
         ("Polars", f'pl.read_parquet("{place}/*.parquet")'),
     ):
         st.caption(tool)
@@ -65,13 +65,13 @@ def about(opened: Opened, filters: Filters) -> None:
     st.subheader("Settings", anchor=False)
     models = data.models(study)
     layers = [
-        f"{layer['name']} of {session.model_title(name)}"
+        f"{layer['name']} of {model_title(name)}"
         for name, about in models.items()
         for layer in about["layers"]
     ]
     facts = {
         "Made": data.made(study),
-        "Models": ", ".join(session.model_title(m) for m in _several(settings, "models")),
+        "Models": ", ".join(model_title(m) for m in _several(settings, "models")),
         "Image sets": ", ".join(_set_title(name) for name in _several(settings, "image_sets")),
         "Pictures of each set": str(settings.get("limit") or "all"),
         "CAM methods": ", ".join(level_title("method", m) for m in _several(settings, "methods")),
@@ -90,7 +90,7 @@ def about(opened: Opened, filters: Filters) -> None:
     st.table({name: text for name, text in facts.items() if text})
     for each in study.coincide:
         names = level_title("method", JOINT.join(each["methods"]))
-        place = f"{each['layer']} of {session.model_title(each['model'])}"
+        place = f"{each['layer']} of {model_title(each['model'])}"
         st.caption(plain(f"{names} on {place}: one map. {each.get('reason', '')}"))
     skipped = [{"model": name, **each} for name, about in models.items() for each in about["skipped"]]
     lost = study.skipped()
@@ -98,7 +98,7 @@ def about(opened: Opened, filters: Filters) -> None:
         st.subheader("Left out", anchor=False)
         for each in skipped:
             which = level_title("method", each["method"]) if each.get("method") else "All methods"
-            place = f"{each.get('layer')} of {session.model_title(each['model'])}"
+            place = f"{each.get('layer')} of {model_title(each['model'])}"
             st.caption(plain(f"{which} on {place}: {each.get('reason')}"))
         if lost:
             st.caption(plain(f"{plural(len(lost), 'picture')} could not be used."))
@@ -106,18 +106,18 @@ def about(opened: Opened, filters: Filters) -> None:
             st.caption(plain(f"{each['image']}: {each['reason']}"))
     with st.expander("Columns of a row"):
         st.dataframe(
-            pd.DataFrame([{"Column": c.name, "Type": c.kind, "What it is": c.words} for c in COLUMNS]),
+            pd.DataFrame([{"Column": c.name, "Type": c.kind, "Meaning": c.words} for c in COLUMNS]),
             hide_index=True,
             width="stretch",
         )
 
 
 def _set_title(name: str) -> str:
-    """A set's title; of a folder its name."""
+    """Return the title of an image set, or the name of a folder."""
     return image_sets.titles().get(name) or Path(name).name
 
 
 def _several(settings: Mapping[str, Any], name: str) -> list[Any]:
-    """A list of the settings; empty where a stranger's manifest has something else there."""
+    """Return a list of the settings; empty if an imported manifest has something else there."""
     found = settings.get(name)
     return found if isinstance(found, list) else []

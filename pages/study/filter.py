@@ -1,4 +1,4 @@
-"""The filter bar of the Study page: what every plot below it is made of."""
+"""The filter bar of the Study page, which selects the pairs of every plot below it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from camlab.study.analysis.filters import OUTCOMES, SAME, Filters
 from camlab.study.analysis.summary import SCORES
 from camlab.study.store import Study
 from pages.shared.text import plain
-from pages.study import data, link
+from pages.study import data
+from pages.study.state import page
 
 _FIELDS = (
     ("models", "model", "Models"),
@@ -27,22 +28,22 @@ _FIELDS = (
 
 
 def begin(study: Study, opened: data.Opened) -> None:
-    """Where a study has several layers a model, look at the first of each first: they are not to be pooled."""
+    """Start with the first layer of each model if a study has several: layers should not be pooled."""
     name = study.folder.name
     if st.session_state.get("study.seen") == name:
         return
     st.session_state["study.seen"] = name
     layers = [[layer["name"] for layer in model["layers"]] for model in data.models(study).values()]
-    if not link.is_filtered() and any(len(each) > 1 for each in layers):
-        link.choose("layers", list(dict.fromkeys(each[0] for each in layers if each)))
+    if not page.is_filtered() and any(len(each) > 1 for each in layers):
+        page.choose("layers", list(dict.fromkeys(each[0] for each in layers if each)))
 
 
 def bar(opened: data.Opened) -> Filters:
-    """Draw the bar; the filters that it holds, without what the study does not have."""
+    """Draw the bar and return its filters, without values that the study does not have."""
     every = data.all_rows(opened)
-    found, problems = data.checked(opened, link.filters())
+    found, problems = data.checked(opened, page.filters())
     if problems:
-        link.put(found)
+        page.put(found)
         for problem in problems:
             st.warning(plain(problem), icon=":material/info:")
     options = data.options(opened)
@@ -52,37 +53,37 @@ def bar(opened: data.Opened) -> Filters:
                 st.multiselect(
                     label,
                     options[name],
-                    key=link.key(name),
+                    key=page.key(name),
                     format_func=partial(level_title, column),
                     placeholder="all",
-                    help="Nothing chosen: all of them.",
+                    help="Without a choice: all.",
                 )
             else:
-                link.choose(name, [])
+                page.choose(name, [])
         st.selectbox(
             "Pairs",
             list(OUTCOMES),
-            key=link.key("outcome"),
+            key=page.key("outcome"),
             format_func=lambda name: OUTCOMES[name].title,
-            help="By what became of the prediction. C needs kept and R flipped pairs: with one of the two the other is "
-            "not observed.",
+            help="Kept or flipped predictions. C needs kept pairs and R needs flipped pairs; without them it is not "
+            "observed.",
         )
         st.selectbox(
             "Pictures",
             list(SAME),
-            key=link.key("same"),
+            key=page.key("same"),
             format_func=lambda name: SAME[name],
-            help="Let the same pictures speak on both sides: those with a kept and a flipped pair (C against R), or "
-            "those kept at every severity (C along the severities).",
+            help="Compare the same pictures: those with both a kept and a flipped pair (C against R), or those kept at "
+            "every severity (C over severities).",
         )
         st.selectbox(
             "Similarity",
             _scores(opened),
-            key=link.key("similarity"),
+            key=page.key("similarity"),
             format_func=measure_title,
-            help="What C, R and RM are made of. The study stores all of them.",
+            help="The similarity behind C, R and RM. The study stores all of them.",
         )
-    found = link.filters()
+    found = page.filters()
     rows = data.rows(opened, found)
     pictures = rows["image"].nunique()
     left, right = st.columns([4, 1], vertical_alignment="center")
@@ -90,31 +91,31 @@ def bar(opened: data.Opened) -> Filters:
         f"{len(rows):,} of {len(every):,} pairs, {plural(pictures, 'picture')}, "
         f"{int(rows['flipped'].sum()):,} flips, {int(rows['degenerate'].sum()):,} degenerate." + _pooled(rows)
     )
-    if link.is_filtered():
+    if page.is_filtered():
         right.button(
             "Clear the filters",
             icon=":material/filter_alt_off:",
-            on_click=link.put,
+            on_click=page.put,
             args=(Filters(),),
             width="stretch",
         )
     if not data.with_intervals(opened, found):
         st.checkbox(
-            "Intervals, too",
+            "Compute intervals",
             key="study.intervals",
-            help="2,000 bootstrap replicates over pictures; with so many pairs they take some seconds.",
+            help="2,000 bootstrap replicates over pictures; with this many pairs they take some seconds.",
         )
     return found
 
 
 def _scores(opened: data.Opened) -> list[str]:
-    # The two parts of what moved the map are measured only where the plan asked for them.
+    # The decomposition into class and noise is measured only if the plan asked for it.
     decomposed = bool((opened.study.manifest.get("settings") or {}).get("decompose"))
     return [name for name in SCORES if decomposed or name not in ("rbo_class_only", "rbo_noise_only")]
 
 
 def _pooled(rows: pd.DataFrame) -> str:
-    """What is pooled although it had better be told apart."""
+    """Warn about models or layers that are pooled and should be compared separately."""
     places = numbered(rows, ["model", "layer"])[1]
     models = {model for model, _ in places}
     several = ["models"] * (len(models) > 1) + ["layers"] * (len(places) > len(models))

@@ -1,4 +1,4 @@
-"""The form in which a study is planned: the grid in widgets, and the plan that they hold."""
+"""The form for a study's plan: widgets for the grid, and the plan that they hold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 from camlab.cams import CAMS, unserved
 from camlab.common.errors import BadSetting, CamLabError
-from camlab.common.wording import plural
+from camlab.drawing.charts.titles import model_title
 from camlab.images import IMAGE_SETS
 from camlab.images.datasets.catalogue import DATASETS
 from camlab.images.folders import allowed_roots
@@ -19,9 +19,8 @@ from camlab.noise import NOISES
 from camlab.study import PRESETS, StudyPlan
 from camlab.study.plan import BEFORE, DEFAULT, FITTING
 from camlab.study.prepare import layer_named
-from pages.choose.method_and_noise import NOT_HERE
-from pages.shared import image_sets, session
-from pages.shared.text import plain
+from pages.choose.method_and_noise import UNAVAILABLE, missing
+from pages.shared import image_sets
 
 OPTIONS = ("decompose", "keep_maps")
 FIELDS = ("models", "image_sets", "methods", "noises", "severities", "seeds", "layers", "limit", "name")
@@ -41,44 +40,38 @@ def fill(preset: str) -> None:
 
 
 def form() -> None:
+    """Draw the widgets of the plan."""
     left, right = st.columns(2, gap="medium")
     models = [*MODELS, *(row.id for row in cached_rows() if not row.unexplained)]
-    _many(left, "models", "Models", models, session.model_title, "All that need no download.")
+    _many(left, "models", "Models", models, model_title, "All models that need no download.")
     every = [*IMAGE_SETS, *image_sets.downloaded()]
     _many(
         right, "image_sets", "Image sets", every, _set_title,
-        "A model is run on the sets whose classes it can know; ShapeScenes go with the networks trained on them.",
+        "Each model runs on the sets whose classes it knows; ShapeScenes go with the networks trained on them.",
     )  # fmt: skip
     chosen = tuple(st.session_state.get(_KEY + "models") or ())
     layers, reasons = _looked(chosen, tuple(st.session_state.get(_KEY + "layers") or ()))
     methods = [name for name in CAMS if name not in reasons] + [name for name in CAMS if name in reasons]
     _many(
         left, "methods", "CAM methods", methods,
-        lambda name: CAMS[name].title + (NOT_HERE if name in reasons else ""),
-        "Random-CAM belongs in every study: it is what a map scores that knows nothing. A method that cannot serve a "
-        "model or layer is left out there, and the plan says why.",
+        lambda name: CAMS[name].title + (UNAVAILABLE if name in reasons else ""),
+        "Random-CAM belongs in every study: it shows the scores of a map that knows nothing. A method that does not "
+        "work on a model or layer is left out there; the plan says why.",
     )  # fmt: skip
     noises = [name for name, kind in NOISES.items() if kind.needs != "companion"]
     _many(right, "noises", "Noise types", noises, lambda name: NOISES[name].title, "Attacks take longest.")
     left, right = st.columns(2, gap="medium")
     _many(
         left, "severities", "Severities", SEVERITIES, lambda s: f"{s:g}",
-        "Whole numbers are the levels of ImageNet-C; types that do not grow steadily have these alone.",
+        "Whole numbers are the levels of ImageNet-C. Noise types whose strength is not monotone use only these.",
     )  # fmt: skip
     _many(
         right, "layers", "Layers", [*LAYERS, *layers], lambda name: LAYERS.get(name, name),
-        "Of each model its own, or those that all chosen models have.",
+        "One choice for each model's own layers, or a layer that all chosen models have.",
     )  # fmt: skip
-    if reasons:
-        with st.popover(
-            f"{plural(len(reasons), 'method')} not here: why?", icon=":material/block:", type="tertiary"
-        ):
-            for each, reason in reasons.items():
-                st.markdown(f"**{plain(CAMS[each].title)}**: {plain(reason)}")
+    missing("method", {CAMS[name].title: reason for name, reason in reasons.items()})
     one, two, three = st.columns(3, gap="medium")
-    one.number_input(
-        "Seeds", 1, 100, key=_KEY + "seeds", help="Draws of each noise type that has something to draw."
-    )
+    one.number_input("Seeds", 1, 100, key=_KEY + "seeds", help="Draws of each random noise type.")
     two.number_input(
         "Pictures of each set",
         1,
@@ -86,42 +79,42 @@ def form() -> None:
         value=None,
         key=_KEY + "limit",
         placeholder="all",
-        help="At most so many, evenly picked; empty: all (of ShapeScenes 200).",
+        help="At most this many, spread evenly over the set. Empty: all (200 of ShapeScenes).",
     )
-    three.text_input("Name", key=_KEY + "name", max_chars=80, help="What the study is called in the list.")
+    three.text_input("Name", key=_KEY + "name", max_chars=80, help="The study's name in the list.")
     if _may_open_folders():
         st.text_input(
             "Folder of pictures",
             key=_KEY + "folder",
-            placeholder="a folder inside those that this server allows",
-            help="Plain, or one folder a class.",
+            placeholder="a path inside a folder that this server allows",
+            help="Pictures directly in it, or one subfolder per class.",
         )
     st.checkbox(
-        "Also what the class alone and what the noise alone does to the map",
+        "Measure what the class alone and the noise alone do to the map",
         key=_KEY + "decompose",
-        help="Two further maps for every flip, to tell what moved the map.",
+        help="Two further maps for every flip, to show what moved the map.",
     )
     st.checkbox(
         "Keep the maps",
         key=_KEY + "keep_maps",
-        help="Every low-resolution map beside its row, for your own programs; needs more room on the disk.",
+        help="Stores every low-resolution map beside its row, for your own programs. Takes more disk space.",
     )
 
 
 def _may_open_folders() -> bool:
     try:
         return bool(allowed_roots())
-    except BadSetting:  # the operator's; said where a folder is opened
+    except BadSetting:  # the operator's mistake; the dialog that opens folders shows it
         return False
 
 
 def _looked(models: tuple[str, ...], asked: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """The layers that all models have, and the methods that serve none of them at any layer asked for, with why."""
+    """Return the layers that all models have, and why methods work on no model at any layer asked for."""
     seen = []
     for model in models:
         try:
             seen.append(_look_at(model, asked))
-        except CamLabError:  # said by the plan's own check
+        except CamLabError:  # the plan's own check shows it
             continue
     if not seen:
         return [], {}
@@ -134,7 +127,7 @@ def _looked(models: tuple[str, ...], asked: tuple[str, ...]) -> tuple[list[str],
 
 @st.cache_data(max_entries=128, show_spinner="Looking at the models …")
 def _look_at(model: str, asked: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """A model's layers, and why methods serve none of those asked for. Raises MissingWeights."""
+    """Return a model's layers, and why methods work on none of those asked for. Raises MissingWeights."""
     classifier = load_classifier(model)
     names = [layer.name for layer in classifier.layers]
     there = [layer_named(classifier, word) for word in asked if word in LAYERS or word in names]
@@ -155,7 +148,7 @@ def _set_title(name: str) -> str:
 
 
 def planned() -> StudyPlan:
-    """The plan that the widgets hold."""
+    """Return the plan that the widgets hold."""
     held = {name: st.session_state.get(_KEY + name) for name in FIELDS}
     chosen = list(held["image_sets"] or [])
     if folder := (st.session_state.get(_KEY + "folder") or "").strip():

@@ -1,4 +1,4 @@
-"""What the tabs of the Study page share: the value looked at, the words beside a plot, the empty state."""
+"""Parts that the tabs of the Study page share: choice of the value, titles, tables, the empty state."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from camlab.drawing.charts.titles import level_title
-from camlab.study.charts.values import SHOWN
-from pages.shared import session
-from pages.study import link
+from camlab.drawing.charts.titles import level_title, model_title
+from camlab.study.analysis.values import VALUE_LABELS
+from pages.study.state import page
 
 VALUES = ("consistency", "responsiveness", "rm", "gap", "auroc", "mean_similarity")
 #: How several severities become one number, by the prefix of the value's name in a record.
@@ -19,7 +18,7 @@ OVER = {"": "all pairs pooled", "stratified_": "mean of the severities"}
 
 
 def empty(rows: pd.DataFrame) -> bool:
-    """Say so where no row passes the filters."""
+    """Show a notice and return True if no row passes the filters."""
     if len(rows):
         return False
     st.info("No pair passes these filters; clear one of them.", icon=":material/filter_alt_off:")
@@ -27,37 +26,37 @@ def empty(rows: pd.DataFrame) -> bool:
 
 
 def chosen_value(key: str, default: str = "rm") -> str:
-    """Draw the choice of C, R, RM and their kin; the name of the value in a record."""
+    """Draw the choice of C, R, RM and related values; return the value's name in a record."""
     found: str = st.segmented_control(
         "Value", list(VALUES), default=default, required=True,
-        key=link.look("value", f"value.{key}", VALUES, default),
-        format_func=lambda name: SHOWN[name].short,
-        help="C: mean similarity where the prediction stayed. R: one minus it where it flipped. RM = C · R. gap: "
-        "C + R − 1. AUROC: does similarity tell kept from flipped? mean: similarity of all pairs.",
+        key=page.look("value", f"value.{key}", VALUES, default),
+        format_func=lambda name: VALUE_LABELS[name].short,
+        help="C: mean similarity of kept pairs. R: one minus the mean similarity of flipped pairs. RM = C · R. gap: "
+        "C + R − 1. AUROC: how well similarity separates kept from flipped pairs. mean: similarity of all pairs.",
     )  # fmt: skip
     return found or default
 
 
 def chosen_over(key: str, rows: pd.DataFrame) -> str:
-    """Draw the choice of pooled or averaged severities where there are several; a prefix of OVER."""
+    """Draw the choice of pooled or averaged severities if there are several; return a prefix of OVER."""
     if rows["severity"].nunique() < 2:
         return ""
     found: str = st.segmented_control(
-        "Severities", list(OVER), default="", key=link.look("over", f"over.{key}", OVER), required=True,
+        "Severities", list(OVER), default="", key=page.look("over", f"over.{key}", OVER), required=True,
         format_func=lambda prefix: OVER[prefix],
-        help="Pooled is the paper's value: it also compares mild with strong noise. The mean of the severities' own "
-        "values does not.",
+        help="Pooled is the paper's value, which also compares mild with strong noise. The mean of the values at each "
+        "severity does not.",
     )  # fmt: skip
     return found or ""
 
 
 def title_of(column: str, level: object) -> str:
-    """What people read for a value of a column, models included; not escaped."""
-    return session.model_title(str(level)) if column == "model" else level_title(column, level)
+    """Return the title of a column's value, models included; not escaped."""
+    return model_title(str(level)) if column == "model" else level_title(column, level)
 
 
 def place_of(group: Mapping[str, Any]) -> str:
-    """A group of rows in words: its model, layer, noise type …; not escaped."""
+    """Describe a group of rows by its model, layer, noise type and so on; not escaped."""
     named = {"layer": "layer {}", "severity": "{}"}
     return ", ".join(named.get(key, "{}").format(title_of(key, level)) for key, level in group.items())
 
@@ -68,9 +67,9 @@ def numbers_of(
     counts: Mapping[str, str],
     values: Mapping[str, str],
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Records as a table that people read, and how its columns are to be shown: keys by their titles, counts, values.
+    """Return records as a table of keys, counts and values, and the configuration of its columns.
 
-    counts, values: titles of columns by their names in a record. What was not observed is None.
+    counts, values: titles of columns by their names in a record. Values not observed are None.
     """
     names = {"study": "Study", "model": "Model", "image_set": "Image set", "method": "CAM method", "layer": "Layer",
              "noise": "Noise type", "severity": "Severity"}  # fmt: skip
@@ -79,7 +78,7 @@ def numbers_of(
         [
             {names[key]: r[key] if key in ("severity", "study") else title_of(key, r[key]) for key in by}
             | {title: r.get(name) for name, title in counts.items()}
-            # No −0 among those that are rounded.
+            # Adding 0 turns a rounded −0 into 0.
             | {
                 title: None if (v := r.get(name)) is None else round(v, 3) + 0.0
                 for name, title in values.items()

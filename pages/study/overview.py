@@ -8,23 +8,24 @@ from typing import Any
 import streamlit as st
 
 from camlab.study.analysis.filters import Filters
+from camlab.study.analysis.values import VALUE_LABELS
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
 from camlab.study.charts.plane import cr_plane
-from camlab.study.charts.values import SHOWN
 from camlab.study.store import list_studies
 from pages.shared.text import plain, what
-from pages.study import data, link
+from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import OVER, chosen_over, chosen_value, empty, numbers_of
 from pages.study.pair import plot
+from pages.study.state import page
 
 MOST_WARNINGS = 3
 COUNTS = {"n": "Pairs", "n_pictures": "Pictures", "n_flipped": "Flips"}
 
 
 def overview(opened: Opened, filters: Filters) -> None:
-    """Tiles, the C–R plane, dots with intervals, heat maps by severity and by noise type."""
+    """Draw tiles, the C–R plane, dots with intervals, and heat maps by severity and by noise type."""
     rows = data.rows(opened, filters)
     if empty(rows):
         return
@@ -45,12 +46,12 @@ def overview(opened: Opened, filters: Filters) -> None:
         what("value_dots")
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Severity by severity", anchor=False)
+        st.subheader("By severity", anchor=False)
         each = data.summary(opened, filters, ("method", "severity"))
         plot(value_heatmap(each, value=value, columns="severity"), "heat.severity")
         what("value_heatmap")
     with right:
-        st.subheader("Noise type by noise type", anchor=False)
+        st.subheader("By noise type", anchor=False)
         plot(
             value_heatmap(data.summary(opened, filters, ("method", "noise")), value=over + value),
             "heat.noise",
@@ -59,7 +60,7 @@ def overview(opened: Opened, filters: Filters) -> None:
 
 
 def _dots(methods: list[dict[str, Any]], value: str) -> Any:
-    """A dot a method; two where the severities can be pooled and averaged."""
+    """Draw one dot per method, or two if the severities can be pooled and averaged."""
     if not any(f"stratified_{value}" in record for record in methods):
         return value_dots(methods, value=value)
     ends = ("", "_low", "_high")
@@ -72,7 +73,7 @@ def _dots(methods: list[dict[str, Any]], value: str) -> Any:
 
 
 def _warnings(methods: Iterable[Mapping[str, Any]]) -> None:
-    """What to beware of, each once: methods share their pictures, and mostly their warnings."""
+    """Draw each kind of warning once: methods share their pictures and most warnings."""
     first: dict[str, str] = {}
     for record in methods:
         for warning in record["warnings"]:
@@ -84,42 +85,42 @@ def _warnings(methods: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _tiles(opened: Opened, filters: Filters) -> None:
-    """How much there is: everything below rests on it."""
+    """Draw the counts of pairs, pictures, flips, degenerate pairs and ties."""
     rows = data.rows(opened, filters)
     flips, near = int(rows["flipped"].sum()), int(rows["near"].sum())
     tied = int(rows["tied"].sum()) if "tied" in rows else 0
     with st.container(horizontal=True, key="study_tiles"):
         for label, value, text in (
-            ("Pairs", len(rows), "Pairs of a clean and a noisy picture, one for each method."),
-            ("Pictures", rows["image"].nunique(), "They are what intervals and tests count by."),
+            ("Pairs", len(rows), "Pairs of a clean and a noisy picture, one per method."),
+            ("Pictures", rows["image"].nunique(), "The units of intervals and tests."),
             ("Flips", flips, f"Pairs whose prediction changed: {flips / len(rows):.0%}."),
             ("Near flips", near, "Flips to another class of the clean top 5."),
-            ("Degenerate", int(rows["degenerate"].sum()), "Pairs with a map that says nothing: no similarity, and "
-             "counted in neither C nor R."),
-            ("Ties", tied, "Pairs in which the top two classes tie to within float error: whether they flipped could "
-             "differ on another machine."),
+            ("Degenerate", int(rows["degenerate"].sum()), "Pairs with a degenerate map: they have no similarity and "
+             "count in neither C nor R."),
+            ("Ties", tied, "Pairs whose top two classes tie within rounding error: another machine may see a flip "
+             "where this one does not."),
         ):  # fmt: skip
             st.metric(label, f"{value:,}", help=text)
 
 
 def compare(opened: Opened, filters: Filters) -> None:
-    """Another study beside this one: the methods of both with their intervals."""
+    """Draw the methods of this and another study with their intervals."""
     others = {s.folder.name: s for s in list_studies() if str(s.folder) != opened.folder}
     if not others:
         st.info(
-            "There is no other study to compare with; run one, or bring a colleague's in.",
+            "There is no other study to compare with; run or import one.",
             icon=":material/info:",
         )
         return
-    if st.session_state.get("study.other") not in others:  # deleted meanwhile
+    if st.session_state.get("study.other") not in others:  # deleted in the meantime
         st.session_state.pop("study.other", None)
     titles = data.titles(others.values())
     name = st.selectbox(
         "With",
         list(others),
         format_func=lambda n: titles[n],
-        key=link.look("with", "other", others, next(iter(others))),
-        help="Another study of this machine.",
+        key=page.look("with", "other", others, next(iter(others))),
+        help="Another study on this machine.",
     )
     other = data.opened(others[name].folder, opened.similarity)
     names = (opened.study.name, others[name].name)
@@ -139,9 +140,9 @@ def compare(opened: Opened, filters: Filters) -> None:
     order = {method: i for i, method in enumerate(dict.fromkeys(r["method"] for r in both))}
     both.sort(key=lambda r: (order[r["method"]], names.index(r["study"])))
     columns = ("consistency", "responsiveness", "rm", "gap", "auroc")
-    table, shown = numbers_of(both, ["method", "study"], COUNTS, {c: SHOWN[c].short for c in columns})
+    table, shown = numbers_of(both, ["method", "study"], COUNTS, {c: VALUE_LABELS[c].short for c in columns})
     st.dataframe(table, hide_index=True, width="stretch", height="content", column_config=shown)
     st.caption(
-        "The filters apply to both; None: not observed. Numbers of two studies compare where pictures, "
-        "layers and severities are the same; see About."
+        "The filters apply to both studies; None: not observed. Compare two studies only if pictures, layers and "
+        "severities are the same; see About."
     )

@@ -1,4 +1,4 @@
-"""Study: whole image sets; the grid is planned, run, seen and tested."""
+"""Study: plan, run, plot and test a grid over whole image sets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from camlab.study.analysis.filters import Filters
 from camlab.study.store import Study
 from pages.shared.feedback import told
 from pages.shared.text import plain
-from pages.study import about, data, filter, link, overview, plan, run, see, shelf, statistics, table
+from pages.study import about, data, filter, overview, plan, run, see, shelf, statistics, table
 from pages.study.data import Opened
+from pages.study.state import TABS, page
 
 #: What each tab draws, by its name in the link.
 DRAW: dict[str, Callable[[Opened, Filters], None]] = {
@@ -27,18 +28,18 @@ DRAW: dict[str, Callable[[Opened, Filters], None]] = {
 
 
 def show(study: Study) -> None:
-    """The open study: how far it is, the filters, the tabs."""
+    """Draw the open study: its progress, the filters, the tabs."""
     run.run_state(study)
-    opened = data.opened(study.folder, link.chosen("similarity"))
+    opened = data.opened(study.folder, page.chosen("similarity"))
     if not opened.stamp[0]:
         st.info(
-            "The first pairs are on their way; plots appear here with them.", icon=":material/hourglass_top:"
+            "Plots appear here with the first pairs.", icon=":material/hourglass_top:"
         )
         return
     filter.begin(study, opened)
     filters = filter.bar(opened)
     tab = st.segmented_control(
-        "View", list(link.TABS), key=link.key("tab"), format_func=lambda name: link.TABS[name], required=True,
+        "View", list(TABS), key=page.key("tab"), format_func=lambda name: TABS[name], required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     with told():
@@ -47,25 +48,25 @@ def show(study: Study) -> None:
 
 @told()
 def main() -> None:
-    """Take over the link, choose a study, show it."""
+    """Take over the link, draw the shelf and the open study."""
     st.html('<h1 class="cl-page">What holds over many pictures?</h1>')
-    link.adopt()
-    link.keep()
+    page.adopt()
+    page.keep()
     study = shelf.shelf()
-    for notice in link.notices():
+    for notice in page.notices():
         st.warning(plain(notice), icon=":material/info:")
     if study is None:
         _welcome()
     else:
         show(study)
-    link.write()
+    page.write()
 
 
 def _welcome() -> None:
     with st.container(border=True, key="study_welcome"):
         st.markdown(
             "One picture is an anecdote. A study runs models × pictures × methods × noise types × severities × seeds "
-            "in the background, fills its plots as it goes, and tests what they mean."
+            "in the background, updates its plots as it runs, and tests the differences."
         )
         st.button(
             "Run the quick look",
@@ -74,7 +75,7 @@ def _welcome() -> None:
             on_click=plan.quick_look,
             help="Twelve photographs, seven methods, five noise types: under a minute.",
         )
-        st.caption("Or plan your own with New study, or bring in a colleague's with Import.")
+        st.caption("Or plan your own with New study, or open a colleague's with Import.")
 
 
 main()

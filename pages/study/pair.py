@@ -1,4 +1,4 @@
-"""The pair of pictures behind a point that was chosen in a plot of a study."""
+"""The pair of pictures behind a point of a study's plot."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import streamlit as st
 from camlab.cams import CAMS
 from camlab.common.errors import CamLabError
 from camlab.drawing.charts.look import PLOTLY_CONFIG, Chart
+from camlab.drawing.charts.titles import model_title
 from camlab.explore.scene import Scene
 from camlab.explore.state import to_query
 from camlab.study.analysis.striking import KINDS, striking
 from camlab.study.charts.rows import POINT, points
 from camlab.study.report import row_state
 from pages.explore import panels
-from pages.shared import session
+from pages.shared import image_sets, session
 from pages.shared.navigation import EXPLORE
 from pages.shared.text import plain
-from pages.study import link
 from pages.study.look import title_of
+from pages.study.state import page
 
 
 def plot(chart: Chart, key: str, pick: bool = False) -> None:
-    """Draw a chart with its sentence; ``pick``: a click on a point shows its pair below."""
+    """Draw a chart with its text alternative; with ``pick``, a click on a point shows its pair below."""
     name = f"study.plot.{key}"
     if not pick:
         st.plotly_chart(chart.figure, key=name, config=PLOTLY_CONFIG, alt=chart.alt)
@@ -39,14 +40,14 @@ def plot(chart: Chart, key: str, pick: bool = False) -> None:
         selection_mode="points",
     )
     point = _point(event)
-    # A plot holds on to its point: only a new one is a choice, or the last plot would always win.
+    # A plot keeps its selection: only a new point is a choice, or the last plot would always win.
     if point is not None and point != st.session_state.get(f"{name}.last"):
         _choose(point)
     st.session_state[f"{name}.last"] = point
 
 
 def _point(event: Any) -> dict[str, Any] | None:
-    """What names the row behind the point that was clicked; None where none was, or it stands for many."""
+    """Return the row behind the clicked point; None without a click or if the point stands for many rows."""
     for each in (event or {}).get("selection", {}).get("points", ()):
         data = each.get("customdata")
         if isinstance(data, (list, tuple)) and len(data) >= len(POINT):
@@ -57,48 +58,46 @@ def _point(event: Any) -> dict[str, Any] | None:
 
 
 def pair(rows: pd.DataFrame) -> None:
-    """The pair last chosen, clean and noisy, under its heat maps, and the way to it in Explore."""
+    """Draw the chosen pair under its heat maps, with a link to it in Explore."""
     st.subheader("The pictures behind a point", anchor=False)
     _asked(rows)
-    if st.session_state.get("study.pair.of") != link.chosen("folder"):  # of another study
+    if st.session_state.get("study.pair.of") != page.chosen("folder"):  # of another study
         st.session_state.update({"study.pair": None, "study.pair.text": None})
-    link.mention("pair", "study.pair.text")
+    page.mention("pair", "study.pair.text")
     _telling(rows)
     point: dict[str, Any] | None = st.session_state.get("study.pair")
     if point is None:
-        st.caption("Choose a point in a plot above, or one of these pairs: its two pictures appear here.")
+        st.caption("Choose a point in a plot above or one of these pairs to see its two pictures here.")
         return
     state = row_state(point)
     left, right = st.columns([4, 1], vertical_alignment="center")
     method = CAMS[state.method].title if state.method in CAMS else state.method
     left.markdown(
-        plain(
-            f"{method}, layer {state.layer or 'default'}, {session.model_title(state.model)}, {state.image}"
-        )
+        plain(f"{method}, layer {state.layer or 'default'}, {model_title(state.model)}, {state.image}")
     )
     right.page_link(
         EXPLORE,
         label="Open in Explore",
         icon=":material/travel_explore:",
         query_params=to_query(state),
-        help="The same pair with the severity to be dragged.",
+        help="The same pair, with a severity handle.",
     )
     try:
         with st.container(key="study_pair"), st.spinner("Computing the two maps …"):
-            scene = Scene(session.engine(state.model), session.picture(state.image), state)
+            scene = Scene(session.engine(state.model), image_sets.picture(state.image), state)
             with session.worker().foreground():
                 shown = scene.shown(state.severity, state.shown_seed, brief=True)
             panels.headline(scene, shown)
             panels.panels(scene, shown, scene.picture)
     except CamLabError as error:
         st.info(
-            plain(f"The numbers of this pair are in the study, its pictures cannot be shown here: {error}"),
+            plain(f"The study has the numbers of this pair, but its pictures cannot be shown: {error}"),
             icon=":material/info:",
         )
 
 
 def _telling(rows: pd.DataFrame) -> None:
-    """Pairs worth a look, by name: for those who do not click into plots."""
+    """Draw a list of striking pairs, which needs no click into a plot."""
     titles: dict[tuple[Any, ...], str] = {}
     for kind, entry in KINDS.items():
         places = striking(rows, kind)
@@ -115,8 +114,8 @@ def _telling(rows: pd.DataFrame) -> None:
     st.selectbox(
         "Pairs worth a look", list(titles), index=None, key=key, format_func=lambda each: titles.get(each, str(each)),
         placeholder="where map and prediction disagree most", on_change=_tell, disabled=not titles,
-        help="The least similar pairs whose prediction stayed and the most similar ones whose prediction flipped, "
-        "one a picture, among all that pass the filters.",
+        help="The least similar kept pairs and the most similar flipped pairs among those that pass the filters, one "
+        "per picture.",
     )  # fmt: skip
 
 
@@ -126,15 +125,15 @@ def _tell() -> None:
 
 
 def _choose(point: dict[str, Any]) -> None:
-    """Make a pair of the open study the chosen one; the link names it."""
+    """Choose a pair of the open study and put it into the link."""
     st.session_state["study.pair"] = point
     text = json.dumps([point[name] for name in POINT], separators=(",", ":"), default=str)
-    st.session_state.update({"study.pair.text": text, "study.pair.of": link.chosen("folder")})
+    st.session_state.update({"study.pair.text": text, "study.pair.of": page.chosen("folder")})
 
 
 def _asked(rows: pd.DataFrame) -> None:
-    """Choose the pair that a followed link names, where it is among the rows."""
-    if (given := link.asked("pair")) is None:
+    """Choose the pair that a link names, if it is among the rows."""
+    if (given := page.asked("pair")) is None:
         return
     try:
         point = dict(zip(POINT, json.loads(given), strict=True))
@@ -147,4 +146,8 @@ def _asked(rows: pd.DataFrame) -> None:
     if there:
         _choose(point)
     else:
-        link.say(["The link's pair is not among those shown; it may be filtered out, or of another study."])
+        page.say(
+            [
+                "The link's pair is not among those shown; a filter may hide it, or it belongs to another study."
+            ]
+        )

@@ -1,4 +1,4 @@
-"""Planning a study: presets, what the plan would cost, and the start."""
+"""Planning a study: presets, the cost of the plan, and the start."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from pages.study.form import fill, form, planned
 from pages.study.state import page
 
 POLL_SECONDS = 0.7
-LONG = 2 * 3600.0  # seconds from which a plan is called long
-SPARE = 1.2  # how much of the disk must be free, in terms of what a plan takes
+LONG = 2 * 3600.0  # seconds above which a plan needs a confirmation
+SPARE = 1.2  # free disk space that a plan needs, relative to its size
 _KEY = "study.plan."
 
 
 @dataclass
 class _Asking:
-    """What a plan costs, being found out on a thread."""
+    """An estimate of a plan's cost, running in a thread."""
 
     plan: StudyPlan
     answer: Future[Estimate]
@@ -47,7 +47,7 @@ def _pool() -> ThreadPoolExecutor:
 
 @st.dialog("New study", width="large", on_dismiss=close_dialog)
 def plan_dialog() -> None:
-    """The dialog in which a study is planned and started."""
+    """Draw the dialog that plans and starts a study."""
     with told():
         session.follow_callbacks()
         if _KEY + "models" not in st.session_state:
@@ -72,7 +72,7 @@ def plan_dialog() -> None:
 
 
 def _same(asking: _Asking | None, plan: StudyPlan) -> bool:
-    """Whether that is what was asked about; a plan's name costs nothing."""
+    """Tell whether an estimate is for this plan; the name does not affect the cost."""
     return asking is not None and dataclasses.replace(asking.plan, name=plan.name) == plan
 
 
@@ -87,8 +87,8 @@ def _cost(plan: StudyPlan) -> None:
         pictures, needed = min(count_pictures(plan).values()), fewest_pictures(methods)
         if pictures < needed:
             st.caption(
-                f":material/info: {plural(pictures, 'picture')} a model cannot tell any two of {methods} methods "
-                f"apart, however clear the difference: a verdict takes {needed} or more."
+                f":material/info: {plural(pictures, 'picture')} per model cannot distinguish any two of {methods} "
+                f"methods, however clear the difference: a verdict takes {needed} or more."
             )
     right.button(
         "Plan",
@@ -97,7 +97,7 @@ def _cost(plan: StudyPlan) -> None:
         on_click=_ask,
         width="stretch",
         disabled=current,
-        help="Runs a few pairs with each model for about a second and says time and disk space.",
+        help="Runs a few pairs with each model for about a second to estimate time and disk space.",
     )
     ready = False
     if current and asking is not None:
@@ -113,16 +113,16 @@ def _cost(plan: StudyPlan) -> None:
         on_click=_start_planned,
         width="stretch",
         disabled=not ready,
-        help="It runs in the background, also when you leave or close this page; stop and resume at any time."
+        help="It runs in the background, also after you close this page; stop and resume it at any time."
         if current
-        else "Press Plan first: it says what the study costs.",
+        else "Press Plan first to see what the study costs.",
     )
     if error := st.session_state.pop(_KEY + "error", None):
         st.error(plain(error), icon=":material/error:")
 
 
 def _ask() -> None:
-    # The widgets may hold more than the page has drawn: a text that was typed just before the button was pressed.
+    # The widgets may hold more than the page shows: text typed just before the button was pressed.
     plan = planned()
     if (old := st.session_state.get(_KEY + "asking")) is not None:
         old.stop.set()
@@ -143,12 +143,12 @@ def _wait(asking: _Asking) -> None:
 
 
 def _answer(found: Estimate) -> bool:
-    """What the plan comes to; whether it may be started."""
+    """Draw the estimate; return whether the study may start."""
     with st.container(horizontal=True, key="study_cost"):
         st.metric("Pairs", f"{found.pairs:,}")
-        st.metric("Pictures under a model", f"{found.pictures:,}")
+        st.metric("Pictures × models", f"{found.pictures:,}")
         st.metric("Time, about", duration(found.seconds), help=f"With {plural(found.workers, 'worker')}.")
-        st.metric("On the disk, about", megabytes(found.bytes) if found.bytes >= 1e6 else "under 1 MB")
+        st.metric("Disk space, about", megabytes(found.bytes) if found.bytes >= 1e6 else "under 1 MB")
     if found.skipped:
         with st.expander(f"Left out in {plural(len(found.skipped), 'place')}: why?"):
             for each in found.skipped:
@@ -158,22 +158,22 @@ def _answer(found: Estimate) -> bool:
     free = _free()
     if free is not None and free < SPARE * found.bytes:
         st.error(
-            f"The disk has {megabytes(free)} left, too little for this study; make room, or plan less.",
+            f"The disk has only {megabytes(free)} left; free some space, or plan a smaller study.",
             icon=":material/hard_drive:",
         )
         return False
     if found.seconds <= LONG:
         return True
     st.warning(
-        f"This takes about {duration(found.seconds)} on this machine. It can be stopped and resumed at any time, and "
-        "the first part of it is a fair sample of the whole.",
+        f"This takes about {duration(found.seconds)} on this machine. You can stop and resume it at any time, and its "
+        "first part is a fair sample of the whole.",
         icon=":material/hourglass_top:",
     )
-    return st.checkbox("Start it all the same", key=_KEY + "sure")
+    return st.checkbox("Start it anyway", key=_KEY + "sure")
 
 
 def _free() -> int | None:
-    """Bytes that are free where studies are kept; None where that cannot be known."""
+    """Return the free bytes on the disk with the studies; None if unknown."""
     try:
         place = studies_root()
         while not place.exists() and place != place.parent:
@@ -197,13 +197,13 @@ def _begin(plan: StudyPlan) -> None:
 
 
 def _start_planned() -> None:
-    plan = planned()  # may hold more than the page has drawn
+    plan = planned()  # may hold more than the page shows
     if _same(st.session_state.get(_KEY + "asking"), plan):
         _begin(plan)
     else:
-        st.session_state[_KEY + "error"] = "The plan has changed meanwhile; press Plan once more."
+        st.session_state[_KEY + "error"] = "The plan has changed; press Plan again."
 
 
 def quick_look() -> None:
-    """Callback: start the quick look as it is."""
+    """Start the quick look. Only in a callback."""
     _begin(PRESETS["quick"].make())

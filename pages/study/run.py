@@ -1,4 +1,4 @@
-"""A study under way: how far it is by model and noise type, pausing, stopping, going on."""
+"""A running study: progress by model and noise type, pause, stop and resume."""
 
 from __future__ import annotations
 
@@ -8,42 +8,40 @@ from pathlib import Path
 import streamlit as st
 
 from camlab.common.errors import CamLabError
-from camlab.common.wording import duration, plural, time_left
+from camlab.common.wording import duration, plural
 from camlab.drawing import html
-from camlab.drawing.charts.titles import level_title
+from camlab.drawing.charts.titles import level_title, model_title
 from camlab.study import Status, cancel, pause, resume, start, status
 from camlab.study.store import Study
-from pages.shared import session
-from pages.shared.feedback import told
+from pages.shared import background_work
 from pages.shared.text import plain
 from pages.study import data
 
 POLL_SECONDS = 1.5
-#: Seconds between two fillings of the plots below while a study runs: reading a large one takes a second.
+#: Polls between two updates of the plots while a study runs: reading a large study takes a second.
 REFILL = 4
 
 
 def run_state(study: Study) -> None:
-    """Draw how far the study is, and keep it fresh while it runs."""
+    """Draw the study's progress and refresh it while it runs."""
     now = status(study.folder)
     if now.alive or now.state != "finished":
-        st.fragment(_watched, run_every=POLL_SECONDS if now.alive else None)(
-            study, now.alive, data.stamp(study)
+        seen = data.stamp(study)
+        background_work.live(
+            lambda: _watched(study, seen), lambda: status(study.folder).alive, every=POLL_SECONDS
         )
     elif now.skipped:
         st.caption(f"{plural(now.skipped, 'picture')} could not be used; see About.")
 
 
-@told()
-def _watched(study: Study, was_alive: bool, seen: data.Stamp) -> None:
-    session.follow_callbacks()
+def _watched(study: Study, seen: data.Stamp) -> None:
     if error := st.session_state.pop("study.run_error", None):
         st.error(plain(error), icon=":material/error:")
     now = status(study.folder)
     _bar(study, now)
     ticks = st.session_state["study.ticks"] = st.session_state.get("study.ticks", 0) + 1
     grown = data.stamp(study) != seen
-    if was_alive != now.alive or (grown and (not seen[0] or ticks % REFILL == 0)):
+    if grown and (not seen[0] or ticks % REFILL == 0):
         st.rerun()
 
 
@@ -53,19 +51,21 @@ def _bar(study: Study, now: Status) -> None:
         text = f"{now.done:,} of {now.total:,} pairs" if now.total else "loading the models"
         if now.alive:
             state = "Paused: " if now.state == "paused" else "" if now.total else "Starting: "
-            left.progress(min(now.share, 1.0), text=f"{state}{text}{time_left(now.seconds_left)}")
+            with left:
+                background_work.progress(now.share, f"{state}{text}", now.seconds_left)
         else:
             words = {
                 "planned": "Not started yet",
                 "cancelled": "Stopped",
-                "interrupted": "Interrupted: its process ended, as when the machine was switched off",
+                "interrupted": "Interrupted: its process ended, for example because the machine was switched off",
                 "failed": "Failed",
             }
             done = f" · {text}; nothing is lost" if now.done else ""
-            left.progress(min(now.share, 1.0), text=f"{words.get(now.state, now.state)}{done}")
+            with left:
+                background_work.progress(now.share, f"{words.get(now.state, now.state)}{done}")
         with right.container(horizontal=True, horizontal_alignment="right"):
             if now.alive and now.state == "paused":
-                _button("Go on", "play_arrow", resume, study)
+                _button("Resume", "play_arrow", resume, study)
             elif now.alive:
                 _button("Pause", "pause", pause, study)
             if now.alive:
@@ -75,15 +75,13 @@ def _bar(study: Study, now: Status) -> None:
         if now.error:
             st.error(plain(now.error), icon=":material/error:")
         if now.by:
-            pace = f" · {now.pairs_per_second:.0f} pairs a second" if now.pairs_per_second else ""
+            pace = f" · {now.pairs_per_second:.0f} pairs per second" if now.pairs_per_second else ""
             spent = f" · {duration(now.seconds_spent)} so far" if now.seconds_spent else ""
             with st.expander(f"By model and noise type{spent}{pace}"):
                 names = dict.fromkeys(name for each in now.by.values() for name in each)
                 titles = {name: level_title("noise", name) for name in names}
                 st.html(
-                    html.progress_grid(
-                        {session.model_title(model): each for model, each in now.by.items()}, titles
-                    )
+                    html.progress_grid({model_title(model): each for model, each in now.by.items()}, titles)
                 )
 
 

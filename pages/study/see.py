@@ -6,19 +6,24 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from camlab.drawing.charts.look import Chart
 from camlab.study.analysis.filters import Filters
-from camlab.study.charts.levels import severity_values
 from camlab.study.charts.paired import paired_lines
 from camlab.study.charts.pictures import PROPERTIES, property_correlations, similarity_against
 from camlab.study.charts.ranks import value_ranks
-from camlab.study.charts.severity import severity_spread
-from camlab.study.charts.shares import similarity_histogram, similarity_steps
-from camlab.study.charts.spread import similarity_ridges, similarity_violins
+from camlab.study.charts.severity import severity_spread, severity_values
+from camlab.study.charts.spread import (
+    similarity_histogram,
+    similarity_ridges,
+    similarity_steps,
+    similarity_violins,
+)
 from pages.shared.text import what
-from pages.study import data, link
+from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import chosen_value, empty
 from pages.study.pair import pair, plot
+from pages.study.state import page
 
 SPREADS: dict[str, str] = {
     "method": "CAM method",
@@ -26,23 +31,12 @@ SPREADS: dict[str, str] = {
     "severity": "severity",
     "model": "model",
 }
-SHAPES: dict[str, Callable[..., object]] = {
-    "Violins": lambda rows, similarity, by: similarity_violins(rows, similarity=similarity, by=by),
-    "Ridges": lambda rows, similarity, by: similarity_ridges(rows, similarity=similarity, by=by),
-    "ECDF": lambda rows, similarity, by: similarity_steps(rows, similarity=similarity),
-    "Histogram": lambda rows, similarity, by: similarity_histogram(rows, similarity=similarity),
-}
-#: The name of each shape's explanation.
-EXPLAINED = {
-    "Violins": "similarity_violins",
-    "Ridges": "similarity_ridges",
-    "ECDF": "similarity_steps",
-    "Histogram": "similarity_histogram",
-}
+GROUPED: dict[str, Callable[..., Chart]] = {"Violins": similarity_violins, "Ridges": similarity_ridges}
+SHAPES = GROUPED | {"ECDF": similarity_steps, "Histogram": similarity_histogram}
 
 
 def distributions(opened: Opened, filters: Filters) -> None:
-    """Similarities of kept and of flipped pairs."""
+    """Draw the similarities of kept and of flipped pairs."""
     rows = data.rows(opened, filters)
     if empty(rows):
         return
@@ -52,23 +46,25 @@ def distributions(opened: Opened, filters: Filters) -> None:
             "Plot",
             list(SHAPES),
             default="Violins",
-            key=link.look("plot", "shape", SHAPES, "Violins"),
+            key=page.look("plot", "shape", SHAPES, "Violins"),
             required=True,
             label_visibility="collapsed",
         )
     by = right.selectbox(
-        "One for each", list(SPREADS), format_func=lambda name: SPREADS[name],
-        key=link.look("each", "spread", SPREADS, next(iter(SPREADS))),
-        disabled=shape not in ("Violins", "Ridges"),
-        help="What the violins and ridges are told apart by.",
+        "Group by", list(SPREADS), format_func=lambda name: SPREADS[name],
+        key=page.look("each", "spread", SPREADS, next(iter(SPREADS))),
+        disabled=shape not in GROUPED,
+        help="Violins and ridges show one shape for each of these.",
     )  # fmt: skip
-    plot(SHAPES[shape or "Violins"](rows, opened.similarity, by), f"spread.{shape}.{by}", pick=True)  # type: ignore[arg-type]
-    what(EXPLAINED[shape or "Violins"])
+    draw = SHAPES[shape or "Violins"]
+    grouping = {"by": by} if shape in GROUPED else {}
+    plot(draw(rows, similarity=opened.similarity, **grouping), f"spread.{shape}.{by}", pick=True)
+    what(draw.__name__)  # explanations are named after the chart's function
     pair(rows)
 
 
 def severity(opened: Opened, filters: Filters) -> None:
-    """Values, ranks and similarities along the severities."""
+    """Draw values, ranks and similarities over severity."""
     rows = data.rows(opened, filters)
     if empty(rows):
         return
@@ -90,7 +86,7 @@ def severity(opened: Opened, filters: Filters) -> None:
 
 
 def pictures(opened: Opened, filters: Filters) -> None:
-    """What of a picture goes with fragile maps, and each picture's own lines."""
+    """Draw which properties of a picture correlate with fragile maps, and one line per picture."""
     rows = data.rows(opened, filters)
     if empty(rows):
         return
@@ -98,16 +94,16 @@ def pictures(opened: Opened, filters: Filters) -> None:
     outcome = filters.outcome if filters.outcome in ("kept", "flipped") else "kept"
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Which property goes with it?", anchor=False)
+        st.subheader("Which properties correlate?", anchor=False)
         plot(
             property_correlations(rows, images, outcome=outcome, similarity=opened.similarity), "correlations"
         )
         what("property_correlations")
     with right:
-        st.subheader("Picture by picture", anchor=False)
+        st.subheader("One property, by picture", anchor=False)
         prop = st.selectbox(
             "Property", list(PROPERTIES), format_func=lambda name: PROPERTIES[name],
-            key=link.look("property", "property", PROPERTIES, next(iter(PROPERTIES))), label_visibility="collapsed",
+            key=page.look("property", "property", PROPERTIES, next(iter(PROPERTIES))), label_visibility="collapsed",
         )  # fmt: skip
         plot(
             similarity_against(rows, images, prop=prop, outcome=outcome, similarity=opened.similarity),

@@ -1,4 +1,4 @@
-"""The shelf: which study is open; renaming, deleting, taking away, bringing in."""
+"""The shelf of studies: choosing, renaming, exporting, deleting and importing them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from pages.shared import session
 from pages.shared.feedback import told
 from pages.shared.navigation import close_dialog, draw_dialog, open_dialog
 from pages.shared.text import plain
-from pages.study import data, link
+from pages.study import data
 from pages.study.plan import plan_dialog
+from pages.study.state import page
 
 MAX_UPLOAD = 500  # MB
-PACKED_FROM = 200_000  # pairs from which text is gzipped: a browser takes the file from this server's memory
+PACKED_FROM = 200_000  # pairs above which text is gzipped, because this server holds the file in memory
 TEXTS = ("csv", "json")
 STATES = {
     "planned": "not started",
@@ -43,19 +44,26 @@ STATES = {
     "failed": "failed",
     "finished": "finished",
 }
+#: Buttons that open a dialog: label, icon, name of the dialog, help. The first needs a study.
+_BUTTONS = (
+    ("Manage", "settings", "study.manage", "Rename, export or delete this study."),
+    ("New study", "add", "study.plan", "Choose models, pictures, methods and noise types, see the cost, and start."),
+    ("Import", "upload", "study.import", "Import a ZIP archive exported elsewhere, or a Parquet file with the "
+     "documented columns."),
+)  # fmt: skip
 
 
 def shelf() -> Study | None:
-    """Draw the row that chooses a study; the one that is open, None where there is none."""
+    """Draw the choice of a study and its buttons; return the open study, None if there is none."""
     studies = {study.folder.name: study for study in list_studies()}
-    wanted = link.chosen("folder")
+    wanted = page.chosen("folder")
     if wanted and wanted not in studies:
-        link.say([f"There is no study “{wanted[:60]}” here; choose another, or bring it in with Import."])
+        page.say([f"There is no study “{wanted[:60]}” on this machine; choose another, or import it."])
         wanted = ""
     if not wanted and studies:
         wanted = next(iter(studies))
-    link.choose("folder", wanted or None)
-    # Read once: a study may end between two looks, and a list whose words change is another list.
+    page.choose("folder", wanted or None)
+    # Read each state once: a study can end between two reads, and a changed title makes a new list.
     names = data.titles(studies.values())
     titles = {name: _title(study, names[name]) for name, study in studies.items()}
     with st.container(horizontal=True, vertical_alignment="bottom", key="study_shelf"):
@@ -63,32 +71,13 @@ def shelf() -> Study | None:
             st.selectbox(
                 "Study",
                 list(studies),
-                key=link.key("folder"),
+                key=page.key("folder"),
                 format_func=lambda name: titles.get(name, name),
                 on_change=_opened,
-                help="All studies of this machine, newest first. A study runs on when this page is left or closed.",
+                help="All studies on this machine, newest first. A study keeps running after you close this page.",
             )
-            st.button(
-                "Manage",
-                icon=":material/settings:",
-                on_click=open_dialog,
-                args=("study.manage",),
-                help="Rename, take away or delete this study.",
-            )
-        st.button(
-            "New study",
-            icon=":material/add:",
-            on_click=open_dialog,
-            args=("study.plan",),
-            help="Choose models, pictures, methods and noises; see what it costs; start it.",
-        )
-        st.button(
-            "Import",
-            icon=":material/upload:",
-            on_click=open_dialog,
-            args=("study.import",),
-            help="A colleague's study: its ZIP archive, or a Parquet file with the documented columns.",
-        )
+        for label, icon, name, text in _BUTTONS[0 if studies else 1 :]:
+            st.button(label, icon=f":material/{icon}:", on_click=open_dialog, args=(name,), help=text)
     draw_dialog({"study.manage": _manage, "study.import": _import, "study.plan": plan_dialog})
     return studies.get(wanted)
 
@@ -101,17 +90,17 @@ def _title(study: Study, name: str) -> str:
 
 
 def _opened() -> None:
-    link.go_to(st.session_state.get(link.key("folder")) or "")
+    page.go_to(st.session_state.get(page.key("folder")) or "")
 
 
 @st.dialog("Manage this study", on_dismiss=close_dialog)
 def _manage() -> None:
     with told():
         _follow()
-        study = open_study(studies_root() / (link.chosen("folder") or "none"))
+        study = open_study(studies_root() / (page.chosen("folder") or "none"))
         st.text_input("Name", value=study.name, key="study.name", max_chars=80, on_change=_rename)
         st.caption(f"Folder: `{study.folder}`")
-        st.markdown("**Take it away**")
+        st.markdown("**Export**")
         pairs = study.count()
         for name, form in EXPORTS.items():
             packed = pairs > PACKED_FROM and name in TEXTS
@@ -124,10 +113,10 @@ def _manage() -> None:
                 icon=":material/download:",
                 on_click="ignore",
                 width="stretch",
-                help="Written in the background when you press; a million pairs take up to a minute.",
+                help="The file is written when you press; a million pairs take up to a minute.",
             )
         st.markdown("**Delete**")
-        sure = st.checkbox(f"Delete all {pairs:,} pairs for good", key="study.sure")
+        sure = st.checkbox(f"Delete all {pairs:,} pairs permanently", key="study.sure")
         st.button(
             "Delete this study",
             icon=":material/delete:",
@@ -145,7 +134,7 @@ def _follow() -> None:
 
 
 def _exported(study: Study, form: str, packed: bool) -> bytes:
-    """The file as bytes; packed ones never lie in memory at their full size."""
+    """Return the file's bytes; a packed file is never in memory at its full size."""
     with tempfile.TemporaryDirectory() as scratch:
         written = export(study, form, Path(scratch) / "study")
         if packed:
@@ -158,7 +147,7 @@ def _exported(study: Study, form: str, packed: bool) -> bytes:
 
 def _rename() -> None:
     try:
-        rename(studies_root() / link.chosen("folder"), st.session_state.get("study.name") or "")
+        rename(studies_root() / page.chosen("folder"), st.session_state.get("study.name") or "")
         st.session_state["rerun"] = True
     except CamLabError as error:
         st.session_state["study.shelf_error"] = str(error)
@@ -170,8 +159,8 @@ def _delete(folder: Path) -> None:
     except CamLabError as error:
         st.session_state["study.shelf_error"] = str(error)
         return
-    link.go_to("")
-    link.say(["The study is deleted."])
+    page.go_to("")
+    page.say(["The study was deleted."])
     close_dialog()
     st.session_state["rerun"] = True
 
@@ -181,8 +170,8 @@ def _import() -> None:
     with told():
         _follow()
         st.caption(
-            "Every value is checked against the schema before anything is kept. Pictures are not part of a study: "
-            "pairs of pictures that are not on this machine can be read but not looked at."
+            "CAM Lab checks every value before it imports a study. A study holds no pictures: if this machine lacks "
+            "them, you see the numbers of a pair but not its maps."
         )
         st.file_uploader(
             "ZIP archive or Parquet file",
@@ -190,7 +179,7 @@ def _import() -> None:
             key="study.file",
             max_upload_size=MAX_UPLOAD,
             on_change=_take,
-            help="What “Take it away” wrote on another machine, or any Parquet file with the columns of docs/study.md.",
+            help="A file from Manage → Export on another machine, or a Parquet file with the columns of docs/study.md.",
         )
 
 
@@ -207,7 +196,7 @@ def _take() -> None:
     except CamLabError as error:
         st.session_state["study.shelf_error"] = str(error)
         return
-    link.go_to(found.folder.name)
-    link.say([f"“{found.name}” is here: {plural(found.count(), 'pair')}."])
+    page.go_to(found.folder.name)
+    page.say([f"Imported “{found.name}”: {plural(found.count(), 'pair')}."])
     close_dialog()
     st.session_state["rerun"] = True

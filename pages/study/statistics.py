@@ -1,4 +1,4 @@
-"""The Statistics tab: the verdict, the tests with what they rest on, and how many pictures it would take."""
+"""The Statistics tab: the verdict, the tests with their assumptions, and the number of pictures needed."""
 
 from __future__ import annotations
 
@@ -15,42 +15,32 @@ from camlab.study.analysis.filters import Filters
 from camlab.study.stats import RESPONSES, TESTS, TestResult, Verdict, power_note, prepare, run_tests, verdict
 from camlab.study.stats.results import p_text
 from pages.shared.text import plain, what
-from pages.study import data, link
+from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import empty, place_of, title_of
 from pages.study.pair import plot
+from pages.study.state import page
 
 _KEPT = 4
 
 
 @st.cache_resource(max_entries=_KEPT, show_spinner="Averaging over seeds …")
-def _cells(folder: str, when: data.Stamp, similarity: str, filters: Filters) -> Any:
-    rows = data.rows(Opened(folder, when, similarity), filters)
-    return prepare(rows)
+def _cells(opened: Opened, filters: Filters) -> Any:
+    return prepare(data.rows(opened, filters))
 
 
 @st.cache_resource(max_entries=16, show_spinner="Testing …")
-def _tested(
-    folder: str, when: data.Stamp, similarity: str, filters: Filters, response: str, test: str
-) -> list[TestResult]:
-    return run_tests(_cells(folder, when, similarity, filters), response=response, tests=[test])
+def _tested(opened: Opened, filters: Filters, response: str, test: str) -> list[TestResult]:
+    return run_tests(_cells(opened, filters), response=response, tests=[test])
 
 
-@st.cache_resource(max_entries=16, show_spinner="Weighing the methods …")
-def _judged(
-    folder: str,
-    when: data.Stamp,
-    similarity: str,
-    filters: Filters,
-    response: str,
-    model: str,
-    layer: str,
-) -> Verdict:
-    return verdict(_cells(folder, when, similarity, filters), model=model, layer=layer, response=response)
+@st.cache_resource(max_entries=16, show_spinner="Comparing the methods …")
+def _judged(opened: Opened, filters: Filters, response: str, model: str, layer: str) -> Verdict:
+    return verdict(_cells(opened, filters), model=model, layer=layer, response=response)
 
 
 def said(sentence: str) -> str:
-    """A sentence about methods and models with their titles in place of their names, safe for Markdown."""
+    """Replace the names of methods and models by their titles and escape the sentence for Markdown."""
     return plain(titled(sentence))
 
 
@@ -61,23 +51,22 @@ def statistics(opened: Opened, filters: Filters) -> None:
         return
     response = st.segmented_control(
         "What is compared", list(RESPONSES), default="kept", required=True,
-        key=link.look("response", "response", RESPONSES, "kept"),
+        key=page.look("response", "response", RESPONSES, "kept"),
         format_func=lambda name: RESPONSES[name].title,
-        help="Of each picture, seeds averaged first: the similarity of its kept pairs (as C), one minus "
-        "that of its flipped pairs (as R), or the similarity of all its pairs. Pictures are the blocks of every test.",
+        help="For each picture, averaged over seeds first: the similarity of its kept pairs (as C), one minus that of "
+        "its flipped pairs (as R), or the similarity of all its pairs. Pictures are the blocks of every test.",
     ) or "kept"  # fmt: skip
-    given = (opened.folder, opened.stamp, opened.similarity, filters, response)
     st.subheader("Which CAM should I trust?", anchor=False)
     for model, layer in numbered(rows, ["model", "layer"])[1]:
-        _verdict(_judged(*given, model, layer), place_of({"model": model, "layer": layer}))
+        _verdict(_judged(opened, filters, response, model, layer), place_of({"model": model, "layer": layer}))
     what("verdict")
     st.subheader("Tests", anchor=False)
     test = st.selectbox(
         "Question", list(TESTS), format_func=lambda name: TESTS[name].question,
-        key=link.look("question", "test", TESTS, next(iter(TESTS))),
-        help="Each test says what it assumes and how far that holds here.",
+        key=page.look("question", "test", TESTS, next(iter(TESTS))),
+        help="Each test lists its assumptions and whether they hold here.",
     )  # fmt: skip
-    results = _tested(*given, test)
+    results = _tested(opened, filters, response, test)
     for result in results[:24]:
         _result(result)
     if len(results) > 24:
@@ -85,7 +74,7 @@ def statistics(opened: Opened, filters: Filters) -> None:
             f"{len(results) - 24} further groups; filter to see them, or use `python -m camlab stats`."
         )
     st.subheader("How many pictures would it take?", anchor=False)
-    note = power_note(_cells(*given[:4]), response)
+    note = power_note(_cells(opened, filters), response)
     st.markdown(said(note.sentence or note.reason))
 
 
@@ -118,7 +107,7 @@ def _result(found: TestResult) -> None:
         ]
         st.caption(plain(" · ".join(filter(None, facts))))
         if found.ranks and found.critical:
-            # SciPy and scikit-posthocs take two seconds to import: only where the diagram is drawn.
+            # SciPy and scikit-posthocs take two seconds to import: import them only to draw the diagram.
             from camlab.study.charts.critical import critical_diagram
 
             titled = [dataclasses.replace(r, name=title_of(found.compares, r.name)) for r in found.ranks]
@@ -127,9 +116,9 @@ def _result(found: TestResult) -> None:
             )
             what("critical_diagram")
         if found.pairs:
-            with st.expander(f"Pair by pair ({len(found.pairs)})"):
+            with st.expander(f"Pairwise comparisons ({len(found.pairs)})"):
                 _pairs(found)
-        with st.expander("What it assumes, and what was left out"):
+        with st.expander("Assumptions, and what was left out"):
             for each in found.assumptions:
                 mark = {True: "✓", False: "✗", None: "?"}[each.holds]
                 st.markdown(f"{mark} **{plain(each.name)}**: {said(each.says)}")
@@ -138,7 +127,7 @@ def _result(found: TestResult) -> None:
 
 
 def _pairs(found: TestResult) -> None:
-    """The pairwise comparisons as a table."""
+    """Draw the pairwise comparisons as a table."""
     table = []
     for each in found.pairs:
         table.append(
@@ -163,6 +152,6 @@ def _pairs(found: TestResult) -> None:
             "A − B": st.column_config.NumberColumn(
                 format="%.3f", help="Difference of the means over pictures."
             ),
-            "Differ": st.column_config.TextColumn(help="“not shown” is no proof of being equal."),
+            "Differ": st.column_config.TextColumn(help="“not shown” does not prove that they are equal."),
         },
     )

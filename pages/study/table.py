@@ -1,4 +1,4 @@
-"""The Table tab of the Study page: the paper's table, and every number behind the plots."""
+"""The Table tab: the paper's table, and every number behind the plots."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from camlab.common.wording import plural
 from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.paper_table import FORMATS, html, paper_table
 from camlab.study.analysis.summary import DEFAULT_BY
-from camlab.study.charts.values import SHOWN
+from camlab.study.analysis.values import VALUE_LABELS
 from pages.shared.text import what
-from pages.study import data, link
+from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import OVER, chosen_over, chosen_value, empty, numbers_of
+from pages.study.state import page
 
-#: The values of a record, in the order of their columns, with the numbers that they rest on.
 _ENDS = {"_low": "from", "_high": "to"}
 USUAL_BY = ["method", "severity"]
 COUNTS = {
@@ -28,7 +28,7 @@ BESIDE = {
 
 
 def table(opened: Opened, filters: Filters) -> None:
-    """A row a CAM, a column a noise type; to be copied. Below it, all numbers."""
+    """Draw a table of methods × noise types to copy, and all numbers below it."""
     rows = data.rows(opened, filters)
     if empty(rows):
         return
@@ -45,8 +45,8 @@ def table(opened: Opened, filters: Filters) -> None:
         data.summary(opened, filters, ("method", "noise")),
         data.summary(opened, filters, ("method",)),
         over + value,
-        f"{SHOWN[value].title}, {len(rows):,} pairs of {plural(rows['image'].nunique(), 'picture')}, {span}. "
-        "Bold: the best of its column at two digits, of those that rest on enough pairs; never the baseline. "
+        f"{VALUE_LABELS[value].title}, {len(rows):,} pairs of {plural(rows['image'].nunique(), 'picture')}, {span}. "
+        "Bold: the best of the column at two digits among values that rest on enough pairs, never the baseline. "
         "A dash: not observed.",
     )
     st.html(html(found))
@@ -60,23 +60,23 @@ def table(opened: Opened, filters: Filters) -> None:
 
 
 def _numbers(opened: Opened, filters: Filters) -> None:
-    """Every value with what it rests on, in rows that the visitor chooses."""
+    """Draw every value with its counts, grouped as the visitor chooses."""
     st.subheader("All numbers", anchor=False)
     by = st.multiselect(
-        "A row for each", list(DEFAULT_BY), default=USUAL_BY, key=link.look("rows", "by", DEFAULT_BY, USUAL_BY),
+        "One row per", list(DEFAULT_BY), default=USUAL_BY, key=page.look("rows", "by", DEFAULT_BY, USUAL_BY),
         format_func=lambda key: key.replace("_", " "),
         placeholder="all pairs together",
-        help="Rows of the study are pooled within each, cells never averaged. The small table above is made of these.",
+        help="The pairs of each group are pooled, never averaged by cell. The table above uses the same values.",
     )  # fmt: skip
     by = [key for key in DEFAULT_BY if key in by]
     records = data.summary(opened, filters, by)
     more: dict[str, str] = {}
-    for name, entry in SHOWN.items():
+    for name, entry in VALUE_LABELS.items():
         more |= {name: entry.short} | {name + end: f"{entry.short} {word}" for end, word in _ENDS.items()}
     more |= {
-        f"stratified_{name}": f"{entry.short}, mean of severities" for name, entry in SHOWN.items()
+        f"stratified_{name}": f"{entry.short}, mean of severities" for name, entry in VALUE_LABELS.items()
     } | BESIDE
-    # Columns that nothing fills, as intervals that were not asked for, are left out.
+    # Leave out empty columns, such as intervals that were not computed.
     more = {name: title for name, title in more.items() if any(r.get(name) is not None for r in records)}
     found, shown = numbers_of(records, by, COUNTS, more)
     st.dataframe(
@@ -87,6 +87,6 @@ def _numbers(opened: Opened, filters: Filters) -> None:
         column_config=shown,
     )
     st.caption(
-        "None: not observed. “from” and “to” are the ends of 95 % intervals over pictures, where there are at least 5 "
-        "pairs. The table can be saved and searched with the buttons at its upper right."
+        "None: not observed. “from” and “to” are the ends of 95 % intervals over pictures, computed from 5 pairs on. "
+        "Save and search the table with the buttons at its upper right."
     )

@@ -18,6 +18,7 @@ from camlab.explore.state import ExploreState
 from pages.compare import grid as compare_view
 from pages.compare import report
 from pages.compare.state import page
+from pages.shared.navigation import COMPARE, EXPLORE
 from tests.pages.conftest import APP, PATIENCE, alerts, html, said, wait_for
 
 SMALL = {"model": "shapes_vgg", "image": "shapes/0-0"}
@@ -30,7 +31,7 @@ def open_page(link: Mapping[str, str] | None = None, wait: bool = True, **more: 
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
     for name, value in {**SMALL, **(link or {}), **more}.items():
         at.query_params[name] = value
-    at.switch_page("pages/compare/page.py").run()
+    at.switch_page(COMPARE).run()
     assert not at.exception
     return wait_for(at, complete) if wait else at
 
@@ -165,7 +166,7 @@ def test_a_comparison_can_be_stopped_and_gone_on_with() -> None:
     stop[0].click().run()
     wait_for(at, lambda page: "to come" in said(page) or complete(page))
     if not complete(at):
-        next(button for button in at.button if button.label == "Go on").click().run()
+        next(button for button in at.button if button.label == "Resume").click().run()
         wait_for(at, complete)
     assert len(table(at)) == 5
 
@@ -183,18 +184,18 @@ def test_the_picture_chosen_in_explore_is_compared_and_stays_on_the_way_back() -
         at.query_params[name] = value
     at.run()
     at.query_params.clear()
-    at.switch_page("pages/compare/page.py").run()
+    at.switch_page(COMPARE).run()
     assert state(at).base.image == "shapes/0-5" and state(at).base.noise == "fog"
     assert "scorecam_top" in state(at).rows and 2.75 in state(at).values, "what Explore shows is in the grid"
     assert "2.75" in at.multiselect(key="compare.columns.severity").value
     at.multiselect(key="compare.methods").set_value(["eigencam"]).run()
     at.query_params.clear()
-    at.switch_page("pages/explore/page.py").run()
+    at.switch_page(EXPLORE).run()
     assert not at.exception
     explored: ExploreState = at.session_state["state"]
     assert (explored.image, explored.model, explored.noise) == ("shapes/0-5", "shapes_resnet", "fog")
     at.query_params.clear()
-    at.switch_page("pages/compare/page.py").run()
+    at.switch_page(COMPARE).run()
     assert state(at).rows == ("eigencam",), "and the comparison is as it was left"
 
 

@@ -231,7 +231,7 @@ def test_noise_without_randomness_has_one_draw_and_says_why() -> None:
     at = complete(open_app(noise="gaussian_blur", draws="16", severity="2"))
     assert at.number_input(key="explore.seed").disabled
     assert at.number_input(key="explore.draws").disabled
-    assert "nothing to draw" in said(at)
+    assert "is deterministic" in said(at)
     assert "n = 1" in said(at)
     assert "of 1 draw kept" in gauges(at)[0]
     assert len(at.session_state["sweep"].frame()) == 21
@@ -473,7 +473,7 @@ def test_stop_stays_stopped_until_asked() -> None:
 
 def test_rm_without_draws_says_why_instead_of_sending_round_in_circles() -> None:
     at = complete(open_app(noise="gaussian_blur", severity="1"))
-    assert "one draw a severity is only ever one of them" in said(at)
+    assert "one draw per severity is only one of them" in said(at)
     at.button_group(key="explore.scope").set_value("sweep").run()
     assert "Every pair that would count here is degenerate" not in said(at)
 

@@ -11,7 +11,8 @@ from camlab.common.errors import BadSetting
 from camlab.lessons import LESSONS
 from camlab.lessons.quiz import Quiz
 from camlab.lessons.settings import QUESTIONS
-from pages.learn import link
+from pages.learn.state import page
+from pages.shared.navigation import LEARN
 from tests.pages.conftest import APP, PATIENCE, alerts, said, wait_for
 
 LIGHT = {"model": "shapes_vgg", "image": "shapes/0-0"}
@@ -22,7 +23,7 @@ def open_learn(**parameters: str) -> AppTest:
     at.query_params["draws"] = "1"
     at.query_params["model"], at.query_params["image"] = LIGHT.values()
     at.run()
-    at.switch_page("pages/learn/page.py")
+    at.switch_page(LEARN)
     for name in list(at.query_params):
         del at.query_params[name]
     for name, value in {**LIGHT, **parameters}.items():
@@ -63,7 +64,7 @@ def test_switching_channels_changes_map_and_link_and_a_link_restores_them() -> N
     assert some in [m.value for m in again.markdown]
     assert not next(b for b in again.checkbox if b.key == "learn.channel.12").value
     empty = open_learn(off=",".join(map(str, range(13))))
-    assert "Nothing positive is left" in alerts(empty)
+    assert "No positive value is left" in alerts(empty)
 
 
 @pytest.mark.parametrize("lesson", ["methods", "noise", "measure", "sanity"])
@@ -140,9 +141,9 @@ def test_a_link_that_is_wrong_is_told_and_shows_a_lesson_all_the_same() -> None:
 
 def test_another_model_brings_a_picture_that_it_knows() -> None:
     at = open_learn()
-    at.selectbox(key=link.key("image")).set_value("shapes/0-3").run()
+    at.selectbox(key=page.key("image")).set_value("shapes/0-3").run()
     at.radio[0].set_value(0).run()
-    at.selectbox(key=link.key("model")).set_value("shapes_resnet").run()
+    at.selectbox(key=page.key("model")).set_value("shapes_resnet").run()
     assert at.session_state["learn.state"].image == "shapes/0-3"
     assert at.radio[0].value is None  # the answer was about another measurement
 
@@ -151,7 +152,7 @@ def test_what_cannot_be_computed_is_a_sentence_and_the_way_on_stays(monkeypatch:
     def refuse(*_: object) -> object:
         raise BadSetting("This cannot be done; choose another picture.")
 
-    monkeypatch.setattr("pages.learn.frame.session.picture", refuse)
+    monkeypatch.setattr("pages.learn.frame.image_sets.picture", refuse)
     at = open_learn(lesson="methods", image="shapes/0-5")
     assert "choose another picture" in alerts(at)
     assert [b for b in at.button if b.label.startswith("3 ·")]

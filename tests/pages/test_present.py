@@ -13,15 +13,18 @@ from camlab.explore.state import ExploreState, to_query
 from camlab.study.store import Study
 from pages.present.state import page
 from pages.shared import session
-from tests.pages.conftest import APP, PATIENCE, alerts, downloads, html, wait_for
+from pages.shared.navigation import PRESENT
+from tests.pages.conftest import alerts, downloads, html, open_app, wait_for
 from tests.study.conftest import study as study
 
 LIGHT = to_query(ExploreState(model="shapes_resnet", image="shapes/0-1", severity=1.0, draws=5))
 
 
 def open_present(**query: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
-    at.switch_page("pages/present/page.py")
+    at = open_app(**LIGHT)  # AppTest knows the pages once the app has run
+    at.switch_page(PRESENT)
+    for name in list(at.query_params):
+        del at.query_params[name]
     for name, value in query.items():
         at.query_params[name] = value
     at.run()
@@ -110,11 +113,8 @@ def test_autoplay_shows_panels_gauges_and_offers_films() -> None:
 
 
 def test_what_explore_shows_is_told() -> None:
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
-    for name, value in LIGHT.items():
-        at.query_params[name] = value
-    at.run()
-    at.switch_page("pages/present/page.py").run()
+    at = open_app(**LIGHT)
+    at.switch_page(PRESENT).run()
     at.selectbox(key=page.key("story")).select("explore").run()
     assert not at.exception and address(at)["image"] == "shapes/0-1"
     assert session.key("image") == "explore.image"

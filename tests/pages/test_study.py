@@ -21,7 +21,8 @@ from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.summary import merge_methods, records, scored
 from camlab.study.stats import TESTS, prepare, run_tests, verdict
 from camlab.study.store import list_studies, open_study
-from pages.study.link import LOOKS, TABS
+from pages.shared.navigation import EXPLORE, STUDY
+from pages.study.state import LOOKS, TABS
 from tests.pages.conftest import APP, PATIENCE, alerts, said
 
 OVERVIEW = 4  # charts of the tab that is shown first
@@ -70,7 +71,7 @@ def open_page(**link: str) -> AppTest:
     at.query_params.clear()
     for name, value in link.items():
         at.query_params[name] = value
-    at.switch_page("pages/study/page.py").run()
+    at.switch_page(STUDY).run()
     assert not at.exception
     return at
 
@@ -353,7 +354,7 @@ def test_a_point_leads_to_its_pictures_and_into_explore(shelf: Path) -> None:
     assert query["image"] == [row["image"]] and query["noise"] == [row["noise"]]
     at.session_state["study.pair"] = {**at.session_state["study.pair"], "image": "folder/0123456789ab"}
     at.run()
-    assert not at.exception and "cannot be shown here" in said(at)
+    assert not at.exception and "its pictures cannot be shown" in said(at)
 
 
 def test_every_number_is_in_a_table_by_what_the_visitor_chooses(shelf: Path) -> None:
@@ -399,7 +400,7 @@ def test_methods_that_cannot_serve_are_marked_with_the_reason(root: Path) -> Non
     at.multiselect(key="study.plan.models").set_value(["shapes_vit"]).run()
     at.multiselect(key="study.plan.image_sets").set_value(["shapes"]).run()
     options = at.multiselect(key="study.plan.methods").options
-    marked = [option for option in options if option.endswith("not here")]
+    marked = [option for option in options if option.endswith("unavailable")]
     assert marked and options[-len(marked) :] == marked
     reasons = "".join(each.value for each in at.markdown)
     assert all(option.split(" · ")[0] in reasons.replace("\\", "") for option in marked)
@@ -481,10 +482,10 @@ def test_whoever_comes_back_from_explore_finds_the_study_as_it_was_left(shelf: P
     left = dict(at.query_params)
     shown = next(each.value for each in at.html if "cl-paper" in each.value)
     at.query_params.clear()
-    at.switch_page("pages/explore/page.py").run()
+    at.switch_page(EXPLORE).run()
     assert not at.exception
     at.query_params.clear()
-    at.switch_page("pages/study/page.py").run()
+    at.switch_page(STUDY).run()
     assert not at.exception and not at.warning
     assert dict(at.query_params) == left
     assert shown in {each.value for each in at.html}

@@ -1,0 +1,110 @@
+"""What the Compare page shows, in the session and in its link: methods, columns, order, tray and pair."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from camlab.common.errors import CamLabError
+from camlab.explore.compare.state import MOST_PINS, CompareState, Place, parse_link, parse_place, to_link
+from camlab.explore.state import ExploreState, field_text
+from pages.shared import session
+from pages.shared.page_state import PageState
+
+
+class ComparePage(PageState):
+    """The comparison on screen; its picture and settings are those of the session."""
+
+    def columns_key(self, axis: str) -> str:
+        """Return the session key of the widget that holds the columns of an axis."""
+        return self.key(f"columns.{axis}")
+
+    def current(self) -> CompareState:
+        """Return the comparison last shown."""
+        state: CompareState = st.session_state.setdefault("compare.state", CompareState())
+        return state
+
+    def change(self, **fields: Any) -> None:
+        """Change some of the choices; their widgets stay as they are."""
+        st.session_state["compare.state"] = dataclasses.replace(self.current(), **fields)
+
+    def put(self, state: CompareState) -> None:
+        """Make a comparison current and set its widgets; only in a callback or before they are drawn."""
+        st.session_state["compare.state"] = state
+        st.session_state[self.key("methods")] = list(state.rows)
+        st.session_state[self.key("axis")] = state.axis
+        st.session_state[self.key("sort")] = state.sort
+        st.session_state[self.columns_key(state.axis)] = [field_text(value) for value in state.values]
+
+    def take(self, link: dict[str, str]) -> list[str]:
+        """Set picture and comparison to what a link says; problems are notices of the session."""
+        if (
+            not link and "state" in st.session_state
+        ):  # opened from another page: its picture is the picture here
+            self.restore()
+            return []
+        state, problems = parse_link(link)
+        session.put(state.base, problems)
+        self.put(dataclasses.replace(state, base=session.current()))
+        return []
+
+    def restore(self) -> None:
+        """Fill the widgets that Streamlit has forgotten."""
+        session.restore_lost_widgets()
+        if self.key("axis") not in st.session_state:
+            self.put(self.current().reached_from(session.current()))
+
+    def link(self) -> dict[str, str]:
+        """Return the parameters of the link to the comparison."""
+        return to_link(self.current())
+
+    def settled(self, base: ExploreState) -> CompareState:
+        """Return the comparison that the widgets show, made current."""
+        kept = dataclasses.replace(self.current(), base=base)
+        axis = st.session_state.get(self.key("axis")) or kept.axis
+        # An empty list changes nothing: a browser whose first run was interrupted sends one, too.
+        methods = tuple(st.session_state.get(self.key("methods")) or kept.rows)
+        columns = tuple(
+            st.session_state.get(self.columns_key(axis)) or (kept.columns if axis == kept.axis else ())
+        )
+        # Defaults are stored as empty tuples, so that a link without them is the same comparison.
+        usual = CompareState(base=base, axis=axis)
+        state = dataclasses.replace(
+            kept,
+            methods=() if set(methods) == set(usual.rows) else methods,
+            axis=axis,
+            columns=() if columns == tuple(field_text(value) for value in usual.values) else columns,
+            sort=st.session_state.get(self.key("sort")) or kept.sort,
+        )
+        st.session_state["compare.state"] = state
+        return state
+
+    def take_choice(self, event: Any) -> bool:
+        """Take over the tray and the pair that the browser reports, once; return whether they are new.
+
+        The report is checked like a link, as a browser may send anything.
+        """
+        if not isinstance(event, Mapping) or dict(event) == st.session_state.get("compare.taken"):
+            return False
+        st.session_state["compare.taken"] = dict(event)
+        pins = event.get("pins")
+        reported = pins[:MOST_PINS] if isinstance(pins, list | tuple) else ()
+        places = [place for text in reported if (place := _place(text)) is not None]
+        self.change(pins=tuple(dict.fromkeys(places)), a=_place(event.get("a")), b=_place(event.get("b")))
+        st.session_state["compare.turn"] = event.get("turn")
+        return True
+
+
+def _place(text: Any) -> Place | None:
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        return parse_place(text)
+    except CamLabError:
+        return None
+
+
+page = ComparePage("compare")

@@ -1,0 +1,149 @@
+"""What a page shows: its choices in the session, its link in the address bar, its notices."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+SETTLING = 1.5  # seconds that a browser may take to show a link that the page wrote
+_PAGE = "address.page"  # session key of the page that ran last
+
+
+class Choices:
+    """Named choices whose session keys are also the keys of their widgets.
+
+    Streamlit forgets the value of a widget that a run does not draw; ``chosen`` and ``hold`` remember it.
+    """
+
+    def __init__(self, prefix: str, defaults: Mapping[str, Any]) -> None:
+        self.prefix = prefix
+        self.defaults = dict(defaults)
+
+    def key(self, name: str) -> str:
+        """Return the session key of a choice, which is also the key of its widget."""
+        return f"{self.prefix}.{name}"
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        found: dict[str, Any] = st.session_state.setdefault(self.key("chosen"), {})
+        return found
+
+    def chosen(self, name: str) -> Any:
+        """Return what the widget holds, else the last choice, else the default."""
+        value = st.session_state.get(self.key(name))
+        if value is not None:
+            self._kept[name] = value
+        value = self._kept.get(name)
+        return self.defaults[name] if value is None else value
+
+    def choose(self, name: str, value: Any) -> None:
+        """Set a choice and its widget; only in a callback or before the widget is drawn."""
+        st.session_state[self.key(name)] = self._kept[name] = value
+
+    def hold(self, more: Iterable[str] = ()) -> None:
+        """Keep all choices, and those named ``more``, through runs and pages that do not draw their widgets."""
+        for name in (*self.defaults, *more):
+            full = self.key(name)
+            if full in st.session_state:
+                st.session_state[full] = self._kept[name] = st.session_state[full]
+            elif name in self._kept:
+                st.session_state[full] = self._kept[name]
+
+
+class PageState(Choices, ABC):
+    """The state of one page and its link; each page with a link has one instance.
+
+    ``page`` is its name in the address and the prefix of its session keys.
+    """
+
+    def __init__(self, page: str, defaults: Mapping[str, Any] | None = None) -> None:
+        super().__init__(page, defaults or {})
+
+    @abstractmethod
+    def link(self) -> dict[str, str]:
+        """Return the parameters of the link to what the page shows."""
+
+    @abstractmethod
+    def take(self, link: dict[str, str]) -> Sequence[str]:
+        """Set the choices to what a link says; return one sentence for each part that cannot be used."""
+
+    def restore(self) -> None:
+        """Prepare a run whose link asks for nothing new: fill the widgets that Streamlit has forgotten."""
+        self.hold()
+
+    def adopt(self) -> None:
+        """Take over the link in the address bar unless this session wrote it; before any widget is drawn."""
+        link = self._asked()
+        if link is None:
+            self.restore()
+            return
+        st.session_state.update({self.key("notices"): [], self.key("notices.link"): None})
+        self.say(self.take(link))
+        st.session_state[self.key("link")] = link
+
+    def write(self) -> None:
+        """Put the link to what the page shows into the address bar."""
+        link = self.link()
+        last: dict[str, str] = st.session_state.get(self.key("link"), {})
+        if link == last:
+            return
+        st.query_params.from_dict(link)
+        replaced = self._replaced()
+        replaced[frozenset(last.items())] = time.monotonic()
+        replaced.pop(frozenset(link.items()), None)
+        st.session_state[self.key("link")] = link
+
+    def say(self, problems: Sequence[str]) -> None:
+        """Add notices to those that the page has not shown yet; they stay on it until the next choice."""
+        if problems:
+            unseen = self._notices if st.session_state.get(self.key("notices.link")) is None else []
+            st.session_state[self.key("notices")] = list(dict.fromkeys([*unseen, *problems]))
+            st.session_state[self.key("notices.link")] = None
+
+    @property
+    def _notices(self) -> list[str]:
+        found: list[str] = st.session_state.setdefault(self.key("notices"), [])
+        return found
+
+    def notices(self) -> list[str]:
+        """Return the sentences that belong to what the page shows now."""
+        about = st.session_state.get(self.key("notices.link"))
+        if about is None:
+            st.session_state[self.key("notices.link")] = self.link()
+        elif about != self.link():
+            st.session_state[self.key("notices")] = []
+        return self._notices
+
+    def _asked(self) -> dict[str, str] | None:
+        """Return the link to take over; None where it is the one that this session wrote.
+
+        Back from another page, where the navigation has emptied the link, the page stays as it was left.
+        """
+        link = {name: str(value) for name, value in st.query_params.items()}
+        last: dict[str, str] | None = st.session_state.get(self.key("link"))
+        before, st.session_state[_PAGE] = st.session_state.get(_PAGE), self.prefix
+        if last is None:
+            return link
+        replaced = self._replaced()
+        late = frozenset(link.items()) in replaced
+        returned = before not in (None, self.prefix)
+        if late or (returned and not link):
+            # The browser still shows a link that this session has just replaced, or none: the visitor asked for
+            # neither. Actions that were sent together all arrive with that link, so each renews its time.
+            if late:
+                replaced[frozenset(link.items())] = time.monotonic()
+            st.query_params.from_dict(last)
+            return None
+        return None if link == last else link
+
+    def _replaced(self) -> dict[frozenset[tuple[str, str]], float]:
+        """Return the links that this session replaced in the last SETTLING seconds, and when."""
+        now = time.monotonic()
+        known: dict[frozenset[tuple[str, str]], float] = st.session_state.get(self.key("replaced"), {})
+        recent = {link: since for link, since in known.items() if now - since < SETTLING}
+        st.session_state[self.key("replaced")] = recent
+        return recent
