@@ -75,7 +75,7 @@ def test_a_grid_is_read_pointed_at_pinned_and_taken_away(server: str, visit: Vis
     where = Place("eigencam", "shapes_vgg", "gaussian_noise", 4.0, 0)
     known = grid.cells[where]
     label = cell(page, NOISY).locator(".pic").get_attribute("aria-label") or ""
-    assert f"similarity to its clean map {known.similarity:.2f}" in label
+    assert f"similarity with its clean map {known.similarity:.2f}" in label
     side = pictures(page, NOISY).shape[0]
     mine = np.asarray(Image.fromarray(overlay(grid, known)).resize((side, side)), float)
     assert np.abs(pictures(page, NOISY) - mine).mean() < 14

@@ -39,12 +39,12 @@ def test_a_download_ends_when_its_visitor_closes_the_page(
 
         def choose() -> None:
             dialog.get_by_role("combobox", name="Data set").click(timeout=10_000)
-            page.get_by_role("option", name="Another of the Hugging Face hub").click(timeout=10_000)
+            page.get_by_role("option", name="Another one from the Hugging Face hub").click(timeout=10_000)
 
         until(lambda timeout: expect(name).to_be_visible(timeout=timeout), choose)
         name.fill("own/leaves")
         name.press("Enter")
-        dialog.get_by_role("button", name="Ask for licence and size").click()
+        dialog.get_by_role("button", name="Look up licence and size").click()
         expect(dialog.get_by_text("Licence:").locator("..")).to_contain_text("mit")
         hub.hang.clear()  # half of what follows comes
         dialog.get_by_role("button", name="Download 4 MB").click()

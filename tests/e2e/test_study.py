@@ -30,7 +30,7 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
     dialog.get_by_role("textbox", name="Name").press("Enter")
     expect(dialog.get_by_text(re.compile(r"[\d,]+ pairs.*at most"))).to_be_visible(timeout=SLOW)
     dialog.get_by_role("button", name="Plan", exact=True).click()
-    expect(dialog.get_by_text("On the disk, about")).to_be_visible(timeout=SLOW)
+    expect(dialog.get_by_text("Disk space, about")).to_be_visible(timeout=SLOW)
     until(
         lambda timeout: expect(dialog).to_have_count(0, timeout=timeout),
         dialog.get_by_role("button", name="Start the study").click,
@@ -40,7 +40,7 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
     progress = page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ pairs"))
     expect(progress.first).to_be_visible(timeout=SLOW)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
-    pause, go_on = (page.get_by_role("button", name=name, exact=True) for name in ("Pause", "Go on"))
+    pause, go_on = (page.get_by_role("button", name=name, exact=True) for name in ("Pause", "Resume"))
     press(pause)
     expect(go_on).to_be_visible(timeout=SLOW)
     paused = page.get_by_text(re.compile(r"Paused: [\d,]+ of [\d,]+ pairs"))

@@ -261,7 +261,7 @@ def test_class_rules() -> None:
     at = open_app()
     assert "Class only" in html(at)
     at.selectbox(key="explore.rule").set_value("clean").run()
-    assert "moved by the noise" in said(at)
+    assert "all change comes from the noise" in said(at)
     at.selectbox(key="explore.rule").set_value("fixed").run()
     at.selectbox(key="explore.target").set_value(1).run()
     assert not at.exception
@@ -527,9 +527,9 @@ def test_finds_say_what_they_were_searched_with() -> None:
     next(b for b in at.button if b.label == "Find cases").click().run()
     wait_for(at, lambda page: any(b.label == "Go there" for b in page.button))
     next(b for b in at.button if b.label == "Stop the search").click().run()
-    assert "not the settings on screen now" not in said(at)
+    assert "which differ from the settings on screen" not in said(at)
     at.selectbox(key="explore.method").set_value("eigencam").run()
-    assert "not the settings on screen now" in said(at)
+    assert "which differ from the settings on screen" in said(at)
 
 
 @pytest.mark.parametrize(("field", "value"), [("opacity", 0.25), ("p", 0.8)])

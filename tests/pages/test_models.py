@@ -107,7 +107,7 @@ def test_a_transformer_says_why_its_last_layers_are_left_out() -> None:
     assert not at.warning and len(at.image) == 3
     layer = at.selectbox(key="explore.layer")
     assert layer.value == "blocks.4"
-    assert "last layer on which the prediction depends at every place" in layer.help
+    assert "last layer that affects the prediction at every place" in layer.help
     assert "blocks.4 · 64×10×10 · default" in [option.strip() for option in layer.options]
     layer.set_value("blocks.2").run()
     assert state(at).layer == "blocks.2" and len(at.image) == 3

@@ -287,7 +287,7 @@ def test_a_plan_is_checked_costed_and_started(root: Path, monkeypatch: pytest.Mo
         at.run()
         assert not at.exception
     tiles = {metric.label: metric.value for metric in at.metric}
-    assert tiles["Pictures under a model"] == "3"
+    assert tiles["Pictures × models"] == "3"
     assert int(tiles["Pairs"].replace(",", "")) in (3 * 15, 3 * 15 * 2)
     started: list[Path] = []
     monkeypatch.setattr("pages.study.plan.start", lambda folder: started.append(folder))
@@ -309,7 +309,7 @@ def test_a_study_that_waits_is_started_and_fills_the_page(
     monkeypatch.setattr("pages.study.run.start", started.append)
     create(PLAN, root / "waiting")
     at = open_page(study="waiting")
-    assert "The first pairs are on their way" in said(at) and charts(at) == 0
+    assert "Plots appear here with the first pairs" in said(at) and charts(at) == 0
     press(at, "Start")
     assert started == [root / "waiting"]
     shutil.copytree(finished, root / "waiting", dirs_exist_ok=True)
