@@ -1,7 +1,8 @@
-"""The noise draws of one picture over all severities, filled in the background, nearest need first."""
+"""Measure the noise draws of one picture over all severities in the background, what is on screen first."""
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Sequence
@@ -14,42 +15,42 @@ from camlab.common.jobs import Job, Steps
 from camlab.engine.shared import REFERENCE_COUNT
 from camlab.explore.results import Floors
 from camlab.explore.scene import Scene
-from camlab.explore.state import SEVERITY_STEP, ExploreState
+from camlab.explore.state import LOOKS, SEVERITY_STEP, ExploreState
 from camlab.metrics import Robustness, breaks_at, flips_at, robustness, stratified
 from camlab.noise import NOISES
 
-NEEDED = (
-    "image",
-    "severity",
-    "seed",
-    "similarity",
-    "flipped",
-    "near",
-    "degenerate",
-)  # columns of an empty table
+#: Columns of an empty table.
+NEEDED = ("image", "severity", "seed", "similarity", "flipped", "near", "degenerate")
 PATIENCE = 60.0  # seconds of computing that start without asking
 EVIDENCE = 3.0  # seconds of drawing before the pace is believed: one slow step on a busy machine says little
-STEP_IMAGES = {
-    "shared": 4,
-    "tail": 1,
-    "full": 1,
-}  # how many draws one background step may take, by the method's cost
+#: Draws that one background step may take, by the method's cost.
+STEP_IMAGES = {"shared": 4, "tail": 1, "full": 1}
 
 
 def sweep_severities(noise: str) -> list[float]:
-    """Severities on the curve: the slider's steps, or the levels where the path between them is not monotone."""
+    """Return the severities on the curve: the slider's steps, or the levels for a noise type that is not monotone."""
     step = SEVERITY_STEP if NOISES[noise].monotone else 1.0
     return [step * i for i in range(round(5 / step) + 1)]
 
 
 def coarse_to_fine(severities: Sequence[float]) -> list[float]:
-    """Whole levels first, then halves, then quarters: a curve that is readable from its first points on."""
+    """Order severities: whole levels, then halves, then quarters, so that the first points make a readable curve."""
     return sorted(severities, key=lambda s: (s % 1 != 0, s % 0.5 != 0, s))
+
+
+def draws_of(state: ExploreState) -> ExploreState:
+    """Return the state with every field reset that does not decide the values of its draws.
+
+    Two states with equal results share all draws. Reset are severity, seed (to the first of its block) and LOOKS.
+    """
+    standard = ExploreState()
+    looks = {name: getattr(standard, name) for name in LOOKS}
+    return dataclasses.replace(state, severity=standard.severity, seed=state.seeds[0], **looks)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """C, R and RM of the draws so far, at one severity and over all of them, and where map and prediction give way."""
+    """C, R and RM of the draws so far, at one severity and over all, and where map and prediction break."""
 
     severity: Robustness
     pooled: Robustness
@@ -61,7 +62,7 @@ class Scores:
 
     @property
     def sentence(self) -> str:
-        """Which gives way first, in words."""
+        """Where the map breaks and where the prediction flips, in words."""
         so_far = "" if self.complete else " so far"
         if self.breaks_at is not None:
             broken = f"breaks at severity {self.breaks_at:g}{so_far}"
@@ -76,9 +77,10 @@ class Scores:
 
 
 class Sweep:
-    """All rows of one scene's draws, growing while a job works; safe to read from any thread.
+    """The rows of one scene's draws, filled in by a job; threads may read them meanwhile.
 
-    ``focus`` (a severity) may be moved at any time: its draws come next.
+    ``focus`` is the severity whose draws come next; it may change at any time. ``waiting``: the seconds that the
+    rest would take, set when the job stopped to let the user decide.
     """
 
     def __init__(self, scene: Scene, focus: float, patient: bool = False) -> None:
@@ -86,50 +88,52 @@ class Sweep:
         self.focus = focus
         self.patient = patient
         self.floors: Floors | None = None
-        self.waiting: float | None = (
-            None  # seconds that the rest would take, where the user should be asked first
-        )
+        self.waiting: float | None = None
         self._rows: dict[tuple[float, int], dict[str, Any]] = {}
         self._stopped_at: float | None = None
         self._scores: dict[float, tuple[Any, Scores]] = {}
         self._lock = threading.RLock()
         self.job = Job("Noise draws", self._work)
 
+    def fits(self, state: ExploreState) -> bool:
+        """Say whether the draws of this sweep are those of the state; it may show another draw or severity."""
+        return draws_of(self.scene.state) == draws_of(state)
+
     def frame(self, severity: float | None = None) -> pd.DataFrame:
-        """The rows so far, ordered by severity and seed; of one severity where it is given."""
+        """Return the rows so far, ordered by severity and seed; with a severity, only its rows."""
         with self._lock:
             rows = [row for (s, _), row in sorted(self._rows.items()) if severity is None or s == severity]
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(NEEDED))
 
     def scope_frame(self, state: ExploreState) -> pd.DataFrame:
-        """The rows that the state's scope speaks of: this severity, or everything above severity 0."""
+        """Return the rows in the state's scope: its severity, or every point of the curve above 0."""
         if state.scope == "severity":
             return self.frame(state.severity)
         return self.noisy()
 
     def noisy(self) -> pd.DataFrame:
-        """The rows on the curve above severity 0; a visit to a severity between its points changes nothing here."""
+        """Return the rows at the curve's severities above 0, without those measured between its points."""
         frame = self.frame()
         return frame[frame["severity"].isin(sweep_severities(self.scene.state.noise)[1:])]
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take in a row that was measured elsewhere (the shown pair)."""
+        """Add a row, which may have been measured elsewhere (the shown pair); foreign seeds are ignored."""
         with self._lock:
             if row["seed"] in self.seeds_at(row["severity"]):
                 self._rows[row["severity"], row["seed"]] = row
 
     def seeds_at(self, severity: float) -> tuple[int, ...]:
-        """The seeds drawn at a severity; at 0 nothing changes, so that one stands for all."""
+        """Return the seeds drawn at a severity: one at severity 0, where all draws are the clean picture."""
         seeds = self.scene.state.seeds
         return seeds if severity > 0 else seeds[:1]
 
     def missing(self, severity: float) -> list[int]:
-        """Seeds without a row at a severity."""
+        """Return the seeds that have no row yet at a severity."""
         with self._lock:
             return [seed for seed in self.seeds_at(severity) if (severity, seed) not in self._rows]
 
     def has(self, severity: float, seed: int) -> bool:
-        """Whether a draw is measured."""
+        """Say whether a draw is measured."""
         with self._lock:
             return (severity, seed) in self._rows
 
@@ -139,24 +143,24 @@ class Sweep:
         return not any(self.missing(s) for s in sweep_severities(self.scene.state.noise))
 
     def wants(self, severity: float) -> bool:
-        """Whether no work is under way although draws of this severity are missing."""
+        """Say whether draws of this severity are missing while no job is running."""
         idle = not self.job.running and not self.job.error
         return idle and severity != self._stopped_at and bool(self.missing(severity))
 
     def stop(self) -> None:
-        """Stop at the user's word: nothing starts again by itself at this severity."""
+        """Stop because the user asked: nothing restarts by itself at this severity."""
         self._stopped_at = self.focus
         self.job.cancel()
 
     def resume(self, patient: bool = False) -> Job:
-        """A new job for what is still missing; with ``patient`` it does not stop to ask, however long it takes."""
+        """Return a new job for the missing draws; with ``patient`` it never stops to ask, however long it takes."""
         self.patient = self.patient or patient
         self.waiting = self._stopped_at = None
         self.job = Job(self.job.title, self._work)
         return self.job
 
     def scores(self, severity: float) -> Scores:
-        """Scores of the rows so far; computed anew only when rows or floors were added."""
+        """Return the scores of the rows so far; they are recomputed only when rows or floors were added."""
         with self._lock:
             now = (len(self._rows), self.floors)
             if severity not in self._scores or self._scores[severity][0] != now:
@@ -198,13 +202,13 @@ class Sweep:
                     self.waiting = left * spent / pairs
                     return
                 if self.floors is None:
-                    # The draws on screen are all there; the floors are wanted before the rest of the curve.
+                    # All draws on screen are measured; the floors matter more than the rest of the curve.
                     yield from self._measure_floors(job)
                     continue
             seeds = self.missing(severity)[:chunk]
             start = time.perf_counter()
             rows = self.scene.rows([(severity, seed) for seed in seeds], job.check)
-            if severity > 0:  # the clean picture costs nothing and says nothing about the pace
+            if severity > 0:  # the clean picture costs nothing: it would distort the pace
                 spent, pairs = spent + time.perf_counter() - start, pairs + len(rows)
             for row in rows:
                 self.add(row)
@@ -214,7 +218,7 @@ class Sweep:
             yield from self._measure_floors(job)
 
     def _measure_floors(self, job: Job) -> Steps:
-        # One reference picture a step: the engine remembers each, so that the last step finds them all there.
+        # One reference picture per step: the engine caches each, so that the last step only looks them up.
         for _ in self.scene.references(job.check):
             yield
         self.floors = self.scene.floors(job.check)
@@ -222,7 +226,7 @@ class Sweep:
 
 
 def ticks(sweep: Sweep, of: str) -> dict[str, float]:
-    """The floors as ticks on a scale of ``similarity``, or of ``difference`` (1 − similarity)."""
+    """Return the floors as named ticks on a scale of ``similarity``, or of ``difference`` (1 − similarity)."""
     floors = sweep.floors or Floors(sweep.scene.random_floor, None, 0)
     named = {"random ranking": floors.random, "other pictures": floors.other}
     return {

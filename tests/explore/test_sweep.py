@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import threading
@@ -527,3 +528,12 @@ def test_a_visit_between_the_levels_changes_no_score_of_the_sweep() -> None:
     sweep.add(sweep.scene.rows([(2.25, 0)])[0])
     assert len(sweep.frame()) == 3
     assert sweep.scores(2.0).pooled == before
+
+
+def test_a_sweep_fits_every_state_with_the_same_draws() -> None:
+    sweep = sweep_of(FakeScene(seed=5, severity=2.0), 2.0)
+    state = sweep.scene.state
+    for same in ({"severity": 4.25}, {"seed": 7}, {"view": "heat", "opacity": 0.1}, {"scope": "sweep"}):
+        assert sweep.fits(dataclasses.replace(state, **same)), same
+    for other in ({"seed": 8}, {"draws": 8}, {"noise": "fog"}, {"p": 0.8}, {"method": "eigencam"}, {"copies": 2}):
+        assert not sweep.fits(dataclasses.replace(state, **other)), other
