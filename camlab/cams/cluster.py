@@ -30,7 +30,7 @@ SIGMA = 1.0
     source="He, Pan & Yao 2025, arXiv 2504.00060; percentiles and core size from the authors' code, filter width ours",
     uses_gradients=True,
     order=92,
-    price="about 6 ms a picture (one CPU core, 1280 channels of 7 × 7); the first map takes a second more",
+    price="about 6 ms per picture (one CPU core, 1280 channels of 7 × 7); the first map takes a second more",
     gives="weights",
 )
 def cfcam(shared: SharedPass) -> Tensor:

@@ -105,7 +105,7 @@ def _leading(symmetric: Tensor) -> tuple[Tensor, Tensor]:
 @cam_method(
     "eigencam",
     title="Eigen-CAM",
-    summary="Shows the strongest common pattern of the channels, whatever class is asked about.",
+    summary="Shows the strongest common pattern of the channels; the class plays no role.",
     source="Muhammad & Yeasin 2020, arXiv 2008.00299; sign fixed by the mean activation",
     uses_gradients=False,
     class_specific=False,

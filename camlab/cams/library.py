@@ -124,7 +124,7 @@ class _Words:
 _KNOWN = {
     "fem": _Words(
         "FEM",
-        "Weights each channel by the share of places where it is unusually strong, whatever class is asked about.",
+        "Weights each channel by the share of places where it is unusually strong; the class plays no role.",
         "Fuad et al. 2020, IPTA, doi 10.1109/IPTA50016.2020.9286629",
         class_specific=False,
     ),
@@ -144,7 +144,7 @@ _KNOWN = {
     ),
     "kpcacam": _Words(
         "KPCA-CAM",
-        "Shows the strongest common pattern of the channels as a kernel sees it, whatever class is asked about.",
+        "Shows the strongest common pattern of the channels as a kernel sees it; the class plays no role.",
         "Karmani et al. 2024, arXiv 2410.00267",
         "a kernel decomposition whose size is the number of places of the layer's map, for each picture",
         class_specific=False,
