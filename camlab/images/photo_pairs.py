@@ -49,9 +49,9 @@ class OwnPair:
         return _at_size(self.noisy.load(), self.clean.load().size)
 
     def noisy_input(self, preprocess: Callable[[Image.Image], Tensor]) -> Tensor:
-        """Return the noisy picture as a classifier's input, (3, H, W) in [0, 1], resized and cropped like the clean one.
+        """Return the noisy picture as a model's input, (3, H, W) in [0, 1], resized and cropped like the clean one.
 
-        ``preprocess`` is the classifier's. Raises BadImage where a file is missing or changed.
+        ``preprocess`` is the model's. Raises BadImage where a file is missing or changed.
         """
         return preprocess(self.noisy_image())
 

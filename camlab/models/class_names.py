@@ -10,7 +10,7 @@ from camlab.images.picture import Picture
 
 @lru_cache(maxsize=4)
 def imagenet_classes(subset: str = "imagenet-1k") -> tuple[str, ...]:
-    """Return the class names of ImageNet or one of timm's larger subsets, in order, with synonyms ("tabby, tabby cat")."""
+    """Return the class names of ImageNet or a larger subset of timm, in order, with synonyms ("tabby, tabby cat")."""
     from timm.data.imagenet_info import ImageNetInfo
 
     return tuple(ImageNetInfo(subset).label_descriptions())

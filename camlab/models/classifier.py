@@ -1,4 +1,4 @@
-"""A trained network as the library sees it: pure functions from pictures to activations and logits."""
+"""The loaded model: pure functions from pictures to activations and logits."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 class Classifier:
     """A network in eval mode with its preprocessing, class names and target layers.
 
-    Nothing is changed after construction, and no hook is ever set, so threads may share one without a lock.
-    Every method is a pure function; gradients flow through ``head``, ``tail`` and ``logits`` wherever the
-    caller's tensor asks for them. ``module`` is there to be read or copied, never to be changed; what runs is
-    a copy of it with the batch norms folded in, compared with it when the classifier is made.
+    It never changes after construction and sets no hooks, so threads may share it without a lock. Every method is
+    a pure function; gradients flow through ``head``, ``tail`` and ``logits`` where the caller's tensor requires
+    them. ``module`` may be read or copied, but not changed; a copy with the batch norms folded in runs, after a
+    comparison with the original.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Classifier:
         class_names: Sequence[str],
         device: torch.device,
     ) -> None:
-        """Take over ``module``: it is moved to ``device``, frozen and no longer the caller's to change.
+        """Take over ``module``: it is moved to ``device`` and frozen, and the caller must not change it any more.
 
         Raises BadSetting where the network cannot be split or the class names do not fit its outputs.
         """
         module = module.to(device).eval().requires_grad_(False)
-        _work_on_copies(module)
+        stop_working_in_place(module)
         self.name = name
         self.title = title
         self.device = device
@@ -89,9 +89,9 @@ class Classifier:
         }
 
     def _fastest(self, module: nn.Module) -> tuple[Stage, ...]:
-        """The stages of a folded copy where it is shown to compute the same, else the module's own."""
+        """Return the stages of a folded copy where it computes the same, else the module's own."""
         plain = split(module, self.input_size)
-        # Convolutions on a CPU are about 1.3 times as fast with the channels of a pixel side by side.
+        # Convolutions on a CPU are about 1.3 times as fast with channels last.
         quick = split(folded(module).to(memory_format=self._memory), self.input_size)
         same = [stage.name for stage in quick] == [stage.name for stage in plain]
         with torch.inference_mode():
@@ -99,7 +99,7 @@ class Classifier:
             y = x.contiguous(memory_format=self._memory)
             for ours, theirs in zip(quick, plain, strict=True) if same else ():
                 x, y = theirs.module(x), ours.module(y)
-                # Between a convolution and its norm the two differ; nothing is ever read off there.
+                # Between a convolution and its norm the two differ; no layer is read there.
                 same = same and (not (theirs.offered or theirs is plain[-1]) or agree(y, x))
             if not same:
                 x = _run(plain, start)
@@ -107,16 +107,16 @@ class Classifier:
                 raise BadSetting(f"{self.title} cannot be cut into layers exactly; choose another model.")
         if not same:
             return plain
-        # What can be explained is the network's own to say: in the copy a norm can no longer be told.
+        # The original decides which layers are offered: in the copy the norms are gone.
         return tuple(replace(a, offered=b.offered) for a, b in zip(quick, plain, strict=True))
 
     def _probe(self, count: int) -> Tensor:
-        """Normalised pictures (count, 3, H, W) of independent pixels, the same every time."""
+        """Return normalised pictures (count, 3, H, W) of independent pixels, the same every time."""
         generator = torch.Generator().manual_seed(0)
         return torch.randn(count, 3, *self.input_size, generator=generator).to(self.device)
 
     def _find_layouts(self) -> dict[str, Layout]:
-        """How each offered stage's output holds maps; one in which no places of the picture are found is left out."""
+        """Return the layout of each offered stage's output, leaving out outputs without places of the picture."""
         prefix = getattr(self.module, "num_prefix_tokens", None)
         found: dict[str, Layout] = {}
         with torch.inference_mode():
@@ -137,7 +137,7 @@ class Classifier:
         return found
 
     def _misplaced(self, layouts: Mapping[str, Layout]) -> list[str]:
-        """Layers whose tokens turn out not to lie row by row; maps of convolutions are in place by nature."""
+        """Return the layers whose tokens do not lie row by row; maps of convolutions always do."""
         doubtful = {name: layout for name, layout in layouts.items() if layout.kind != "maps"}
         wrong: list[str] = []
         if not doubtful:
@@ -149,7 +149,7 @@ class Classifier:
                 x = stage.module(x)
                 if layout := doubtful.get(stage.name):
                     verdict = follows_places(layout, x)
-                    # Deep layers mix all places; nothing suggests that these change their order, too.
+                    # Deep layers mix all places, which is no evidence of another order: keep the last verdict.
                     in_place = in_place if verdict is None else verdict
                     if not in_place:
                         wrong.append(stage.name)
@@ -159,8 +159,8 @@ class Classifier:
         layers: list[TargetLayer] = []
         for i, stage in reversed(list(enumerate(self._stages))):
             layout = self._layout.get(stage.name)
-            # Behind the last layer whose places the logits depend on there is nothing to explain: a class token
-            # that is read off alone has taken in what it needs from the others before.
+            # After the last layer on whose places the logits depend, no layer can be explained: a class token
+            # that alone is read has taken in the others before.
             if layout is None:
                 continue
             pooled = pools_globally(self._stages[i + 1 :], layout.places)
@@ -185,7 +185,7 @@ class Classifier:
         return tuple(reversed(layers))
 
     def _reaches(self, cut: int, layout: Layout) -> bool:
-        """Whether the logits depend on most places of what comes out before the stage numbered ``cut``."""
+        """Whether the logits depend on most places of the input of stage number ``cut``."""
         with torch.no_grad():
             x = _run(self._stages[:cut], self._probe(1))
         x = x.detach().clone().requires_grad_()
@@ -196,10 +196,10 @@ class Classifier:
         return bool(places.isfinite().all()) and float((places > 0).float().mean()) > 0.5
 
     def resolve_layer(self, name: str | None) -> str:
-        """Full name of a layer: None or "" is the default; ``blocks[6]`` and ``blocks[-1]`` count like lists.
+        """Return a layer's full name; None or "" is the default, ``blocks[6]`` and ``blocks[-1]`` index like lists.
 
-        Several layers are joined by "+", which comes back without repeats and in the network's order. Raises
-        UnknownName, with the layers there are, for anything else.
+        Several layers are joined by "+" and returned without repeats in the network's order. Raises UnknownName,
+        with the existing layers, for any other name.
         """
         if not name:
             return self.default_layer
@@ -208,7 +208,7 @@ class Classifier:
             return PLUS.join(layer for layer in self._by_name if layer in chosen)
         if name in self._by_name:
             return name
-        # A row of layers stands for its last one: what comes out of the row is what comes out of that.
+        # A container's name means its last layer, whose output is the container's.
         if inside := [layer.name for layer in self.layers if layer.name.startswith(f"{name}.")]:
             return inside[-1]
         if match := re.fullmatch(r"([A-Za-z_][\w.]*)\[(-?\d{1,4})\]", name):
@@ -221,7 +221,7 @@ class Classifier:
         )
 
     def layer_info(self, layer: str | None) -> TargetLayer:
-        """The layer's entry, by any name ``resolve_layer`` takes; of several, what their mean is like."""
+        """Return the entry of a layer, by any name that ``resolve_layer`` takes, or of the mean of several layers."""
         name = self.resolve_layer(layer)
         return (
             self._by_name[name]
@@ -230,7 +230,7 @@ class Classifier:
         )
 
     def preprocess(self, image: Image.Image) -> Tensor:
-        """RGB picture to the model's input size: (3, H, W) float32 in [0, 1], on the CPU."""
+        """Resize and crop a picture to the model's input: (3, H, W) float32 in [0, 1], on the CPU."""
         return self.preprocessing.apply(image)
 
     def normalise(self, x: Tensor) -> Tensor:
@@ -238,53 +238,53 @@ class Classifier:
         return (x.to(self.device) - self._mean) / self._std
 
     def head(self, z: Tensor, layer: str | None) -> Tensor:
-        """Activations (N, K, h, w) of ``layer`` for normalised pictures (N, 3, H, W)."""
+        """Return the activations (N, K, h, w) of ``layer`` for normalised pictures (N, 3, H, W)."""
         return self._through(self._stages[: self._cut[self.resolve_layer(layer)]], z)
 
     def tail(self, activations: Tensor, layer: str | None) -> Tensor:
-        """Logits (N, C) from the activations (N, K, h, w) of ``layer``, which are left as they are."""
+        """Return the logits (N, C) for activations (N, K, h, w) of ``layer``, which are not changed."""
         return _run(self._stages[self._cut[self.resolve_layer(layer)] :], activations)
 
     def to_maps(self, activations: Tensor, layer: str | None) -> Tensor:
-        """The maps (N, K, h, w) in the activations of ``layer``, however the network lays them out."""
+        """Return the maps (N, K, h, w) in the activations of ``layer``, whatever their layout."""
         return self._layout[self.resolve_layer(layer)].to_maps(activations)
 
     def with_maps(self, activations: Tensor, maps: Tensor, layer: str | None) -> Tensor:
-        """Activations of ``layer`` with other maps (N, K, h, w) in place of theirs."""
+        """Return activations of ``layer`` with their maps replaced by others (N, K, h, w)."""
         return self._layout[self.resolve_layer(layer)].with_maps(activations, maps)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits (N, C), on the model's device, for pictures (N, 3, H, W) in [0, 1]."""
+        """Return the logits (N, C), on the model's device, for pictures (N, 3, H, W) in [0, 1]."""
         return self._through(self._stages, self.normalise(x))
 
     def _through(self, stages: Sequence[Stage], z: Tensor) -> Tensor:
         return self.in_groups(stages, z.contiguous(memory_format=self._memory))
 
     def in_groups(self, stages: Sequence[Stage], x: Tensor) -> Tensor:
-        """What comes out when ``x`` goes through the stages, a few pictures at a time on a CPU."""
+        """Run ``x`` through the stages, a few pictures at a time on a CPU."""
         if not stages:
             return x
         parts = [_run(stages, part) for part in torch.split(x, group_size(self.device, len(x)))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def linear_head(self, layer: str | None) -> tuple[Tensor, Tensor] | None:
-        """Weights (C, K) and bias (C,) where a global mean and one linear layer are all after ``layer``."""
+        """Return weights (C, K) and bias (C,) where a global mean and a linear layer are all after ``layer``, or None."""
         return self._linear.get(self.resolve_layer(layer))
 
     def pointwise_head(self, layer: str | None) -> PointwiseHead | None:
-        """The tail where it is a 1 × 1 convolution, an activation, a global mean and one linear layer."""
+        """Return the tail where it is a 1 × 1 convolution, activation, global mean and linear layer; else None."""
         return self._pointwise.get(self.resolve_layer(layer))
 
 
 def _run(stages: Sequence[Stage], x: Tensor) -> Tensor:
-    """What comes out when ``x`` goes through the stages, one after the other."""
+    """Run ``x`` through the stages, one after the other."""
     for stage in stages:
         x = stage.module(x)
     return x
 
 
 def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> str:
-    """Hex digest of all that decides a prediction: architecture name, preprocessing, every tensor."""
+    """Return the hex digest of all that decides a prediction: architecture name, preprocessing, every tensor."""
     digest = hashlib.blake2b(repr((name, preprocessing)).encode(), digest_size=16)
     for key, tensor in module.state_dict().items():
         values = tensor.detach().cpu().contiguous()
@@ -293,12 +293,12 @@ def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> s
     return digest.hexdigest()
 
 
-def _work_on_copies(module: nn.Module) -> None:
-    """Stop activations from working in place, which could overwrite what a caller hands to ``tail``.
+def stop_working_in_place(module: nn.Module) -> None:
+    """Stop activations from working in place, which could overwrite the input of ``tail``.
 
-    Those inside a normalisation layer overwrite only what that layer has just made: they may go on.
+    Those inside a normalisation layer overwrite only that layer's own output and stay in place.
     """
     for part in module.children():
         if getattr(part, "inplace", False) and not isinstance(module, nn.BatchNorm2d):
             setattr(part, "inplace", False)  # noqa: B010 - the type checker takes the attribute for a tensor
-        _work_on_copies(part)
+        stop_working_in_place(part)

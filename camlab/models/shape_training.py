@@ -1,4 +1,4 @@
-"""Training the three ShapeScenes networks: ``python -m camlab train-shapes``."""
+"""Train the three ShapeScenes networks: ``python -m camlab train-shapes``."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is trained.
+    """The training settings of a network.
 
-    ``scenes`` are rendered once, with ``seed``. At first the network sees a part of each that is ``close_up``
-    pixels wide, with the object somewhere in it, ``close_epochs`` times; then the whole, ``epochs`` times (None:
-    the network's own numbers). From close up it learns what matters sooner, and for less. Each time a picture is
-    turned, mirrored, and changed a little in light and grain; ``grain`` is the largest standard deviation of
-    Gaussian noise in that, far below level 1 (0.08). ``test_scenes`` of the held-out seed are judged.
+    ``scenes`` are rendered once, with ``seed``. The network first sees close-ups, ``close_up`` pixels wide with the
+    object in them, for ``close_epochs``, then whole scenes for ``epochs`` (None: the network's own numbers);
+    close-ups teach the shapes faster and cheaper. Every picture is rotated, mirrored, and varied in light and grain;
+    ``grain`` is the largest standard deviation of its Gaussian noise, far below level 1 (0.08). ``test_scenes`` of
+    the held-out seed measure the accuracy.
     """
 
     seed: int = 1
@@ -57,13 +57,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.seed == HELD_OUT_SEED:
-            raise BadSetting(f"Seed {HELD_OUT_SEED} is kept for judging; train with another seed.")
+            raise BadSetting(
+                f"Seed {HELD_OUT_SEED} is reserved for measuring accuracy; train with another seed."
+            )
         for name in ("scenes", "close_epochs", "epochs", "batch", "test_scenes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadSetting(f"The number of {name.replace('_', ' ')} is {value}; choose 1 or more.")
         if self.scenes < self.batch:
-            raise BadSetting(f"{self.scenes} scenes make no batch of {self.batch}; choose more scenes.")
+            raise BadSetting(
+                f"{self.scenes} scenes are fewer than one batch of {self.batch}; choose more scenes."
+            )
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Bank:
 
 
 def scene_bank(count: int, seed: int, say: Say) -> Bank:
-    """The first ``count`` scenes of a seed at the networks' input size."""
+    """Render the first ``count`` scenes of a seed at the networks' input size."""
     plans = [scene_plan(index, seed) for index in range(count)]
     pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
     for done, plan in enumerate(plans, 1):
@@ -91,7 +95,7 @@ def scene_bank(count: int, seed: int, say: Say) -> Bank:
 
 
 def close_ups(bank: Bank, rows: NDArray[np.intp], side: int, generator: torch.Generator) -> NDArray[np.uint8]:
-    """Parts of these scenes, (N, side, side, 3), in which the object's middle is near the part's."""
+    """Return parts of scenes, (N, side, side, 3), with the object's middle near the part's."""
     shift = (torch.rand(len(rows), 2, generator=generator).numpy() - 0.5) * side / 3
     corner = np.rint(bank.middles[rows] * SIDE + shift - side / 2).astype(int).clip(0, SIDE - side)
     pairs = zip(rows, corner, strict=True)
@@ -99,9 +103,9 @@ def close_ups(bank: Bank, rows: NDArray[np.intp], side: int, generator: torch.Ge
 
 
 def vary(x: Tensor, generator: torch.Generator, grain: float) -> Tensor:
-    """Each picture turned by quarters, mirrored, lit differently, grained: (N, 3, S, S) in [0, 1], likewise out.
+    """Augment pictures (N, 3, S, S) in [0, 1]: rotate by quarters, mirror, vary light and grain.
 
-    Drawn on the CPU by ``generator``. A shape stays the same shape under all of it.
+    ``generator`` draws on the CPU. None of it changes the class.
     """
     out = torch.empty_like(x)
     turns = torch.randint(8, (len(x),), generator=generator)
@@ -117,12 +121,12 @@ def vary(x: Tensor, generator: torch.Generator, grain: float) -> Tensor:
 
 
 def to_input(pictures: NDArray[np.uint8]) -> Tensor:
-    """RGB bytes (N, S, S, 3) to (N, 3, S, S) float32 in [0, 1], as `Preprocessing.apply` makes them."""
+    """Convert RGB bytes (N, S, S, 3) to (N, 3, S, S) float32 in [0, 1], as `Preprocessing.apply` does."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def normalise(x: Tensor) -> Tensor:
-    """Mean and standard deviation of the networks' preprocessing taken out."""
+    """Apply the mean and standard deviation of the networks' preprocessing."""
     mean, std = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (shape_nets.MEAN, shape_nets.STD))
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
@@ -137,7 +141,7 @@ def _batches(bank: Bank, settings: Settings, side: int, epoch: int) -> Iterator[
 
 
 def _rate(step: int, steps: int) -> float:
-    """Share of the learning rate: up in the first twentieth, then down along half a cosine."""
+    """Return the share of the learning rate: rising in the first twentieth, then falling along half a cosine."""
     warm = max(1, steps // 20)
     if step < warm:
         return (step + 1) / warm
@@ -147,10 +151,9 @@ def _rate(step: int, steps: int) -> float:
 def fit(
     name: str, bank: Bank, settings: Settings, device: torch.device, say: Say
 ) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Train one network on a bank of scenes: the averaged network, rounded as it will be stored, and its losses.
+    """Train one network on a bank of scenes; return the averaged network, rounded as stored, and its losses.
 
-    Runs with the same settings, libraries and device give the same weights. The global random state is left
-    as it was.
+    The same settings, libraries and device give the same weights. The global random state is not changed.
     """
     row = SHAPE_NETS[name]
     close, whole = settings.close_epochs or row.close_epochs, settings.epochs or row.epochs
@@ -180,7 +183,7 @@ def fit(
 def _phase(
     net: nn.Module, bank: Bank, settings: Settings, side: int, epochs: range, rate: float, say: Say
 ) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Train on pictures of one size, the learning rate going up and down once: the averaged network, its losses."""
+    """Train on pictures of one size with one cycle of the learning rate; return the averaged network and its losses."""
     average: Any = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(net, multi_avg_fn=average, use_buffers=True)
     matrices = [p for p in net.parameters() if p.ndim > 1]
@@ -216,7 +219,7 @@ def _phase(
 
 @torch.inference_mode()
 def accuracy(net: nn.Module, bank: Bank, severity: float, device: torch.device) -> float:
-    """Share of a bank's scenes told right, under Gaussian noise of this severity; the network is in eval mode."""
+    """Return the accuracy on a bank's scenes under Gaussian noise of a severity; the network is in eval mode."""
     right = 0
     for i in range(0, len(bank), 100):
         x, y = to_input(bank.pictures[i : i + 100]), torch.from_numpy(bank.labels[i : i + 100])
@@ -228,9 +231,9 @@ def accuracy(net: nn.Module, bank: Bank, severity: float, device: torch.device) 
 def train_shapes(
     names: list[str], out: Path, settings: Settings, device: str = "auto", say: Say = print
 ) -> list[dict[str, Any]]:
-    """Train these networks and write NAME.safetensors and NAME.json, the record of how, into ``out``.
+    """Train networks, write NAME.safetensors and NAME.json (the training record) into ``out``, and return the records.
 
-    Returns the records. Raises UnknownName for a network and BadSetting for a device that is not there.
+    Raises UnknownName for a network and BadSetting for a device that this machine lacks.
     """
     rows = [SHAPE_NETS[name] for name in names]
     place = pick_device(device)
@@ -281,7 +284,7 @@ def train_shapes(
 
 
 def summary(record: Mapping[str, Any]) -> list[str]:
-    """A record as one row of texts: network, accuracy on held-out scenes, the same at noise levels 1 to 5."""
+    """Return a record as one row of texts: network, accuracy on held-out scenes, and at noise levels 1 to 5."""
     held_out = record["held_out"]
     levels = (f"{level}: {share:.3f}" for level, share in held_out["accuracy_gaussian_noise"].items())
     return [record["net"], f"accuracy {held_out['accuracy']:.3f}", "Gaussian noise", *levels]

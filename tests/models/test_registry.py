@@ -567,10 +567,10 @@ def test_fingerprint_changes_with_whatever_decides_a_prediction(lite0: Classifie
 
 
 def test_in_place_activations_cannot_reach_the_callers_tensors() -> None:
-    from camlab.models.classifier import _work_on_copies
+    from camlab.models.classifier import stop_working_in_place
 
     net = nn.Sequential(nn.ReLU(inplace=True), nn.Sequential(nn.ReLU6(inplace=True)))
-    _work_on_copies(net)
+    stop_working_in_place(net)
     x = torch.full((1, 2), -1.0)
     net(x)
     assert torch.equal(x, torch.full((1, 2), -1.0))

@@ -188,9 +188,9 @@ def test_the_command_trains_writes_and_reports(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"seed": 0}, "Seed 0 is kept for judging"),
+        ({"seed": 0}, "Seed 0 is reserved for measuring accuracy"),
         ({"epochs": 0}, "number of epochs is 0"),
-        ({"scenes": 10}, "10 scenes make no batch of 32"),
+        ({"scenes": 10}, "10 scenes are fewer than one batch of 32"),
         ({"test_scenes": 0}, "number of test scenes is 0"),
     ],
 )
@@ -211,7 +211,7 @@ def test_an_unknown_network_is_found_before_any_work(tmp_path: Path, monkeypatch
     [
         ("--net", "shapes_vggg", "did you mean 'shapes_vgg'?"),
         ("--epochs", "0", "'0' is not a whole number from 1 on"),
-        ("--scenes", "5", "5 scenes make no batch"),
+        ("--scenes", "5", "5 scenes are fewer than one batch"),
         ("--seed", "0", "'0' is not a whole number from 1 on"),
         ("--device", "abacus", "no device called 'abacus'"),
     ],

@@ -189,7 +189,7 @@ def test_a_link_to_a_model_that_is_not_here_offers_its_download() -> None:
     [
         (
             "own/0123456789ab",
-            "There is no checkpoint 'own/0123456789ab' in memory any more; load its file again.",
+            "The checkpoint 'own/0123456789ab' is no longer in memory; load its file again.",
         ),
         ("timm/resnet999", "could not be used"),
         ("nothing", "There is no model called 'nothing'"),
@@ -320,7 +320,7 @@ def test_settings_of_a_checkpoint_that_cannot_be_used_are_told_before_it_is_load
     assert at.button(key="own.use").disabled
     at.text_input(key="own.mean").set_value("124, 116, 104").run()
     press(at, "Explain this network")
-    assert "must be three numbers for red, green and blue, for values from 0 to 1" in alerts(at)
+    assert "must be three numbers from 0 to 1, for red, green and blue" in alerts(at)
     at.text_input(key="own.mean").set_value("0.5 0.5 0.5").run()
     at.file_uploader(key="own.classes").upload("names.txt", b"ant\nbee", "text/plain").run()
     press(at, "Explain this network")
@@ -344,7 +344,7 @@ def test_a_checkpoint_that_is_no_longer_in_memory_leaves_the_page_usable(
 
     monkeypatch.setattr(session, "load_classifier", forgotten)
     at.run()
-    assert "in memory any more; load its file again. Until then EfficientNet-Lite0 is used." in alerts(at)
+    assert "is no longer in memory; load its file again. Until then EfficientNet-Lite0 is used." in alerts(at)
     assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
 
 

@@ -1,8 +1,8 @@
 """timm's classifiers as a searchable list, from a table that comes with the project.
 
-Nothing slow is imported here: the table is a file (``python -m benchmarks.make_architectures`` writes it), and which
-weights are on this machine is read off the folders of the Hugging Face cache, never asked over the network. timm's
-package holds no accuracies, so none are shown.
+Nothing slow is imported: the table is a file (``python -m benchmarks.make_architectures`` writes it), and the folders
+of the Hugging Face cache show which weights are on this machine, without the network. timm's package holds no
+accuracies, so none are shown.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from camlab.models.registry import MODELS, OWN_PREFIX
 
 TABLE = ASSETS / "architectures.csv"
 PREFIX = "timm/"
-WEIGHTS = "model.safetensors"  # the file that every repository of the table has
+WEIGHTS = "model.safetensors"  # a file in every repository of the table
 
 # Sizes as papers abbreviate them: "ViT-S" is vit_small.
 _SIZES = {"n": "nano", "t": "tiny", "s": "small", "m": "medium", "b": "base", "l": "large", "h": "huge"}
 _WORDS = re.compile(r"[a-z]+|[0-9]+")
-_ALIKE = 0.8  # how similar a mistyped word must be (difflib's ratio)
+_ALIKE = 0.8  # least similarity of a mistyped word (difflib's ratio)
 
 
 @dataclass(frozen=True)
@@ -60,33 +60,33 @@ class CatalogueRow:
 
     @property
     def architecture(self) -> str:
-        """The name without its tag."""
+        """The part of the name before the tag."""
         return self.name.partition(".")[0]
 
     @property
     def tag(self) -> str:
-        """What the weights were trained on, and how, in timm's short form."""
+        """The training data and recipe of the weights, in timm's short form."""
         return self.name.partition(".")[2]
 
     @property
     def download_bytes(self) -> int:
-        """About how many bytes its weights take: nearly all are stored as float32."""
+        """The approximate bytes of the weights, nearly all of which are float32."""
         return 4 * self.parameters
 
     @property
     def unexplained(self) -> str:
-        """Why it cannot be explained; empty where it can."""
+        """The reason why the model cannot be explained; empty where it can."""
         if self.crop_mode not in CROP_MODES:
             return f"it prepares pictures in a way ({self.crop_mode}) that is not supported"
         return UNEXPLAINED.get(self.family, "")
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
-        """The table's header."""
+        """Return the table's header."""
         return tuple(f.name for f in fields(cls))
 
     def cells(self) -> list[str]:
-        """The row as the table stores it; a hub id that follows from the name is left empty."""
+        """Return the row as the table stores it; a hub id that follows from the name is empty."""
         height, width = self.input_size
         texts = {
             **{name: str(getattr(self, name)) for name in self.columns()},
@@ -98,7 +98,7 @@ class CatalogueRow:
 
     @classmethod
     def parse(cls, cells: dict[str, str]) -> CatalogueRow:
-        """The row that ``cells`` made these cells of, by column."""
+        """Return the row with these cells, by column, as ``cells`` returned them."""
         height, width = map(int, cells["input_size"].split("x"))
         return cls(
             name=cells["name"],
@@ -116,7 +116,7 @@ class CatalogueRow:
 
 
 class Badge(StrEnum):
-    """Where a model's weights are."""
+    """The location of a model's weights."""
 
     BUNDLED = "bundled"
     OWN = "your file"
@@ -124,7 +124,7 @@ class Badge(StrEnum):
     DOWNLOAD = "needs download"
 
 
-#: The curated part, in the order in which it is shown: a name, and what the network is good for.
+#: The curated models in the order shown: a name, and the network's strength.
 SHELF: dict[str, str] = {
     "resnet18.a1_in1k": "The smallest of the classic ResNets: quick, and the usual first test of a CAM.",
     "resnet50.a1_in1k": "The network that most CAM papers report; compare your numbers with theirs.",
@@ -152,22 +152,22 @@ UNEXPLAINED = {
 
 @cache
 def catalogue() -> dict[str, CatalogueRow]:
-    """All rows by name, in timm's order."""
+    """Return all rows by name, in timm's order."""
     with TABLE.open(encoding="utf-8", newline="") as stream:
         stream.readline()  # see table_version
         return {cells["name"]: CatalogueRow.parse(cells) for cells in csv.DictReader(stream)}
 
 
 def table_version() -> str:
-    """The version of timm that the table was made with: its first line."""
+    """Return the version of timm in the table's first line, with which it was made."""
     with TABLE.open(encoding="utf-8") as stream:
         return stream.readline().rpartition(" ")[2].strip()
 
 
 def catalogue_row(name: str) -> CatalogueRow:
-    """The row called ``name``, with or without ``timm/``; raises UnknownName with near names.
+    """Return the row called ``name``, with or without ``timm/``. Raises UnknownName with similar names.
 
-    A name without a tag stands for the architecture's first row on the shelf, else its first in the table.
+    A name without a tag means the architecture's first row on the shelf, else its first in the table.
     """
     bare = name.removeprefix(PREFIX)
     if (row := catalogue().get(bare)) is not None:
@@ -184,7 +184,7 @@ def catalogue_row(name: str) -> CatalogueRow:
 
 
 def _best_of_architectures() -> dict[str, CatalogueRow]:
-    """One row an architecture: that of the shelf, else the first of the table."""
+    """Return one row per architecture: that of the shelf, else the first of the table."""
     best: dict[str, CatalogueRow] = {}
     for row in catalogue().values():
         if row.name in SHELF or row.architecture not in best:
@@ -193,7 +193,7 @@ def _best_of_architectures() -> dict[str, CatalogueRow]:
 
 
 def families() -> dict[str, int]:
-    """The families, by name, with the number of rows of each."""
+    """Return the number of rows of each family, sorted by name."""
     counts: dict[str, int] = {}
     for row in catalogue().values():
         counts[row.family] = counts.get(row.family, 0) + 1
@@ -209,11 +209,11 @@ def search(
     classes: int | None = None,
     limit: int | None = None,
 ) -> list[CatalogueRow]:
-    """The rows that fit all that is asked, best first; without a text the shelf, then all others by name.
+    """Return the rows that match all criteria, best first; without a text the shelf, then all others by name.
 
-    Every word of ``text`` must be found in a row's name or family: whole, as the start of a word, inside one, or,
+    Every word of ``text`` must occur in a row's name or family: whole, as the start of a word, inside one, or,
     from four letters on, mistyped ("resnet 50", "vit small", "ViT-S", "convnxt"). ``max_side`` bounds the input's
-    longer side in pixels, ``classes`` fixes the number of classes.
+    longer side in pixels, ``classes`` is the number of classes.
     """
     words = _words_of(text)
     shelf = {name: place for place, name in enumerate(SHELF)}
@@ -232,7 +232,7 @@ def search(
 
 
 def _score(words: tuple[str, ...], name: str, family: str) -> float | None:
-    """How well a name answers the words; None where one of them is nowhere in it."""
+    """Score how well a name matches the words; None where one of them does not occur."""
     if not words:
         return 0
     own, architecture = _words_of(name), _words_of(name.partition(".")[0])
@@ -240,7 +240,7 @@ def _score(words: tuple[str, ...], name: str, family: str) -> float | None:
     scores = [_word_score(word, own, joined) for word in words]
     if not all(scores):
         return None
-    # A name that begins as asked counts most, then how little else it says.
+    # A name that begins with the words scores highest, then the one with the fewest other words.
     asked, whole = "".join(words), "".join(architecture)
     bonus = 3 * (whole == asked) + 2 * whole.startswith(asked)
     return sum(scores) / len(words) + bonus + len(words) / (10 * len(architecture))
@@ -248,14 +248,14 @@ def _score(words: tuple[str, ...], name: str, family: str) -> float | None:
 
 @cache
 def _words_of(text: str) -> tuple[str, ...]:
-    """Letters and numbers apart, numbers without leading zeros: "RegNet-Y 016" is regnet, y, 16."""
+    """Split into letters and numbers without leading zeros: "RegNet-Y 016" is regnet, y, 16."""
     return tuple(word.lstrip("0") or "0" for word in _WORDS.findall(text.lower()))
 
 
 def _word_score(word: str, own: tuple[str, ...], joined: str) -> float:
     if word in own or _SIZES.get(word) in own:
         return 3
-    if word in _SIZES:  # one letter of these stands for a size or for nothing
+    if word in _SIZES:  # such a letter is a size or nothing
         return 0
     if any(each.startswith(word) for each in own):
         return 2
@@ -265,7 +265,7 @@ def _word_score(word: str, own: tuple[str, ...], joined: str) -> float:
 
 
 def badges(rows: Iterable[CatalogueRow]) -> dict[str, Badge]:
-    """Where the weights of each row are, by name: the cache's folders are listed once for all of them."""
+    """Locate the weights of each row, by name; the cache's folders are listed once for all."""
     here = _cached_repositories()
     return {
         row.name: Badge.CACHED if row.hub_id in here and cached_weights(row) else Badge.DOWNLOAD
@@ -274,13 +274,13 @@ def badges(rows: Iterable[CatalogueRow]) -> dict[str, Badge]:
 
 
 def cached_rows() -> list[CatalogueRow]:
-    """The rows whose weights are on this machine, in the table's order."""
+    """Return the rows whose weights are on this machine, in the table's order."""
     here = _cached_repositories()
     return [row for row in catalogue().values() if row.hub_id in here and cached_weights(row)]
 
 
 def badge(name: str) -> Badge:
-    """Where the weights of the model called ``name`` are. Raises UnknownName."""
+    """Locate the weights of the model called ``name``. Raises UnknownName."""
     if name in MODELS:
         return Badge.BUNDLED
     if name.startswith(OWN_PREFIX):
@@ -290,7 +290,7 @@ def badge(name: str) -> Badge:
 
 
 def cached_weights(row: CatalogueRow) -> Path | None:
-    """The weights file of a row in this machine's Hugging Face cache; None where it is not there."""
+    """Return the weights file of a row in this machine's Hugging Face cache; None where it is missing."""
     from huggingface_hub import constants, try_to_load_from_cache
 
     path = try_to_load_from_cache(row.hub_id, WEIGHTS, cache_dir=constants.HF_HUB_CACHE)

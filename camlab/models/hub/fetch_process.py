@@ -1,6 +1,6 @@
-"""Fetch one file from the Hugging Face hub into its cache: ``python -m camlab.models.hub.fetch_process REPOSITORY FILE``.
+"""Fetch a file from the Hugging Face hub into its cache.
 
-A child process of `camlab.models.hub.download`. It tells ``{"reached": true}`` when the hub has answered anything,
+``python -m camlab.models.hub.fetch_process REPOSITORY FILE``: a child process of `camlab.models.hub.download`. It tells ``{"reached": true}`` when the hub has answered anything,
 which is asked before any slow import, ``{"ready": true}`` after these, ``{"total": bytes}``, ``{"done": bytes}``
 repeatedly, and last ``{"result": path}`` or ``{"problem": …}``.
 """

@@ -1,4 +1,4 @@
-"""timm's networks with their published weights, read from this machine's Hugging Face cache and nowhere else."""
+"""Build timm's networks with their published weights, which are read only from this machine's Hugging Face cache."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def find_pretrained(name: str) -> ModelRow:
 
 
 def build_pretrained(row: CatalogueRow) -> nn.Module:
-    """The network of a row with its weights, in eval mode, on the CPU; torch's random state is left alone.
+    """Build the network of a row with its weights, in eval mode, on the CPU, keeping torch's random state.
 
-    Raises MissingWeights where the weights are not in the cache, are damaged, or this timm does not know them.
+    Raises MissingWeights where the weights are not in the cache, are damaged, or are unknown to this timm.
     """
     path = cached_weights(row)  # before the slow imports: missing weights are reported at once
     if path is None:
@@ -52,7 +52,7 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
             f"timm {timm.__version__} does not know {row.architecture}; run `pip install --upgrade timm`."
         )
     try:
-        # Not on the meta device: buffers that are no part of the weights, such as Swin's indices, must be filled.
+        # Not on the meta device: buffers that are not among the weights, such as Swin's indices, must be filled.
         with torch.random.fork_rng(devices=[]):
             model = cast(
                 "Any",
@@ -65,6 +65,6 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
             f"The weights of {row.id} in {path} are damaged or do not fit timm {timm.__version__}; remove that file "
             f"and run `python -m camlab download {row.id}`."
         ) from error
-    # The weights went in by way of the configuration, which would keep a second copy of them.
+    # The weights were passed in the configuration, which would keep a second copy of them.
     model.pretrained_cfg = {key: value for key, value in model.pretrained_cfg.items() if key != "state_dict"}
     return cast("nn.Module", model.eval())

@@ -1,9 +1,10 @@
-"""The same network in fewer steps: what runs is a folded copy, what is described stays the original."""
+"""Fold a network into fewer steps: the copy runs, the original is described."""
 
 from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +13,22 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from camlab.models.network.trace import Absorbed
 
-#: How far a folded copy may be from the original, as a share of the largest value: float32 rounding through
-#: some hundred layers is near 1e-6, a wrong fold is near 1.
+#: Allowed difference of a folded copy from the original, as a share of the largest value: float32 rounding through
+#: a hundred layers is near 1e-6, a wrong fold near 1.
 TOLERANCE = 1e-4
 
 
 def folded(module: nn.Module) -> nn.Module:
-    """A copy of an eval-mode network in which each batch norm right behind a convolution is part of it.
+    """Copy an eval-mode network, with each batch norm directly after a convolution folded into it.
 
-    Convolutions that pad a copy of their input are made to pad as they go (`SamePadded`).
+    Convolutions that pad a copy of their input are replaced by `SamePadded`.
 
     In eval mode a batch norm is a fixed scale and shift of each channel, which the convolution's own weights
     can carry (Jacob et al. 2018, arXiv 1712.05877, eq. 14; the product is taken in float64). An activation
-    that the norm layer brings along (timm's BatchNormAct2d) stays in the norm's place, under its name.
+    inside the norm layer (timm's BatchNormAct2d) stays in the norm's place, under its name.
 
-    "Right behind" is read from the order of a module's children, which is how networks are written but no
-    proof that data flows that way: whoever uses the copy compares it with the original first.
+    "Directly after" follows the order of a module's children, which usually, but not always, is the data's: the
+    caller must compare the copy with the original.
     """
     copied = copy.deepcopy(module)
     _fold_children(copied)
@@ -40,7 +41,6 @@ def _fold_children(parent: nn.Module) -> None:
     for (_, before), (name, norm) in pairwise(children):
         convolution = _last(before)
         if isinstance(convolution, nn.Conv2d) and _is_fixed_norm(norm, convolution.out_channels):
-            assert isinstance(norm, nn.BatchNorm2d)
             _absorb(convolution, norm)
             activation = getattr(norm, "act", None)
             idle = activation is None or isinstance(activation, nn.Identity)
@@ -50,7 +50,7 @@ def _fold_children(parent: nn.Module) -> None:
 
 
 def _last(module: nn.Module) -> nn.Module:
-    """What a row of modules ends with: a deep stem's last convolution stands before the norm behind the stem."""
+    """Return the last module of nested sequences: a deep stem's last convolution precedes the norm after the stem."""
     while isinstance(module, nn.Sequential) and len(module):
         module = module[-1]
     return module
@@ -59,9 +59,9 @@ def _last(module: nn.Module) -> nn.Module:
 class SamePadded(nn.Module):
     """A convolution with stride 2 and TensorFlow's "same" padding that does not copy its input to pad it.
 
-    For an even size that padding is one row and column more at the end than at the start, which no convolution
-    takes; timm pads a copy. A kernel with a row and column of zeros at its start makes both sides equal: the
-    same products, summed in the same order. Other sizes go the old way.
+    For an even size this padding has one row and column more at the end than at the start, which convolutions do not
+    support; timm pads a copy. A kernel with a row and column of zeros at its start makes both sides equal, with the
+    same products summed in the same order. Odd sizes use the original.
     """
 
     def __init__(self, original: nn.Conv2d) -> None:
@@ -72,8 +72,8 @@ class SamePadded(nn.Module):
         self.train(original.training)
 
     @staticmethod
-    def suits(module: nn.Module) -> bool:
-        """Whether this is such a convolution: timm's class, stride 2, an odd square kernel that is not dilated."""
+    def suits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+        """Whether this is such a convolution: timm's class, stride 2, an odd square kernel, not dilated."""
         return (
             type(module).__name__ == "Conv2dSame"
             and isinstance(module, nn.Conv2d)
@@ -85,7 +85,7 @@ class SamePadded(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Like the original: (N, C, H, W) to (N, K, ⌈H/2⌉, ⌈W/2⌉)."""
+        """Convolve (N, C, H, W) to (N, K, ⌈H/2⌉, ⌈W/2⌉), like the original."""
         if x.shape[2] % 2 or x.shape[3] % 2:
             out: Tensor = self.original(x)
             return out
@@ -96,13 +96,12 @@ class SamePadded(nn.Module):
 def _pad_inside(parent: nn.Module) -> None:
     for name, child in list(parent.named_children()):
         if SamePadded.suits(child):
-            assert isinstance(child, nn.Conv2d)
             setattr(parent, name, SamePadded(child))
         else:
             _pad_inside(child)
 
 
-def _is_fixed_norm(module: nn.Module, channels: int) -> bool:
+def _is_fixed_norm(module: nn.Module, channels: int) -> TypeGuard[nn.BatchNorm2d]:
     return (
         isinstance(module, nn.BatchNorm2d)
         and not module.training
@@ -116,7 +115,8 @@ def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         return None if values is None else values.detach().double()
 
     mean, variance = wide(norm.running_mean), wide(norm.running_var)
-    assert mean is not None and variance is not None
+    if mean is None or variance is None:
+        raise ValueError("The batch norm has no running statistics.")
     weight, bias = fuse_conv_bn_weights(
         convolution.weight.detach().double(),
         wide(convolution.bias),

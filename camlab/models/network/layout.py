@@ -1,4 +1,4 @@
-"""Where the places of the picture are in a layer's output: maps, channels-last maps, or tokens in a row."""
+"""The layout of a layer's output: maps, channels-last maps, or a sequence of tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """How a layer's output holds maps of ``channels`` channels on a grid of ``height`` × ``width`` places.
+    """The layout of maps of ``channels`` channels on a grid of ``height`` × ``width`` in a layer's output.
 
     ``kind``: "maps" (N, K, h, w), "channels_last" (N, h, w, K) or "tokens" (N, prefix + h·w, K), row by row.
     """
@@ -23,11 +23,11 @@ class Layout:
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The dimensions of the output over which a mean is one over all places of the picture, and no more."""
+        """The dimensions of the output over which a mean covers exactly the places of the picture."""
         return {"maps": (2, 3), "channels_last": (1, 2), "tokens": () if self.prefix else (1,)}[self.kind]
 
     def to_maps(self, native: Tensor) -> Tensor:
-        """The maps (N, K, h, w) in an output of the layer: a view, and of gradients just the same."""
+        """Return the maps (N, K, h, w) in an output of the layer, or in its gradients, as a view."""
         if self.kind == "maps":
             return native
         if self.kind == "channels_last":
@@ -36,7 +36,7 @@ class Layout:
         return tokens.reshape(len(tokens), self.height, self.width, -1).permute(0, 3, 1, 2)
 
     def with_maps(self, native: Tensor, maps: Tensor) -> Tensor:
-        """An output of the layer with other maps (N, K, h, w) in it; what is no place of the picture stays."""
+        """Return an output of the layer with its maps replaced by (N, K, h, w); prefix tokens stay."""
         if self.kind == "maps":
             return maps
         placed = maps.permute(0, 2, 3, 1)
@@ -48,11 +48,11 @@ class Layout:
 
 
 def find_layout(shape: tuple[int, ...], size: tuple[int, int], prefix: int | None = None) -> Layout | None:
-    """The layout of an output of this shape for pictures of ``size`` (height, width); None where it has no maps.
+    """Find the layout of an output of this shape for pictures of ``size`` (height, width); None without maps.
 
-    A grid has the picture's proportions to within one place, and at least two places each way. ``prefix``: how
-    many tokens the network says that it puts before those of the picture; not every layer has them, and a
-    network that does not say may have one or two (class and distillation).
+    A grid has the picture's proportions to within one place, and at least two places each way. ``prefix`` is the
+    network's number of tokens before those of the picture; not every layer has them, and where the network does not
+    state it, there may be one or two (class and distillation).
     """
     if len(shape) == 4:
         _, a, b, c = shape
@@ -75,7 +75,7 @@ def _fits(height: int, width: int, size: tuple[int, int]) -> bool:
 
 
 def _grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
-    """The grid of ``count`` places with the picture's proportions; of several the nearest."""
+    """Return the grid of ``count`` places that is nearest to the picture's proportions; None where none fits."""
     wanted = size[0] / size[1]
     fitting = [
         (height, count // height)
@@ -85,13 +85,13 @@ def _grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
     return min(fitting, key=lambda grid: abs(grid[0] / grid[1] - wanted), default=None)
 
 
-#: Up to this ratio of the change in one quarter to that in another, places count as mixed.
+#: Places count as mixed up to this ratio of the changes in two quarters.
 MIXED = 2.0
 QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def quarters_changed(picture: Tensor) -> Tensor:
-    """A picture (1, 3, H, W) and behind it four with the sign of one quarter turned, row by row: (5, 3, H, W)."""
+    """Return a picture (1, 3, H, W) and four copies, each with one quarter's sign flipped, row by row: (5, 3, H, W)."""
     x = picture.repeat(5, 1, 1, 1)
     height, width = (side // 2 for side in x.shape[2:])
     for row, (down, across) in enumerate(QUARTERS, 1):
@@ -104,19 +104,19 @@ def quarters_changed(picture: Tensor) -> Tensor:
 def follows_places(layout: Layout, outputs: Tensor) -> bool | None:
     """Whether each changed quarter of the picture changes a layer's output most in that quarter of its grid.
 
-    outputs: the layer's for `quarters_changed`. False: the tokens lie in another order than row by row. None: every
-    place has taken in about as much from every other, so that this says nothing.
+    ``outputs`` are the layer's for `quarters_changed`. False: the tokens are not in row order. None: undecidable,
+    because every place has mixed in about as much from every other.
     """
     maps = layout.to_maps(outputs)
     change = (maps[1:] - maps[:1]).square().sum(dim=1)
-    # Fields that the middle runs through belong to no quarter.
+    # Cells on the middle line belong to no quarter.
     rows = (slice(0, layout.height // 2), slice(-(-layout.height // 2), None))
     columns = (slice(0, layout.width // 2), slice(-(-layout.width // 2), None))
     parts = [change[:, rows[down], columns[across]].flatten(1) for down, across in QUARTERS]
-    # Place by place first: in an order that deals the quarters out evenly, their means would be alike.
+    # First place by place: an order that spreads the quarters evenly would give equal means.
     own = torch.cat([torch.full_like(part[0], i) for i, part in enumerate(parts)])
     each = torch.cat(parts, dim=1)
-    each = each / each.mean(dim=1, keepdim=True)  # one quarter may move all places more than another does
+    each = each / each.mean(dim=1, keepdim=True)  # one quarter may change all places more than another does
     told = each.amax(dim=0) > MIXED * each.amin(dim=0)
     if float(told.float().mean()) > 0.5:
         return float((each.argmax(dim=0) == own)[told].float().mean()) > 0.5

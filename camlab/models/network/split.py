@@ -1,14 +1,14 @@
-"""Cutting a network into a head (up to a layer) and a tail (from there to the logits).
+"""Split a network into a head (up to a layer) and a tail (from there to the logits).
 
-A net is seen as an ordered list of stages whose composition is the whole forward pass. Each family of nets is
-one row of ``SPLITS``: a rule that recognises a module and lists its stages.
+A network is an ordered list of stages whose composition is the whole forward pass. Each family of networks is one row
+of ``SPLITS``: a rule that recognises a module and lists its stages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,9 @@ from camlab.common.registry import Registry
 from camlab.models.network.layout import find_layout
 from camlab.models.network.trace import CONTAINERS, TRANSPARENT, MeanOver, Piece, pieces
 
-# Activations whose values are never negative, whatever comes in.
+# Activations whose values are never negative.
 _NONNEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus, nn.Threshold)
-# Activations that look at one number at a time and hold no weights.
+# Element-wise activations without weights.
 _ELEMENTWISE = (
     *_NONNEGATIVE,
     nn.SiLU,
@@ -32,15 +32,15 @@ _ELEMENTWISE = (
     nn.Tanh,
     nn.Identity,
 )
-#: Between the names of layers whose maps are averaged.
+#: Joins the names of layers whose maps are averaged.
 PLUS = "+"
-#: The dimensions of the places in maps (N, K, h, w).
+#: The spatial dimensions of maps (N, K, h, w).
 MAPS = (2, 3)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the forward pass; ``offered``: fit to be a target layer (its output: maps in space)."""
+    """One step of the forward pass; ``offered``: it can be a target layer, because its output holds maps."""
 
     name: str
     module: nn.Module
@@ -53,7 +53,7 @@ class TargetLayer:
     """A layer whose output can be explained.
 
     ``channels``, ``height`` and ``width`` hold at the model's own input size; ``pooled``: global pooling
-    reads this very output; ``nonnegative``: it ends in an activation that is never negative.
+    reads its output directly; ``nonnegative``: it ends in an activation that is never negative.
     """
 
     name: str
@@ -66,7 +66,7 @@ class TargetLayer:
 
 
 def together(layers: Sequence[TargetLayer]) -> TargetLayer:
-    """Layers as one whose map is the mean of theirs, on the finest of their grids."""
+    """Return the entry of several layers together, whose map is the mean of theirs on the finest grid."""
     finest = max(layers, key=lambda layer: layer.height * layer.width)
     channels = sum(layer.channels for layer in layers)
     name = PLUS.join(layer.name for layer in layers)
@@ -77,7 +77,7 @@ def together(layers: Sequence[TargetLayer]) -> TargetLayer:
 
 @dataclass(frozen=True)
 class Split:
-    """How one family of networks is cut: ``matches`` recognises a module, ``stages`` lists its steps."""
+    """The rule for one family of networks: ``matches`` recognises a module, ``stages`` lists its steps."""
 
     name: str
     matches: Callable[[Any], bool]
@@ -88,9 +88,9 @@ SPLITS: Registry[Split] = Registry("way of splitting a network")
 
 
 def split(module: nn.Module, size: tuple[int, int] = (224, 224)) -> tuple[Stage, ...]:
-    """Stages of ``module``, input to output, by the first rule that knows it; BadSetting where none does.
+    """List the stages of ``module`` from input to output, by the first rule that matches.
 
-    ``size``: height and width of the pictures that it is for.
+    ``size`` is the pictures' (height, width). Raises BadSetting where no rule matches.
     """
     for rule in SPLITS.values():
         if rule.matches(module):
@@ -102,7 +102,7 @@ def split(module: nn.Module, size: tuple[int, int] = (224, 224)) -> tuple[Stage,
 
 def _is_efficientnet(module: Any) -> bool:
     wanted = ("conv_stem", "bn1", "blocks", "conv_head", "bn2", "global_pool", "classifier")
-    # The exact list of children: a relative with one step more (MobileNetV3) must not be cut by this rule.
+    # The exact list of children: relatives with one more step (MobileNetV3) must not match.
     return tuple(name for name, _ in module.named_children()) == wanted and isinstance(
         module.blocks, nn.Sequential
     )
@@ -157,10 +157,10 @@ def _traced_stages(module: Any, size: tuple[int, int]) -> list[Stage]:
     names = {piece.name for piece in found if piece.named and find_layout(piece.shape, size, prefix)}
 
     def offered(piece: Piece, following: Piece | None) -> bool:
-        # Inside a block that can itself be explained only the blocks of a row are of interest, not its parts.
+        # Parts of a block that can itself be explained are not offered; the members of a container are.
         parent = piece.name.rpartition(".")[0]
         inside = parent in names and not isinstance(module.get_submodule(parent), CONTAINERS)
-        # What a convolution hands to its batch norm is no layer of its own: one step makes both when it runs.
+        # A convolution before its batch norm is not offered: when folded, the two are one step.
         unfinished = isinstance(piece.module, nn.Conv2d) and isinstance(
             getattr(following, "module", None), nn.BatchNorm2d
         )
@@ -178,7 +178,7 @@ SPLITS.add("traced", Split("traced", _is_traceable, _traced_stages))
 
 
 def is_nonnegative(module: nn.Module) -> bool:
-    """True where the last thing a stage does is an activation that is never negative.
+    """Whether a stage ends in an activation that is never negative.
 
     Only compositions whose last step is certain are followed (sequences, normalisation plus activation); a
     block that may add a shortcut at its end counts as signed.
@@ -192,9 +192,9 @@ def is_nonnegative(module: nn.Module) -> bool:
 
 
 def pools_globally(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> bool:
-    """True where the first thing these stages do is to pool each whole map to one number.
+    """Whether these stages begin with pooling each whole map to one number.
 
-    ``places``: the dimensions of the places of the picture in what the first stage is given.
+    ``places`` are the spatial dimensions of the first stage's input.
     """
     first = _first(_steps(s.module for s in stages))
     return any(_is_global_average(m, places) or (places == MAPS and _is_global_pool(m)) for m in first)
@@ -217,10 +217,10 @@ def linear_head(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> tupl
 
 @dataclass(frozen=True)
 class PointwiseHead:
-    """A tail without any mixing of positions: 1 × 1 convolution, activation, global mean, linear layer.
+    """A tail that mixes no positions: 1 × 1 convolution, activation, global mean, linear layer.
 
-    ``mix`` (M, K) and ``shift`` (M,) make the pre-activations of the K channels; ``act`` works element by
-    element; ``weights`` (C, M) and ``bias`` (C,) make the logits from the means.
+    ``mix`` (M, K) and ``shift`` (M,) map the K channels to pre-activations; ``act`` is element-wise; ``weights``
+    (C, M) and ``bias`` (C,) map the means to logits.
     """
 
     mix: Tensor
@@ -231,15 +231,15 @@ class PointwiseHead:
 
 
 def pointwise_head(stages: Sequence[Stage]) -> PointwiseHead | None:
-    """The parts of a tail that is a 1 × 1 convolution, an element-wise activation and a linear head; else None."""
+    """Return the parts of a tail of a 1 × 1 convolution, an element-wise activation and a linear head; else None."""
     steps = list(_steps(stage.module for stage in stages))
-    if not steps or not _is_pointwise(steps[0]):
+    convolution = steps[0] if steps else None
+    if not _is_pointwise(convolution):
         return None
-    convolution, act = steps[0], nn.Identity()
-    assert isinstance(convolution, nn.Conv2d)
+    act: nn.Module = nn.Identity()
     rest = steps[1:]
     if rest and isinstance(rest[0], _ELEMENTWISE):
-        act, rest = rest[0], rest[1:]  # type: ignore[assignment]
+        act, rest = rest[0], rest[1:]
     head = linear_head([Stage("", step, False) for step in rest])
     if head is None:
         return None
@@ -248,7 +248,7 @@ def pointwise_head(stages: Sequence[Stage]) -> PointwiseHead | None:
     return PointwiseHead(mix, shift, act, *head)
 
 
-def _is_pointwise(module: nn.Module) -> bool:
+def _is_pointwise(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     return (
         isinstance(module, nn.Conv2d)
         and module.kernel_size == module.stride == (1, 1)
@@ -258,7 +258,7 @@ def _is_pointwise(module: nn.Module) -> bool:
 
 
 def _steps(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    """The modules one by one, sequences opened and those that change nothing in eval mode left out."""
+    """Yield the modules one by one, with sequences unpacked and modules without effect in eval mode left out."""
     for module in modules:
         if isinstance(module, nn.Sequential):
             yield from _steps(module)
@@ -293,6 +293,8 @@ def _timm_pool_type(module: nn.Module) -> str | None:
     if not isinstance(module, SelectAdaptivePool2d):
         return None
     if getattr(module.pool, "output_size", 1) not in (1, (1, 1)):
-        return None  # more than one cell is left: not global
+        return None  # leaves more than one cell: not global
     kind = str(module.pool_type)
-    return "avg" if kind == "fast" else kind.removeprefix("fast")  # "fast": the same mean, computed otherwise
+    return (
+        "avg" if kind == "fast" else kind.removeprefix("fast")
+    )  # "fast": the same mean, computed differently

@@ -1,4 +1,4 @@
-"""Any network as a chain of stages: traced symbolically and cut wherever everything passes through one tensor."""
+"""Trace any network symbolically and cut it where all data passes through one tensor."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor, fx, nn
 
 from camlab.common.errors import BadSetting
 
-#: Functions that write into their first argument, which may be what a caller handed over: their twins that do not.
+#: In-place functions, which could overwrite a caller's tensor, and their out-of-place twins.
 _OUT_OF_PLACE: dict[Any, Callable[..., Any]] = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
     operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }
-#: Modules that change nothing in eval mode.
+#: Modules without effect in eval mode.
 TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -30,8 +30,8 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 class Piece:
     """One step of a traced network, tensor in and tensor out.
 
-    ``name``: the module whose output the piece ends with, else a name of its own; ``named``: which of the two.
-    ``shape``: its output's, for two pictures; () where that is not known.
+    ``name`` is the module whose output ends the piece (``named``), else a made-up name. ``shape`` is its output's for
+    two pictures; () where unknown.
     """
 
     name: str
@@ -41,18 +41,17 @@ class Piece:
 
 
 class Untraceable(Exception):
-    """The network's forward pass depends on values and cannot be written down as a graph."""
+    """The network's forward pass depends on values and has no fixed graph."""
 
 
 def pieces(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
-    """The pieces of a network in eval mode; their composition is its forward pass, and they share its weights.
+    """Cut a network in eval mode into pieces whose composition is its forward pass; they share its weights.
 
-    The forward pass is traced with torch.fx into a graph. Between two pieces the graph is held together by one
-    tensor only (a cut vertex), so the later pieces are a function of that tensor. ``size``: height and width of
-    the pictures, for which what is computed from sizes alone is held fixed.
+    torch.fx traces the forward pass into a graph. Between two pieces the graph is connected by one tensor only (a cut
+    vertex), so the later pieces are a function of that tensor. Values computed from the pictures' ``size`` (height,
+    width) alone become constants.
 
-    A network that cannot be traced has two pieces where it is timm's: its features, and what follows. Raises
-    BadSetting for any other.
+    A timm network that cannot be traced has two pieces, its features and its head. Raises BadSetting for any other.
     """
     try:
         return _traced(module, size)
@@ -76,14 +75,14 @@ def _traced(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
             if node.kwargs.get("inplace") is True:
                 node.kwargs = {**node.kwargs, "inplace": False}
         values = _values(module, graph, size)
-    except Exception as error:  # tracing runs the model's own code with stand-ins: anything can go wrong
+    except Exception as error:  # tracing runs the model's code on proxies and may raise anything
         raise Untraceable(str(error)) from error
     inner = dict(module.named_modules())
     steps: list[tuple[fx.Node, nn.Module, list[str]]] = []
     for start, end in _cuts(graph, values):
         part, ends = _part(module, start, end, values), tracer.ends.get(end.name, [])
         if isinstance(part, TRANSPARENT) and not isinstance(part, Absorbed) and steps:
-            # What does nothing is no layer; a block that ends with it ends with the step before.
+            # A module without effect is no layer; a block that ends with it ends with the step before.
             steps[-1][2].extend(name for name in ends if not isinstance(inner[name], TRANSPARENT))
             ends = []
         steps.append((end, part, list(ends)))
@@ -100,7 +99,7 @@ def _traced(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
 
 
 class _Values(fx.Interpreter):
-    """What the nodes of a graph are worth in two batches, of which only sizes and whole numbers are kept."""
+    """The values of a graph's nodes for two batch sizes, of which only shapes and numbers are kept."""
 
     def __init__(
         self, module: nn.Module, graph: fx.Graph, size: tuple[int, int], device: torch.device
@@ -129,12 +128,12 @@ class _Values(fx.Interpreter):
         return value
 
     def constant(self, node: fx.Node) -> bool:
-        """Whether the node is worth the same numbers in every batch."""
+        """Whether the node has the same numbers for every batch size."""
         value = self._first[node.name]
         return _is_numbers(value) and value == self._second[node.name]
 
     def number(self, node: fx.Node) -> Any:
-        """What a constant node is worth."""
+        """Return the value of a constant node."""
         return self._first[node.name]
 
     def counts_batch(self, node: fx.Node) -> bool:
@@ -142,11 +141,11 @@ class _Values(fx.Interpreter):
         return (self._first[node.name], self._second[node.name]) == (2, 3)
 
     def numbers(self, node: fx.Node) -> bool:
-        """Whether the node is worth numbers, not a tensor."""
+        """Whether the node's value is numbers, not a tensor."""
         return _is_numbers(self._first[node.name])
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
-        """The node's shape for two pictures; () where it is no tensor."""
+        """Return the node's shape for two pictures; () where it is no tensor."""
         value = self._first[node.name]
         return value.sizes if isinstance(value, _Shape) else ()
 
@@ -158,9 +157,9 @@ class _Values(fx.Interpreter):
 
 def _values(module: nn.Module, graph: fx.Graph, size: tuple[int, int]) -> _Values:
     try:
-        # On the meta device tensors have shapes and no numbers: nothing is computed.
+        # On the meta device tensors have shapes only: nothing is computed.
         return _Values(copy.deepcopy(module).to("meta"), graph, size, torch.device("meta"))
-    except Exception:  # a tensor that tracing has worked out already stays on the network's own device
+    except Exception:  # a tensor computed during tracing stays on the network's device
         return _Values(module, graph, size, next(module.parameters()).device)
 
 
@@ -177,16 +176,16 @@ def _is_numbers(value: Any) -> bool:
 
 
 class _Tracer(fx.Tracer):
-    """Traces into blocks, but not into the functions and modules that timm marks as opaque."""
+    """Traces into blocks, but not into functions and modules that timm marks as opaque."""
 
     def __init__(self) -> None:
         from timm.models import _features_fx as known
 
-        functions: Any = known.get_notrace_functions  # timm leaves these two without types
+        functions: Any = known.get_notrace_functions  # timm does not annotate these two
         modules: Any = known.get_notrace_modules
         super().__init__(autowrap_functions=tuple(functions()))
         self._opaque = tuple(modules())
-        #: By name of a node: the modules that end with it, innermost first.
+        #: The modules that end with a node, innermost first, by the node's name.
         self.ends: dict[str, list[str]] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -196,7 +195,7 @@ class _Tracer(fx.Tracer):
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         out = super().call_module(m, forward, args, kwargs)
-        # A block that hands on more than its maps (their size, a second stream) names them first.
+        # A block that returns more than its maps (their size, a second stream) returns them first.
         first = out[0] if isinstance(out, tuple) and out else out
         if isinstance(first, fx.Proxy):
             self.ends.setdefault(first.node.name, []).append(self.path_of_module(m))
@@ -204,7 +203,7 @@ class _Tracer(fx.Tracer):
 
 
 def _outermost(ends: Sequence[str], modules: dict[str, nn.Module]) -> str:
-    """The largest module that ends here and is more than a row of others: `layer4.1`, not `layer4`."""
+    """Return the largest module that ends here and is not just a container: `layer4.1`, not `layer4`."""
     for name in reversed(ends):
         module = modules[name]
         if not (isinstance(module, CONTAINERS) and len(module) > 1):
@@ -213,17 +212,17 @@ def _outermost(ends: Sequence[str], modules: dict[str, nn.Module]) -> str:
 
 
 def _defaults(module: nn.Module) -> dict[str, Any]:
-    """Optional arguments of the forward pass, held at their defaults while it is traced."""
+    """Return the optional arguments of the forward pass, which are traced at their defaults."""
     parameters = inspect.signature(module.forward).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _cuts(graph: fx.Graph, values: _Values) -> Iterator[tuple[fx.Node, fx.Node]]:
-    """Pairs of neighbours among the nodes that everything passes through: the input first, the output last."""
+    """Yield pairs of neighbouring nodes through which all data passes, from the input to the output."""
     nodes = list(graph.nodes)
     start = next(node for node in nodes if node.op == "placeholder")
     order = {node: i for i, node in enumerate(nodes)}
-    moving = {start}  # what depends on the picture, not only on how many and how large they are
+    moving = {start}  # nodes that depend on the pixels, not only on number and size of the pictures
     last: dict[fx.Node, int] = {}
     for node in nodes:
         sources = [source for source in node.all_input_nodes if source in moving]
@@ -242,14 +241,14 @@ def _cuts(graph: fx.Graph, values: _Values) -> Iterator[tuple[fx.Node, fx.Node]]
 
 
 def _part(root: nn.Module, start: fx.Node, end: fx.Node, values: _Values) -> nn.Module:
-    """A module for what lies between two cuts; where that is one module's call, the module itself."""
+    """Return a module for the graph between two cuts; for a single module's call, the module itself."""
     if end.op == "call_module" and end.args == (start,) and not end.kwargs:
         return root.get_submodule(str(end.target))
     if (dims := _mean_dims(start, end)) is not None:
         return MeanOver(dims)
     graph = fx.Graph()
     copies: dict[fx.Node, Any] = {start: graph.placeholder("x")}
-    # What depends on no picture (weights, sizes) may be used on both sides of a cut: each part has its own.
+    # Nodes that depend on no picture (weights, sizes) may be used on both sides of a cut: each part copies them.
     needed: dict[fx.Node, None] = {}
     open_ends = [end]
     while open_ends:
@@ -276,7 +275,7 @@ def _part(root: nn.Module, start: fx.Node, end: fx.Node, values: _Values) -> nn.
 
 
 def _mean_dims(start: fx.Node, end: fx.Node) -> tuple[int, ...] | None:
-    """The dimensions where the step between two cuts is one mean that drops them; else None."""
+    """Return the dimensions where the step between two cuts is one mean that drops them; else None."""
     if end.op != "call_method" or end.target != "mean" or end.args[:1] != (start,) or len(end.args) > 2:
         return None
     dims = end.args[1] if len(end.args) == 2 else end.kwargs.get("dim")
@@ -289,42 +288,42 @@ def _mean_dims(start: fx.Node, end: fx.Node) -> tuple[int, ...] | None:
 
 
 class MeanOver(nn.Module):
-    """The mean over some dimensions, as a module that can be recognised."""
+    """The mean over some dimensions, as a recognisable module."""
 
     def __init__(self, dims: tuple[int, ...]) -> None:
         super().__init__()
         self.dims = dims
 
     def forward(self, x: Tensor) -> Tensor:
-        """Like ``x.mean(dims)``."""
+        """Return ``x.mean(dims)``."""
         return x.mean(self.dims)
 
 
 class Absorbed(nn.Identity):
-    """Stands where a batch norm was that is now part of the convolution before it."""
+    """The placeholder for a batch norm that was folded into the convolution before it."""
 
 
 class FeaturesOnly(nn.Module):
-    """The part of an untraceable timm network that ends with its features."""
+    """The part of an untraceable timm network up to its features."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures to unpooled features, as the network lays them out."""
+        """Return the unpooled features of pictures in the network's layout."""
         out: Tensor = self.network.forward_features(x)  # type: ignore[operator]
         return out
 
 
 class HeadOnly(nn.Module):
-    """The part of an untraceable timm network that begins with its features."""
+    """The part of an untraceable timm network after its features."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features to logits."""
+        """Return the logits of features."""
         out: Tensor = self.network.forward_head(x)  # type: ignore[operator]
         return out

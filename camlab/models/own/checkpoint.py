@@ -1,7 +1,7 @@
-"""A checkpoint that somebody brings along: bytes that nobody trusts in, named tensors out.
+"""Read a user's checkpoint: untrusted bytes in, named tensors out.
 
-Read are safetensors files and PyTorch state dicts (``torch.save``), these with ``weights_only=True``, so that no code
-in a file is ever run. TorchScript, ONNX and the files of other frameworks are recognised and refused with what to do.
+It reads safetensors files and PyTorch state dicts (``torch.save``), the latter with ``weights_only=True``, so that no
+code in a file runs. TorchScript, ONNX and files of other frameworks are recognised and refused with advice.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from camlab.models.own.signature import shapes_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Bytes that a file, or what it unpacks to, may have: the largest networks that a workstation explains.
+#: Limit in bytes for a file and its unpacked content: the largest networks that a workstation can explain.
 MAX_BYTES = 4 * 1024**3
-#: Names under which training scripts store the weights; averaged weights are those that were evaluated.
+#: Entries in which training scripts store the weights, averaged weights first, because these were evaluated.
 WRAPPERS = (
     "state_dict_ema",
     "model_ema",
@@ -40,18 +40,18 @@ WRAPPERS = (
     "module",
     "weights",
 )
-#: What wrappers around a network (parallel training, compiling, Lightning) put before its names.
+#: Prefixes that wrappers around a network (parallel training, compiling, Lightning) add to its names.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
-_MOST = 0.5  # the share of names that must begin with a prefix; a new classifier is often outside
-_DEPTH = 3  # wrappers in wrappers
+_MOST = 0.5  # the share of names that must have a prefix; a new classifier often lacks it
+_DEPTH = 3  # nested wrappers
 _SAVE = "save `model.state_dict()` with torch.save or safetensors and load that"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Named tensors on the CPU, as the network's own names have them.
+    """Named tensors on the CPU, under the network's own names.
 
-    ``digest`` is the SHA-256 of the file; ``notes`` says in words what was taken off on the way here.
+    ``digest`` is the SHA-256 of the file; ``notes`` are sentences about removed wrappers and prefixes.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Checkpoint:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor, counters of batch norms left out."""
+        """Name and shape of every tensor, without the counters of batch norms."""
         return shapes_of(self.state)
 
 
 def read_checkpoint(data: bytes | Path, name: str | None = None) -> Checkpoint:
-    """Read a file or its bytes; ``name`` is what messages call it, default the file's own name.
+    """Read a checkpoint from a file or its bytes; messages call it ``name``, by default the file's own name.
 
-    Raises BadCheckpoint with one sentence saying what the file is and what to do.
+    Raises BadCheckpoint with one sentence that says what the file is and what to do.
     """
     title = name or (data.name if isinstance(data, Path) else "The file")
     try:
@@ -98,7 +98,7 @@ def read_checkpoint(data: bytes | Path, name: str | None = None) -> Checkpoint:
 
 _Load = Callable[[bytes | Path, IO[bytes], str], Any]
 
-#: First bytes (and where they stand) of what is refused: what it is, and what to do.
+#: Offset and first bytes of refused files, what they are, and what to do.
 _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x89HDF\r\n", "a Keras or other HDF5 file", "only PyTorch networks can be loaded"),
     (4, b"TFL3", "a TensorFlow Lite network", "only PyTorch networks can be loaded"),
@@ -113,7 +113,7 @@ _FOREIGN: tuple[tuple[int, bytes, str, str], ...] = (
 
 
 def _reader(stream: IO[bytes], head: bytes, title: str) -> _Load:
-    """How to load the file. Raises BadCheckpoint for kinds that are not loaded."""
+    """Choose the loader of the file by its first bytes. Raises BadCheckpoint for unsupported kinds."""
     if not head:
         raise BadCheckpoint(f"{title} is empty; save the checkpoint again.")
     for offset, magic, what, advice in _FOREIGN:
@@ -128,7 +128,7 @@ def _reader(stream: IO[bytes], head: bytes, title: str) -> _Load:
     if head.startswith(b"\x80"):  # a pickle: PyTorch's format before 1.6, or anything else
         return _load_torch
     if title.lower().endswith(".onnx") or re.match(rb"\x08[\x01-\x20]\x12", head):
-        raise BadCheckpoint(f"{title} is an ONNX network, in which no gradient can be followed; {_SAVE}.")
+        raise BadCheckpoint(f"{title} is an ONNX network, which has no gradients; {_SAVE}.")
     raise BadCheckpoint(f"{title} is neither a safetensors file nor a PyTorch state dict; {_SAVE}.")
 
 
@@ -140,7 +140,7 @@ def _look_into_zip(stream: IO[bytes], title: str) -> None:
         raise BadCheckpoint(f"{title} is cut off or damaged; download or save it again.") from error
     names = {entry.filename.partition("/")[2] or entry.filename for entry in entries}
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-        raise BadCheckpoint(f"{title} is a TorchScript program, whose layers cannot be taken apart; {_SAVE}.")
+        raise BadCheckpoint(f"{title} is a TorchScript program, which cannot be split into layers; {_SAVE}.")
     if any(entry.filename.endswith(".h5") for entry in entries):
         raise BadCheckpoint(f"{title} is a Keras network; only PyTorch networks can be loaded.")
     if "data.pkl" not in names:
@@ -148,7 +148,7 @@ def _look_into_zip(stream: IO[bytes], title: str) -> None:
             f"{title} is a zip archive without a state dict; unpack it and load what is in it."
         )
     if sum(entry.file_size for entry in entries) > MAX_BYTES:
-        raise BadCheckpoint(f"{title} unpacks to more than can be loaded; {_SAVE}.")
+        raise BadCheckpoint(f"{title} unpacks to more than {MAX_BYTES / 1e9:.1f} GB; {_SAVE}.")
 
 
 def _load_safetensors(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
@@ -170,9 +170,9 @@ def _load_torch(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f" ({found[1]})" if found else ""
         raise BadCheckpoint(
-            f"{title} holds Python objects{what} and not only tensors, and loading these could run anything; {_SAVE}."
+            f"{title} holds Python objects{what} besides tensors, and loading them could run any code; {_SAVE}."
         ) from error
-    except Exception as error:  # struct.error, KeyError, AssertionError …: bytes at random raise anything
+    except Exception as error:  # damaged bytes raise anything: struct.error, KeyError, AssertionError …
         raise BadCheckpoint(f"{title} is cut off or damaged; download or save it again.") from error
 
 
@@ -181,7 +181,7 @@ _allowing = threading.Lock()
 
 @contextlib.contextmanager
 def _harmless() -> Iterator[None]:
-    """Let the settings pass that timm's training script stores beside the weights: attributes and nothing else."""
+    """Accept the settings that timm's training script stores beside the weights: plain attributes."""
     from torch.serialization import safe_globals
 
     with _allowing, safe_globals([argparse.Namespace]):
@@ -198,7 +198,7 @@ def _is_tensor(value: object) -> bool:
 
 
 def _unwrap(loaded: Any, title: str, notes: list[str]) -> Mapping[str, Any]:
-    """The mapping that holds the tensors, however deep it is wrapped."""
+    """Return the mapping that holds the tensors, inside up to _DEPTH wrappers."""
     found = loaded
     for _ in range(_DEPTH):
         if not isinstance(found, Mapping):
@@ -208,16 +208,16 @@ def _unwrap(loaded: Any, title: str, notes: list[str]) -> Mapping[str, Any]:
         inner = [key for key in WRAPPERS if isinstance(found.get(key), Mapping) and found[key]]
         if not inner:
             break
-        notes.append(f"Taken from its entry {inner[0]!r}.")
+        notes.append(f"The weights come from the entry {inner[0]!r}.")
         found = found[inner[0]]
     if _is_tensor(found):
-        raise BadCheckpoint(f"{title} is a single tensor and no network; {_SAVE}.")
+        raise BadCheckpoint(f"{title} is a single tensor, not a network; {_SAVE}.")
     inside = ", ".join(map(str, list(found)[:5])) if isinstance(found, Mapping) else type(found).__name__
-    raise BadCheckpoint(f"{title} has no tensors in it, only {inside[:100] or 'nothing'}; {_SAVE}.")
+    raise BadCheckpoint(f"{title} contains no tensors, only {inside[:100] or 'nothing'}; {_SAVE}.")
 
 
 def _tensors(found: Mapping[str, Any], title: str) -> dict[str, Tensor]:
-    """Plain tensors only; a few bytes that claim to be a huge tensor are refused before they are copied."""
+    """Return plain tensors; a few bytes that claim to be a huge tensor are refused before they are copied."""
     import torch
 
     state: dict[str, Tensor] = {key: value for key, value in found.items() if _is_tensor(value)}
@@ -227,19 +227,21 @@ def _tensors(found: Mapping[str, Any], title: str) -> dict[str, Tensor]:
                 f"{title} holds a quantised, complex or sparse tensor ({key[:60]}); save it in float32."
             )
     if sum(value.numel() * value.element_size() for value in state.values()) > MAX_BYTES:
-        raise BadCheckpoint(f"{title} unpacks to more than can be loaded; choose a smaller network.")
+        raise BadCheckpoint(
+            f"{title} unpacks to more than {MAX_BYTES / 1e9:.1f} GB; choose a smaller network."
+        )
     state.pop("n_averaged", None)  # a counter of torch's averaged models
     return {key: value.detach() for key, value in state.items()}
 
 
 def _strip(state: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
-    """The names without what wrappers put before most of them."""
+    """Remove the prefixes that wrappers add to most names."""
     while True:
         prefix = next((p for p in PREFIXES if sum(k.startswith(p) for k in state) > _MOST * len(state)), None)
         if prefix is None:
             return state
         stripped = {key.removeprefix(prefix): value for key, value in state.items()}
-        if len(stripped) < len(state):  # two would share a name
+        if len(stripped) < len(state):  # two names would become equal
             return state
-        notes.append(f"{prefix!r} was taken off the tensors' names.")
+        notes.append(f"The prefix {prefix!r} was removed from the tensors' names.")
         state = stripped

@@ -1,4 +1,4 @@
-"""Which architecture a checkpoint belongs to, and what keeps it from fitting one."""
+"""Find the architecture of a checkpoint, and describe how it differs from one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from camlab.models.hub.catalogue import SHELF, CatalogueRow, catalogue
 from camlab.models.own.checkpoint import Checkpoint
 from camlab.models.own.signature import Shapes, resemblance, shapes_of, signature, sketch, without
 
-SHOWN = 5  # names of a kind that a text lists before it says how many more there are
-_LIKELY = 0.15  # the least resemblance of two sketches that is looked into
-_LOOKED_INTO = 8  # architectures that are built, without weights, to be compared tensor by tensor
-_NEAR = 0.6  # how alike two names must be for one to be suggested for the other (difflib's ratio)
+SHOWN = 5  # names of each kind that a text lists before "and N more"
+_LIKELY = 0.15  # least resemblance of two sketches for a closer comparison
+_LOOKED_INTO = 8  # architectures built, without weights, for a comparison tensor by tensor
+_NEAR = 0.6  # least similarity of two names for a suggestion (difflib's ratio)
 
 
 @dataclass(frozen=True)
 class ArchitectureMatch:
-    """An architecture that a checkpoint may belong to.
+    """An architecture that a checkpoint may have.
 
-    ``share``: the share (0 to 1) of the architecture's tensors, its classifier left out, that the checkpoint has
-    by name and shape; ``exact``: it has all of these and no others. ``classes``: outputs of the classifier
-    that is in the checkpoint, None where there is none of that name.
+    ``share``: the share (0 to 1) of the architecture's tensors, without its classifier, that the checkpoint has
+    by name and shape; ``exact``: it has all of these and no others. ``classes``: outputs of the checkpoint's
+    classifier, None where it has none of that name.
     """
 
     architecture: str
@@ -35,10 +35,9 @@ class ArchitectureMatch:
 
 
 def detect(checkpoint: Checkpoint, limit: int = 5) -> list[ArchitectureMatch]:
-    """The architectures that fit best, best first; exact ones where there are any, else the most alike.
+    """Return the best matching architectures, best first: exact matches where there are any, else the most similar.
 
-    Several architectures may have the very same tensors (they pad differently, say): all of them are listed, the
-    best known first.
+    Several architectures may have the same tensors (and differ in padding, say); all are listed, the best known first.
     """
     shapes = checkpoint.shapes
     digests = {layers: signature(without(shapes, layers)) for layers in {r.classifier for r in _trunks()}}
@@ -76,12 +75,12 @@ def _on_the_shelf() -> frozenset[str]:
 
 @cache
 def _trunks() -> tuple[CatalogueRow, ...]:
-    """One row for each architecture and signature: tags may differ in input size, and so in shapes."""
+    """Return one row per architecture and signature, as tags may differ in input size and so in shapes."""
     return tuple({(row.architecture, row.signature): row for row in catalogue().values()}.values())
 
 
 def head_classes(shapes: Shapes, layers: Iterable[str]) -> int | None:
-    """Outputs of the first of the classifier's ``layers`` that is there; None where none is."""
+    """Return the number of outputs of the first existing one of the classifier's ``layers``; None without any."""
     for layer in layers:
         for part in ("bias", "weight"):
             if shape := shapes.get(f"{layer}.{part}"):
@@ -93,12 +92,12 @@ def head_classes(shapes: Shapes, layers: Iterable[str]) -> int | None:
 def expected_shapes(
     architecture: str, classes: int | None = None, input_size: tuple[int, int] | None = None
 ) -> dict[str, tuple[int, ...]]:
-    """Name and shape of all tensors of a timm architecture, built without weights. Raises UnknownName."""
+    """Return the names and shapes of a timm architecture's tensors, built without weights. Raises UnknownName."""
     return shapes_of(skeleton(architecture, classes, input_size).state_dict())
 
 
 def skeleton(architecture: str, classes: int | None = None, input_size: tuple[int, int] | None = None) -> Any:
-    """A timm network without memory for its weights (on torch's meta device). Raises UnknownName."""
+    """Build a timm network without memory for its weights (on torch's meta device). Raises UnknownName."""
     import torch
 
     with torch.device("meta"):
@@ -111,16 +110,16 @@ def create(
     input_size: tuple[int, int] | None = None,
     **settings: Any,
 ) -> Any:
-    """A timm network with ``classes`` outputs for pictures of ``input_size`` (height, width), default its own.
+    """Build a timm network with ``classes`` outputs for pictures of ``input_size`` (height, width), default its own.
 
     ``settings`` replace values of its ``pretrained_cfg``; weights among them (``state_dict``) go through timm's own
-    conversion. Raises UnknownName; whatever timm raises where the weights do not fit.
+    conversion. Raises UnknownName, and timm's errors where the weights do not fit.
     """
     import timm
 
     if not timm.is_model(architecture):
         near = difflib.get_close_matches(architecture, {row.architecture for row in _trunks()}, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`list catalogue` shows what there is."
+        hint = f"did you mean {' or '.join(near)}?" if near else "`list catalogue` shows all of them."
         raise UnknownName(f"timm {timm.__version__} has no architecture called {architecture[:60]!r}; {hint}")
     if input_size is not None:
         settings["input_size"] = (3, *input_size)
@@ -134,10 +133,10 @@ def create(
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What keeps a checkpoint from fitting a network, name by name.
+    """The differences between a checkpoint and a network, name by name.
 
     ``missing``: in the network only; ``unexpected``: in the checkpoint only; ``reshaped``: name → (the network's
-    shape, the checkpoint's). ``nearest``: missing name → the unexpected one that looks most like it and has its shape.
+    shape, the checkpoint's). ``nearest``: missing name → the most similar unexpected one of the same shape.
     """
 
     checkpoint: str
@@ -150,7 +149,7 @@ class Mismatch:
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence: the counts, an example of each kind, what to do."""
+        """The differences in one sentence: counts, an example of each kind, and advice."""
         parts = [
             f"{len(names)} {word} ({names[0]})"
             for names, word in (
@@ -165,7 +164,7 @@ class Mismatch:
 
     @property
     def lines(self) -> list[str]:
-        """The sentence, then name by name, the first few of each kind and how many more there are."""
+        """The sentence, then the first names of each kind and the number of further ones."""
         renamed = [f"{key} (the file has {near})" for key, near in self.nearest.items()]
         plain = [key for key in self.missing if key not in self.nearest]
         reshaped = [
@@ -186,9 +185,9 @@ def explain_mismatch(
     classes: int | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> Mismatch | None:
-    """What keeps the checkpoint from fitting a timm architecture; None where it fits. Raises UnknownName.
+    """Return how the checkpoint differs from a timm architecture; None where it fits. Raises UnknownName.
 
-    ``classes``: outputs of the network, default as many as the checkpoint's classifier has, else timm's default.
+    ``classes``: outputs of the network, default those of the checkpoint's classifier, else timm's default.
     """
     ours = checkpoint.shapes
     if classes is None:
@@ -197,7 +196,7 @@ def explain_mismatch(
 
 
 def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mismatch | None:
-    """What differs between a network's tensors and a file's; None where nothing does."""
+    """Return the differences between a network's tensors and a file's; None where there are none."""
     missing = tuple(key for key in network if key not in stored)
     unexpected = tuple(key for key in stored if key not in network)
     reshaped = {k: (network[k], stored[k]) for k in network if k in stored and network[k] != stored[k]}
@@ -209,10 +208,10 @@ def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mi
 
 
 def _prefix_hint(network: Shapes, stored: Shapes) -> str | None:
-    """Where most names would fit without, or with, the same words in front."""
+    """Suggest removing or adding a prefix where that makes most names fit."""
     for longer, shorter, advice in (
-        (stored, network, "all names in the file begin with {!r}: take that off"),
-        (network, stored, "all names of the network begin with {!r}: put that before the file's"),
+        (stored, network, "all names in the file begin with {!r}: remove it"),
+        (network, stored, "all names of the network begin with {!r}: add it to the file's"),
     ):
         for prefix in _prefixes(longer):
             hits = sum(shorter.get(key.removeprefix(prefix)) == longer[key] for key in longer)
@@ -229,7 +228,7 @@ def _prefixes(shapes: Shapes) -> list[str]:
 def _input_hint(
     network: Shapes, reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 ) -> str | None:
-    """Where the first convolution sees another number of colour channels."""
+    """Explain a first convolution with another number of colour channels."""
     for ours, theirs in reshaped.values():
         if len(ours) == len(theirs) == 4 and ours[1] == 3 and theirs[1] != 3 and ours[2:] == theirs[2:]:
             return f"it was trained on pictures with {theirs[1]} channels, and only RGB pictures can be explained"
@@ -241,7 +240,7 @@ def _nearest(
 ) -> dict[str, str]:
     found: dict[str, str] = {}
     left = list(unexpected)
-    for key in missing[: 4 * SHOWN]:  # comparing all with all would take long, and nobody reads so many
+    for key in missing[: 4 * SHOWN]:  # comparing all names would be slow, and only SHOWN are listed
         same = [other for other in left if stored[other] == network[key]]
         if match := difflib.get_close_matches(key, same, n=1, cutoff=_NEAR):
             found[key] = match[0]
@@ -250,7 +249,7 @@ def _nearest(
 
 
 def classifier_of(architecture: str) -> tuple[str, ...]:
-    """The layers of a timm architecture whose outputs are the classes; none where timm does not know it."""
+    """Return the layers of a timm architecture whose outputs are the classes; none for an unknown architecture."""
     from timm.models import get_pretrained_cfg
 
     found = next((row.classifier for row in _trunks() if row.architecture == architecture), None)

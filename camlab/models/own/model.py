@@ -1,7 +1,7 @@
-"""The user's own checkpoints as models: checked against an architecture of timm, then known by a digest.
+"""Use the user's own checkpoints as models: compare them with an architecture of timm, then name them by a digest.
 
-A model is known to this process only, and the last few are, up to MAX_OWN_BYTES: whoever comes back later loads the
-file again, and gets the same name for the same file and settings.
+The process remembers the last few models, up to MAX_OWN_BYTES. After that the user must load the file again; the same
+file and settings get the same name.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from camlab.models.registry import OWN_PREFIX, ModelRow
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MAX_OWN_BYTES = 4 * 1024**3  # what the tensors of all known checkpoints may take; the last one always stays
+MAX_OWN_BYTES = 4 * 1024**3  # for the tensors of all known checkpoints; the last one always stays
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
-SIDES = (32, 1024)  # what an input's sides may be, in pixels
+SIDES = (32, 1024)  # smallest and largest side of an input in pixels
 
 
 def _bytes(row: ModelRow) -> int:
     return min(4 * row.parameters, MAX_OWN_BYTES)
 
 
-#: Uploaded checkpoints as they were read, and what each may be, by the upload: read once, not at every look.
+#: Uploaded checkpoints and their matching architectures, by upload, so that each is read only once.
 _reads: Memo[tuple[Checkpoint, list[ArchitectureMatch]]] = Memo(
     MAX_OWN_BYTES // 2, lambda read: sum(value.nbytes for value in read[0].state.values())
 )
@@ -56,9 +56,9 @@ _lock = threading.Lock()
 def read_upload(
     upload: str, data: Callable[[], bytes], name: str
 ) -> tuple[Checkpoint, list[ArchitectureMatch]]:
-    """An uploaded checkpoint and what it may be; read anew only where it has been pushed out of memory.
+    """Read an uploaded checkpoint and find its architectures; it is read again only after it was dropped from memory.
 
-    ``upload`` stands for the file, ``data`` returns its bytes. Raises BadCheckpoint.
+    ``upload`` is a key for the file, ``data`` returns its bytes. Raises BadCheckpoint.
     """
 
     def make() -> tuple[Checkpoint, list[ArchitectureMatch]]:
@@ -69,21 +69,21 @@ def read_upload(
 
 
 def forget_upload(upload: str) -> None:
-    """Let go of what was read of an upload."""
+    """Drop an upload's checkpoint from memory."""
     _reads.discard(upload)
 
 
 def find_own(name: str) -> ModelRow:
-    """The row of a checkpoint that this process was given. Raises UnknownName."""
+    """Return the row of a checkpoint that this process knows. Raises UnknownName."""
     with _lock:
         row: ModelRow | None = _known.get(name)
     if row is None:
-        raise UnknownName(f"There is no checkpoint {name[:60]!r} in memory any more; load its file again.")
+        raise UnknownName(f"The checkpoint {name[:60]!r} is no longer in memory; load its file again.")
     return row
 
 
 def own_models() -> list[ModelRow]:
-    """The checkpoints that this process knows."""
+    """Return the rows of all checkpoints that this process knows."""
     with _lock:
         return list(_known.values())
 
@@ -99,11 +99,11 @@ def own_model(
     crop_pct: float | None = None,
     title: str | None = None,
 ) -> ModelRow:
-    """A checkpoint as a model of a timm ``architecture``, from now on found by its name ``own/<12 hex digits>``.
+    """Make a checkpoint a model of a timm ``architecture``, found from now on by its name ``own/<12 hex digits>``.
 
-    ``class_names``: one an output; default: ImageNet's where their number fits, else "class 0" and on. ``mean`` and
+    ``class_names``: one per output; default: ImageNet's where their number fits, else "class 0" and on. ``mean`` and
     ``std`` hold for values in [0, 1], ``input_size`` is (height, width), ``crop_pct`` the share (over 0, at most 1) of
-    the shorter side that is seen; default: what timm says of the architecture. Raises UnknownName, BadSetting, and
+    the shorter side that is kept; default: timm's values for the architecture. Raises UnknownName, BadSetting, and
     BadCheckpoint with the sentence of ``explain_mismatch``.
     """
     settings = _settings(mean, std, input_size, crop_pct)
@@ -111,9 +111,9 @@ def own_model(
     names = tuple(class_names_for(classes) if class_names is None else class_names)
     if len(names) != classes:
         raise BadSetting(
-            f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; give one name an output."
+            f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; name each."
         )
-    # All that decides a prediction: one file may be tried under several settings.
+    # All that decides a prediction: one file may be loaded with several settings.
     decisive = repr((checkpoint.digest, architecture, names, sorted(settings.items()), input_size))
     name = OWN_PREFIX + hashlib.sha256(decisive.encode()).hexdigest()[:12]
     network = skeleton(architecture, classes, input_size)
@@ -138,9 +138,9 @@ def own_model(
 def model_from_file(
     path: Path, architecture: str | None = None, class_file: Path | None = None, **settings: Any
 ) -> ModelRow:
-    """The model in a checkpoint file; without an ``architecture`` the one that fits exactly is taken.
+    """Load the model in a checkpoint file; without an ``architecture``, the one that matches exactly is used.
 
-    ``settings`` as in ``own_model``. Raises BadCheckpoint, with what to choose from, where none fits exactly.
+    ``settings`` are those of ``own_model``. Raises BadCheckpoint, with the likely ones, where none matches exactly.
     """
     checkpoint = read_checkpoint(path)
     names = None
@@ -149,28 +149,28 @@ def model_from_file(
             names = parse_class_names(class_file.read_bytes(), class_file.name)
         except OSError as error:
             raise BadSetting(
-                f"{class_file} cannot be read ({error.strerror}); name a file with the class names."
+                f"{class_file} cannot be read ({error.strerror}); choose a readable file of class names."
             ) from error
     if architecture is None:
         found = detect(checkpoint)
         if not found or not found[0].exact:
             likely = f", such as {' or '.join(c.architecture for c in found[:3])}" if found else ""
             raise BadCheckpoint(
-                f"{checkpoint.name} belongs to no architecture that is known here; name one that it fits{likely}."
+                f"{checkpoint.name} matches no known architecture exactly; name the right one{likely}."
             )
         architecture = found[0].architecture
     return own_model(checkpoint, architecture, names, **settings)
 
 
 def three_numbers(text: str, name: str) -> tuple[float, ...] | None:
-    """The numbers in a text, between commas or spaces; None where it is empty. Raises BadSetting for other words.
+    """Parse the numbers in a text, separated by commas or spaces; None where it is empty. Raises BadSetting.
 
-    How many there have to be, and how large, ``own_model`` says.
+    ``own_model`` checks their count and range.
     """
     try:
         return tuple(map(float, text.replace(",", " ").split())) or None
     except ValueError:
-        raise BadSetting(f"The {name} is not three numbers; write them as in 0.485, 0.456, 0.406.") from None
+        raise BadSetting(f"The {name} is not three numbers; write it like 0.485, 0.456, 0.406.") from None
 
 
 def _settings(
@@ -179,15 +179,15 @@ def _settings(
     input_size: tuple[int, int] | None,
     crop_pct: float | None,
 ) -> dict[str, Any]:
-    """What replaces timm's preprocessing. Raises BadSetting."""
+    """Collect the settings that replace timm's preprocessing. Raises BadSetting."""
     settings: dict[str, Any] = {}
     for name, values, low in (("mean", mean, 0.0), ("std", std, 1e-6)):
         if values is None:
             continue
         if len(values) != 3 or not all(math.isfinite(v) and low <= v <= 1 for v in values):
             raise BadSetting(
-                f"The {name} must be three numbers for red, green and blue, for values from 0 to 1; "
-                "divide by 255 what holds for values up to 255."
+                f"The {name} must be three numbers from 0 to 1, for red, green and blue; "
+                "divide numbers for values up to 255 by 255."
             )
         settings[name] = tuple(float(v) for v in values)
     if input_size is not None and not all(SIDES[0] <= side <= SIDES[1] for side in input_size):
@@ -197,7 +197,7 @@ def _settings(
         )
     if crop_pct is not None:
         if not 0.1 <= crop_pct <= 1:
-            raise BadSetting(f"A crop of {crop_pct:g} is not possible; choose a share from 0.1 to 1.")
+            raise BadSetting(f"A crop of {crop_pct:g} is out of range; choose a share from 0.1 to 1.")
         settings["crop_pct"] = float(crop_pct)
     return settings
 
@@ -205,7 +205,7 @@ def _settings(
 def _fit(
     checkpoint: Checkpoint, architecture: str, input_size: tuple[int, int] | None
 ) -> tuple[Mapping[str, Tensor], int]:
-    """The tensors under the architecture's names, and how many classes they have. Raises BadCheckpoint."""
+    """Return the tensors under the architecture's names, and the number of classes. Raises BadCheckpoint."""
     mismatch = explain_mismatch(checkpoint, architecture, input_size=input_size)
     state: Mapping[str, Tensor] = checkpoint.state
     if mismatch is not None:
@@ -216,11 +216,11 @@ def _fit(
     classes = head_classes(shapes_of(state), classifier_of(architecture))
     if classes is None:
         raise BadCheckpoint(
-            f"{checkpoint.name} has no classifier that {architecture} knows; load the whole trained network."
+            f"{checkpoint.name} lacks the classifier of {architecture}; load the whole trained network."
         )
     if classes < 2:
         raise BadCheckpoint(
-            f"{checkpoint.name} has a single output; train a network with one output a class."
+            f"{checkpoint.name} has a single output; train a network with one output per class."
         )
     return state, classes
 
@@ -228,28 +228,28 @@ def _fit(
 def _through_timm(
     checkpoint: Checkpoint, architecture: str, input_size: tuple[int, int] | None
 ) -> Mapping[str, Tensor] | None:
-    """The tensors after timm's own conversion of other projects' names (torchvision's VGG, say); None if that fails.
+    """Convert other projects' names (such as torchvision's VGG) with timm's own conversion; None if that fails.
 
-    Some families let tensors be missing, which would leave random weights. So all values are loaded a second time
-    with 1 added: a weight that does not follow was not in the checkpoint.
+    Some families accept missing tensors, which would leave random weights. So all values are loaded a second time
+    with 1 added: a weight that does not change was not in the checkpoint.
     """
     import torch
 
-    # The classifier's name is not known before the conversion; it is the last matrix of all those networks.
+    # The classifier's name is unknown before the conversion; in all these networks it is the last matrix.
     matrices = [value for value in checkpoint.state.values() if value.ndim == 2]
     if not matrices:
         return None
     plain = checkpoint.state
     moved = {key: value + 1 if value.is_floating_point() else value for key, value in plain.items()}
     try:
-        with torch.device("meta"):  # names and shapes alone: most of what does not fit ends here, at once
+        with torch.device("meta"):  # only names and shapes: most mismatches fail here, quickly
             _converted(
                 architecture, len(matrices[-1]), input_size, {k: v.to("meta") for k, v in plain.items()}
             )
         model, other = (
             _converted(architecture, len(matrices[-1]), input_size, state) for state in (plain, moved)
         )
-    except Exception:  # each family converts in its own way, and meets what it was not written for
+    except Exception:  # each family has its own conversion, which may raise anything on unexpected names
         return None
     state, follows = model.state_dict(), other.state_dict()
     weights = {*dict(model.named_parameters()), *(key for key in state if "running_" in key)} & set(state)
@@ -262,7 +262,7 @@ def _converted(
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # what is not loaded is to be the same each time
+        torch.manual_seed(0)  # weights that are not loaded must be the same each time
         return cast(
             "nn.Module",
             create(
@@ -285,6 +285,6 @@ def _build(
     ):  # not on the meta device: buffers beside the weights must be filled
         model = create(architecture, classes, input_size, **settings)
     own = model.state_dict()
-    # Counters that an old checkpoint lacks stay as they are; strict with everything else.
+    # Counters missing in old checkpoints keep their values; all other tensors are required.
     model.load_state_dict({key: state.get(key, value) for key, value in own.items()}, strict=True)
     return cast("nn.Module", model.eval())

@@ -1,7 +1,7 @@
-"""Short digests of which tensors a network has, by which a checkpoint finds its architecture.
+"""Short digests of a network's tensors, which identify a checkpoint's architecture.
 
-Only names and shapes are looked at, never values. Counters of batch norms (``num_batches_tracked``) are left out:
-older checkpoints do not have them.
+They use names and shapes, never values. Counters of batch norms (``num_batches_tracked``) are left out, because older
+checkpoints lack them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-#: Values in a sketch: two sketches tell the similarity of two networks to about a tenth.
+#: Values in a sketch: two sketches estimate the similarity of two networks to about 0.1.
 SKETCH_LENGTH = 16
 _COUNTER = "num_batches_tracked"
 
 
 def shapes_of(state: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a state dict, the counters of batch norms left out."""
+    """Return name and shape of every tensor of a state dict, without the counters of batch norms."""
     return {
         key: tuple(int(side) for side in value.shape)  # type: ignore[attr-defined]
         for key, value in state.items()
@@ -28,19 +28,19 @@ def shapes_of(state: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
 
 
 def without(shapes: Shapes, layers: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """The tensors that belong to none of ``layers`` (dotted module names)."""
+    """Return the tensors outside ``layers`` (dotted module names)."""
     stems = tuple(f"{layer}." for layer in layers)
     return {key: shape for key, shape in shapes.items() if not key.startswith(stems)}
 
 
 def signature(shapes: Shapes) -> str:
-    """12 hex digits that two sets of tensors share only where all names and shapes are equal."""
+    """Return 12 hex digits that are equal only where all names and shapes are equal."""
     text = "\n".join(sorted(_line(key, shape) for key, shape in shapes.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def sketch(shapes: Shapes) -> str:
-    """A MinHash of the (name, shape) pairs in 4 hex digits a value (Broder 1997); see ``resemblance``."""
+    """Return a MinHash of the (name, shape) pairs, 4 hex digits per value (Broder 1997); see ``resemblance``."""
     digests = [
         hashlib.blake2b(_line(*item).encode(), digest_size=4 * SKETCH_LENGTH).digest()
         for item in shapes.items()
@@ -52,7 +52,7 @@ def sketch(shapes: Shapes) -> str:
 
 
 def resemblance(one: str, other: str) -> float:
-    """The share of tensors that two networks have in common, estimated from their sketches, 0 to 1."""
+    """Estimate the share of tensors that two networks have in common from their sketches, 0 to 1."""
     pairs = [(one[i : i + 4], other[i : i + 4]) for i in range(0, min(len(one), len(other)), 4)]
     return sum(a == b for a, b in pairs) / SKETCH_LENGTH
 

@@ -304,9 +304,9 @@ def test_texture_and_colour_change_the_object_alone() -> None:
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, "3", None])
 def test_bad_indices_and_seeds(value: object) -> None:
-    with pytest.raises(BadSetting, match="index of a scene is a whole number"):
+    with pytest.raises(BadSetting, match="index of a scene must be a whole number"):
         scene_plan(value)  # type: ignore[arg-type]
-    with pytest.raises(BadSetting, match="seed of a scene is a whole number"):
+    with pytest.raises(BadSetting, match="seed of a scene must be a whole number"):
         scene_plan(0, value)  # type: ignore[arg-type]
 
 

@@ -82,8 +82,8 @@ def test_safetensors(tmp_path: Path) -> None:
 def test_notes_say_what_was_taken_off() -> None:
     wrapped = {"state_dict_ema": {"module." + key: value for key, value in STATE.items()}}
     assert read_checkpoint(saved(wrapped)).notes == (
-        "Taken from its entry 'state_dict_ema'.",
-        "'module.' was taken off the tensors' names.",
+        "The weights come from the entry 'state_dict_ema'.",
+        "The prefix 'module.' was removed from the tensors' names.",
     )
     assert read_checkpoint(saved(STATE)).notes == ()
 

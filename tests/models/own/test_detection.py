@@ -125,11 +125,11 @@ def test_a_prefix_common_to_all_is_said() -> None:
     values = {"encoder.net." + key: value for key, value in state("resnet18").items()}
     found = explain_mismatch(checkpoint(values), "resnet18", classes=7)
     assert found is not None
-    assert "all names in the file begin with 'encoder.net.': take that off" in found.sentence
+    assert "all names in the file begin with 'encoder.net.': remove it" in found.sentence
     network = {"trunk." + key: shape for key, shape in expected_shapes("resnet18").items()}
     found = compare(network, expected_shapes("resnet18"), "mine.pth", "x")
     assert found is not None
-    assert "begin with 'trunk.': put that before" in found.sentence
+    assert "begin with 'trunk.': add it to the file's" in found.sentence
 
 
 def test_pictures_that_are_not_rgb_are_said() -> None:
