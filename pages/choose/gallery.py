@@ -98,7 +98,7 @@ def _first_page() -> None:
 
 def _card(picture: Picture, current: str) -> None:
     try:
-        st.image(data_url(_thumbnail(picture)), width="stretch", alt=f"Thumbnail of {picture.title}")
+        st.image(data_url(thumbnail(picture)), width="stretch", alt=f"Thumbnail of {picture.title}")
     except BadImage as problem:
         st.caption(f":material/broken_image: {plain(str(problem))}")
         return
@@ -121,5 +121,6 @@ def _pick(picture_id: str) -> None:
 
 
 @st.cache_data(max_entries=400, show_spinner=False, hash_funcs={Picture: lambda p: p.content})
-def _thumbnail(picture: Picture) -> NDArray[np.uint8]:
+def thumbnail(picture: Picture) -> NDArray[np.uint8]:
+    """Return the picture's centre as a square, (SIDE, SIDE, 3); cached by its content."""
     return np.asarray(picture.thumbnail(SIDE))

@@ -21,7 +21,7 @@ from camlab.images.datasets import hub
 from camlab.images.folders import open_folder as open_folder_set
 from camlab.images.photo_pairs import companion_of
 from pages.choose import uploads
-from pages.choose.gallery import PAGE, _thumbnail
+from pages.choose.gallery import PAGE, thumbnail
 from pages.choose.picture import LISTED
 from tests.images.datasets.test_download import Server
 from tests.images.datasets.test_download import server as server
@@ -344,7 +344,7 @@ def test_thumbnails_of_two_folders_are_not_taken_for_each_other(tmp_path: Path) 
         (place / "a.bmp").write_bytes(encoded(np.full((16, 16, 3), 100 * i, np.uint8), "BMP"))
         os.utime(place / "a.bmp", ns=(10**18, 10**18))
         found = open_folder_set(place, [tmp_path]).pictures[0]
-        shown.append((found.id, int(_thumbnail(found)[0, 0, 0])))
+        shown.append((found.id, int(thumbnail(found)[0, 0, 0])))
     assert shown[0][0] == shown[1][0]  # a link says nothing about where a folder is
     assert [value for _, value in shown] == [100, 200]
 

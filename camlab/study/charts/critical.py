@@ -51,7 +51,7 @@ def critical_diagram(result: TestResult) -> Chart:
     ranks = [value.value for value in result.ranks]
     k = len(ranks)
     runs = groups_alike(ranks, result.critical)
-    lanes = _lanes(runs)
+    lanes = lanes_of(runs)
     step = LANE * (k - 1)
     right = k + step * (max(lanes, default=-1) + 2)
     names = [[escape(line) for line in lines_of(value.name)] for value in result.ranks]
@@ -146,7 +146,7 @@ def _add_ruler(figure: go.Figure, critical: float, k: int) -> None:
     figure.add_annotation(text_note(f"critical difference {critical:.2f}", **AT_LEFT, y=18, yanchor="bottom"))
 
 
-def _lanes(runs: Sequence[tuple[int, int]]) -> list[int]:
+def lanes_of(runs: Sequence[tuple[int, int]]) -> list[int]:
     """Give every run a lane, so that no two runs that share a row overlap."""
     free: list[int] = []  # the last row of each lane
     lanes = []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camlab.drawing.charts.look import Chart
-from camlab.study.charts.critical import _lanes, critical_diagram, groups_alike
+from camlab.study.charts.critical import critical_diagram, groups_alike, lanes_of
 from camlab.study.stats import TestResult, run_tests
 from tests.material import known
 from tests.study.stats.frames import study
@@ -61,7 +61,7 @@ def test_groups_by_trying_all_runs(ranks: list[float], critical: float) -> None:
     }
     largest = {(i, j) for i, j in runs if not any((a, b) != (i, j) and a <= i and j <= b for a, b in runs)}
     assert groups_alike(ranks, critical) == sorted(largest)
-    lanes = _lanes(sorted(largest))
+    lanes = lanes_of(sorted(largest))
     for (one, a), (two, b) in itertools.combinations(zip(sorted(largest), lanes, strict=True), 2):
         assert a != b or one[1] < two[0]
 
