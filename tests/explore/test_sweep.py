@@ -530,8 +530,8 @@ def test_a_visit_between_the_levels_changes_no_score_of_the_sweep() -> None:
     assert sweep.scores(2.0).pooled == before
 
 
-def test_a_sweep_fits_every_state_with_the_same_draws() -> None:
-    sweep = sweep_of(FakeScene(seed=5, severity=2.0), 2.0)
+def test_a_sweep_fits_every_state_with_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = sweep_of(monkeypatch, FakeScene(seed=5, severity=2.0), 2.0)
     state = sweep.scene.state
     for same in ({"severity": 4.25}, {"seed": 7}, {"view": "heat", "opacity": 0.1}, {"scope": "sweep"}):
         assert sweep.fits(dataclasses.replace(state, **same)), same
