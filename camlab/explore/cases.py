@@ -22,7 +22,7 @@ LISTED = 6
 
 
 @dataclass(frozen=True)
-class Case:
+class FoundCase:
     """One pair worth seeing: the state that shows it and how strong it is."""
 
     state: ExploreState
@@ -36,7 +36,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Disagreement:
     """One kind of disagreement between prediction and map."""
 
     title: str
@@ -45,14 +45,14 @@ class Kind:
     strength: Callable[[dict[str, Any]], float]
 
 
-KINDS: dict[str, Kind] = {
-    "kept": Kind(
+DISAGREEMENTS: dict[str, Disagreement] = {
+    "kept": Disagreement(
         "Prediction kept, map broke",
         "The network still says the same thing, but the explanation points elsewhere.",
         lambda row, threshold: not row["flipped"] and row["similarity"] < threshold,
         lambda row: -float(row["similarity"]),
     ),
-    "flipped": Kind(
+    "flipped": Disagreement(
         "Prediction flipped, map stayed",
         "The network changed its mind, and the explanation does not show it.",
         lambda row, threshold: bool(row["flipped"]) and row["similarity"] >= threshold,
@@ -73,7 +73,7 @@ class CaseSearch:
     pictures: Sequence[Picture]
     state: ExploreState
     noises: Sequence[str] = field(default_factory=lambda: tuple(NOISES))
-    found: dict[str, list[Case]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    found: dict[str, list[FoundCase]] = field(default_factory=lambda: {kind: [] for kind in DISAGREEMENTS})
     pairs: int = 0
     skipped: int = 0
     unreadable: int = 0
@@ -84,7 +84,7 @@ class CaseSearch:
         self.job = Job("Find cases", self._work)
         self.job.total = len(self.pictures) * len(self.noises)
 
-    def best(self, kind: str) -> list[Case]:
+    def best(self, kind: str) -> list[FoundCase]:
         """The strongest cases of one kind, at most one a picture and noise type, strongest first."""
         with self._lock:
             return list(self.found[kind])
@@ -126,12 +126,12 @@ class CaseSearch:
                 self.pairs += 1
                 if row["degenerate"]:
                     continue
-                for name, kind in KINDS.items():
+                for name, kind in DISAGREEMENTS.items():
                     if kind.holds(row, threshold):
                         shown = dataclasses.replace(state, severity=row["severity"], seed=row["seed"])
-                        self._keep(name, kind, Case(shown, row, threshold))
+                        self._keep(name, kind, FoundCase(shown, row, threshold))
 
-    def _keep(self, name: str, kind: Kind, case: Case) -> None:
+    def _keep(self, name: str, kind: Disagreement, case: FoundCase) -> None:
         """Insert by strength; one picture under one noise type is listed once, with its strongest case."""
         listed = {(c.state.image, c.state.noise): c for c in self.found[name]}
         key = (case.state.image, case.state.noise)

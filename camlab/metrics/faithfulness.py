@@ -36,7 +36,7 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
-class Case:
+class FaithfulnessInput:
     """Pictures and what is said about them.
 
     pictures: (N, 3, H, W) in [0, 1], clean or perturbed; maps: (N, H, W) in [0, 1], as shown; targets: the class of
@@ -72,13 +72,13 @@ class Case:
         return found
 
 
-FaithfulnessFn = Callable[[Case], Floats]
+FaithfulnessFn = Callable[[FaithfulnessInput], Floats]
 _Fn = TypeVar("_Fn", bound=FaithfulnessFn)
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """A measure of how far a prediction uses what its map shows: Case -> (N,), nan for a map with nothing in it.
+    """A measure of how far a prediction uses what its map shows: FaithfulnessInput -> (N,), nan for a map with nothing in it.
 
     low, high: its range; `higher_is_better` says which end is the faithful one; `price`: what it costs, in words.
     """
@@ -132,7 +132,7 @@ def hottest_first(maps: NDArray[np.floating]) -> NDArray[np.int64]:
     return ranks.astype(np.int64)
 
 
-def curve(case: Case, start: Tensor, end: Tensor, steps: int = STEPS) -> Floats:
+def curve(case: FaithfulnessInput, start: Tensor, end: Tensor, steps: int = STEPS) -> Floats:
     """Probabilities (N, steps + 1) while the pixels of ``start`` are replaced by those of ``end``, hottest first.
 
     Step s has round(s · H · W / steps) pixels of the end. Raises BadSetting for fewer than 1 step, and what `check`
@@ -168,7 +168,7 @@ def area_under(curves: Floats) -> Floats:
     higher_is_better=False,
     price=f"{STEPS + 1} passes for each picture",
 )
-def deletion(case: Case, steps: int = STEPS) -> Floats:
+def deletion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     """Area under the probability while pixels turn to the model's mean colour (zero after normalising)."""
     grey = mean_colour(case.classifier, case.pictures).expand_as(case.pictures)
     return _where_said(case, area_under(curve(case, case.pictures, grey, steps)))
@@ -181,7 +181,7 @@ def deletion(case: Case, steps: int = STEPS) -> Floats:
     source="Petsiuk et al. 2018, arXiv 1806.07421",
     price=f"{STEPS + 1} passes for each picture",
 )
-def insertion(case: Case, steps: int = STEPS) -> Floats:
+def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     """Area under the probability while pixels of the picture replace those of its blurred copy."""
     return _where_said(case, area_under(curve(case, blurred(case.pictures), case.pictures, steps)))
 
@@ -195,7 +195,7 @@ def insertion(case: Case, steps: int = STEPS) -> Floats:
     high=0.5,
     price=f"{2 * len(PERCENTILES)} passes, and as many fillings of under a second each, for each picture",
 )
-def road(case: Case, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE) -> Floats:
+def road(case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE) -> Floats:
     """(mean probability without the coldest − without the hottest pixels) / 2, over the percentiles.
 
     The library removes and fills in. It is given ranks in place of values, which is the same where no two pixels are
@@ -243,5 +243,5 @@ def blurred(pictures: Tensor) -> Tensor:
     return torch.from_numpy(soft).to(pictures)
 
 
-def _where_said(case: Case, values: Floats) -> Floats:
+def _where_said(case: FaithfulnessInput, values: Floats) -> Floats:
     return np.where(case.said(), values, np.nan)

@@ -12,12 +12,11 @@ from camlab.cams import CAMS
 from camlab.common.wording import plural
 from camlab.drawing.charts.titles import model_title
 from camlab.drawing.pictures import data_url
-from camlab.explore.cases import KINDS, Case, CaseSearch
+from camlab.explore.cases import DISAGREEMENTS, CaseSearch, FoundCase
 from camlab.explore.output.panels import draw_panel
 from camlab.explore.output.words import shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import LOOKS
-from camlab.images import Picture
 from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
 from pages.shared import background_work, image_sets, session
@@ -26,24 +25,14 @@ from pages.shared.text import plain
 MOST = 100  # pictures per search
 
 
-def _pictures(scene: Scene, whole_set: bool) -> list[Picture]:
-    if not whole_set:
-        return [scene.picture]
-    return image_sets.image_set(scene.picture.image_set).sample(MOST)
-
-
 def _start(scene: Scene) -> None:
-    whole_set = bool(st.session_state.get("finder.whole_set"))
-    search = CaseSearch(scene.engine, _pictures(scene, whole_set), scene.state)
+    pictures = [scene.picture]
+    if st.session_state.get("finder.whole_set"):
+        pictures = image_sets.image_set(scene.picture.image_set).sample(MOST)
+    search = CaseSearch(scene.engine, pictures, scene.state)
     st.session_state["finder"] = search
     st.session_state["finder.drawn"] = {}
     session.worker().submit(search.job)
-    st.session_state["rerun"] = True
-
-
-def _stop() -> None:
-    if search := session.reported("finder"):
-        search.job.cancel()
     st.session_state["rerun"] = True
 
 
@@ -57,8 +46,14 @@ def finder(scene: Scene) -> None:
     search: CaseSearch | None = st.session_state.get("finder")
     running = search is not None and search.job.running
     left, right = st.columns([1, 2], vertical_alignment="center")
-    if running:
-        left.button("Stop the search", icon=":material/stop_circle:", on_click=_stop, width="stretch")
+    if search is not None and running:
+        left.button(
+            "Stop the search",
+            icon=":material/stop_circle:",
+            on_click=background_work.then_rerun,
+            args=(search.job.cancel,),
+            width="stretch",
+        )
     else:
         left.button(
             "Find cases",
@@ -87,15 +82,13 @@ def _results(search: CaseSearch) -> None:
     elif job.error:
         st.error(plain(job.error), icon=":material/error:")
     else:
-        ended = "Stopped" if job.cancelled else "Done"
-        skipped = (
-            f"; {plural(search.skipped, 'picture')} skipped for a degenerate clean map"
-            if search.skipped
-            else ""
-        )
-        if search.unreadable:
-            skipped += f"; {plural(search.unreadable, 'picture')} skipped because the file cannot be read"
-        st.caption(f"{ended}: {plural(search.pairs, 'pair')} compared{skipped}.")
+        said = [f"{'Stopped' if job.cancelled else 'Done'}: {plural(search.pairs, 'pair')} compared"]
+        for count, reason in (
+            (search.skipped, "for a degenerate clean map"),
+            (search.unreadable, "because the file cannot be read"),
+        ):
+            said += [f"{plural(count, 'picture')} skipped {reason}"] if count else []
+        st.caption(f"{'; '.join(said)}.")
     asked, now = search.state, session.current()
     model, scored = model_title(asked.model), SIMILARITIES[asked.similarity].scored_title
     settings = f"{model}, {CAMS[asked.method].title}, {scored}"
@@ -107,7 +100,7 @@ def _results(search: CaseSearch) -> None:
         if same
         else f"Searched with {settings}, which differ from the settings on screen. “Go there” restores them."
     )
-    for name, kind in KINDS.items():
+    for name, kind in DISAGREEMENTS.items():
         cases = search.best(name)
         st.markdown(f"**{kind.title}** · {kind.meaning}")
         if not cases:
@@ -124,7 +117,7 @@ def _results(search: CaseSearch) -> None:
                 _card(search, name, place, case)
 
 
-def _card(search: CaseSearch, kind: str, place: int, case: Case) -> None:
+def _card(search: CaseSearch, kind: str, place: int, case: FoundCase) -> None:
     noise = NOISES[case.state.noise].title
     scene = Scene(search.engine, image_sets.picture(case.state.image), case.state)
     sentence = shown_verdict(scene, case.row)
@@ -139,7 +132,7 @@ def _card(search: CaseSearch, kind: str, place: int, case: Case) -> None:
     st.button("Go there", key=f"case.{kind}.{place}", on_click=_go, args=(case,), width="stretch")
 
 
-def _pair(scene: Scene, case: Case) -> NDArray[np.uint8]:
+def _pair(scene: Scene, case: FoundCase) -> NDArray[np.uint8]:
     """Draw the clean and the perturbed overlay side by side, once for each case of the session."""
     drawn: dict[object, NDArray[np.uint8]] = st.session_state.setdefault("finder.drawn", {})
     if case.state not in drawn:
@@ -153,7 +146,7 @@ def _pair(scene: Scene, case: Case) -> NDArray[np.uint8]:
     return drawn[case.state]
 
 
-def _go(case: Case) -> None:
+def _go(case: FoundCase) -> None:
     looks = {name: getattr(session.current(), name) for name in LOOKS}
     session.put(dataclasses.replace(case.state, **looks))
     st.session_state["rerun"] = True

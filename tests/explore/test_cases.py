@@ -15,7 +15,7 @@ from PIL import Image
 import camlab.explore.cases
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
-from camlab.explore.cases import KINDS, LEVELS, LISTED, SEEDS_SEARCHED, Case, CaseSearch
+from camlab.explore.cases import DISAGREEMENTS, LEVELS, LISTED, SEEDS_SEARCHED, CaseSearch, FoundCase
 from camlab.explore.results import Floors
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -97,7 +97,7 @@ def test_the_cases_found_are_those_that_a_search_by_hand_finds(
 def test_a_case_is_a_state_that_shows_it(
     real: CaseSearch, engine: Engine, pictures: tuple[Picture, ...]
 ) -> None:
-    for kind, entry in KINDS.items():
+    for kind, entry in DISAGREEMENTS.items():
         for case in real.best(kind):
             state = case.state
             assert state == dataclasses.replace(
@@ -131,7 +131,7 @@ def test_a_picture_whose_clean_map_says_nothing_is_skipped(
     run(search)
     assert search.skipped == 1 and search.pairs == 5 * SEEDS_SEARCHED + 5
     assert search.job.done == search.job.total == 4, "the bar comes to its end all the same"
-    assert {case.state.image for kind in KINDS for case in search.best(kind)} == {pictures[0].id}
+    assert {case.state.image for kind in DISAGREEMENTS for case in search.best(kind)} == {pictures[0].id}
 
 
 # with rows made up
@@ -283,7 +283,7 @@ def test_pictures_without_a_clean_map_are_counted(fake: Callable[..., CaseSearch
     search = fake(["flat", "a", "flat"], ("fog", "brightness"))
     run(search)
     assert search.skipped == 2 and search.job.done == search.job.total == 6
-    assert {case.state.image for kind in KINDS for case in search.best(kind)} == {"a"}
+    assert {case.state.image for kind in DISAGREEMENTS for case in search.best(kind)} == {"a"}
     only = fake(["flat"], ("fog",))
     run(only)
     assert only.skipped == 1 and only.pairs == 0 and only.best("kept") == only.best("flipped") == []
@@ -336,15 +336,15 @@ def test_all_noises_are_searched_unless_told_otherwise(engine: Engine) -> None:
 )
 def test_a_pair_is_a_case_of_one_kind_at_most(flipped: bool, similarity: float, kind: str | None) -> None:
     row = {"flipped": flipped, "similarity": similarity}
-    assert [name for name, entry in KINDS.items() if entry.holds(row, 0.7)] == ([kind] if kind else [])
+    assert [name for name, entry in DISAGREEMENTS.items() if entry.holds(row, 0.7)] == ([kind] if kind else [])
 
 
 def test_strength_is_how_far_the_map_disagrees() -> None:
     low, high = {"similarity": 0.1}, {"similarity": 0.9}
-    assert KINDS["kept"].strength(low) > KINDS["kept"].strength(high)
-    assert KINDS["flipped"].strength(high) > KINDS["flipped"].strength(low)
-    assert Case(STATE, high, 0.7).similarity == 0.9
-    assert [entry.title for entry in KINDS.values()] == [
+    assert DISAGREEMENTS["kept"].strength(low) > DISAGREEMENTS["kept"].strength(high)
+    assert DISAGREEMENTS["flipped"].strength(high) > DISAGREEMENTS["flipped"].strength(low)
+    assert FoundCase(STATE, high, 0.7).similarity == 0.9
+    assert [entry.title for entry in DISAGREEMENTS.values()] == [
         "Prediction kept, map broke",
         "Prediction flipped, map stayed",
     ]

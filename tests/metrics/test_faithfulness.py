@@ -24,7 +24,7 @@ from camlab.common.errors import BadSetting, Cancelled
 from camlab.metrics import upsample
 from camlab.metrics.faithfulness import (
     FAITHFULNESS,
-    Case,
+    FaithfulnessInput,
     area_under,
     blurred,
     curve,
@@ -58,7 +58,7 @@ class Scored:
         return self.network(self.normalise(x))
 
 
-def case(**options: Any) -> Case:
+def case(**options: Any) -> FaithfulnessInput:
     maps = np.random.default_rng(0).random((2, *SIZE))
     given: dict[str, Any] = {
         "classifier": Scored(),
@@ -66,10 +66,10 @@ def case(**options: Any) -> Case:
         "maps": maps,
         "targets": TARGETS,
     }
-    return Case(**(given | options))
+    return FaithfulnessInput(**(given | options))
 
 
-def twin_area(this: Case, row: int, start: Tensor, end: Tensor, steps: int) -> float:
+def twin_area(this: FaithfulnessInput, row: int, start: Tensor, end: Tensor, steps: int) -> float:
     """Replace pixels one after the other, hottest first, and add up trapezoids."""
     hottest = sorted(range(SIZE[0] * SIZE[1]), key=lambda p: -this.maps[row].ravel()[p])
     shown, done, scores = start.clone(), 0, []
@@ -137,7 +137,7 @@ def test_blur_is_that_of_a_gaussian_window() -> None:
 
 
 def library_road(
-    this: Case, percentiles: list[int], z: Tensor, model: Callable[[Tensor], Tensor]
+    this: FaithfulnessInput, percentiles: list[int], z: Tensor, model: Callable[[Tensor], Tensor]
 ) -> np.ndarray:
     targets = [ClassifierOutputSoftmaxTarget(t) for t in this.targets]
     scores = []
@@ -176,8 +176,8 @@ def test_road_of_a_map_that_is_mostly_zero_has_an_answer() -> None:
 # all of them
 
 
-def few(name: str) -> Callable[[Case], np.ndarray]:
-    fewer: dict[str, Callable[[Case], np.ndarray]] = {
+def few(name: str) -> Callable[[FaithfulnessInput], np.ndarray]:
+    fewer: dict[str, Callable[[FaithfulnessInput], np.ndarray]] = {
         "deletion": lambda c: deletion(c, 12),
         "insertion": lambda c: insertion(c, 12),
         "road": lambda c: road(c, [50]),
@@ -230,6 +230,6 @@ def test_on_a_real_network_a_map_beats_its_opposite(lite0: Classifier, inputs: T
     shared = shared_pass(lite0, "bn2", inputs[:1], [None], ["a"])
     maps = upsample(scale_maps(CAMS["gradcam"].apply(shared))[0].numpy(), lite0.input_size)
     targets = shared.targets.tolist()
-    right, wrong = (Case(lite0, inputs[:1], m, targets) for m in (maps, 1 - maps))
+    right, wrong = (FaithfulnessInput(lite0, inputs[:1], m, targets) for m in (maps, 1 - maps))
     assert deletion(right, 16)[0] < deletion(wrong, 16)[0]
     assert insertion(right, 16)[0] > insertion(wrong, 16)[0]

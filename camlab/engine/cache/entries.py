@@ -14,7 +14,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Kind:
+class StoredType:
     """One type of numbers that is kept: what they can be, its mark on disk, and whether they are deflated."""
 
     dtype: np.dtype[Any]
@@ -23,31 +23,31 @@ class Kind:
     deflated: bool
 
 
-KINDS: dict[np.dtype[Any], Kind] = {
+STORED_TYPES: dict[np.dtype[Any], StoredType] = {
     kind.dtype: kind
     for kind in (
         # Maps and probabilities; NaN fails both comparisons. Deflating would gain nothing.
-        Kind(np.dtype(np.float32), lambda a: bool(((a >= 0) & (a <= 1)).all()), b"f", False),
+        StoredType(np.dtype(np.float32), lambda a: bool(((a >= 0) & (a <= 1)).all()), b"f", False),
         # Labels of segments: long runs of equal numbers, which shrink a hundredfold.
-        Kind(np.dtype(np.int32), lambda a: bool((a >= 0).all()), b"i", True),
+        StoredType(np.dtype(np.int32), lambda a: bool((a >= 0).all()), b"i", True),
     )
 }
 
 
 def sound(value: np.ndarray) -> bool:
     """Whether an array can be kept: float32 in [0, 1] or int32 from 0 on, of any shape."""
-    kind = KINDS.get(value.dtype)
+    kind = STORED_TYPES.get(value.dtype)
     return kind is not None and kind.holds(value)
 
 
 _MAGIC = b"CLa1"
 _DIGEST = 16
-_BY_CODE = {kind.code: kind for kind in KINDS.values()}
+_BY_CODE = {kind.code: kind for kind in STORED_TYPES.values()}
 
 
 def pack(key: str, value: np.ndarray) -> bytes:
     """The bytes of a sound array: digest of the key and the rest, magic, kind, shape, little-endian numbers."""
-    kind = KINDS[value.dtype]
+    kind = STORED_TYPES[value.dtype]
     head = _MAGIC + kind.code + struct.pack(f"<B{value.ndim}I", value.ndim, *value.shape)
     body = value.astype(value.dtype.newbyteorder("<")).tobytes()
     rest = head + (zlib.compress(body, 1) if kind.deflated else body)

@@ -17,7 +17,7 @@ FOUND_BROKEN = 1
 
 
 @dataclass(frozen=True)
-class Outcome:
+class UpkeepReport:
     """What came out: fields for JSON, lines for people, the exit code."""
 
     record: dict[str, Any]
@@ -25,10 +25,10 @@ class Outcome:
     code: int = 0
 
 
-UPKEEP: Registry[Callable[[Database], Outcome]] = Registry("cache command")
+UPKEEP: Registry[Callable[[Database], UpkeepReport]] = Registry("cache command")
 
 
-def upkeep(name: str) -> Outcome:
+def upkeep(name: str) -> UpkeepReport:
     """Do one of UPKEEP with the user's cache; where it is off, or cannot be used, say so.
 
     Raises UnknownName for the command, BadSetting for a directory or a size that the environment names badly.
@@ -37,21 +37,21 @@ def upkeep(name: str) -> Outcome:
     database = open_database()
     if database is None:
         problem = f"The cache on disk is off ({DIRECTORY_VARIABLE}=off): results are kept in memory only."
-        return Outcome({"directory": None, "problem": problem}, [problem])
+        return UpkeepReport({"directory": None, "problem": problem}, [problem])
     try:
         return work(database)
     except BadSetting as error:
-        return Outcome({"directory": str(database.directory), "problem": str(error)}, [str(error)])
+        return UpkeepReport({"directory": str(database.directory), "problem": str(error)}, [str(error)])
 
 
 def _command(
-    work: Callable[[Database], Outcome],
-) -> Callable[[Database], Outcome]:
+    work: Callable[[Database], UpkeepReport],
+) -> Callable[[Database], UpkeepReport]:
     return UPKEEP.add(work.__name__, work)
 
 
 @_command
-def info(database: Database) -> Outcome:
+def info(database: Database) -> UpkeepReport:
     """Where the cache is and how full."""
     found = database.info()
     lines = [
@@ -60,23 +60,23 @@ def info(database: Database) -> Outcome:
         f"bytes      {found.bytes:,}",
         f"limit      {found.limit:,}",
     ]
-    return Outcome({**dataclasses.asdict(found), "problem": None}, lines)
+    return UpkeepReport({**dataclasses.asdict(found), "problem": None}, lines)
 
 
 @_command
-def clear(database: Database) -> Outcome:
+def clear(database: Database) -> UpkeepReport:
     """Remove every entry. What a running program holds in memory stays there until it ends."""
     removed = database.clear()
     record = {"directory": str(database.directory), "removed": removed, "problem": None}
-    return Outcome(record, [f"{removed:,} entries removed"])
+    return UpkeepReport(record, [f"{removed:,} entries removed"])
 
 
 @_command
-def verify(database: Database) -> Outcome:
+def verify(database: Database) -> UpkeepReport:
     """Read every entry and remove the broken ones; the exit code is FOUND_BROKEN where there were any."""
     checked = database.verify()
     lines = [f"{checked.sound:,} entries sound, {checked.broken:,} broken and removed"]
     if checked.rebuilt:
         lines.insert(0, "the database itself was damaged and was replaced by an empty one")
     record = {"directory": str(database.directory), **dataclasses.asdict(checked), "problem": None}
-    return Outcome(record, lines, FOUND_BROKEN if checked.broken or checked.rebuilt else 0)
+    return UpkeepReport(record, lines, FOUND_BROKEN if checked.broken or checked.rebuilt else 0)

@@ -19,7 +19,7 @@ from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.trials.faithfulness import PASSES as FAITHFUL_PASSES
 from camlab.explore.trials.faithfulness import Faithful, FaithfulnessRun
-from camlab.explore.trials.localisation import Localisation, localise, why_not
+from camlab.explore.trials.localisation import PairLocalisation, localise, why_not
 
 WORTH_A_NOTE = 5.0  # seconds; a longer wait is announced
 
@@ -31,7 +31,7 @@ class Finding:
     scene: Scene
     shown: Shown
     floors: Floors
-    localised: Localisation | None = None
+    localised: PairLocalisation | None = None
     faithful: Faithful | None = None
     attacked: ExplanationAttack | None = None
 

@@ -17,7 +17,7 @@ from camlab.engine.spec import Explained
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.trials.localisation import as_shown
-from camlab.metrics.faithfulness import PERCENTILES, Case, area_under, blurred, curve, road
+from camlab.metrics.faithfulness import PERCENTILES, FaithfulnessInput, area_under, blurred, curve, road
 from camlab.models.preprocessing import mean_colour
 
 #: Steps of the page's curves: every eighth of the 224 that `camlab.metrics.faithfulness` takes by default.
@@ -107,14 +107,14 @@ class FaithfulnessRun:
         with self._lock:
             self._values["road", side] = float(np.mean(parts))
 
-    def _case(self, explained: Explained, pixels: NDArray[np.float32], check: Callable[[], None]) -> Case:
+    def _case(self, explained: Explained, pixels: NDArray[np.float32], check: Callable[[], None]) -> FaithfulnessInput:
         classifier = self.scene.classifier
         picture = torch.from_numpy(np.array(pixels))[None].to(classifier.device)
         maps = as_shown(self.scene, explained)[None]
-        return Case(classifier, picture, maps, [explained.target], check, self.scene.engine.batch)
+        return FaithfulnessInput(classifier, picture, maps, [explained.target], check, self.scene.engine.batch)
 
 
-def _ends(name: str, case: Case) -> tuple[Tensor, Tensor]:
+def _ends(name: str, case: FaithfulnessInput) -> tuple[Tensor, Tensor]:
     """From which pictures to which ones the pixels go."""
     if name == "deletion":
         return case.pictures, mean_colour(case.classifier, case.pictures).expand_as(case.pictures)

@@ -32,7 +32,7 @@ class Localised:
 
 
 @dataclass(frozen=True)
-class Localisation:
+class PairLocalisation:
     """A pair against the outline of the object.
 
     mask: (H, W) as the model sees it; thresholds: where the clean and the perturbed map are cut for the best IoU.
@@ -70,7 +70,7 @@ def why_not(scene: Scene) -> str:
     return "The part of this picture that the model sees is all object or holds none of it; choose another picture."
 
 
-def localise(scene: Scene, shown: Shown) -> Localisation | None:
+def localise(scene: Scene, shown: Shown) -> PairLocalisation | None:
     """Every localisation measure of the shown pair, or None without a mask. Raises BadImage as `object_mask` does."""
     mask = object_mask(scene)
     if mask is None:
@@ -86,7 +86,7 @@ def localise(scene: Scene, shown: Shown) -> Localisation | None:
     method = scene.state.method
     empty = [side.degenerate[method] for side in (shown.clean, shown.perturbed)]
     first, second = (None if nothing else float(cut) for nothing, cut in zip(empty, cuts, strict=True))
-    return Localisation(mask, tuple(found), (first, second))
+    return PairLocalisation(mask, tuple(found), (first, second))
 
 
 def as_shown(scene: Scene, explained: Explained) -> NDArray[np.float64]:

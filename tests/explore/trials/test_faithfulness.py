@@ -20,7 +20,7 @@ from camlab.explore.sweep import Sweep
 from camlab.explore.trials.faithfulness import CURVE_STEPS, FaithfulnessRun
 from camlab.images import find_picture
 from camlab.metrics import upsample
-from camlab.metrics.faithfulness import STEPS, Case, deletion, insertion, road
+from camlab.metrics.faithfulness import STEPS, FaithfulnessInput, deletion, insertion, road
 from camlab.models.classifier import Classifier
 
 
@@ -57,7 +57,7 @@ def test_a_run_has_the_values_of_the_whole_measures(
         ("perturbed", shown.perturbed, shown.perturbed_input),
     ):
         maps = upsample(explained.maps["gradcam"][None], (224, 224))
-        case = Case(scene.classifier, torch.from_numpy(pixels.copy())[None], maps, [explained.target])
+        case = FaithfulnessInput(scene.classifier, torch.from_numpy(pixels.copy())[None], maps, [explained.target])
         assert run.found.values["deletion", side] == pytest.approx(deletion(case, 6)[0], abs=1e-5)
         assert run.found.values["insertion", side] == pytest.approx(insertion(case, 6)[0], abs=1e-5)
         assert run.found.values["road", side] == pytest.approx(road(case, some)[0], abs=1e-5)

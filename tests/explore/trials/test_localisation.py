@@ -16,7 +16,7 @@ from camlab.explore.output.record import localisation_record
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
-from camlab.explore.trials.localisation import Localisation, localise, object_mask, why_not
+from camlab.explore.trials.localisation import PairLocalisation, localise, object_mask, why_not
 from camlab.images import Picture, find_picture
 from camlab.metrics.localisation import best_iou, energy_inside, mask_at_input, pointing_game
 from camlab.models.classifier import Classifier
@@ -52,7 +52,7 @@ def test_every_measure_is_that_of_the_map_enlarged_and_the_mask_cropped(
     scene = scene_of(engine, find_picture(DOG))
     shown = pair(scene)
     found = localise(scene, shown)
-    assert isinstance(found, Localisation)
+    assert isinstance(found, PairLocalisation)
     whole = scene.picture.mask()
     assert whole is not None
     mask = mask_at_input(whole, lite0.preprocessing)
