@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from camlab.images import find_picture
-from camlab.models import imagenet_classes
+from camlab.models import imagenet_classes, short_name
 from camlab.models.class_names import labelled_classes
 
 BISON = find_picture("photos/bison")
@@ -40,3 +40,8 @@ def test_the_imagenet_index_counts_for_imagenets_classes_alone() -> None:
     assert labelled_classes(wrong, ("goldfish", "bison")) == {1}
     assert labelled_classes(wrong, ("bison", "goldfish")) == {0}
     assert labelled_classes(find_picture("shapes/0-0"), imagenet_classes()) == frozenset()
+
+
+def test_short_name() -> None:
+    assert short_name("tench, Tinca tinca") == "tench"
+    assert short_name("bison") == "bison"

@@ -1,8 +1,7 @@
-"""The built-in sets are whole, and no file that anybody can upload does worse than one clear sentence."""
+"""No file that anybody can upload does worse than one clear sentence, and what is accepted keeps its pixels."""
 
 from __future__ import annotations
 
-import csv
 import io
 import pickle
 import struct
@@ -19,11 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from camlab.common.errors import BadImage, UnknownName
+from camlab.common.errors import BadImage
 from camlab.images import (
-    IMAGE_SETS,
-    SHAPES,
-    built_in_pictures,
     decode,
     find_picture,
     picture_from_bytes,
@@ -32,7 +28,6 @@ from camlab.images import (
 from camlab.images.builtin import ROOT
 from camlab.images.decode import clean_name, decode_image, title_from
 
-ALL = built_in_pictures()
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
 # A picture whose four quarters differ, so that any turn or mirror shows.
@@ -66,73 +61,7 @@ def refusal(data: bytes, name: str = "cat.png") -> str:
     return text
 
 
-# --- the built-in sets ---
-
-
-def test_sets_and_sizes() -> None:
-    sizes = {name: len(image_set.pictures) for name, image_set in IMAGE_SETS.items()}
-    assert sizes == {"photos": 37, "composites": 44, "places": 37, "objects": 22, "shapes": 200}
-    assert list(sizes) == ["photos", "composites", "places", "objects", "shapes"]
-    for image_set in IMAGE_SETS.values():
-        assert len({p.title for p in image_set.pictures}) == len(image_set.pictures)
-        assert all(p.image_set == image_set.name for p in image_set.pictures)
-        assert image_set.title
-        assert image_set.summary.endswith(".")
-
-
-def test_every_picture_can_be_read_and_is_another() -> None:
-    for picture in ALL:
-        image = picture.load()
-        assert image.mode == "RGB"
-        assert max(image.size) <= 416
-        assert min(image.size) >= 160
-    assert len({p.digest for p in ALL}) == len({p.id for p in ALL}) == 140
-
-
-def test_masks_fit_their_pictures() -> None:
-    with (ROOT / "details.csv").open(encoding="utf-8", newline="") as stream:
-        details = {row["file"].removesuffix(".jpg"): row for row in csv.DictReader(stream)}
-    masked = 0
-    for picture in ALL:
-        mask = picture.mask()
-        width, height = picture.load().size
-        assert (width, height) == (int(details[picture.id]["width"]), int(details[picture.id]["height"]))
-        if mask is None:
-            assert not details[picture.id]["mask_fraction"]
-            continue
-        masked += 1
-        assert mask.dtype == np.bool_
-        assert mask.shape == (height, width)
-        assert float(mask.mean()) == pytest.approx(float(details[picture.id]["mask_fraction"]), abs=6e-4)
-    assert masked == 90
-
-
-def test_every_picture_says_whose_it_is() -> None:
-    for picture in ALL:
-        assert picture.author.strip()
-        assert picture.licence.strip()
-        assert "http" in picture.source
-        assert picture.licence_url.startswith("https://")
-        if "CC-BY" in picture.licence:
-            assert "https://creativecommons.org/licenses/by" in picture.licence_url
-    bison = find_picture("photos/bison")
-    assert (bison.title, bison.label, bison.label_index) == ("bison", "bison", 347)
-    assert (bison.author, bison.licence) == ("Kurt Kaiser", "CC0-1.0")
-    assert bison.licence_url == "https://creativecommons.org/publicdomain/zero/1.0/"
-    both = find_picture("composites/chameleon__dandelions")
-    assert both.licence == "CC-BY-3.0 (object) + CC0-1.0 (background)"
-    assert both.licence_url == (
-        "https://creativecommons.org/licenses/by/3.0/ ; https://creativecommons.org/publicdomain/zero/1.0/"
-    )
-
-
-def test_every_file_in_the_folder_is_in_the_manifest() -> None:
-    with (ROOT / "manifest.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    listed = {name for row in rows for name in (row["file"], row["mask_file"]) if name}
-    there = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("*/*")}
-    assert listed == there
-    assert [row["file"].removesuffix(".jpg") for row in rows] == [p.id for p in ALL]
+# --- the user's own pictures ---
 
 
 def test_thumbnail_is_the_centre_as_a_square() -> None:
@@ -143,26 +72,6 @@ def test_thumbnail_is_the_centre_as_a_square() -> None:
     assert np.asarray(small)[4, 4].tolist() == [255, 0, 0]
     assert np.asarray(small)[4, 27].tolist() == [0, 255, 0]
     assert find_picture("photos/bison").thumbnail().size == (96, 96)
-
-
-def test_find_picture() -> None:
-    assert find_picture("composites/bison__cork").title == "bison on cork"
-    for wrong in (
-        "photos/unicorn",
-        "photos/",
-        "unicorn",
-        "",
-        "upload/0123456789ab",
-        "../../etc/passwd",
-        "x" * 999,
-    ):
-        with pytest.raises(UnknownName) as caught:
-            find_picture(wrong)
-        assert str(caught.value).endswith(".")
-        assert len(str(caught.value)) < 200
-
-
-# --- the user's own pictures ---
 
 
 def test_upload_and_file_of_the_same_picture(tmp_path: Path) -> None:
@@ -634,8 +543,3 @@ def test_flipped_bits_anywhere(source: int, flips: list[tuple[float, int]], in_t
     for place, bit in flips:
         data[int(place * (min(200, len(data)) if in_the_header else len(data)))] ^= 1 << bit
     pixels_or_refusal(bytes(data), "cat")
-
-
-def test_the_built_in_pictures_are_those_of_all_sets() -> None:
-    files = [each for name, each in IMAGE_SETS.items() if name != SHAPES]
-    assert built_in_pictures() == [picture for image_set in files for picture in image_set.pictures]
