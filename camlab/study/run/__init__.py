@@ -1,1 +1,1 @@
-"""Running a study: processes, Ray, control, progress and cost."""
+"""Running a study: worker processes, Ray, control, progress and cost."""

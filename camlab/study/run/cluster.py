@@ -1,8 +1,8 @@
-"""The workers of a Ray cluster: each keeps to one model as long as it has pictures left; this process writes.
+"""The Ray backend: workers on a cluster, each of which keeps one model as long as that has pictures left.
 
-A worker is an actor that is handed one chunk of units after the other, two at a time, so that loading a model and
-computing its reference maps is paid once for all that it does of this model. One that dies is replaced, and its
-chunks are tried again. Workers send rows and write nothing: only this process needs the study's folder.
+A worker is an actor that receives chunks of units, two at a time, so that it loads a model and computes its reference
+maps only once. A dead worker is replaced, and its chunks are tried again. Workers send rows and write nothing: only
+this process needs the study's folder.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from camlab.common.errors import BadSetting, CamLabError
-from camlab.study.prepare import THREADS, Prepared, read_manifest
-from camlab.study.run.control import environment
-from camlab.study.run.local import TRIES, Chunk
-from camlab.study.run.progress import Progress
-from camlab.study.run.worker import write_maps
-from camlab.study.store.parts import write_part
+import torch
 
-#: Share of a GPU that a worker takes: making noise and comparing maps is work for processors meanwhile.
+from camlab.common.errors import BadSetting, CamLabError
+from camlab.study.prepare import THREADS, Prepared, from_manifest, read_manifest
+from camlab.study.rows import UnitWorker
+from camlab.study.run.control import environment
+from camlab.study.run.local import LOOK, TRIES, Chunk
+from camlab.study.run.progress import Progress
+from camlab.study.run.worker import write_units
+
+#: Share of a GPU per worker: while one computes on it, others make noise and compare maps on processors.
 GPU_SHARE = 0.25
 AHEAD = 2  # chunks that a worker has at once, so that it never waits for the next
-_LOOK = 0.2  # seconds between two looks at what is asked of the run
 
 
 def connect(address: str | None) -> Any:
-    """Ray, connected to the cluster at an address, or to this machine's. Raises BadSetting."""
+    """Connect Ray to the cluster at an address, by default on this machine. Raises BadSetting."""
     try:
         import ray
     except ImportError as error:
@@ -48,29 +49,24 @@ def connect(address: str | None) -> Any:
 
 
 class Station:
-    """What runs on a worker of the cluster."""
+    """A worker on the cluster, which computes units of the study that the manifest describes."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
-        """`manifest`: the prepared study's, which says all there is to know."""
-        from camlab.study.prepare import from_manifest
-        from camlab.study.rows import UnitWorker
-
+        """Prepare the study from its manifest; no folder is needed."""
         self._worker = UnitWorker(from_manifest(manifest), models=1)
         self._go = threading.Event()
         self._go.set()
 
     def hold(self, paused: bool) -> None:
-        """Hold on within a batch, or go on."""
+        """Pause within a batch, or continue."""
         if paused:
             self._go.clear()
         else:
             self._go.set()
 
     def compute(self, numbers: Chunk) -> Any:
-        """The rows of some units, or the sentence that says why there are none."""
-        import torch
-
-        torch.set_num_threads(THREADS)  # holds for the thread that asks
+        """Compute the rows of some units, or return the error as a sentence."""
+        torch.set_num_threads(THREADS)  # applies to the calling thread
         try:
             units = self._worker.prepared.units
             return [self._worker.compute(units[number], self._check) for number in numbers]
@@ -82,10 +78,10 @@ class Station:
 
 
 class RayPool:
-    """Workers on a Ray cluster: as many as it has room for, or ``workers`` of them."""
+    """Workers on a Ray cluster: as many as it has room for, at most ``workers``."""
 
     def __init__(self, folder: Path, workers: int | None, device: str, address: str | None) -> None:
-        """Raises BadSetting where there is no Ray, no cluster or no room on it."""
+        """Connect to the cluster. Raises BadSetting without Ray, without a cluster or without room on it."""
         self._folder = folder
         self._ray = connect(address)
         room = self._ray.cluster_resources()
@@ -94,7 +90,7 @@ class RayPool:
         most = min(float(room.get("CPU", 0.0)) // THREADS, gpus // GPU_SHARE if gpus else float("inf"))
         if most < 1:
             raise BadSetting(
-                "The Ray cluster has no room for a worker; use a larger one, or the local backend."
+                "The Ray cluster has no room for a worker; use a larger cluster, or the local backend."
             )
         self.size = int(most) if workers is None else min(workers, int(most))
         self._actors: list[Any] = []
@@ -120,7 +116,7 @@ class RayPool:
                     left = {model: len(queue) for model, queue in wanted.items() if queue}
                     if not left:
                         return
-                    # The model with the most left for each of those that are at it.
+                    # Choose the model with the most chunks left per worker on it.
                     shifts[place] = max(left, key=lambda model: left[model] / (1 + shifts.count(model)))
                 chunk = wanted[str(shifts[place])].popleft()
                 under_way[self._actors[place].compute.remote(chunk)] = (place, chunk)
@@ -133,7 +129,7 @@ class RayPool:
                 for actor in self._actors:
                     actor.hold.remote(paused)
             progress.say("paused" if paused else "running")
-            ready, _ = ray.wait(list(under_way), num_returns=1, timeout=_LOOK)
+            ready, _ = ray.wait(list(under_way), num_returns=1, timeout=LOOK)
             for done in ready:
                 if done not in under_way:
                     continue
@@ -146,8 +142,8 @@ class RayPool:
                     tries[chunk] += 1
                     if tries[chunk] >= TRIES:
                         raise CamLabError(
-                            f"A worker of the cluster failed {TRIES} times over the same pictures "
-                            f"({type(error).__name__}); look at Ray's logs."
+                            f"A worker of the cluster failed {TRIES} times on the same pictures "
+                            f"({type(error).__name__}); check Ray's logs."
                         ) from error
                     wanted[prepared.units[chunk[0]].model].extendleft(reversed(lost))
                     ray.kill(self._actors[place])
@@ -158,17 +154,15 @@ class RayPool:
                 hand_out(place)
 
     def _keep(self, found: Any, progress: Progress) -> None:
-        """Write what a worker has sent."""
+        """Write a worker's rows. Raises CamLabError with a worker's error."""
         if isinstance(found, str):
             raise CamLabError(found)
-        for each in found:
-            write_maps(self._folder, each)
-        write_part(self._folder, [each.note for each in found], [each.table for each in found])
+        write_units(self._folder, found)
         for each in found:
             progress.add(each.note.unit, each.note.rows, each.note.seconds, each.note.skipped)
 
     def _station(self, manifest: Mapping[str, Any]) -> Any:
-        # One thread computes, another hears that it should hold on.
+        # One thread computes, another one receives the wish to pause.
         env = {k: v for k, v in environment(THREADS).items() if k.endswith("_THREADS") or k == "PYTHONPATH"}
         actor = self._ray.remote(Station).options(
             max_concurrency=2, runtime_env={"env_vars": env}, **self._needs
@@ -176,7 +170,7 @@ class RayPool:
         return actor.remote(manifest)
 
     def close(self) -> None:
-        """End all workers; what they are at is lost, and nothing else."""
+        """End all workers; only their current chunks are lost."""
         for actor in self._actors:
             self._ray.kill(actor)
         self._actors = []

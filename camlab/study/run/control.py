@@ -1,4 +1,4 @@
-"""A study from outside: starting it as a process of its own, watching it, pausing, resuming, cancelling."""
+"""Control of a study from outside: start it in a background process, watch, pause, resume and cancel it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 
 from camlab.common.directories import IMPORT_ROOT
 from camlab.common.errors import BadStudy
-from camlab.study.store.files import read_json, write_json
-from camlab.study.store.lock import is_held
+from camlab.study.store.files import is_held, read_json, write_json
 from camlab.study.store.study import MANIFEST
 
 PROGRESS, CONTROL, LOG = "progress.json", "control.json", "run.log"
-START_WITHIN = 30.0  # seconds that a new process has until it must hold the study's lock
-#: Ends that a run chooses; what else stands in a folder that nobody runs was interrupted.
+START_WITHIN = 30.0  # seconds for a new process to take the study's lock
+#: Final states that a run reports; any other state without a process means "interrupted".
 ENDS = ("cancelled", "failed", "finished")
+_RUN = "import sys; from camlab.study.run.run import run_in_background; run_in_background(sys.argv[1:])"
 _children: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a study is.
+    """The progress of a study.
 
     state: planned, running, paused, cancelled, interrupted (its process died), failed or finished; all but
     "finished" can be resumed. done, total: pairs. units_done, units_total: pictures under a model. by: done and
-    total pairs by model and noise type. seconds_left: None where it is not known. alive: a process runs it.
+    total pairs by model and noise type. seconds_left: None where unknown. alive: a process runs the study.
     skipped: pictures that could not be used. error: why it failed, in a sentence.
     """
 
@@ -49,21 +49,21 @@ class Status:
 
     @property
     def share(self) -> float:
-        """The part that is done, in [0, 1]."""
+        """The finished share of the pairs, in [0, 1]."""
         return self.done / self.total if self.total else 0.0
 
     @property
     def can_resume(self) -> bool:
-        """Whether `start` goes on with it."""
+        """Whether `start` can resume it."""
         return not self.alive and self.state != "finished"
 
 
 def status(folder: str | Path) -> Status:
-    """How far the study in a folder is. Raises BadStudy where there is none."""
+    """Return the status of the study in a folder. Raises BadStudy where there is none."""
     place = Path(folder)
     manifest = read_json(place / MANIFEST)
     if manifest is None:
-        raise BadStudy(f"“{place.name}” holds no study; plan one first.")
+        raise BadStudy(f"“{place.name}” contains no study; plan one first.")
     if manifest.get("imported"):
         pairs = int(manifest.get("pairs") or 0)
         return Status("finished", pairs, pairs)
@@ -78,12 +78,12 @@ def status(folder: str | Path) -> Status:
     if not alive and state not in ENDS:
         state = "interrupted"
     if alive and state in ENDS:
-        state = "running"  # between taking the lock and the first word of a resumed run
+        state = "running"  # a resumed run has the lock, but has not reported yet
     return from_progress(said, state, alive)
 
 
 def from_progress(said: dict[str, Any], state: str, alive: bool) -> Status:
-    """The status that a run's own words mean, under a state that may have changed since."""
+    """Build the status from a run's own report, under a state that may have changed since."""
     by = {
         model: {noise: (int(pair[0]), int(pair[1])) for noise, pair in noises.items()}
         for model, noises in (said.get("by") or {}).items()
@@ -102,17 +102,17 @@ def from_progress(said: dict[str, Any], state: str, alive: bool) -> Status:
 
 
 def start(folder: str | Path, workers: int | None = None) -> None:
-    """Run a created study, or go on with it, in a process that outlives this one. Raises BadStudy.
+    """Run or resume a created study in a process that outlives this one. Raises BadStudy.
 
-    What goes wrong later is in its status; what the process prints is in ``run.log``.
+    Later errors are in its status; the process's output is in ``run.log``.
     """
     place = Path(folder).absolute()
     now = status(place)
     if now.alive:
         raise BadStudy("This study is running already; wait for it, or cancel it first.")
     if now.state == "finished":
-        raise BadStudy("This study is finished; start a new one for more.")
-    command = [sys.executable, "-m", "camlab.study.run.process", str(place)]
+        raise BadStudy("This study is finished; start a new one for more pairs.")
+    command = [sys.executable, "-c", _RUN, str(place)]
     if workers is not None:
         command.append(str(workers))
     control = {"wish": "run", "started": time.time()}
@@ -125,15 +125,15 @@ def start(folder: str | Path, workers: int | None = None) -> None:
             stderr=log,
             cwd=place,
             env=environment(),
-            start_new_session=True,  # neither Ctrl-C nor the end of this program's terminal reaches it
+            start_new_session=True,  # shields it from Ctrl-C and from the end of this terminal
         )
-    # Looked at again with every start, so that no finished child stays around as a zombie.
+    # Every start polls the earlier children, so that no finished one remains a zombie.
     _children[:] = [each for each in (*_children, child) if each.poll() is None]
     write_json(place / CONTROL, {**control, "pid": child.pid})
 
 
 def environment(threads: int | None = None) -> dict[str, str]:
-    """The environment of a process that runs this very project, with so many threads where it is said."""
+    """Return the environment of a process that runs this project, optionally with a number of threads."""
     found = dict(os.environ)
     found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(IMPORT_ROOT), found.get("PYTHONPATH"))))
     if threads is not None:
@@ -143,22 +143,22 @@ def environment(threads: int | None = None) -> dict[str, str]:
 
 
 def pause(folder: str | Path) -> None:
-    """Ask a running study to hold on, within a batch; it keeps its models at hand."""
+    """Ask a running study to pause within its current batch; its models stay loaded."""
     _ask(Path(folder), "pause")
 
 
 def resume(folder: str | Path) -> None:
-    """Let a paused study go on. One that no process runs is for `start`."""
+    """Let a paused study continue; `start` resumes one that no process runs."""
     _ask(Path(folder), "run")
 
 
 def cancel(folder: str | Path) -> None:
-    """Ask a running study to end, within a batch; what is finished stays, and `start` goes on with it."""
+    """Ask a running study to end within its current batch; its finished rows stay, and `start` resumes it."""
     _ask(Path(folder), "cancel")
 
 
 def wish(folder: Path) -> str:
-    """What is asked of the study's run: run, pause or cancel."""
+    """Return the user's wish for the study: run, pause or cancel."""
     try:
         return str((read_json(folder / CONTROL) or {}).get("wish", "run"))
     except BadStudy:
@@ -167,7 +167,7 @@ def wish(folder: Path) -> str:
 
 def _ask(folder: Path, what: str) -> None:
     if not status(folder).alive:
-        raise BadStudy("Nobody runs this study at the moment; start it first.")
+        raise BadStudy("This study is not running; start it first.")
     write_json(folder / CONTROL, {**(read_json(folder / CONTROL) or {}), "wish": what})
 
 

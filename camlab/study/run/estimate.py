@@ -1,4 +1,4 @@
-"""What a plan costs: pairs, time and room on the disk, from really running a little of it."""
+"""The cost of a plan: pairs, time and disk space, estimated from a short trial run."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from camlab.study.rows import UnitWorker
 from camlab.study.run.local import default_workers
 from camlab.study.sources import Unit, check_plan
 
-#: Versions of a picture that the calibration runs in all: a second or so on one core.
+#: Versions of a picture that the calibration runs, over all models: about a second on one core.
 SHOWN = 12
-#: Seconds that a worker takes to load a model.
+#: Seconds for a worker to load a model.
 LOAD = 1.5
-#: Bytes of a row on the disk, measured on finished studies; maps are added where they are kept.
+#: Bytes per row on the disk, measured on finished studies; kept maps come on top.
 BYTES_A_ROW = 80
-#: Seconds until the workers of a run have imported what they need and loaded a model.
+#: Seconds until the workers of a run have imported their modules and loaded a model.
 START = 6.0
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan comes to.
+    """The cost of a plan.
 
-    pairs, pictures (each under each of its models), seconds (of this machine with so many workers), bytes on the
-    disk; by_model: pairs and seconds; skipped: model, layer, method and reason of what cannot be computed.
+    pictures: each counted under each of its models; seconds: on this machine with ``workers``; bytes: on the disk;
+    by_model: pairs and seconds; skipped: model, layer, method and reason of everything that cannot be computed.
     """
 
     pairs: int
@@ -53,7 +53,7 @@ class Estimate:
 def estimate(
     plan: StudyPlan, workers: int | None = None, device: str = "auto", check: Callable[[], None] = never
 ) -> Estimate:
-    """Check the plan, run a few of its pairs with every model for about a second in all, and extrapolate.
+    """Check a plan, run a few of its pairs with every model for about a second in total, and extrapolate.
 
     Raises what `check_plan` and loading a model raise, and what ``check`` raises between two models.
     """
@@ -67,7 +67,7 @@ def estimate(
         units = [unit for unit in ready.units if unit.model == model]
         fixed, each = _calibrate(ready, units[0], shown)
         seconds = len(units) * (fixed + each * plan.versions())
-        # Every worker computes the maps of the reference pictures for itself.
+        # Every worker computes the reference maps itself.
         seconds += min(count, len(units)) * (REFERENCE_COUNT * each + LOAD)
         by_model[model] = (len(units) * ready.pairs_of(model), seconds / min(count, len(ready.units)))
     pairs = sum(number for number, _ in by_model.values())
@@ -79,7 +79,7 @@ def estimate(
 
 
 class _WithoutReferences(UnitWorker):
-    """Leaves out the floor of other pictures, which costs each model the same however long the study is."""
+    """A worker without the other-picture floor, whose cost per model does not grow with the study."""
 
     def reference_maps(
         self, engine: Engine, work: LayerWork, picture: Picture, check: Callable[[], None]
@@ -89,7 +89,7 @@ class _WithoutReferences(UnitWorker):
 
 
 def _calibrate(ready: Prepared, unit: Unit, shown: int) -> tuple[float, float]:
-    """Seconds that a unit takes besides its versions, and those of each version."""
+    """Measure the seconds of a unit without its versions, and the seconds per version."""
     specs = ready.plan.specs()
     picks = np.linspace(0, len(specs) - 1, min(shown, len(specs))).round().astype(int)
     worker = _WithoutReferences(ready)
@@ -102,10 +102,10 @@ def _calibrate(ready: Prepared, unit: Unit, shown: int) -> tuple[float, float]:
 
     some = [specs[i] for i in picks]
     threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)  # as the workers will have; all of them together use the processors
+    torch.set_num_threads(THREADS)  # as in a worker
     try:
-        with threadpool_limits(THREADS):  # NumPy's, which are not torch's
-            run(some[:1])  # what is slow only once
+        with threadpool_limits(THREADS):  # of NumPy
+            run(some[:1])  # warms up
             short, long = run(some[:1]), run(some)
     finally:
         torch.set_num_threads(threads)

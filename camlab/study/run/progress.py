@@ -1,4 +1,4 @@
-"""How far a run is: counted from what is finished, told to whoever waits and to the study's folder."""
+"""The progress of a run: counted from finished units, reported to the caller and to the study's folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EVERY = 0.5  # seconds between two writings
 
 
 class Progress:
-    """Counts finished units; what it says lies in ``progress.json`` for other processes."""
+    """Counts finished units, and writes ``progress.json`` for other processes."""
 
     def __init__(self, folder: Path, on_progress: OnProgress | None) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Progress:
         self._written = 0.0
 
     def begin(self, prepared: Prepared, notes: Iterable[UnitNote], workers: int) -> None:
-        """Take over what is done already."""
+        """Start from the units that are done already."""
         self._prepared, self.workers = prepared, workers
         for note in notes:
             self._done[note.unit] = (note.rows, note.seconds, note.skipped)
@@ -44,17 +44,17 @@ class Progress:
         return set(self._done)
 
     def add(self, unit: int, rows: int, seconds: float, skipped: str) -> None:
-        """Count a unit; one that was counted already changes nothing."""
+        """Count a unit, once."""
         if unit not in self._done:
             self._done[unit] = (rows, seconds, skipped)
             self._new += rows
 
     def recount(self, notes: Iterable[UnitNote]) -> None:
-        """Count anew from what the parts say."""
+        """Count again from the parts' notes."""
         self._done = {note.unit: (note.rows, note.seconds, note.skipped) for note in notes}
 
     def say(self, state: str, error: str = "", *, now: bool = False) -> None:
-        """Write and tell how far it is, not more often than makes sense unless it must be now."""
+        """Write and report the progress, at most every half second unless ``now``."""
         moment = time.monotonic()
         if not now and moment - self._written < _EVERY:
             return

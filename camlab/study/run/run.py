@@ -1,8 +1,9 @@
-"""Running a study: to its end, from wherever it stands, counted once."""
+"""Running or resuming a study to completion."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,21 +16,23 @@ from camlab.study.run.control import CONTROL, Status, status, wish
 from camlab.study.run.local import Chunk, LocalPool, default_workers
 from camlab.study.run.progress import OnProgress, Progress
 from camlab.study.sources import per_part
-from camlab.study.store.files import read_json, sweep, write_json
-from camlab.study.store.lock import held
-from camlab.study.store.parts import ROWS, all_notes, write_images
+from camlab.study.store.files import held, read_json, sweep, write_json
+from camlab.study.store.parts import ROWS, all_notes, skipped_pictures, write_images
 from camlab.study.store.study import MANIFEST
 
 
 class Pool(Protocol):
-    """Whoever computes chunks of units and writes their parts."""
+    """A backend's workers, which compute chunks of units and write their parts."""
 
     size: int
 
     def run(
         self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]
-    ) -> None: ...
-    def close(self) -> None: ...
+    ) -> None:
+        """Have all chunks computed; ``look`` returns whether to pause, and raises Cancelled to end the run."""
+
+    def close(self) -> None:
+        """End all workers."""
 
 
 #: Makes a pool for (folder, workers, device, address).
@@ -66,16 +69,15 @@ def run_study(
     on_progress: OnProgress | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Status:
-    """Run a study and return its status when it has ended, whether finished or cancelled.
+    """Run or resume a study, and return its status once it is finished or cancelled.
 
-    plan: a plan, which is put into ``folder``, or the folder of a created study. resume: go on with what the
-    folder holds; a plan must then be the same. workers: processes that compute, by default one a processor or
-    GPU; their number changes no row. batch (pictures that are computed at once; on a CPU it changes no row, either)
-    and device are those of the study's start where it is resumed. backend: local, or ray (see
-    ``docs/scaling.md``), address: that of the Ray cluster.
-    on_progress is told now and then how far it is. check may raise Cancelled.
+    plan: a plan, to be created in ``folder``, or the folder of a created study. resume: continue the study in the
+    folder; a plan must then equal its plan. workers: worker processes, by default one per processor or GPU; their
+    number changes no row. batch: pictures computed at once; on a CPU it changes no row either. A resumed study keeps
+    the batch and the device of its start. backend: local, or ray (see ``docs/scaling.md``); address: that of the
+    Ray cluster. on_progress receives the status now and then. check may raise Cancelled.
 
-    Raises CamLabError for what cannot be run, and then says so in the status, too.
+    Raises CamLabError where the study cannot run; its status then has the error, too.
     """
     maker = BACKENDS[backend]
     place = _place(plan, folder, resume, batch=batch, device=device)
@@ -119,7 +121,7 @@ def _place(
     batch: int,
     device: str,
 ) -> Path:
-    """The folder of the study to be run, created where it is new. Raises BadStudy, and what `create` raises."""
+    """Return the study's folder, created where it is new. Raises BadStudy, and as `create`."""
     if not isinstance(plan, StudyPlan):
         place = Path(plan if folder is None else folder).absolute()
         read_manifest(place)
@@ -130,22 +132,20 @@ def _place(
     if resume and (place / MANIFEST).exists():
         known = StudyPlan.from_json(read_manifest(place)["settings"])
         if known != plan:
-            raise BadStudy(
-                "The study in this folder was planned otherwise; choose another folder for this plan."
-            )
+            raise BadStudy("The study in this folder has another plan; choose another folder for this plan.")
         return place
     return create(plan, place, batch=batch, device=device)
 
 
 def _clear_wish(folder: Path) -> None:
-    """Forget what was asked of an earlier run; a run started from outside may have been cancelled by now."""
+    """Forget the wishes for an earlier run, but not a wish for this process, which may be cancelled already."""
     control = read_json(folder / CONTROL) or {}
     if control.get("pid") != os.getpid():
         write_json(folder / CONTROL, {"wish": "run"})
 
 
 def _chunks(prepared: Prepared, finished: set[int]) -> list[Chunk]:
-    """What is left to do: units of one model and set that follow one another, as many as a part holds."""
+    """Cut the unfinished units into chunks: consecutive units of one model and set, as many as a part holds."""
     size, chunks = per_part(len(prepared.units)), []
     current: list[int] = []
     for unit in prepared.units:
@@ -160,7 +160,7 @@ def _chunks(prepared: Prepared, finished: set[int]) -> list[Chunk]:
 
 
 def _looker(folder: Path, check: Callable[[], None]) -> Callable[[], bool]:
-    """What says whether to hold on, and raises Cancelled once the run is to end."""
+    """Return a function that returns whether to pause, and raises Cancelled once the run is cancelled."""
 
     def look() -> bool:
         check()
@@ -173,7 +173,7 @@ def _looker(folder: Path, check: Callable[[], None]) -> Callable[[], bool]:
 
 
 def _end(pool: Pool | None, folder: Path, progress: Progress, state: str, error: str = "") -> None:
-    """Stop the workers and leave a study that can be gone on with."""
+    """Stop the workers, and leave a study that can be resumed."""
     if pool is not None:
         pool.close()
     notes = all_notes(folder)
@@ -183,19 +183,28 @@ def _end(pool: Pool | None, folder: Path, progress: Progress, state: str, error:
 
 
 def _finish(folder: Path, prepared: Prepared) -> None:
-    """Write the pictures' table and put their digests into the manifest."""
+    """Write the table of pictures, and complete the manifest."""
     notes = all_notes(folder)
     write_images(folder, notes)
     digests: dict[str, dict[str, str]] = {label: {} for label in prepared.sets}
     for note in notes:
         if note.image_row is not None:
             digests[note.image_set][note.image] = str(note.image_row["digest"])
-    manifest = read_manifest(folder)
-    skipped = [
-        {"model": note.model, "image_set": note.image_set, "image": note.image, "reason": note.skipped}
-        for note in notes
-        if note.skipped
-    ]
-    pairs = sum(note.rows for note in notes)
-    done = {"finished": True, "image_digests": digests, "skipped_pictures": skipped, "pairs": pairs}
-    write_json(folder / MANIFEST, {**manifest, **done})
+    done = {
+        "finished": True,
+        "image_digests": digests,
+        "skipped_pictures": skipped_pictures(notes),
+        "pairs": sum(note.rows for note in notes),
+    }
+    write_json(folder / MANIFEST, {**read_manifest(folder), **done})
+
+
+def run_in_background(arguments: Sequence[str]) -> None:
+    """Run the study in a folder, with a number of workers if given, and exit; errors are in its status."""
+    folder, *workers = arguments
+    try:
+        found = run_study(Path(folder), resume=True, workers=int(workers[0]) if workers else None)
+    except (CamLabError, OSError) as error:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(1)
+    sys.exit(0 if found.state in ("finished", "cancelled") else 1)

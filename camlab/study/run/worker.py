@@ -1,8 +1,8 @@
-"""A process that computes units of a study, one chunk after the other: ``python -m camlab.study.run.worker FOLDER``.
+"""The worker process that computes units of a study: ``python -m camlab.study.run.worker FOLDER``.
 
-It is told what to do in lines of JSON on stdin: ``{"do": [unit, …]}``, ``{"pause": true}`` or false, ``{"stop":
-true}``; and ends when stdin is closed, so that it never outlives who started it. It writes the parts itself and
-tells on stdout: ``{"ready": true}``, ``{"done": [number, rows, seconds, reason] …}`` or ``{"error": sentence}``.
+It reads orders from stdin as lines of JSON: ``{"do": [unit, …]}``, ``{"pause": true}`` or false, ``{"stop": true}``.
+It ends when stdin is closed, so that it never outlives its parent. It writes the parts itself and reports on stdout:
+``{"ready": true}``, ``{"done": [number, rows, seconds, reason] …}`` or ``{"error": sentence}``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
 
 from camlab.common.errors import CamLabError, Cancelled
+from camlab.study.prepare import THREADS, read_prepared
+from camlab.study.rows import UnitRows, UnitWorker
+from camlab.study.store.files import write_whole
+from camlab.study.store.parts import UnitNote, write_part
 
-if TYPE_CHECKING:
-    from camlab.study.rows import UnitRows, UnitWorker
-    from camlab.study.store.parts import UnitNote
-
-_LOOK = 0.1  # seconds between two looks at whether a pause is over
+_LOOK = 0.1  # seconds between two looks while paused
 
 
-class _Wishes:
-    """What the coordinator wants, read on a thread of its own."""
+class _Orders:
+    """The coordinator's orders, read on a thread of their own."""
 
     def __init__(self) -> None:
         self.work: queue.Queue[list[int] | None] = queue.Queue()
@@ -38,17 +41,17 @@ class _Wishes:
 
     def listen(self) -> None:
         for line in sys.stdin:
-            wish = json.loads(line)
-            if "do" in wish:
-                self.work.put([int(number) for number in wish["do"]])
-            self.paused = bool(wish.get("pause", self.paused))
-            if wish.get("stop"):
+            order = json.loads(line)
+            if "do" in order:
+                self.work.put([int(number) for number in order["do"]])
+            self.paused = bool(order.get("pause", self.paused))
+            if order.get("stop"):
                 self.stopped = True
                 self.work.put(None)
-        os._exit(1)  # nobody is there any more to ask for anything
+        os._exit(1)  # the coordinator has ended
 
     def check(self) -> None:
-        """Raise Cancelled once the work is to stop; wait while it is paused."""
+        """Raise Cancelled once the work is stopped; wait while it is paused."""
         while self.paused and not self.stopped:
             time.sleep(_LOOK)
         if self.stopped:
@@ -58,32 +61,25 @@ class _Wishes:
 def main(argv: Sequence[str]) -> int:
     """Serve one study until told to stop."""
     folder = Path(argv[0])
-    # Ctrl-C reaches the whole group of processes; what becomes of the work is the coordinator's to say.
+    # Ctrl-C reaches the whole group of processes, but only the coordinator decides about the work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Whatever a library prints must not come between the lines that the coordinator reads.
+    # A library's own output must not mix with the lines that the coordinator reads.
     told = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def tell(**what: Any) -> None:
         print(json.dumps(what), file=told, flush=True)
 
-    wishes = _Wishes()
-    threading.Thread(target=wishes.listen, daemon=True).start()
-    import torch
-
-    from camlab.study.rows import UnitWorker  # takes seconds, and overlaps with the coordinator's own work
-
+    orders = _Orders()
+    threading.Thread(target=orders.listen, daemon=True).start()
     tell(ready=True)
     worker: UnitWorker | None = None
-    while (numbers := wishes.work.get()) is not None:
+    while (numbers := orders.work.get()) is not None:
         try:
             if worker is None:
-                from camlab.study.prepare import THREADS, read_prepared
-
-                prepared = read_prepared(folder)
                 torch.set_num_threads(THREADS)
-                worker = UnitWorker(prepared)
-            notes = compute_part(worker, folder, numbers, wishes.check)
+                worker = UnitWorker(read_prepared(folder))
+            notes = compute_part(worker, folder, numbers, orders.check)
             tell(done=[[note.unit, note.rows, note.seconds, note.skipped] for note in notes])
         except Cancelled:
             break
@@ -92,7 +88,7 @@ def main(argv: Sequence[str]) -> int:
         except Exception as error:
             traceback.print_exc()
             tell(error=f"The computation stopped unexpectedly ({type(error).__name__}); see run.log.")
-    # Threads of the segmentation may be in native code, which a normal end would wait for.
+    # A normal exit would wait for threads of the segmentation in native code.
     told.flush()
     os._exit(0)
 
@@ -100,28 +96,28 @@ def main(argv: Sequence[str]) -> int:
 def compute_part(
     worker: UnitWorker, folder: Path, numbers: Sequence[int], check: Callable[[], None]
 ) -> list[UnitNote]:
-    """Compute units and write their part; cancelled, what is finished of it is written before Cancelled is raised."""
-    from camlab.study.store.parts import write_part
-
+    """Compute units and write their part; on Cancelled, write the finished units and raise it again."""
     done: list[UnitRows] = []
     try:
         for number in numbers:
             done.append(worker.compute(worker.prepared.units[number], check))
     finally:
         if done:
-            for each in done:
-                write_maps(folder, each)
-            write_part(folder, [each.note for each in done], [each.table for each in done])
+            write_units(folder, done)
     return [each.note for each in done]
 
 
-def write_maps(folder: Path, rows: UnitRows) -> None:
-    """Write the maps of a unit, where they are kept: arrays (versions, h, w), the clean one first, by layer/method."""
+def write_units(folder: Path, units: Sequence[UnitRows]) -> None:
+    """Write units as one part, their maps first, so that a part is proof of its maps. Raises OSError."""
+    for each in units:
+        _write_maps(folder, each)
+    write_part(folder, [each.note for each in units], [each.table for each in units])
+
+
+def _write_maps(folder: Path, rows: UnitRows) -> None:
+    """Write a unit's kept maps: arrays (versions, h, w) by layer/method, the clean version first."""
     if not rows.maps:
         return
-    import numpy as np
-
-    from camlab.study.store.files import write_whole
 
     def save(half: Path) -> None:
         with half.open("wb") as stream:

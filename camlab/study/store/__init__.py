@@ -1,4 +1,4 @@
-"""Studies on disk: their schema, writing them in parts, opening, taking away and bringing in."""
+"""Studies on disk: schema, parts, opening, export and import."""
 
 from camlab.study.store.exchange import EXPORTS, export, import_study
 from camlab.study.store.schema import COLUMNS, IMAGE_COLUMNS, Column, read_rows

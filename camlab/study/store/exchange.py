@@ -1,4 +1,4 @@
-"""Taking a study away and bringing one in: what comes in is believed in nothing."""
+"""Export and import of studies; an import trusts nothing and checks everything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from camlab.images.archives import BROKEN, refusal
 from camlab.images.file_layout import REASONS
 from camlab.study.store.files import MAX_JSON, read_json, sweep, write_json, write_whole
 from camlab.study.store.parts import ROWS
-from camlab.study.store.schema import IMAGE_COLUMNS, SCHEMA_VERSION, TEXTS, conform, read_rows
+from camlab.study.store.schema import IMAGE_COLUMNS, KEY, SCHEMA_VERSION, TEXTS, conform, read_rows
 from camlab.study.store.shelf import clean_title, new_folder, studies_root
 from camlab.study.store.study import IMAGES, MANIFEST, Study, open_study
 
@@ -37,7 +37,7 @@ Writer = Callable[[Study, Path], object]
 
 @dataclass(frozen=True)
 class Export:
-    """One form that a study can be taken away in."""
+    """One format for exporting a study."""
 
     name: str
     suffix: str
@@ -93,9 +93,9 @@ def _zip(study: Study, path: Path) -> None:
 
 
 def export(study: Study, form: str, path: str | Path) -> Path:
-    """Write a study's rows in a form of EXPORTS (csv, parquet, json; zip is all of it), whole or not at all.
+    """Write a study's rows in a format of EXPORTS (csv, parquet, json; zip for the whole study), completely or not at all.
 
-    Raises UnknownName for the form, BadStudy for a study that cannot be read, OSError for the place.
+    Raises UnknownName for the format, BadStudy for an unreadable study, OSError for the target.
     """
     entry, target = EXPORTS[form], Path(path)
     write_whole(target, lambda half: entry.write(study, half))
@@ -103,10 +103,10 @@ def export(study: Study, form: str, path: str | Path) -> Path:
 
 
 def import_study(path: str | Path, root: Path | None = None, name: str | None = None) -> Study:
-    """A colleague's study as one of the root's: a ZIP archive of one, or a Parquet file with its columns.
+    """Import a colleague's study into the root, from a ZIP archive or from a Parquet file of rows.
 
-    Every value is checked against the schema, and nothing outside it is taken over. Raises BadStudy with the
-    first thing that is wrong; nothing is left behind then.
+    Every value is checked against the schema, and nothing outside the schema is imported. Raises BadStudy for the
+    first fault, and then leaves nothing behind.
     """
     source, root = Path(path), root or studies_root()
     title = clean_title(name or source.stem or "study")
@@ -124,19 +124,19 @@ def import_study(path: str | Path, root: Path | None = None, name: str | None = 
         target = new_folder(title, root)
         half.rename(target)
     except FileNotFoundError as error:
-        raise BadStudy("There is no file at the place you named; check the path.") from error
+        raise BadStudy("There is no file at this path; check it.") from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
     return open_study(target)
 
 
 def _unpack(source: Path, half: Path) -> None:
-    """The files of a study out of an archive, each checked before the next."""
+    """Unpack the files of a study from an archive, and check each before the next."""
     try:
         with zipfile.ZipFile(source) as archive:
             entries = [info for info in archive.infolist() if not info.is_dir()]
             if len(entries) > MAX_FILES:
-                raise BadStudy(f"The archive has over {MAX_FILES:,} files; it is no study of CAM Lab's.")
+                raise BadStudy(f"The archive has over {MAX_FILES:,} files; CAM Lab did not export it.")
             for info in entries:
                 if reason := refusal(info):
                     raise BadStudy(
@@ -144,7 +144,7 @@ def _unpack(source: Path, half: Path) -> None:
                         "export the study again."
                     )
             names = [info.filename for info in entries]
-            # Whoever packs a folder by hand has it as the first part of every path.
+            # An archive packed by hand has the study's folder as the first part of every path.
             base = next((n[: -len(MANIFEST)] for n in names if n.split("/")[-1] == MANIFEST), None)
             if base is None or len(set(names)) < len(names):
                 raise BadStudy("The archive holds no manifest.json of a study; export the study again.")
@@ -156,7 +156,7 @@ def _unpack(source: Path, half: Path) -> None:
                 elif inner.startswith(f"{ROWS}/part-") and inner.endswith(".parquet"):
                     place = half / "part.parquet"
                     left -= _copy(archive, info, place, left)
-                    # A picture that could not be read has a part without rows.
+                    # A skipped picture has a part without rows.
                     if len(rows := read_rows(place, may_be_empty=True)):
                         _keep(rows, half / ROWS / f"part-{number:07d}.parquet")
                         number += 1
@@ -164,17 +164,19 @@ def _unpack(source: Path, half: Path) -> None:
             if not number:
                 raise BadStudy("The archive holds no rows of a study; export the study again.")
     except BROKEN as error:
-        raise BadStudy("The file is damaged or no ordinary ZIP archive; export the study again.") from error
+        raise BadStudy(
+            "The file is damaged or not an ordinary ZIP archive; export the study again."
+        ) from error
 
 
 def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, most: int) -> int:
-    """Unpack one entry piece by piece, however large it says it is. Raises BadStudy beyond ``most`` bytes."""
+    """Unpack one entry in pieces, whatever size it declares. Raises BadStudy beyond ``most`` bytes."""
     written = 0
     with archive.open(info) as source, target.open("wb") as stream:
         while piece := source.read(_CHUNK):
             written += len(piece)
             if written > most:
-                raise BadStudy("The study in this archive is too large to be imported; take a part of it.")
+                raise BadStudy("The study in this archive is too large to import; export a part of it.")
             stream.write(piece)
     return written
 
@@ -184,11 +186,11 @@ def _keep(table: pa.Table, path: Path) -> None:
 
 
 def _settle(half: Path, title: str, named: bool) -> None:
-    """Check what belongs to all parts together, and write manifest and pictures anew."""
+    """Check the parts against one another, and write a new manifest and table of pictures."""
     study = Study(half)
-    keys = study.rows(["model", "image_set", "image", "method", "layer", "noise", "severity", "seed"])
+    keys = study.rows(KEY)
     if keys.duplicated().any():
-        raise BadStudy("The archive has a pair twice in different parts; export the study again.")
+        raise BadStudy("The archive repeats a pair in different parts; export the study again.")
     given = read_json(half / MANIFEST) or {}
     settings = given.get("settings")
     if (half / IMAGES).exists():
@@ -214,12 +216,12 @@ def _settle(half: Path, title: str, named: bool) -> None:
     manifest["coincide"] = [each for each in groups if _is_group(each)] if isinstance(groups, list) else []
     try:
         write_json(half / MANIFEST, manifest)
-    except ValueError as error:  # a number that is none
+    except ValueError as error:  # nan or infinity
         raise BadStudy("The archive's manifest.json cannot be read; export the study again.") from error
     sweep(half)
 
 
-#: What of a stranger's manifest goes along, and as what.
+#: The entries of a foreign manifest that an import keeps, with their types.
 _TAKEN: dict[str, type] = {
     "versions": dict,
     "models": dict,
@@ -230,14 +232,14 @@ _TAKEN: dict[str, type] = {
 
 
 def _is_group(each: Any) -> bool:
-    """Whether an entry of ``coincide`` has the form that readers rely on."""
+    """Return whether an entry of ``coincide`` has the required form."""
     texts = isinstance(each, dict) and all(isinstance(each.get(k), str) for k in ("model", "layer", "reason"))
     methods = each.get("methods") if texts else None
     return isinstance(methods, list) and all(isinstance(method, str) for method in methods)
 
 
 def _pictures_of(study: Study) -> pa.Table:
-    """The table of pictures as far as rows alone tell it."""
+    """Build the table of pictures from the rows alone."""
     ids = ["model", "image_set", "image"]
     rows = study.rows([*ids, "clean_index", "clean_prob", "clean_margin"])
     first = rows.drop_duplicates(ids).astype(dict.fromkeys(ids, str))
@@ -245,7 +247,7 @@ def _pictures_of(study: Study) -> pa.Table:
 
 
 def _plain(study: Study) -> pa.Table:
-    """All rows with texts as texts."""
+    """Return all rows with text columns as plain strings."""
     table = study.table()
     for name in TEXTS:
         table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))

@@ -1,23 +1,26 @@
-"""Files that are there whole or not at all, whenever the power goes."""
+"""Files that are written whole or not at all, and the lock of the one process that writes a study."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from camlab.common.errors import BadStudy
 
-#: What the names of files under way begin with: whoever reads a folder passes over them.
+#: Prefix of files that are still being written; readers of a folder skip them.
 UNDER_WAY = ".tmp-"
 MAX_JSON = 64 * 2**20  # bytes of a manifest: the ids of a million pictures fit
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``path``, bring it to the disk and give it its name. Raises OSError."""
+    """Let ``write`` make a file beside ``path``, sync it to the disk and rename it to ``path``. Raises OSError."""
     half = path.with_name(f"{UNDER_WAY}{secrets.token_hex(6)}-{path.name}")
     try:
         write(half)
@@ -31,7 +34,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # which cannot open folders, and keeps names in its journal
+    if os.name == "nt":  # Windows cannot open folders, and keeps names in its journal
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -47,10 +50,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file, None where there is no file. Raises BadStudy for anything but an object."""
+    """Read the object in a JSON file; None without a file. Raises BadStudy for anything but an object."""
     try:
         if path.stat().st_size > MAX_JSON:
-            raise BadStudy(f"The file {path.name} of this study is too large; it is not one of CAM Lab's.")
+            raise BadStudy(f"The file {path.name} of this study is too large; CAM Lab did not write it.")
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
@@ -59,11 +62,59 @@ def read_json(path: Path) -> dict[str, Any] | None:
             f"The file {path.name} of this study cannot be read; use a copy of the study."
         ) from error
     if not isinstance(value, dict):
-        raise BadStudy(f"The file {path.name} of this study holds no object; use a copy of the study.")
+        raise BadStudy(f"The file {path.name} of this study has no JSON object; use a copy of the study.")
     return value
 
 
 def sweep(folder: Path) -> None:
-    """Remove what was left half-written in a folder; whoever calls this is its only writer."""
+    """Remove half-written files from a folder; the caller must be its only writer."""
     for left in folder.glob(f"{UNDER_WAY}*"):
         left.unlink(missing_ok=True)
+
+
+_LOCK = "run.lock"
+
+
+def _lock(handle: int) -> bool:
+    """Take the lock of an open file if it is free; the system frees it when the process ends, however it ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a process runs the study at this moment."""
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _lock(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the lock of the process that runs the study. Raises BadStudy where another process holds it."""
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        # `is_held` in another process takes the lock for a moment, too.
+        for _ in range(10):
+            if _lock(handle):
+                break
+            time.sleep(0.05)
+        else:
+            raise BadStudy("This study is running already; wait for it, or cancel it first.")
+        yield
+    finally:
+        os.close(handle)

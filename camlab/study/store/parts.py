@@ -1,7 +1,7 @@
-"""The parts of a study: one Parquet file a few pictures, which says in its footer what it is about.
+"""The parts of a study: Parquet files of a few pictures each, with notes about their units in the footer.
 
-A file has its name only once it is whole, and holds all rows of every unit (a picture under one model) that it
-names. So the parts alone say what is done: nothing has to be kept in step with them.
+A file gets its name only once it is complete, and holds all rows of every unit (a picture under one model) that its
+notes list. The parts alone therefore say what is done; no other record has to agree with them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _UNITS = b"camlab.units"
 
 @dataclass(frozen=True)
 class UnitNote:
-    """What a part says about one of its units.
+    """A part's note about one of its units.
 
-    rows: its pairs; seconds: what it took; skipped: why there are none, in a sentence; image: its row of the
-    table of pictures.
+    rows: number of pairs; seconds: computing time; skipped: why there are no rows, in a sentence; image_row: the
+    unit's row in the table of pictures.
     """
 
     unit: int
@@ -44,7 +44,7 @@ class UnitNote:
 
 
 def part_path(folder: Path, unit: int) -> Path:
-    """Where the part that begins with this unit is."""
+    """Return the path of the part that begins with this unit."""
     return folder / ROWS / f"part-{unit:07d}.parquet"
 
 
@@ -55,13 +55,13 @@ def write_part(folder: Path, notes: Sequence[UnitNote], tables: Iterable[pa.Tabl
     schema = arrow_schema().with_metadata({_UNITS: said})
     table = pa.concat_tables([schema.empty_table(), *tables]).replace_schema_metadata(schema.metadata)
     if len(table) != sum(note.rows for note in notes):
-        raise ValueError("a part must hold what its notes say")
+        raise ValueError("a part must hold as many rows as its notes say")
     write_whole(path, lambda half: pq.write_table(table, half, compression="zstd"))
     return path
 
 
 def part_paths(folder: Path) -> list[Path]:
-    """The parts in the order of their units; files under way and strangers are passed over."""
+    """List the parts in the order of their units, without unfinished and foreign files."""
     try:
         return sorted(p for p in (folder / ROWS).iterdir() if _NAME.fullmatch(p.name))
     except OSError:
@@ -69,7 +69,7 @@ def part_paths(folder: Path) -> list[Path]:
 
 
 def read_notes(path: Path) -> list[UnitNote] | None:
-    """What a part says about its units; None where it is damaged or says what it does not hold."""
+    """Read a part's notes; None where the part is damaged or its notes do not match its rows."""
     try:
         metadata = pq.read_metadata(path)
         notes = [UnitNote(**each) for each in json.loads((metadata.metadata or {})[_UNITS])]
@@ -79,7 +79,7 @@ def read_notes(path: Path) -> list[UnitNote] | None:
 
 
 def all_notes(folder: Path, *, remove_damaged: bool = False) -> list[UnitNote]:
-    """What all sound parts say, in order; ``remove_damaged`` is for the only writer of a study."""
+    """Read the notes of all sound parts, in order; ``remove_damaged`` is for the only writer of a study."""
     found: list[UnitNote] = []
     for path in part_paths(folder):
         notes = read_notes(path)
@@ -90,8 +90,17 @@ def all_notes(folder: Path, *, remove_damaged: bool = False) -> list[UnitNote]:
     return found
 
 
+def skipped_pictures(notes: Iterable[UnitNote]) -> list[dict[str, str]]:
+    """List the units without rows: model, image_set, image, reason."""
+    return [
+        {"model": n.model, "image_set": n.image_set, "image": n.image, "reason": n.skipped}
+        for n in notes
+        if n.skipped
+    ]
+
+
 def image_table(notes: Iterable[UnitNote]) -> pa.Table:
-    """The table of pictures of some units."""
+    """Build the table of pictures from notes."""
     rows = [note.image_row for note in notes if note.image_row is not None]
     columns = {
         c.name: pa.array([row.get(c.name) for row in rows], c.type, from_pandas=True) for c in IMAGE_COLUMNS
@@ -100,12 +109,12 @@ def image_table(notes: Iterable[UnitNote]) -> pa.Table:
 
 
 def write_images(folder: Path, notes: Iterable[UnitNote]) -> None:
-    """Write ``images.parquet`` from what the parts say. Raises OSError."""
+    """Write ``images.parquet`` from the parts' notes. Raises OSError."""
     table = image_table(notes)
     write_whole(folder / "images.parquet", lambda half: pq.write_table(table, half))
 
 
 def image_frame(table: pa.Table) -> pd.DataFrame:
-    """The table of pictures as a data frame, empty cells of numbers as nan."""
+    """Convert the table of pictures to a data frame; empty numbers become nan."""
     ids = ["model", "image_set", "image"]
     return table.to_pandas(categories=[name for name in ids if name in table.column_names])

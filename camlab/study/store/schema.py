@@ -1,4 +1,4 @@
-"""What the rows of a study are: every column with its type, its meaning and the bounds that it keeps."""
+"""The schema of a study's rows: every column with its type, meaning and bounds."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ _TYPES = {
 class Column:
     """One column. ``kind``: text, number (64 bits), short (a number of 32 bits), whole (a whole number) or flag.
 
-    ``required``: a table without it is no study. Values lie in [low, high]; where one of them is None there is
-    no such bound. Only numbers may be missing: empty in the file, so that every reader leaves them out of a mean,
-    and nan in a data frame.
+    required: a table without it is rejected. low, high: bounds of its values, None for no bound. Only numbers may
+    be missing: empty in the file, so that every reader leaves them out of a mean, and nan in a data frame.
     """
 
     name: str
@@ -62,7 +61,7 @@ def _similarities() -> list[Column]:
     ]  # fmt: skip
 
 
-#: A row is a pair: a picture, clean and perturbed, explained by one method on one layer of one model.
+#: One row is one pair: a picture, clean and perturbed, explained by one method on one layer of one model.
 COLUMNS: tuple[Column, ...] = (
     Column("model", "text", "name of the model", required=True),
     Column("image_set", "text", "name of the image set; `folder/NAME` for a folder", required=True),
@@ -83,34 +82,34 @@ COLUMNS: tuple[Column, ...] = (
     Column("flipped", "flag", "the two predictions differ", required=True),
     Column("near", "flag", "flipped, to another class of the clean top five"),
     Column("tied", "flag", "the top two probabilities of either version differ by at most 1e-6"),
-    Column("degenerate", "flag", "one of the two maps says nothing: no similarity", required=True),
+    Column("degenerate", "flag", "one of the two maps is degenerate: no similarity", required=True),
     Column("segments", "whole", "segments of the clean picture", required=True, low=1),
     *_similarities(),
-    Column("rbo_cells", "number", "RBO over the map's own cells instead of segments", low=0.0, high=1.0),
+    Column("rbo_cells", "number", "RBO over the map's cells instead of segments", low=0.0, high=1.0),
     Column("rbo_slic50", "number", "RBO over about 50 SLIC segments", low=0.0, high=1.0),
-    Column("random_floor", "number", "RBO of two random rankings of so many segments", low=0.0, high=1.0),
+    Column("random_floor", "number", "RBO of two random rankings of these segments", low=0.0, high=1.0),
     Column(
         "other_floor", "number", "mean RBO of the clean map with those of other pictures", low=0.0, high=1.0
     ),
     Column(
-        "rbo_class_only", "number", "RBO with the clean picture's map for `perturbed_index`; where asked for",
+        "rbo_class_only", "number", "RBO with the clean picture's map for `perturbed_index`; if requested",
         low=0.0, high=1.0,
     ),
     Column(
-        "rbo_noise_only", "number", "RBO with the perturbed picture's map for `clean_index`; where asked for",
+        "rbo_noise_only", "number", "RBO with the perturbed picture's map for `clean_index`; if requested",
         low=0.0, high=1.0,
     ),
-    Column("seconds", "short", "time that the pair took; the only column that differs between two runs", low=0.0),
+    Column("seconds", "short", "computing time; the only column that differs between two runs", low=0.0),
 )  # fmt: skip
 
-#: A row is a picture as one model sees it.
+#: One row is one picture under one model.
 IMAGE_COLUMNS: tuple[Column, ...] = (
     Column("model", "text", "name of the model", required=True),
     Column("image_set", "text", "name of the image set", required=True),
     Column("image", "text", "id of the picture", required=True),
     Column("digest", "text", "digest of the picture's RGB pixels and size"),
     Column("title", "text", "title of the picture"),
-    Column("label", "text", "its class as its set names it; empty where it does not"),
+    Column("label", "text", "its class in its image set; empty without one"),
     Column("licence", "text", "its licence"),
     Column("author", "text", "its author"),
     Column("source", "text", "where it comes from"),
@@ -124,43 +123,43 @@ IMAGE_COLUMNS: tuple[Column, ...] = (
     Column("clean_margin", "number", "that probability minus the second one's", low=0.0, high=1.0),
 )
 
-#: What tells a pair from all others, in the order in which rows are sorted.
+#: The columns that identify a pair, in the order by which rows are sorted.
 KEY = ("model", "image_set", "image", "method", "layer", "noise", "severity", "seed")
 _BY_NAME = {column.name: column for column in COLUMNS}
 TEXTS = tuple(column.name for column in COLUMNS if column.kind == "text")
 
 
 def arrow_schema(columns: Sequence[Column] = COLUMNS) -> pa.Schema:
-    """The Arrow schema of a table with these columns."""
+    """Return the Arrow schema of a table with these columns."""
     return pa.schema([pa.field(column.name, column.type) for column in columns])
 
 
 def known_columns(names: Sequence[str]) -> list[str]:
-    """The names, each once. Raises BadStudy for one that rows do not have."""
+    """Return the names, each once. Raises BadStudy for an unknown column."""
     for name in names:
         if name not in _BY_NAME:
-            raise BadStudy(f"The rows of a study have no column {str(name)[:60]!r}; see docs/study.md.")
+            raise BadStudy(f"A study's rows have no column {str(name)[:60]!r}; see docs/study.md.")
     return list(dict.fromkeys(names))
 
 
 def frame(table: pa.Table) -> pd.DataFrame:
-    """A table as a data frame, its ids as categories."""
+    """Convert a table to a data frame with ids as categories."""
     return table.to_pandas(categories=[name for name in TEXTS if name in table.column_names])
 
 
 def conform(table: pa.Table, columns: Sequence[Column] = COLUMNS) -> pa.Table:
-    """A foreign table as one of these columns: checked, cast, others dropped, missing numbers empty.
+    """Check and cast a foreign table to these columns; other columns are dropped, missing numbers stay empty.
 
-    Raises BadStudy with the first thing that does not fit.
+    Raises BadStudy for the first column that does not fit.
     """
     found = []
     if len(set(table.column_names)) < len(table.column_names):
-        raise BadStudy("The table names a column twice; keep one of each.")
+        raise BadStudy("The table has two columns with one name; keep one of them.")
     for column in columns:
         if column.name not in table.column_names:
             if column.required:
                 raise BadStudy(
-                    f"The table has no column {column.name!r}; docs/study.md lists what is needed."
+                    f"The table has no column {column.name!r}; docs/study.md lists the required ones."
                 )
             found.append(_missing(column, table))
             continue
@@ -179,31 +178,31 @@ def conform(table: pa.Table, columns: Sequence[Column] = COLUMNS) -> pa.Table:
 
 
 def read_rows(path: Path, may_be_empty: bool = False) -> pa.Table:
-    """The rows in a Parquet file of anybody's. Raises BadStudy where they are no study's."""
+    """Read the rows of a foreign Parquet file. Raises BadStudy where they are not a study's."""
     try:
         with pq.ParquetFile(path, read_dictionary=list(TEXTS)) as file:
             if file.metadata.num_rows > MAX_ROWS:
-                raise BadStudy(f"The table has over {MAX_ROWS:,} rows; take a part of it.")
+                raise BadStudy(f"The table has over {MAX_ROWS:,} rows; import a part of it.")
             wanted = [name for name in file.schema_arrow.names if name in _BY_NAME]
             rows = conform(file.read(columns=wanted))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise BadStudy(
-            f"“{path.name[:80]}” is no Parquet file that can be read; export the study again."
+            f"“{path.name[:80]}” is not a readable Parquet file; export the study again."
         ) from error
     if not len(rows) and not may_be_empty:
-        raise BadStudy("The table has no rows; there is nothing to study.")
+        raise BadStudy("The table has no rows; export the study again.")
     return rows
 
 
 def _missing(column: Column, table: pa.Table) -> pa.Array:
     if column.kind == "flag" and column.name == "near":
-        raise BadStudy("The table has no column 'near'; docs/study.md lists what is needed.")
+        raise BadStudy("The table has no column 'near'; docs/study.md lists the required ones.")
     value = {"text": "", "number": None, "short": None, "whole": 0, "flag": False}[column.kind]
     return pa.repeat(pa.scalar(value, column.type), len(table))
 
 
 def _sound(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values with missing numbers empty, all within the bounds."""
+    """Return the values with missing numbers empty. Raises BadStudy for values outside the bounds."""
     if column.kind in ("number", "short"):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, column.type), values)
     elif values.null_count:
@@ -221,29 +220,27 @@ def _sound(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
     high = float("inf") if column.high is None else column.high + SLACK
     if not (low <= least and most <= high):
         raise BadStudy(
-            f"The column {column.name!r} goes from {least:g} to {most:g}, which its values cannot; "
+            f"The column {column.name!r} has values from {least:g} to {most:g}, outside its bounds; "
             "see docs/study.md."
         )
     return values
 
 
 def _consistent(table: pa.Table) -> None:
-    """What holds between the columns of every study. Raises BadStudy."""
+    """Check that the columns agree with one another. Raises BadStudy."""
     if not len(table):
         return
     if pc.min(table["severity"]).as_py() <= 0:
-        raise BadStudy(
-            "The column 'severity' has a 0, which is the clean picture itself; leave those rows out."
-        )
+        raise BadStudy("The column 'severity' contains 0, the clean picture itself; leave those rows out.")
     differ = pc.not_equal(table["clean_index"], table["perturbed_index"])
     if not pc.all(pc.equal(differ, table["flipped"])).as_py():
         raise BadStudy("The column 'flipped' contradicts the predicted classes; correct it.")
     if pc.any(pc.and_(table["near"], pc.invert(table["flipped"]))).as_py():
         raise BadStudy("The column 'near' is set where nothing flipped; correct it.")
     if pc.any(pc.and_(table["degenerate"], pc.is_valid(table["rbo"]))).as_py():
-        raise BadStudy("A degenerate pair has a similarity in the table; leave it empty there.")
+        raise BadStudy("A degenerate pair has a similarity in the table; leave that cell empty.")
     keys = table.select(list(KEY)).to_pandas(categories=list(TEXTS))
     if keys.duplicated().any():
         raise BadStudy(
-            "The table has a pair twice (same model, picture, method, layer, noise, severity, seed)."
+            "The table repeats a pair (same model, picture, method, layer, noise, severity, seed); keep one row."
         )

@@ -1,4 +1,4 @@
-"""Opening a study, finished or under way."""
+"""A study on disk, finished or under way: its manifest, rows and pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from camlab.common.errors import BadStudy
 from camlab.study.store.files import read_json
-from camlab.study.store.parts import all_notes, image_frame, image_table, part_paths
+from camlab.study.store.parts import all_notes, image_frame, image_table, part_paths, skipped_pictures
 from camlab.study.store.schema import COLUMNS, TEXTS, arrow_schema, frame, known_columns
 
 MANIFEST = "manifest.json"
@@ -24,7 +24,7 @@ IMAGES = "images.parquet"
 
 @dataclass(frozen=True)
 class Study:
-    """A study on disk. What is read is what is there at that moment: a study under way grows."""
+    """A study on disk. Each read returns the present state: a running study grows."""
 
     folder: Path
 
@@ -33,9 +33,7 @@ class Study:
         """Settings, versions, models, pictures and coinciding methods (docs/study.md). Raises BadStudy."""
         found = read_json(self.folder / MANIFEST)
         if found is None or not isinstance(found.get("settings"), dict):
-            raise BadStudy(
-                f"“{self.folder.name}” is no study; choose a folder that `study --out` has written."
-            )
+            raise BadStudy(f"“{self.folder.name}” is not a study; choose a folder that `study --out` wrote.")
         return found
 
     @property
@@ -45,31 +43,31 @@ class Study:
 
     @property
     def coincide(self) -> list[dict[str, Any]]:
-        """Groups of methods that are one on a layer of a model: model, layer, methods, reason."""
+        """Groups of methods with one map on a layer of a model: model, layer, methods, reason."""
         return list(self.manifest.get("coincide") or [])
 
     def paths(self) -> list[Path]:
-        """The files that hold the rows."""
+        """List the files that hold the rows."""
         return part_paths(self.folder)
 
     def count(self) -> int:
-        """How many rows there are."""
+        """Count the rows."""
         return int(self._read(lambda dataset: dataset.count_rows()))
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows as an Arrow table, ids as dictionaries. Raises BadStudy for a column that there is not."""
+        """Return the rows as an Arrow table, ids as dictionaries. Raises BadStudy for an unknown column."""
         names = [column.name for column in COLUMNS] if columns is None else known_columns(columns)
         return self._read(lambda dataset: dataset.to_table(columns=names))
 
     def rows(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """The rows, one a pair, all columns or those asked for; ids are categories. Raises BadStudy."""
+        """Return the rows, one per pair, with all or the named columns; ids are categories. Raises BadStudy."""
         return frame(self.table(columns))
 
     def images(self) -> pd.DataFrame:
-        """One row a picture under a model: what it is and what the model says of it. Raises BadStudy."""
+        """Return one row per picture and model: properties and prediction. Raises BadStudy."""
         path = self.folder / IMAGES
         try:
-            # While a study is under way, the parts know of pictures that the file does not know of yet.
+            # While a study runs, its parts list pictures that the file does not list yet.
             if self.manifest.get("finished") and path.exists():
                 return image_frame(pq.read_table(path))
         except (OSError, pa.ArrowException) as error:
@@ -77,15 +75,11 @@ class Study:
         return image_frame(image_table(all_notes(self.folder)))
 
     def skipped(self) -> list[dict[str, str]]:
-        """The pictures that could not be used: model, image_set, image, reason."""
-        return [
-            {"model": n.model, "image_set": n.image_set, "image": n.image, "reason": n.skipped}
-            for n in all_notes(self.folder)
-            if n.skipped
-        ]
+        """List the pictures that could not be used: model, image_set, image, reason."""
+        return skipped_pictures(all_notes(self.folder))
 
     def _read(self, ask: Callable[[pads.Dataset], Any]) -> Any:
-        """Ask all parts together; damaged ones, which a resumed run makes anew, are passed over."""
+        """Query all parts together, without damaged ones, which a resumed run computes again."""
         paths = self.paths()
         try:
             return ask(_dataset(paths))
@@ -110,7 +104,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def open_study(folder: str | Path) -> Study:
-    """The study in a folder. Raises BadStudy where there is none."""
+    """Open the study in a folder. Raises BadStudy where there is none."""
     study = Study(Path(folder))
     _ = study.manifest
     return study

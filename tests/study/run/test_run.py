@@ -24,7 +24,7 @@ from camlab.study.rows import UnitWorker
 from camlab.study.run import control as control_module
 from camlab.study.sources import count_pairs
 from camlab.study.store import Study, open_study
-from camlab.study.store.lock import held, is_held
+from camlab.study.store.files import held, is_held
 from camlab.study.store.parts import all_notes, part_paths
 
 MEASURES = [*SIMILARITIES, "rbo_cells", "rbo_slic50", "other_floor", "perturbed_prob", "clean_margin"]
@@ -174,7 +174,7 @@ def test_killed_in_the_middle_and_resumed_it_is_the_same_study(
 def test_paused_and_cancelled_from_outside(study: Study, plan: StudyPlan, tmp_path: Path) -> None:
     folder = create(plan, tmp_path / "cancelled", device="cpu")
     assert status(folder).state == "planned"
-    with pytest.raises(BadStudy, match="Nobody runs"):
+    with pytest.raises(BadStudy, match="is not running; start it first"):
         cancel(folder)
     start(folder, workers=1)
     wait_until(lambda: bool(part_paths(folder)))

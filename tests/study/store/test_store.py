@@ -33,8 +33,7 @@ from camlab.study.store import (
     rename,
     studies_root,
 )
-from camlab.study.store.files import read_json, write_json, write_whole
-from camlab.study.store.lock import held
+from camlab.study.store.files import held, read_json, write_json, write_whole
 from camlab.study.store.parts import UnitNote, all_notes, part_paths, read_notes, write_images, write_part
 from camlab.study.store.schema import KEY, arrow_schema, conform
 
@@ -316,7 +315,7 @@ def with_column(name: str, value: Any) -> pd.DataFrame:
         (with_column("degenerate", True), "degenerate"),
         (with_column("image", "x" * 501), "characters"),
         (with_column("image", None), "empty cells"),
-        (pd.concat([rows(), rows()]), "twice"),
+        (pd.concat([rows(), rows()]), "repeats a pair"),
     ],
 )
 def test_tables_that_are_no_study(frame: pd.DataFrame, says: str, tmp_path: Path) -> None:
@@ -339,7 +338,7 @@ def test_a_table_may_lack_what_is_optional_and_have_more(tmp_path: Path) -> None
 
 def test_columns_named_twice() -> None:
     one = table(rows())
-    with pytest.raises(BadStudy, match="twice"):
+    with pytest.raises(BadStudy, match="two columns with one name"):
         conform(pa.table([*one.columns, one["rbo"]], names=[*one.column_names, "rbo"]))
 
 
