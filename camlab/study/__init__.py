@@ -1,10 +1,10 @@
-"""The study: the grid models × pictures × methods × layers × noise types × severities × seeds, a row a pair."""
+"""The study: the grid models × pictures × methods × layers × noise types × severities × seeds, one row per pair."""
 
 from __future__ import annotations
 
 from camlab.study.plan import StudyPlan
 from camlab.study.prepare import create
-from camlab.study.presets import PRESETS, Preset
+from camlab.study.presets import PRESETS, StudyPreset
 from camlab.study.run.control import Status, cancel, pause, resume, start, status
 from camlab.study.run.estimate import Estimate, estimate
 from camlab.study.run.run import run_study
@@ -12,7 +12,7 @@ from camlab.study.run.run import run_study
 __all__ = [
     "PRESETS",
     "Estimate",
-    "Preset",
+    "StudyPreset",
     "Status",
     "StudyPlan",
     "cancel",

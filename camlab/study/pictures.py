@@ -1,4 +1,4 @@
-"""What a study says about a picture under a model: where it comes from, what it is like, what the model sees in it."""
+"""A picture's row in a study: its origin, its properties and the model's prediction."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from camlab.images.properties import properties_of
 from camlab.models import Classifier, short_name
 from camlab.study.sources import Unit
 
-#: Probabilities that differ by no more than this tie to within the error of their floats.
+#: Probabilities that differ by at most this tie, to within float error.
 TIE = 1e-6
 
 
 def image_row(
     unit: Unit, classifier: Classifier, picture: Picture, clean: Tensor, seen: Explained
 ) -> dict[str, Any]:
-    """The picture's row of ``images.parquet``; clean: (3, H, W), the model-input picture."""
+    """Build a picture's row of ``images.parquet``; clean: (3, H, W), the model-input picture."""
     return {
         "model": unit.model,
         "image_set": unit.image_set,
@@ -46,17 +46,17 @@ def _properties(classifier: Classifier, picture: Picture, clean: Tensor) -> dict
     mask: NDArray[np.bool_] | None
     try:
         mask = model_mask(classifier, picture)
-    except BadImage:  # an outline that cannot be read is none
+    except BadImage:  # an unreadable outline counts as none
         mask = None
     return properties_of(clean.cpu().numpy(), mask)
 
 
 def margin(version: Explained) -> float:
-    """The probability of the predicted class minus the second one's; with a single class, its own."""
+    """Return the probability of the predicted class minus the second one's; with a single class, the probability."""
     first, *rest = (probability for _, probability in version.top(2))
     return first - (rest[0] if rest else 0.0)
 
 
 def is_tie(version: Explained) -> bool:
-    """Whether the top two classes tie to within float error."""
+    """Return whether the top two classes tie to within float error."""
     return len(version.probabilities) > 1 and margin(version) <= TIE

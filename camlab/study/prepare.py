@@ -1,4 +1,4 @@
-"""From a plan to the manifest: what each model's layers are, which methods serve them, which of them are one."""
+"""From a plan to the manifest: each model's layers, the methods that serve them, and the methods that coincide."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from camlab.cams import coinciding, unserved
+from camlab.cams.scaling import SCALE_VERSION
 from camlab.common.environment import versions_of
 from camlab.common.errors import BadSetting, BadStudy
+from camlab.engine.engine import FORWARD_VERSION, PERTURB_VERSION
+from camlab.models import load_classifier
 from camlab.study.plan import BEFORE, DEFAULT, StudyPlan
 from camlab.study.sources import PlannedSet, Unit, check_plan, open_sets, units_of
 from camlab.study.store.files import read_json, write_json
@@ -21,15 +25,15 @@ _LIBRARIES = (
     *("torch", "timm", "grad-cam", "numpy", "scipy", "scikit-image", "pillow"),
     *("opencv-python-headless", "scikit-learn", "pandas", "pyarrow"),
 )
-#: Threads of every worker. The last bits of a network's outputs depend on their number, and where an activation
-#: lies within rounding of a ReLU's corner, or a sum near zero, a map depends on last bits. So it is no setting;
-#: and processes with one thread each are faster than one with many.
+#: Threads per worker, fixed. The last bits of a network's outputs depend on the number of threads, and a map depends on
+#: last bits where an activation lies within rounding of a ReLU's corner or a sum is near zero. Besides, processes with
+#: one thread each are faster than one process with many.
 THREADS = 1
 
 
 @dataclass(frozen=True)
 class LayerWork:
-    """One layer of a model with the methods that serve it, in the plan's order."""
+    """One layer of a model with the methods that can use it, in the plan's order."""
 
     layer: str
     methods: tuple[str, ...]
@@ -37,10 +41,10 @@ class LayerWork:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study that is ready to run: the plan, its pictures, its units and what each model is asked.
+    """A study that is ready to run: the plan, its pictures, its units, and the layers and methods of each model.
 
-    batch: pictures that are computed at once. On a CPU it changes no row; on a GPU it moves the last bits, so it
-    belongs to the study and stays what it is when it is resumed.
+    batch: pictures computed at once. On a CPU it changes no row; on a GPU it changes last bits, so a resumed study
+    keeps the batch of its start.
     """
 
     plan: StudyPlan
@@ -52,23 +56,23 @@ class Prepared:
     device: str
 
     def pairs_of(self, model: str) -> int:
-        """The pairs of one picture under a model."""
+        """Count the pairs of one picture under a model."""
         return self.plan.versions() * sum(len(each.methods) for each in self.work[model])
 
     @property
     def pairs(self) -> int:
-        """All pairs."""
+        """The number of all pairs."""
         return sum(self.pairs_of(unit.model) for unit in self.units)
 
 
 def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str = "auto") -> Path:
-    """Check a plan and put it into a new folder, to be run. Raises UnknownName, BadSetting, BadSource, BadStudy."""
+    """Check a plan and create its study in a new folder. Raises UnknownName, BadSetting, BadSource, BadStudy."""
     check_plan(plan)
     if batch < 1:
         raise BadSetting("A study needs a batch of 1 picture or more; choose a larger one.")
     place = Path(folder)
     if (place / MANIFEST).exists():
-        raise BadStudy(f"“{place.name}” holds a study already; resume it, or choose another folder.")
+        raise BadStudy(f"“{place.name}” already contains a study; resume it, or choose another folder.")
     if place.is_dir() and any(place.iterdir()):
         raise BadStudy(f"The folder “{place.name}” is not empty; choose another for the study.")
     try:
@@ -88,23 +92,23 @@ def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str 
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise BadStudy(
-            f"Nothing can be written into “{place.name}” ({why}); choose another folder."
+            f"The folder “{place.name}” cannot be written to ({why}); choose another folder."
         ) from error
     return place
 
 
 def prepare(folder: Path) -> Prepared:
-    """Load the models of a created study and complete its manifest; of one that was prepared, read it.
+    """Load the models of a created study and complete its manifest; read the manifest of a prepared study.
 
-    Raises BadStudy, and whatever opening a set or loading a model raises.
+    Raises BadStudy, and as opening an image set or loading a model.
     """
     manifest = read_manifest(folder)
     if "models" in manifest:
         now = versions()
-        # Rows of one study are made by one set of rules; other libraries only round otherwise.
+        # All rows of a study must follow the same rules; other versions of libraries only round differently.
         if (manifest.get("versions") or {}).get("maps") != now["maps"]:
             raise BadStudy(
-                "This study was begun by another version of CAM Lab, whose maps differ; start a new one with its plan."
+                "Another version of CAM Lab, whose maps differ, started this study; start a new one with its plan."
             )
         if now not in (known := [manifest.get("versions"), *manifest.get("resumed_with", [])]):
             write_json(folder / MANIFEST, {**manifest, "resumed_with": [*known[1:], now]})
@@ -140,16 +144,16 @@ def prepare(folder: Path) -> Prepared:
 
 
 def read_prepared(folder: Path) -> Prepared:
-    """A prepared study as its manifest says it; loads no model. Raises BadStudy, and whatever opening a set raises."""
+    """Read a prepared study from its folder, without loading a model. Raises BadStudy, and as opening a set."""
     return from_manifest(read_manifest(folder))
 
 
 def from_manifest(manifest: Mapping[str, Any]) -> Prepared:
-    """The same from the manifest itself."""
+    """Read a prepared study from its manifest. Raises as `read_prepared`."""
     plan = StudyPlan.from_json(manifest["settings"])
     sets = open_sets(plan)
     try:
-        # A folder may have grown since; the study's pictures are those that it was planned with.
+        # A folder may have grown since; the study keeps the pictures of its plan.
         for label, said in manifest["image_sets"].items():
             known = tuple((int(place), str(image)) for place, image in said["pictures"])
             sets[label] = replace(sets[label], known=known)
@@ -159,7 +163,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> Prepared:
 
 
 def plan_at_hand(plan: StudyPlan, device: str = "auto") -> tuple[Prepared, tuple[dict[str, str], ...]]:
-    """A plan made ready without a folder, and the methods that cannot be used: model, layer, method, reason."""
+    """Prepare a plan without a folder; also return the unusable methods: model, layer, method, reason."""
     models = {model: _look_at(model, plan, device)[0] for model in plan.models}
     run = {"batch": 16, "device": device}
     skipped = tuple({"model": name, **each} for name, about in models.items() for each in about["skipped"])
@@ -167,18 +171,15 @@ def plan_at_hand(plan: StudyPlan, device: str = "auto") -> tuple[Prepared, tuple
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a study that can be run. Raises BadStudy where there is none."""
+    """Read the manifest of a study that can run. Raises BadStudy where there is none."""
     manifest = read_json(folder / MANIFEST)
     if manifest is None or "settings" not in manifest or manifest.get("imported"):
-        raise BadStudy(f"“{folder.name}” holds no study that can be run; plan one first.")
+        raise BadStudy(f"“{folder.name}” contains no study that can run; plan one first.")
     return manifest
 
 
 def versions() -> dict[str, str]:
-    """Versions of all that computes, and of the machine's kind; maps: of the rules that maps are made by."""
-    from camlab.cams.scaling import SCALE_VERSION
-    from camlab.engine.engine import FORWARD_VERSION, PERTURB_VERSION
-
+    """Return the versions of the libraries, the kind of machine, and the version of the rules for maps ("maps")."""
     own = {
         "maps": f"{PERTURB_VERSION}.{FORWARD_VERSION}.{SCALE_VERSION}",
         "machine": f"{platform.system()} {platform.machine()}",
@@ -187,7 +188,7 @@ def versions() -> dict[str, str]:
 
 
 def layer_named(classifier: Any, word: str) -> str | None:
-    """The layer that a plan's word means in a model; None for "before" where nothing is. Raises UnknownName."""
+    """Resolve a plan's word for a layer in a model; None for "before" without a layer. Raises UnknownName."""
     if word not in (DEFAULT, BEFORE):
         return str(classifier.resolve_layer(word))
     default = str(classifier.resolve_layer(None))
@@ -197,10 +198,7 @@ def layer_named(classifier: Any, word: str) -> str | None:
 
 
 def _look_at(model: str, plan: StudyPlan, device: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the manifest says about a model, and its groups of coinciding methods."""
-    from camlab.cams import coinciding, unserved
-    from camlab.models import load_classifier
-
+    """Return a model's entry in the manifest, and its groups of coinciding methods."""
     classifier = load_classifier(model, device)
     asked: list[dict[str, Any]] = []
     layers: list[dict[str, Any]] = []
@@ -214,7 +212,7 @@ def _look_at(model: str, plan: StudyPlan, device: str) -> tuple[dict[str, Any], 
             continue
         asked.append({"asked": word, "name": layer})
         if layer in (each["name"] for each in layers):
-            continue  # "default" and its own name
+            continue  # the plan names the layer twice, as "default" and by name
         reasons = unserved(classifier, layer)
         skipped += [{"layer": layer, "method": m, "reason": reasons[m]} for m in plan.methods if m in reasons]
         methods = [method for method in plan.methods if method not in reasons]

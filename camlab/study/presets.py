@@ -1,4 +1,4 @@
-"""Plans that are ready to run: one function a preset."""
+"""Presets of studies, one function per preset, and the command line of a plan."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from camlab.cams import CAMS, PAPER_SIX
 from camlab.cams.coincidence import BASELINE
 from camlab.common.registry import Registry
+from camlab.models import MODELS
+from camlab.noise import NOISES
 from camlab.study.plan import BEFORE, DEFAULT, FITTING, StudyPlan
 
 
 @dataclass(frozen=True)
-class Preset:
-    """A plan with its name and a line about it."""
+class StudyPreset:
+    """A ready plan with its name and summary."""
 
     name: str
     title: str
@@ -21,7 +24,7 @@ class Preset:
     make: Callable[[], StudyPlan]
 
 
-#: Fields of a plan that take several values, and their options.
+#: Fields of a plan that take several values, and their options on the command line.
 OPTIONS = {
     "models": "model",
     "image_sets": "images",
@@ -31,7 +34,7 @@ OPTIONS = {
     "layers": "layer",
 }
 
-PRESETS: Registry[Preset] = Registry("preset")
+PRESETS: Registry[StudyPreset] = Registry("preset")
 
 _SETS = ("photos", "composites", "places", "objects", "shapes")
 
@@ -40,28 +43,18 @@ def _preset(
     name: str, title: str, summary: str
 ) -> Callable[[Callable[[], StudyPlan]], Callable[[], StudyPlan]]:
     def register(make: Callable[[], StudyPlan]) -> Callable[[], StudyPlan]:
-        PRESETS.add(name, Preset(name, title, summary, make))
+        PRESETS.add(name, StudyPreset(name, title, summary, make))
         return make
 
     return register
 
 
 def _six() -> tuple[str, ...]:
-    """The methods of the paper, and the one that knows nothing."""
-    from camlab.cams import PAPER_SIX
-
+    """Return the methods of the paper and the random baseline."""
     return (*PAPER_SIX, BASELINE)
 
 
-def _bundled() -> tuple[str, ...]:
-    from camlab.models import MODELS
-
-    return tuple(MODELS)
-
-
 def _noises(attacks: bool) -> tuple[str, ...]:
-    from camlab.noise import NOISES
-
     return tuple(
         name
         for name, kind in NOISES.items()
@@ -79,7 +72,7 @@ def _quick() -> StudyPlan:
         severities=(1.0, 3.0, 5.0),
         seeds=1,
         layers=(BEFORE,),
-        limit=12,  # with seven methods, under 10 pictures no two of them can be told apart
+        limit=12,  # with seven methods, fewer than 10 pictures cannot tell any two of them apart
         pairing=FITTING,
         name="Quick look",
     )
@@ -92,7 +85,7 @@ def _quick() -> StudyPlan:
 )
 def _paper() -> StudyPlan:
     return StudyPlan(
-        models=_bundled(),
+        models=tuple(MODELS),
         image_sets=_SETS,
         methods=_six(),
         noises=_noises(attacks=False),
@@ -104,12 +97,12 @@ def _paper() -> StudyPlan:
     )
 
 
-@_preset("full", "Full", "All methods that take no pass a channel, attacks included, five seeds.")
+@_preset(
+    "full", "Full", "All methods without one pass per channel, all noise types with attacks, five seeds."
+)
 def _full() -> StudyPlan:
-    from camlab.cams import CAMS
-
     return StudyPlan(
-        models=_bundled(),
+        models=tuple(MODELS),
         image_sets=_SETS,
         methods=tuple(name for name, entry in CAMS.items() if entry.cost == "shared" or name in _six()),
         noises=_noises(attacks=True),
@@ -122,21 +115,20 @@ def _full() -> StudyPlan:
 
 
 def irreversible(base: StudyPlan, plan: StudyPlan) -> bool:
-    """Whether the base has what no option takes away again."""
+    """Return whether the base has a setting that no option can undo: a limit or a flag."""
     return (base.limit is not None and plan.limit is None) or any(
         getattr(base, flag) and not getattr(plan, flag) for flag in ("decompose", "keep_maps")
     )
 
 
 def command_line(plan: StudyPlan, folder: str = "DIR") -> str:
-    """The command that runs a plan: the nearest preset, and every option that differs from it."""
+    """Write the command that runs a plan: the nearest preset with every option that differs from it."""
 
     def differing(preset: str) -> list[str]:
         base = PRESETS[preset].make()
         names = (*OPTIONS, "seeds", "limit", "decompose", "keep_maps")
         return [name for name in names if getattr(base, name) != getattr(plan, name)]
 
-    # One that cannot be undone by an option (a limit, a flag) is no start.
     fit = [name for name in PRESETS if not irreversible(PRESETS[name].make(), plan)] or ["paper"]
     preset = min(fit, key=lambda name: len(differing(name)))
     changed = differing(preset)

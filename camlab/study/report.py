@@ -1,11 +1,11 @@
-"""The report of a study: what holds over its pictures, with the tests that say so."""
+"""The report of a study: its results over all pictures, with plots, tables and tests."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -13,35 +13,42 @@ from camlab.cams import CAMS
 from camlab.cams.coincidence import BASELINE, JOINT, is_baseline
 from camlab.common.errors import BadStudy, CamLabError
 from camlab.common.wording import decimal, percent, plural
-from camlab.drawing.charts.titles import level_title, model_title
-from camlab.drawing.report.material import Credit, Material, Photo, Table, credit_of
+from camlab.drawing.charts.titles import level_title, model_title, titled
+from camlab.drawing.report.material import Credit, Material, Photo, Plot, Table, credit_of
+from camlab.engine.shared import engine_for
 from camlab.explore.output.report import pair_photos
+from camlab.explore.results import Shown
+from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState, settle
 from camlab.images import find_picture
 from camlab.metrics.intervals import REPLICATES
 from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.striking import KINDS, striking
 from camlab.study.analysis.summary import columns, merge_methods, records, scored
-from camlab.study.analysis.values import weighted_floors
-from camlab.study.report_parts import numbers, per_severity, plots, tested, value_text
+from camlab.study.analysis.values import Record, weighted_floors
+from camlab.study.charts.dots import value_dots
+from camlab.study.charts.heat import value_heatmap
+from camlab.study.charts.plane import cr_plane
+from camlab.study.charts.severity import severity_values
+from camlab.study.charts.spread import similarity_violins
+from camlab.study.plan import StudyPlan
+from camlab.study.presets import command_line
+from camlab.study.stats import Verdict, layer_verdicts, power_note, prepare, run_tests
 from camlab.study.store import Study
 
-if TYPE_CHECKING:
-    from camlab.explore.results import Shown
-    from camlab.explore.scene import Scene
-
-QUICK = 300_000  # rows up to which intervals are drawn
-MOST_WARNINGS, MOST_CREDITS = 4, 400
-EXAMPLES = 2  # striking pairs of a kind that are shown with their pictures
+QUICK = 300_000  # up to this many rows, intervals are computed
+MOST_WARNINGS, MOST_CREDITS, MOST_TESTS = 4, 400, 40
+EXAMPLES = 2  # striking pairs of each kind that are shown with their pictures
+VALUE_COLUMNS = {"C": "consistency", "R": "responsiveness", "RM": "rm", "gap": "gap", "AUROC": "auroc"}
 
 
 def study_rows(study: Study, similarity: str = "rbo", filters: Filters | None = None) -> pd.DataFrame:
-    """The rows that pass, scored, methods that are one merged. Raises BadStudy where there are none."""
+    """Return the rows that pass, scored and with coinciding methods merged. Raises BadStudy without any."""
     wanted = dict.fromkeys([*columns(similarity), "seed", "image"])
     rows = merge_methods(scored(study.rows(list(wanted)), similarity), study.coincide)
     rows = rows if filters is None else filters.apply(rows)
     if not len(rows):
-        raise BadStudy(f"“{study.name}” has no pair that passes; let it run first, or clear a filter.")
+        raise BadStudy(f"“{study.name}” has no pair that passes; run it first, or clear a filter.")
     return rows
 
 
@@ -52,15 +59,15 @@ def study_material(
     note: Callable[[str], None] = lambda _: None,
     pictures: bool = True,
 ) -> Material:
-    """What a report says about a study, or about the part of it that passes the filters.
+    """Build the report of a study, or of the part that passes the filters.
 
-    pictures: whether the pairs that say most are computed again to be shown, where model and pictures are at hand.
-    Raises BadStudy for one without rows.
+    pictures: whether to compute the striking pairs again and show them, where model and pictures are available.
+    Raises BadStudy for a study without rows.
     """
     rows = study_rows(study, similarity, filters)
     replicates = REPLICATES if len(rows) <= QUICK else 0
     methods = records(rows, ("method",), similarity, replicates=replicates)
-    tests, verdicts, cautions = tested(rows, note)
+    tests, verdicts, cautions = _tested(rows, note)
     photos, shown = _examples(rows, note) if pictures else ([], [])
     flips = int(rows["flipped"].sum())
     return Material(
@@ -77,8 +84,8 @@ def study_material(
         caveats=[*_caveats(study, rows, methods, replicates), *cautions],
         facts=study_facts(study),
         photos=photos,
-        plots=plots(rows, methods, similarity, replicates),
-        tables=[numbers(methods), per_severity(rows, similarity, replicates), *_left_out(study)],
+        plots=_plots(rows, methods, similarity, replicates),
+        tables=[*_numbers(rows, methods, similarity, replicates), *_left_out(study)],
         tests=tests,
         versions={str(k): str(v) for k, v in (study.manifest.get("versions") or {}).items()},
         reproduce=_reproduce(study),
@@ -94,22 +101,27 @@ def _several(rows: pd.DataFrame, column: str) -> str:
     return plural(len(levels), names[column])
 
 
-def _best(methods: Sequence[Mapping[str, Any]]) -> str:
+def by_consistency(methods: Sequence[Record]) -> list[Record]:
+    """Sort the records of methods by consistency, highest first, without baselines and unobserved values."""
     told = [r for r in methods if r["consistency"] is not None and not is_baseline(str(r["method"]))]
-    if not told:
-        return "No method has a kept pair that counts, so nothing can be said about consistency."
-    order = sorted(told, key=lambda r: -float(r["consistency"]))
+    return sorted(told, key=lambda r: -float(r["consistency"]))
+
+
+def _best(methods: Sequence[Record]) -> str:
+    order = by_consistency(methods)
+    if not order:
+        return "No method has a kept pair that counts, so consistency was not observed."
     first, last = order[0], order[-1]
     said = (
-        f"Maps stay most where the prediction stays with {level_title('method', first['method'])} "
+        f"Where the prediction is kept, {level_title('method', first['method'])} keeps its map steadiest "
         f"(consistency {value_text(first, 'consistency')})"
     )
     if last is not first:
-        said += f", least with {level_title('method', last['method'])} ({value_text(last, 'consistency')})"
+        said += f", {level_title('method', last['method'])} least ({value_text(last, 'consistency')})"
     random = next((r for r in methods if is_baseline(str(r["method"]))), None)
     if random is not None and random["consistency"] is not None:
-        said += f"; a map that knows nothing scores {random['consistency']:.2f}"
-    return f"{said}. Whether such differences are more than chance is what the tests say."
+        said += f"; a random map scores {random['consistency']:.2f}"
+    return f"{said}. The tests tell which differences exceed chance."
 
 
 def _caveats(
@@ -117,17 +129,16 @@ def _caveats(
 ) -> list[str]:
     count = int(rows["image"].nunique())
     said = [
-        f"n = {plural(count, 'picture')}: pictures are what intervals and tests count by, however many "
-        "pairs each has. "
+        f"n = {plural(count, 'picture')}: intervals and tests count pictures, however many pairs each has. "
         + (
-            "Intervals are 95 %, drawn again over pictures with all their rows."
+            "Intervals are 95 % bootstrap intervals over pictures with all their rows."
             if replicates
-            else "There are so many rows that intervals were left out; `python -m camlab summary` draws them."
+            else "Intervals were left out, since there are so many rows; `python -m camlab summary` computes them."
         )
     ]
     if count < 20:
         said.append(
-            "So few pictures show only large differences; “not shown to differ” is no proof of being equal."
+            "So few pictures show only large differences; “not shown to differ” does not prove equality."
         )
     floors = weighted_floors(methods)
     if floors:
@@ -137,9 +148,7 @@ def _caveats(
             + ". Read similarities and C against these, not against 0."
         )
     if not any(is_baseline(str(r["method"])) for r in methods):
-        said.append(
-            f"The study has no {BASELINE}, so whether a map that knows nothing would do as well is not known."
-        )
+        said.append(f"The study has no {BASELINE}, so a random map might do as well.")
     dull = int(rows["degenerate"].sum())
     if dull:
         worst = [
@@ -148,14 +157,12 @@ def _caveats(
             if r["n_degenerate"]
         ]
         said.append(
-            f"{plural(dull, 'pair')} with a degenerate map (one that favours no place) count in neither "
-            "C nor R: "
+            f"{plural(dull, 'pair')} with a degenerate map (one that favours no place) are left out of C and R: "
             f"{', '.join(worst[:4])}."
         )
     if rows["severity"].nunique() > 1:
         said.append(
-            "C and R pooled over severities mostly compare mild with strong noise; the values severity by severity "
-            "stand beside them."
+            "C and R pooled over severities mostly compare mild with strong noise; compare the values per severity."
         )
     said.append("RM alone misleads: a random map has a high R. Read C and R apart, with gap and AUROC.")
     first: dict[str, str] = {}
@@ -165,11 +172,13 @@ def _caveats(
     said += list(first.values())[:MOST_WARNINGS]
     for each in study.coincide:
         names = level_title("method", JOINT.join(each["methods"]))
-        said.append(f"{names} on {each['layer']} of {model_title(str(each['model']))}: one map, told once.")
+        said.append(
+            f"{names} on {each['layer']} of {model_title(str(each['model']))}: one map, reported once."
+        )
     if not study.manifest.get("finished"):
         said.append("The study was not finished when this report was written.")
     if study.manifest.get("imported"):
-        said.append("The study was brought in from elsewhere; its settings are as its maker wrote them.")
+        said.append("The study was imported; its settings are as its author wrote them.")
     return said
 
 
@@ -183,7 +192,7 @@ def _left_out(study: Study) -> list[Table]:
 
 
 def study_facts(study: Study) -> dict[str, str]:
-    """Settings of a study by what they are called; a stranger's manifest may say anything."""
+    """Return the settings of a study by title; a foreign manifest may contain anything."""
     manifest = study.manifest
     settings = manifest.get("settings") or {}
 
@@ -225,8 +234,8 @@ def study_facts(study: Study) -> dict[str, str]:
 def _examples(
     rows: pd.DataFrame, note: Callable[[str], None]
 ) -> tuple[list[tuple[str, list[Photo]]], list[Credit]]:
-    """The pairs that say most with their pictures; those that cannot be had on this machine are left out."""
-    note("drawing the pairs that say most")
+    """Draw the striking pairs with their pictures, without those unavailable on this machine."""
+    note("drawing the striking pairs")
     found, credits = [], []
     for kind, entry in KINDS.items():
         for scene, shown in drawable(rows, striking(rows, kind, EXAMPLES)):
@@ -238,10 +247,7 @@ def _examples(
 
 
 def drawable(rows: pd.DataFrame, places: Iterable[int]) -> Iterator[tuple[Scene, Shown]]:
-    """The scene and the pair of each row at these places, but for those that cannot be drawn on this machine."""
-    from camlab.engine.shared import engine_for
-    from camlab.explore.scene import Scene
-
+    """Yield scene and pair of each row at these places, without those that this machine cannot draw."""
     for place in places:
         state = row_state(rows.iloc[place].to_dict())
         try:
@@ -253,7 +259,7 @@ def drawable(rows: pd.DataFrame, places: Iterable[int]) -> Iterator[tuple[Scene,
 
 
 def row_state(row: Mapping[str, Any]) -> ExploreState:
-    """The Explore state that shows a row of a study; of merged methods the first."""
+    """Return the Explore state that shows a row of a study, with the first of merged methods."""
     default = ExploreState()
     method = str(row["method"]).split(JOINT)[0]
     state, _ = settle(
@@ -271,7 +277,7 @@ def row_state(row: Mapping[str, Any]) -> ExploreState:
 
 
 def _credits(rows: pd.DataFrame, known: Iterable[Credit]) -> list[Credit]:
-    """Author and licence of every picture that is known here; of others the id."""
+    """Credit every picture: author and licence, or the id alone where the picture is unavailable."""
     found = []
     for name in list(dict.fromkeys(str(v) for v in rows["image"]))[:MOST_CREDITS]:
         try:
@@ -282,10 +288,112 @@ def _credits(rows: pd.DataFrame, known: Iterable[Credit]) -> list[Credit]:
 
 
 def _reproduce(study: Study) -> list[str]:
-    from camlab.study.plan import StudyPlan
-    from camlab.study.presets import command_line
-
     again = [] if study.manifest.get("imported") else [
         command_line(StudyPlan.from_json(study.manifest.get("settings") or {}))
     ]  # fmt: skip
     return [*again, "python -m camlab report DIR --out report.html"]
+
+
+def value_text(record: Mapping[str, Any], name: str) -> str:
+    """Write a value of a record with its interval."""
+    value, low, high = (record.get(name + end) for end in ("", "_low", "_high"))
+    return decimal(value) + ("" if low is None else f" [{low:.2f}, {high:.2f}]")
+
+
+def _tested(
+    rows: pd.DataFrame, note: Callable[[str], None]
+) -> tuple[list[tuple[str, list[str]]], list[str], list[str]]:
+    """Run the tests; return them with their sentences, the verdicts, and the cautions about these."""
+    note("testing")
+    cells = prepare(rows)
+    parts: dict[str, list[str]] = {}
+    undone: dict[str, int] = {}
+    told = 0
+    for result in run_tests(cells):
+        title = f"{result.title}: {result.question}"
+        said = parts.setdefault(title, [])
+        if not result.done:
+            undone[title] = undone.get(title, 0) + 1
+        elif told < MOST_TESTS:
+            told += 1
+            said.append(titled(result.sentence))
+            said += [f"Mind: {titled(each.says)}" for each in result.assumptions if each.holds is False]
+    for title, count in undone.items():
+        parts[title].append(
+            f"Not possible in {plural(count, 'group')}: too few pairs of the kind that it needs."
+        )
+    verdicts, cautions = verdict_texts(layer_verdicts(cells))
+    parts["Pictures needed"] = [
+        titled(power_note(part, "kept").sentence) for _, part in cells.split(["model", "layer"])
+    ]
+    return [(t, said) for t, said in parts.items() if said], verdicts, cautions
+
+
+def verdict_texts(found: Sequence[Verdict]) -> tuple[list[str], list[str]]:
+    """Return the sentences of verdicts, and their cautions, each once."""
+    cautions = dict.fromkeys(titled(each) for one in found for each in one.cautions)
+    return [titled(each.sentence) for each in found], list(cautions)
+
+
+def _plots(rows: pd.DataFrame, methods: list[dict[str, Any]], similarity: str, replicates: int) -> list[Plot]:
+    """Draw the main charts, by severity and noise type where there are several."""
+    found = [
+        Plot("Consistency against responsiveness", cr_plane(methods), "cr_plane"),
+        Plot("Consistency of each method", value_dots(methods, value="consistency"), "value_dots"),
+        Plot("RM of each method", value_dots(methods, value="rm"), "value_dots"),
+    ]
+    if rows["noise"].nunique() > 1:
+        each = records(rows, ("method", "noise"), similarity, replicates=0)
+        found.append(
+            Plot(
+                "Consistency by noise type",
+                value_heatmap(each, value="consistency", columns="noise"),
+                "value_heatmap",
+            )
+        )
+    if rows["severity"].nunique() > 1:
+        each = records(rows, ("method", "severity"), similarity, replicates=replicates)
+        noises = [str(noise) for noise in rows["noise"].unique()]
+        found.append(
+            Plot(
+                "Consistency severity by severity",
+                severity_values(each, value="consistency", beside=methods, noises=noises),
+                "severity_values",
+            )
+        )
+    found.append(
+        Plot(
+            "Similarity, kept against flipped",
+            similarity_violins(rows, similarity=similarity, by="method"),
+            "similarity_violins",
+        )
+    )
+    return found
+
+
+def _numbers(
+    rows: pd.DataFrame, methods: Sequence[Record], similarity: str, replicates: int
+) -> tuple[Table, Table]:
+    """Tabulate every method with its counts and values, and the same per severity, folded."""
+    each = records(rows, ("method", "severity"), similarity, replicates=replicates)
+
+    def line(record: Record, *more: str) -> list[str]:
+        counts = [f"{record[name]:,}" for name in ("n", "n_pictures", "n_flipped", "n_degenerate")]
+        values = [value_text(record, name) for name in VALUE_COLUMNS.values()]
+        return [level_title("method", record["method"]), *more, *counts, *values]
+
+    head = ("Pairs", "Pictures", "Flips", "Degenerate", *VALUE_COLUMNS)
+    return (
+        Table(
+            "Every method",
+            ("CAM method", *head),
+            [line(r) for r in methods],
+            "95 % intervals over pictures. “Not observed” does not mean zero.",
+        ),
+        Table(
+            "Every method at every severity",
+            ("CAM method", "Severity", *head),
+            [line(r, f"{r['severity']:g}") for r in each],
+            folded=True,
+        ),
+    )

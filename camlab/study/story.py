@@ -1,4 +1,4 @@
-"""A story of a study: one telling pair first, then what holds over all its pictures."""
+"""The story of a study in slides: one striking pair first, then the results over all pictures."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from camlab.cams.coincidence import is_baseline
 from camlab.common.wording import decimal, percent, plural
-from camlab.drawing.charts.titles import level_title, titled
+from camlab.drawing.charts.titles import level_title
 from camlab.drawing.slides import Image, Slide
 from camlab.explore.output import pair_html
 from camlab.explore.output.panels import draw_panel
@@ -16,31 +15,28 @@ from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.models import short_name
 from camlab.study.analysis.striking import striking
 from camlab.study.analysis.summary import records
+from camlab.study.analysis.values import Record
 from camlab.study.charts.dots import value_dots
 from camlab.study.charts.plane import cr_plane
-from camlab.study.report import drawable, study_rows
+from camlab.study.report import by_consistency, drawable, study_rows, verdict_texts
+from camlab.study.stats import layer_verdicts, prepare
 from camlab.study.store import Study
 
 
 def study_slides(study: Study, similarity: str = "rbo") -> list[Slide]:
-    """The five slides of a study. Raises BadStudy for one without rows."""
-    from camlab.study.stats import prepare, verdict
-
+    """Make the five slides of a study. Raises BadStudy for a study without rows."""
     rows = study_rows(study, similarity)
     methods = records(rows, ("method",), similarity)
-    cells = prepare(rows)
-    found = [verdict(part, **group, response="kept") for group, part in cells.split(["model", "layer"])]
+    found = layer_verdicts(prepare(rows))
+    verdicts, cautions = verdict_texts(found)
     pictures = plural(int(rows["image"].nunique()), "picture")
-    real = [r for r in methods if not is_baseline(str(r["method"])) and r["consistency"] is not None]
-    order = sorted(real, key=lambda r: -float(r["consistency"]))
+    order = by_consistency(methods)
     best = (
-        f"{level_title('method', order[0]['method'])} stays most."
+        f"{level_title('method', order[0]['method'])} keeps its map steadiest."
         if order
-        else "Nothing kept its prediction."
+        else "no picture kept its prediction."
     )
     kept = 1 - float(rows["flipped"].mean())
-    verdicts = [titled(each.sentence or each.reason) for each in found]
-    cautions = list(dict.fromkeys(titled(each) for one in found for each in one.cautions))
     trusted = any(each.trusted for each in found)
     return [
         *_pair(rows, pictures),
@@ -56,16 +52,16 @@ def study_slides(study: Study, similarity: str = "rbo") -> list[Slide]:
         ),
         Slide(
             "numbers",
-            "Staying is half of it: a map should move when the prediction flips.",
+            "A good map stays while the prediction stays, and moves when it flips.",
             [_said(order)],
             chart=cr_plane(methods),
             about="cr_plane",
         ),
         Slide(
             "advice",
-            "Trust what was shown to be better than chance."
+            "Trust only methods that are shown to be better than chance."
             if trusted
-            else "No method has earned trust here.",
+            else "No method is shown to be trustworthy here.",
             points=[
                 *verdicts[:4],
                 *cautions[:4],
@@ -75,21 +71,16 @@ def study_slides(study: Study, similarity: str = "rbo") -> list[Slide]:
     ]
 
 
-def _said(order: Sequence[dict[str, object]]) -> str:
+def _said(order: Sequence[Record]) -> str:
     told = [
-        f"{level_title('method', r['method'])}: C {decimal(_number(r['consistency']))}, R "
-        f"{decimal(_number(r['responsiveness']))}"
+        f"{level_title('method', r['method'])}: C {decimal(r['consistency'])}, R {decimal(r['responsiveness'])}"
         for r in order[:3]
     ]
-    return "; ".join(told) + ". The dashed line is a map that is blind to flips." if told else "Not observed."
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None
+    return "; ".join(told) + ". The dashed line is a map that ignores flips." if told else "Not observed."
 
 
 def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
-    """The claim and the noise, told by the pair that says most; in words alone where it cannot be drawn here."""
+    """Make the two slides of the most striking pair, in words alone where this machine cannot draw it."""
     for scene, shown in drawable(rows, striking(rows, "moved")):
         row = shown.row
         label = short_name(scene.classifier.class_names[shown.clean.index])
@@ -111,8 +102,8 @@ def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
                 "claim",
                 f"“{label}”, says the network. The heat map shows why.",
                 [
-                    f"{scene.classifier.title} and {scene.method.title}: one of {pictures} of this study, "
-                    "and the one whose map moved most."
+                    f"{scene.classifier.title} and {scene.method.title}: of the {pictures} of this study, "
+                    "the one whose map moved most."
                 ],
                 images=[clean],
                 about="panels",
@@ -123,8 +114,8 @@ def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
                 "Noise. The same answer. Another explanation.",
                 [
                     f"{perturbed_title(row)}. Prediction {shown_verdict(scene, row)}.",
-                    f"The two maps are {decimal(row['similarity'])} similar. It is the worst case of the "
-                    "study, not the rule: the rule comes next.",
+                    f"The similarity of the two maps is {decimal(row['similarity'])}. This is the worst case of "
+                    "the study; the typical case comes next.",
                 ],
                 images=[clean, noisy],
                 about="panels",
@@ -140,6 +131,6 @@ def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
         Slide(
             "noise",
             "Noise is added; the prediction may stay. Does the map?",
-            ["The pictures of this study's pairs cannot be drawn on this machine; its numbers can be told."],
+            ["The pictures of this study are unavailable on this machine; its numbers follow."],
         ),
     ]

@@ -1,1 +1,1 @@
-"""What a study's rows say: summaries, filters, striking pairs, the paper's table."""
+"""Analysis of a study's rows: summaries, filters, values, striking pairs, the paper's table."""

@@ -1,4 +1,4 @@
-"""Which rows of a study are looked at, as a value that fits a link."""
+"""The filters of a study's rows, as a value that fits into a link."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from camlab.cams.coincidence import JOINT
 from camlab.common.grouping import numbered
 from camlab.common.registry import Registry
 from camlab.metrics import same_pictures
+from camlab.metrics.tally import Flags
 from camlab.study.analysis.summary import scored
-
-Flags = NDArray[np.bool_]
 
 MOST_VALUES, LONGEST = 500, 300
 SAME = {
@@ -27,68 +25,45 @@ SAME = {
     "outcomes": "pictures with both outcomes",
     "severities": "pictures kept throughout",
 }
-"""Which pictures count: see ``camlab.metrics.same_pictures``, applied to every cell of the grid."""
+"""The pictures that count, by ``camlab.metrics.same_pictures`` in every cell of the grid."""
 
 CELL = ("model", "method", "layer", "noise")
-"""What tells the cells apart within which the same pictures are looked for."""
+"""The columns of a cell, within which the same pictures are found."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A kind of pair, by what became of the prediction."""
+class PairOutcome:
+    """A kind of pair, by its prediction."""
 
     name: str
     title: str
     holds: Callable[[pd.DataFrame], Flags]
 
 
-OUTCOMES: Registry[Outcome] = Registry("outcome")
-
-
-def _outcome(
-    name: str, title: str
-) -> Callable[[Callable[[pd.DataFrame], Flags]], Callable[[pd.DataFrame], Flags]]:
-    def register(holds: Callable[[pd.DataFrame], Flags]) -> Callable[[pd.DataFrame], Flags]:
-        OUTCOMES.add(name, Outcome(name, title, holds))
-        return holds
-
-    return register
-
-
-@_outcome("all", "all pairs")
-def _all(rows: pd.DataFrame) -> Flags:
-    return np.ones(len(rows), bool)
-
-
-@_outcome("kept", "prediction kept")
-def _kept(rows: pd.DataFrame) -> Flags:
-    return ~_flag(rows, "flipped")
-
-
-@_outcome("flipped", "prediction flipped")
-def _flipped(rows: pd.DataFrame) -> Flags:
-    return _flag(rows, "flipped")
-
-
-@_outcome("near", "flipped within the clean top 5")
-def _near(rows: pd.DataFrame) -> Flags:
-    return _flag(rows, "flipped") & _flag(rows, "near")
-
-
-@_outcome("far", "flipped out of the clean top 5")
-def _far(rows: pd.DataFrame) -> Flags:
-    return _flag(rows, "flipped") & ~_flag(rows, "near")
-
-
 def _flag(rows: pd.DataFrame, column: str) -> Flags:
     return np.asarray(rows[column].to_numpy(dtype=bool, na_value=False))
 
 
+OUTCOMES: Registry[PairOutcome] = Registry("outcome")
+for _entry in (
+    PairOutcome("all", "all pairs", lambda rows: np.ones(len(rows), bool)),
+    PairOutcome("kept", "prediction kept", lambda rows: ~_flag(rows, "flipped")),
+    PairOutcome("flipped", "prediction flipped", lambda rows: _flag(rows, "flipped")),
+    PairOutcome(
+        "near", "flipped within the clean top 5", lambda rows: _flag(rows, "flipped") & _flag(rows, "near")
+    ),
+    PairOutcome(
+        "far", "flipped out of the clean top 5", lambda rows: _flag(rows, "flipped") & ~_flag(rows, "near")
+    ),
+):
+    OUTCOMES.add(_entry.name, _entry)
+
+
 @dataclass(frozen=True)
 class Filters:
-    """Which rows are looked at. An empty tuple leaves its column alone; the order of values says nothing.
+    """A selection of rows. An empty tuple does not filter its column; order and repetition do not matter.
 
-    outcome: of OUTCOMES; same: of SAME. Values that are repeated count once.
+    outcome: of OUTCOMES; same: of SAME.
     """
 
     models: tuple[str, ...] = ()
@@ -107,8 +82,8 @@ class Filters:
     def apply(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the rows that pass, in their order and with their index.
 
-        Where only the same pictures count, these are looked for in what the lists leave, and before the
-        outcome is. A method also passes under the joined name that coinciding ones have.
+        The same pictures are found among the rows that pass the lists, before the outcome is filtered. A method
+        also passes under the joined name of coinciding methods.
         """
         keep = np.ones(len(rows), bool)
         for name, entry in _LISTS.items():
@@ -127,7 +102,7 @@ class Filters:
 
     @staticmethod
     def options(rows: pd.DataFrame) -> dict[str, list[Any]]:
-        """What each field can be set to: the values in the rows, in the order of the study."""
+        """List the values of each field that occur in the rows, in the order of the study."""
         found: dict[str, list[Any]] = {
             name: [key for (key,) in numbered(rows, [entry.column])[1] if key is not None]
             for name, entry in _LISTS.items()
@@ -137,9 +112,9 @@ class Filters:
     def checked(
         self, rows: pd.DataFrame, there: Mapping[str, Sequence[Any]] | None = None
     ) -> tuple[Filters, list[str]]:
-        """The filters without values that the rows lack, and a sentence for each field that had some.
+        """Drop values that the rows lack, with a sentence for each field that had some.
 
-        there: the rows' ``options``, where they are known.
+        there: the rows' ``options``, if known.
         """
         there, changed, wrong = there or self.options(rows), dict[str, Any](), []
         for name, entry in _LISTS.items():
@@ -148,11 +123,11 @@ class Filters:
             lacking = [value for value in getattr(self, name) if value not in values and value not in parts]
             if lacking:
                 changed[name] = tuple(v for v in getattr(self, name) if v not in lacking)
-                wrong.append(f"This study has no {entry.noun} {_shown(lacking)}; the filter leaves it out.")
+                wrong.append(f"This study has no {entry.noun} {_shown(lacking)}; the filter ignores it.")
         return dataclasses.replace(self, **changed), wrong
 
     def to_query(self) -> dict[str, str]:
-        """The filters as short texts, those that filter nothing left out."""
+        """Write the filters as short texts, without fields that filter nothing."""
         texts = {
             entry.key: ",".join(quote(entry.write(value), safe="/ =+") for value in getattr(self, name))
             for name, entry in _LISTS.items()
@@ -162,9 +137,9 @@ class Filters:
 
     @classmethod
     def parse_query(cls, texts: Mapping[str, str]) -> tuple[Filters, list[str]]:
-        """Read what ``to_query`` wrote; whatever cannot be used filters nothing and yields a sentence.
+        """Read the texts of ``to_query``; a text that cannot be used filters nothing and yields a sentence.
 
-        Keys that are none of the filters' are passed over.
+        Unknown keys are ignored.
         """
         fields: dict[str, Any] = {}
         wrong: list[str] = []
@@ -178,15 +153,13 @@ class Filters:
                 fields[key] = text
             elif text:
                 names = ", ".join(each for each in known if each)
-                wrong.append(
-                    f"The link's {key} {text[:40]!r} is not one of {names}; nothing is left out by it."
-                )
+                wrong.append(f"The link's {key} {text[:40]!r} is not one of {names}; it filters nothing.")
         return cls(**fields), wrong
 
 
 @dataclass(frozen=True)
 class _List:
-    """How a field with several values is stored: its column, its key in a link, its noun."""
+    """A field with several values: its column, its key in a link, its noun, and how values are read and written."""
 
     column: str
     key: str
@@ -207,7 +180,7 @@ def _number(value: float) -> str:
     return short if float(short) == value else repr(float(value))
 
 
-#: The fields of Filters that choose among values of a column.
+#: The fields of Filters that select values of a column.
 _LISTS = {
     "models": _List("model", "models", "model"),
     "sets": _List("image_set", "sets", "image set"),
@@ -220,22 +193,22 @@ _NEEDED = [*CELL, "image", "severity", "flipped", "near", "degenerate"]
 
 
 def _member(column: pd.Series, chosen: Iterable[Any]) -> Flags:
-    """Which rows have one of the values; a joined name has all its parts', and is met by any of them."""
+    """Flag the rows that have one of the values; a joined name matches each of its parts."""
     wanted = set(chosen)
     if not isinstance(column.dtype, pd.CategoricalDtype):
         if pd.api.types.is_numeric_dtype(column.dtype):
             return np.asarray(np.isin(column.to_numpy(), list(wanted)))
         column = column.astype("category")
     names = column.cat.categories.tolist()
-    # A joined name that these rows do not know stands for its parts.
+    # A joined name that these rows lack stands for its parts.
     wanted |= {part for name in wanted - set(names) for part in str(name).split(JOINT)}
     passes = [name in wanted or not wanted.isdisjoint(str(name).split(JOINT)) for name in names]
-    flags = np.array([*passes, False])  # the last one is that of a missing name, −1
+    flags = np.array([*passes, False])  # the last flag is for a missing name, code −1
     return np.asarray(flags[column.cat.codes.to_numpy()])
 
 
 def _values(entry: _List, text: str) -> tuple[tuple[Any, ...], list[str]]:
-    """The values in a text of a link, and what is wrong with it."""
+    """Read the values in a text of a link, with sentences about unusable ones."""
     pieces = text.split(",")
     if len(pieces) > MOST_VALUES:
         return (), [f"The link names over {MOST_VALUES} values for {entry.noun}; choose them again."]

@@ -1,39 +1,45 @@
-"""The paper's kind of table: a row a CAM method, a column a noise type, a score in each cell, the best in bold."""
+"""The paper's table: one row per CAM method, one column per noise type, with the best score of a column in bold."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from camlab.cams.coincidence import is_baseline
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.common.wording import decimal, plural
 from camlab.drawing.charts.titles import level_title
-from camlab.study.analysis.values import VALUE_LABELS, enough, observed, rests_on, unprefixed, value_title
+from camlab.study.analysis.values import (
+    VALUE_LABELS,
+    Record,
+    enough,
+    observed,
+    rests_on,
+    unprefixed,
+    value_title,
+)
 
-Record = Mapping[str, Any]
 OVERALL = "all"
 DIGITS = 2
-#: Values of which a smaller one is no better and no worse: nothing is bold.
+#: Values without a better direction, of which none is bold.
 UNRANKED = ("blind", "mean_similarity")
 
 
 def _shown(value: float) -> float:
-    """The value as two digits show it; what rounds to nothing has no sign."""
+    """Round a value to the shown digits, without a negative zero."""
     return round(value, DIGITS) + 0.0
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One score. value: None where not observed; n: the pairs it rests on; bold: the best of its column.
+class PaperCell:
+    """One score. value: None where not observed; n: the pairs behind it; bold: the best of its column.
 
-    Equal at the digits shown means equally good: then all of them are bold. Baselines are never bold, and neither is
-    what rests on fewer than 5 pairs.
+    Scores that are equal at the shown digits are equally good, and all bold. Baselines and scores from fewer than 5
+    pairs are never bold.
     """
 
     value: float | None
@@ -43,7 +49,7 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The score with two digits, a dash where it was not observed."""
+        """The score with two digits; a dash where it was not observed."""
         return "–" if self.value is None else f"{_shown(self.value):.{DIGITS}f}"
 
 
@@ -54,44 +60,44 @@ class PaperTable:
     value: str
     methods: tuple[str, ...]
     noises: tuple[str, ...]
-    cells: tuple[tuple[Cell, ...], ...]
+    cells: tuple[tuple[PaperCell, ...], ...]
     caption: str
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Titles of the columns behind the first."""
+        """Titles of the columns after the first."""
         return tuple("all, pooled" if n == OVERALL else level_title("noise", n) for n in self.noises)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Titles of the rows; a baseline says that it is one."""
+        """Titles of the rows, with baselines marked."""
         return tuple(level_title("method", method) for method in self.methods)
 
     @property
     def corner(self) -> str:
-        """What the numbers are, above the methods."""
+        """The title of the value, for the corner above the methods."""
         return VALUE_LABELS[unprefixed(self.value)].short
 
 
 def paper_table(
     records: Sequence[Record], overall: Sequence[Record] = (), value: str = "rm", caption: str = ""
 ) -> PaperTable:
-    """The table of one value.
+    """Build the table of one value.
 
-    records: of `camlab.study.analysis.summary.records`, by method and noise; overall: by method, for the last column. value: a value
-    of a record, also with `stratified_` or `macro_` before it. Raises BadSetting for a value that no record has, or
-    records of something else.
+    records: by method and noise, as `camlab.study.analysis.summary.records` returns them; overall: by method, for
+    the last column. value: a value of a record, also with the prefix `stratified_` or `macro_`. Raises BadSetting
+    for an unknown value, or for records by other columns.
     """
     unprefixed(value)
     there: dict[tuple[str, str], Record] = {}
     for record in [*records, *({**each, "noise": OVERALL} for each in overall)]:
         key = (str(record["method"]), str(record["noise"]))
         if key in there:
-            raise BadSetting("The table needs one record a method and noise type; sum up by these two.")
+            raise BadSetting("The table takes one record per method and noise type; sum up by these two.")
         there[key] = record
     methods = tuple(dict.fromkeys(method for method, _ in there))
     noises = tuple(dict.fromkeys(noise for _, noise in there))
-    # Baselines stand last: they are what the others are held against.
+    # Baselines come last, for comparison.
     methods = tuple(sorted(methods, key=is_baseline))
     columns = [
         _column([there.get((method, noise)) for method in methods], methods, value) for noise in noises
@@ -99,7 +105,7 @@ def paper_table(
     return PaperTable(value, methods, noises, tuple(zip(*columns, strict=True)), caption)
 
 
-def _column(records: Sequence[Record | None], methods: Sequence[str], value: str) -> list[Cell]:
+def _column(records: Sequence[Record | None], methods: Sequence[str], value: str) -> list[PaperCell]:
     rated = [
         _shown(found)
         for record, method in zip(records, methods, strict=True)
@@ -112,7 +118,7 @@ def _column(records: Sequence[Record | None], methods: Sequence[str], value: str
     cells = []
     for record, method in zip(records, methods, strict=True):
         if record is None:
-            cells.append(Cell(None, 0, note="not measured"))
+            cells.append(PaperCell(None, 0, note="not measured"))
             continue
         found, n = observed(record, value), rests_on(record, value)
         top = best is not None and found is not None and _shown(found) == best
@@ -122,13 +128,15 @@ def _column(records: Sequence[Record | None], methods: Sequence[str], value: str
             f"{decimal(found)}{interval}; rests on {plural(n, 'pair')}; n = {record['n']} pairs of "
             f"{plural(int(record['n_pictures']), 'picture')}, {plural(int(record['n_flipped']), 'flip')}"
         )
-        cells.append(Cell(found, n, bool(top and not is_baseline(method) and enough(record, value)), note))
+        cells.append(
+            PaperCell(found, n, bool(top and not is_baseline(method) and enough(record, value)), note)
+        )
     return cells
 
 
 @dataclass(frozen=True)
-class Format:
-    """One form that the table can be taken away in."""
+class TableFormat:
+    """One format for exporting the table."""
 
     name: str
     title: str
@@ -136,26 +144,12 @@ class Format:
     write: Callable[[PaperTable], str]
 
 
-FORMATS: Registry[Format] = Registry("form of a table")
-
-
-def _format(
-    name: str, title: str, suffix: str
-) -> Callable[[Callable[[PaperTable], str]], Callable[[PaperTable], str]]:
-    def register(write: Callable[[PaperTable], str]) -> Callable[[PaperTable], str]:
-        FORMATS.add(name, Format(name, title, suffix, write))
-        return write
-
-    return register
-
-
 def _pipe(text: str) -> str:
     return "".join(f"\\{c}" if c in "|*_`<>[]\\" else c for c in text)
 
 
-@_format("markdown", "Markdown", ".md")
 def markdown(table: PaperTable) -> str:
-    """A pipe table; the best of a column in bold."""
+    """Write a pipe table with the best of a column in bold."""
     lines = [
         f"| {' | '.join(map(_pipe, (table.corner, *table.heads)))} |",
         "|" + "|".join([":--", *["--:"] * len(table.heads)]) + "|",
@@ -176,9 +170,8 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
 
 
-@_format("latex", "LaTeX", ".tex")
 def latex(table: PaperTable) -> str:
-    """A table for the package booktabs; the best of a column in bold, headings turned upright."""
+    """Write a table for the package booktabs with the best of a column in bold and upright headings."""
     heads = " & ".join(rf"\rotatebox{{90}}{{{_tex(head)}}}" for head in table.heads)
     lines = [
         "% needs the packages booktabs and graphicx",
@@ -196,9 +189,8 @@ def latex(table: PaperTable) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-@_format("csv", "CSV", ".csv")
 def comma_separated(table: PaperTable) -> str:
-    """A row a cell, all digits: method, noise, value, the pairs it rests on, and whether it is the best."""
+    """Write one row per cell with all digits: method, noise, value, the pairs behind it, and whether it is best."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["method", "noise", table.value, "n", "best"])
@@ -210,8 +202,17 @@ def comma_separated(table: PaperTable) -> str:
     return stream.getvalue()
 
 
+FORMATS: Registry[TableFormat] = Registry("format of a table")
+for _entry in (
+    TableFormat("markdown", "Markdown", ".md", markdown),
+    TableFormat("latex", "LaTeX", ".tex", latex),
+    TableFormat("csv", "CSV", ".csv", comma_separated),
+):
+    FORMATS.add(_entry.name, _entry)
+
+
 def html(table: PaperTable) -> str:
-    """The table for a page, every text escaped; what a cell rests on is in its hover."""
+    """Write the table for a page, all texts escaped; a cell's hover tells the pairs behind it."""
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in table.heads)
     rows = []
     for name, row in zip(table.names, table.cells, strict=True):

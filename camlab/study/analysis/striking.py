@@ -1,4 +1,4 @@
-"""The pairs of a study that say most: maps that moved although the prediction stayed, and the other way round."""
+"""The striking pairs of a study: the map moved although the prediction stayed, or the other way round."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pandas as pd
 from camlab.cams.coincidence import is_baseline
 from camlab.study.analysis.summary import similarities, usable
 
-#: Rows that are sorted for each picture that is wanted: many extremes are of one picture.
+#: Rows sorted per wanted picture, since one picture may have many of the extremes.
 _POOL = 200
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of pair worth a look: of kept or of flipped ones, those with the lowest or the highest similarity."""
+class StrikingKind:
+    """A kind of striking pair: the kept or the flipped pairs with the lowest or the highest similarity."""
 
     title: str
     flipped: bool
@@ -24,15 +24,16 @@ class Kind:
 
 
 KINDS = {
-    "moved": Kind("kept, and yet the map moved", flipped=False, highest=False),
-    "stayed": Kind("flipped, and yet the map stayed", flipped=True, highest=True),
+    "moved": StrikingKind("prediction kept, but the map moved", flipped=False, highest=False),
+    "stayed": StrikingKind("prediction flipped, but the map stayed", flipped=True, highest=True),
 }
 
 
 def striking(rows: pd.DataFrame, kind: str, count: int = 6) -> list[int]:
-    """Places of the pairs of one of KINDS that go furthest, one a picture at most, the furthest first.
+    """Return the places of the most extreme pairs of one of KINDS, at most one per picture, most extreme first.
 
-    rows: as `camlab.study.analysis.summary.scored` gives them. The baseline's pairs and those without a similarity are left out.
+    rows: as `camlab.study.analysis.summary.scored` returns them. Pairs of the baseline and pairs without a
+    similarity are left out.
     """
     entry = KINDS[kind]
     methods = rows["method"].astype("category")
@@ -44,7 +45,7 @@ def striking(rows: pd.DataFrame, kind: str, count: int = 6) -> list[int]:
     value = similarities(rows)[places] * (-1 if entry.highest else 1)
     most = min(len(places), _POOL * count)
     nearest = np.argpartition(value, most - 1)[:most] if most else np.zeros(0, np.intp)
-    # Equal values in the order of the rows.
+    # Equal values keep the order of the rows.
     order = places[nearest[np.lexsort((places[nearest], value[nearest]))]]
     pictures = rows["image"].iloc[order].astype(str)
     return [int(place) for place in order[~pictures.duplicated().to_numpy()][:count]]

@@ -1,4 +1,4 @@
-"""C, R, RM and their kin of a study, one record a group of its pairs."""
+"""C, R, RM and related values of a study, one record per group of its pairs."""
 
 from __future__ import annotations
 
@@ -9,30 +9,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from camlab.cams.coincidence import JOINT, linked_sets
 from camlab.common.errors import BadSetting
-from camlab.common.grouping import Index, counted, numbered, within_groups
+from camlab.common.grouping import counted, numbered, within_groups
 from camlab.metrics import SIMILARITIES, Robustness, unit_scale
 from camlab.metrics.assess import assess, auroc_of
 from camlab.metrics.intervals import REPLICATES, SEED
-from camlab.metrics.tally import VALUES, Rows, read_pairs
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from camlab.metrics.tally import VALUES, Flags, Floats, Index, Rows, read_pairs
 
 DEFAULT_BY = ("model", "image_set", "method", "layer", "noise", "severity")
-"""One record a cell of the grid: only pictures and seeds are pooled."""
+"""One record per cell of the grid, which pools pictures and seeds only."""
 
 GROUPING = ("model", "image_set", "image", "method", "layer", "noise", "severity", "seed")
-"""The columns that rows can be grouped by."""
+"""The columns by which rows can be grouped."""
 
 RBO_KIN = ("rbo_cells", "rbo_slic50", "rbo_class_only", "rbo_noise_only")
 """Stored similarities beside the measures of SIMILARITIES; all are RBO, from 0 to 1."""
 
 SCORES = (*SIMILARITIES, *RBO_KIN)
-"""Every similarity that C, R and RM can be made of."""
+"""Every similarity from which C, R and RM can be computed."""
 
 FLOORS = {"random_floor": "random ranking", "other_floor": "another picture"}
 """Stored floors and their names; both are RBO's on the study's segments and do not apply to other measures."""
@@ -41,9 +37,9 @@ PLACE = ("model", "layer")
 
 
 def columns(similarity: str = "rbo", by: Sequence[str] = GROUPING) -> list[str]:
-    """Names of the columns of a study's rows that ``records`` looks at.
+    """Return the names of the columns of a study's rows that ``records`` reads.
 
-    Raises BadSetting where a study has no such similarity, or cannot be grouped by such a column.
+    Raises BadSetting for an unknown similarity, or a column that cannot group rows.
     """
     if similarity not in SCORES:
         raise BadSetting(
@@ -61,10 +57,9 @@ def _check_by(by: Sequence[str], there: Sequence[str]) -> None:
 
 
 def scored(rows: pd.DataFrame, similarity: str = "rbo") -> pd.DataFrame:
-    """Rows of a study as a table of pairs: with the column ``similarity`` in [0, 1], which C, R and RM use.
+    """Add the column ``similarity`` in [0, 1], from which C, R and RM are computed, to a study's rows.
 
-    similarity: one of SCORES, by the name of its column. The index stays. Raises BadSetting where the rows do
-    not have it.
+    similarity: one of SCORES, the name of its column. The index stays. Raises BadSetting where the rows lack it.
     """
     known = [name for name in SCORES if name in rows.columns]
     if similarity not in known:
@@ -78,12 +73,11 @@ def scored(rows: pd.DataFrame, similarity: str = "rbo") -> pd.DataFrame:
 def merge_methods(
     rows: pd.DataFrame, coincide: Iterable[Mapping[str, Any]], within: Sequence[str] = PLACE
 ) -> pd.DataFrame:
-    """Make methods that are one and the same one set of rows, with their names joined by " = ".
+    """Merge the rows of methods that coincide, with their names joined by " = ".
 
-    coincide: records with ``model``, ``layer`` and ``methods``, as a study's manifest lists them. within:
-    which of model and layer the methods are told apart by; methods are merged where they coincide on every
-    model and layer that is pooled then. Methods without rows there are not named, and rows that another
-    method of the same map has are left out.
+    coincide: records with ``model``, ``layer`` and ``methods``, from a study's manifest. within: the columns, of
+    model and layer, that stay apart; methods merge where they coincide on every model and layer that is pooled.
+    Methods without rows there are not named, and only one row per pair remains.
     """
     linked: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for each in coincide:
@@ -100,7 +94,7 @@ def merge_methods(
         scopes.setdefault(
             tuple(k for k, column in zip(key, PLACE, strict=True) if column in within), []
         ).append(p)
-    # Where a method's rows go, and how far down its set it stands: the first one's rows stand for all.
+    # The merged method of each method, and its rank in the set: rows of the first one stand for all.
     goal = np.tile(np.arange(len(names)), (len(places), 1))
     rank = np.zeros_like(goal)
     joined = list(names)
@@ -128,7 +122,7 @@ def merge_methods(
 
 @dataclass(frozen=True)
 class Ready:
-    """Rows that are scored and read once, for several summaries of them; see ``ready``."""
+    """Rows that are scored and read once, for several summaries; see ``ready``."""
 
     pairs: pd.DataFrame
     read: Rows
@@ -137,7 +131,7 @@ class Ready:
 
 
 def ready(rows: pd.DataFrame, similarity: str = "rbo") -> Ready:
-    """Score rows, whose coinciding methods are merged already, and read them. Raises BadSetting as ``scored``."""
+    """Score and read rows whose coinciding methods are merged already. Raises BadSetting as ``scored``."""
     pairs = scored(rows, similarity)
     read, names, _ = read_pairs(pairs)
     return Ready(pairs, read, names, similarity)
@@ -151,23 +145,22 @@ def records(
     replicates: int = REPLICATES,
     with_macro: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return one JSON-able record a group of rows that agree in the columns ``by``, in the order of these.
+    """Return one JSON-able record per group of rows that agree in the columns ``by``, in the order of these.
 
-    Rows are pooled, cells never averaged. A record holds the keys; the numbers of pairs ``n``, pictures,
-    flips, …; every value of VALUES by its name, None where not observed, each with ``_low``, ``_high`` and
-    ``_undefined`` of its interval (None without one); ``auroc_in_picture``, which compares pairs of one
-    picture at one severity only; worst and best C; the floors, which are RBO's; and warnings. A group of
-    several severities also has the values averaged over these, as ``stratified_…``, and with_macro asks for
-    those averaged over pictures, ``macro_…``; ``…_averaged`` says how many each of them averages. coincide:
-    see ``merge_methods``. replicates: 0 leaves intervals out, which takes a fraction of the time. rows that are
-    ``ready`` have their similarity and their methods merged. Raises BadSetting for a column or a similarity that
-    there is not.
+    Rows are pooled; cells are never averaged. A record has the keys; the numbers of pairs ``n``, pictures,
+    flips, …; every value of VALUES by name, None where not observed, each with ``_low``, ``_high`` and
+    ``_undefined`` of its interval (None without one); ``auroc_in_picture``, which compares only pairs of one
+    picture at one severity; worst and best C; the floors, for RBO only; and warnings. A group of several
+    severities also has the values averaged over severities, ``stratified_…``; with_macro adds values averaged
+    over pictures, ``macro_…``; ``…_averaged`` counts the averaged values. coincide: see ``merge_methods``.
+    replicates: 0 omits intervals, which takes a fraction of the time. Rows that are ``ready`` keep their
+    similarity and their merged methods. Raises BadSetting for an unknown column or similarity.
     """
     by = list(dict.fromkeys(by))
     there = rows.pairs if isinstance(rows, Ready) else rows
     _check_by(by, [column for column in GROUPING if column in there.columns])
     if not isinstance(rows, Ready):
-        # Where methods are not told apart, no map may count twice.
+        # Where methods are pooled, no map may count twice.
         scope = [column for column in by if column in PLACE] if "method" in by else PLACE
         rows = ready(merge_methods(rows, coincide, scope), similarity)
     pairs, read, names, similarity = rows.pairs, rows.read, rows.names, rows.similarity
@@ -223,7 +216,7 @@ def _values(found: Robustness, prefix: str = "") -> dict[str, Any]:
 def _beside(
     pairs: pd.DataFrame, read: Rows, group: Index, count: int, similarity: str
 ) -> list[dict[str, Any]]:
-    """What the table of pairs alone does not tell: ties of the prediction, floors, the AUROC in a picture."""
+    """Compute the values beyond the table of pairs: tied predictions, floors, the AUROC within pictures."""
     stratum, home = within_groups(pairs, ["image", "severity"], group)
     columns: dict[str, list[Any]] = {"auroc_in_picture": auroc_of(read, stratum, home, count)}
     tied = pairs["tied"].to_numpy(dtype=bool, na_value=False) if "tied" in pairs else None
@@ -241,7 +234,7 @@ def _beside(
 
 
 def _severities(pairs: pd.DataFrame, group: Index, count: int) -> Index:
-    """How many severities each group has."""
+    """Count the severities of each group."""
     _, level = np.unique(pairs["severity"].to_numpy(dtype=np.float64), return_inverse=True)
     width = int(level.max(initial=0)) + 1
     seen = np.bincount(group * width + level, minlength=count * width).reshape(count, width) > 0
@@ -250,12 +243,12 @@ def _severities(pairs: pd.DataFrame, group: Index, count: int) -> Index:
 
 
 def usable(rows: pd.DataFrame) -> Flags:
-    """Which rows have a similarity."""
+    """Flag the rows that have a similarity."""
     found: Flags = ~rows["degenerate"].to_numpy(dtype=bool) & ~np.isnan(similarities(rows))
     return found
 
 
 def similarities(rows: pd.DataFrame) -> Floats:
-    """The rows' similarities, nan where there is none."""
+    """Return the rows' similarities, nan where there is none."""
     values: Floats = rows["similarity"].to_numpy(dtype=np.float64, na_value=np.nan)
     return values

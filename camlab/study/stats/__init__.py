@@ -1,6 +1,6 @@
-"""Statistics of a study: pictures are the blocks; each test says its effect, its assumptions and what it means."""
+"""Statistics of a study, with pictures as blocks; each test reports its effect, assumptions and meaning."""
 
-# They register their tests, in the order in which people see these.
+# These modules register their tests, in the order in which people see them.
 # isort: off
 from camlab.study.stats import methods, outcomes, groups, severity  # noqa: F401
 # isort: on
@@ -12,7 +12,7 @@ from camlab.study.stats.methods import critical_difference
 from camlab.study.stats.power import PowerNote, difference_shown, pictures_needed, power_note
 from camlab.study.stats.results import ALPHA, Assumption, PairResult, TestResult, Value, record
 from camlab.study.stats.run import DEFAULT_BY, prepare, run_tests
-from camlab.study.stats.verdict import Candidate, Verdict, fewest_pictures, verdict
+from camlab.study.stats.verdict import Candidate, Verdict, fewest_pictures, layer_verdicts, verdict
 
 __all__ = [
     "ALPHA",
@@ -36,6 +36,7 @@ __all__ = [
     "critical_difference",
     "difference_shown",
     "fewest_pictures",
+    "layer_verdicts",
     "pictures_needed",
     "power_note",
     "prepare",

@@ -145,6 +145,11 @@ def verdict(
     return replace(made, cautions=_cautions(made, has_baseline), sentence=_sentence(made))
 
 
+def layer_verdicts(cells: Cells) -> list[Verdict]:
+    """Give one verdict on consistency per model and layer."""
+    return [verdict(part, **group, response="kept") for group, part in cells.split(["model", "layer"])]
+
+
 def _no_verdict(sample: Sample, table: Blocks, reason: str) -> Verdict:
     said = f"There is no verdict: {reason}"
     return Verdict(

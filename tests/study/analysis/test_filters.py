@@ -99,8 +99,8 @@ def test_values_that_a_study_lacks_are_named_and_left_out(rows: pd.DataFrame) ->
     left, wrong = filters.checked(rows)
     assert left == Filters(models=("resnet18",), severities=(3.0,), methods=("gradcam",))
     assert wrong == [
-        "This study has no model 'vgg'; the filter leaves it out.",
-        "This study has no severity '2.5'; the filter leaves it out.",
+        "This study has no model 'vgg'; the filter ignores it.",
+        "This study has no severity '2.5'; the filter ignores it.",
     ]
 
 

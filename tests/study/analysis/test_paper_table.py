@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from camlab.common.errors import BadSetting
-from camlab.study.analysis.paper_table import FORMATS, Cell, PaperTable, html, paper_table
+from camlab.study.analysis.paper_table import FORMATS, PaperCell, PaperTable, html, paper_table
 from camlab.study.analysis.summary import records
 from tests.study.study_frames import NASTY, study
 
@@ -25,12 +25,12 @@ def record(method: str, noise: str, value: float | None, n: int = 20, name: str 
     }  # fmt: skip
 
 
-def column(*values: tuple[str, float | None, int], name: str = "rm") -> dict[str, Cell]:
+def column(*values: tuple[str, float | None, int], name: str = "rm") -> dict[str, PaperCell]:
     table = paper_table([record(m, "fog", v, n, name) for m, v, n in values], value=name)
     return {method: row[0] for method, row in zip(table.methods, table.cells, strict=True)}
 
 
-def bold(cells: dict[str, Cell]) -> set[str]:
+def bold(cells: dict[str, PaperCell]) -> set[str]:
     return {method for method, cell in cells.items() if cell.bold}
 
 
@@ -102,7 +102,7 @@ def test_a_method_without_pairs_of_a_noise_has_an_empty_cell() -> None:
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(BadSetting, match="choose one of: consistency"):
         paper_table([], value="colour")
-    with pytest.raises(BadSetting, match="one record a method and noise type"):
+    with pytest.raises(BadSetting, match="one record per method and noise type"):
         paper_table([record("gradcam", "fog", 0.1), record("gradcam", "fog", 0.2)])
 
 
