@@ -23,11 +23,11 @@ const button = (text, act, label = "") => {
 
 // ------------------------------------------------------------------------------------------- cells
 
-/** What has arrived of one comparison. */
+/** The cells of one comparison that have arrived. */
 class Store {
   constructor() {
     this.cells = new Map();
-    this.pictures = new Map(); // by name: an image, decoded
+    this.pictures = new Map(); // decoded images by name
     this.count = 0;
   }
 
@@ -40,7 +40,7 @@ class Store {
     return found;
   }
 
-  /** Take in cells, of which `from` came before; those that are here already are passed over. */
+  /** Store new cells; `from` is how many came before, and known cells are skipped. */
   take(from, items, done) {
     if (from > this.count) return;
     for (const item of items.slice(this.count - from)) {
@@ -83,7 +83,7 @@ function between(share, size) {
   return [low, Math.min(low + 1, size - 1), source - low];
 }
 
-/** The value of a cell's map at a place given as shares of the picture's width and height. */
+/** The value of a cell's map at a place, given in shares of the picture's width and height. */
 function valueAt(cell, x, y) {
   const [height, width] = cell.shape;
   const [left, right, across] = between(x, width);
@@ -94,7 +94,7 @@ function valueAt(cell, x, y) {
   return upper + (lower - upper) * down;
 }
 
-/** Draw a cell `wide` pixels wide: its picture, and its map's colours over it. */
+/** Draw a cell `wide` pixels wide: its picture under the colours of its map. */
 function paint(canvas, cell, wide, look) {
   if (!cell.image) return;
   const high = Math.round((wide * cell.image.naturalHeight) / cell.image.naturalWidth);
@@ -149,7 +149,7 @@ class Comparison {
     this.listen();
   }
 
-  // what the server says
+  // data from the server
 
   update(data, setStateValue, setTriggerValue) {
     this.send = setStateValue;
@@ -269,7 +269,7 @@ class Comparison {
     if (pins.includes(cell.id) || a === cell.id || b === cell.id) this.follow();
   }
 
-  /** What a cell shows, where it is here. */
+  /** Draw a cell that has arrived. */
   fill(id, node) {
     const cell = this.store.cells.get(id);
     if (!cell) return;
@@ -306,7 +306,7 @@ class Comparison {
     return parseFloat(getComputedStyle(this.top).getPropertyValue("--side"));
   }
 
-  /** Draw when the browser has time, a little in each frame. */
+  /** Draw a little in each animation frame. */
   later(act) {
     this.queue.push(act);
     this.frame ??= requestAnimationFrame(() => this.work());
@@ -388,7 +388,7 @@ class Comparison {
     this.reveal(root);
   }
 
-  /** Scroll the box so that a cell stands clear of the head and the first column. */
+  /** Scroll the box so that the head and the first column do not cover a cell. */
   reveal(root) {
     const box = this.find(".box");
     const view = box.getBoundingClientRect();
@@ -410,7 +410,7 @@ class Comparison {
     for (const each of new Set([before, id])) this.tabs(each);
   }
 
-  /** One cell of the table is on the way of the Tab key, with its buttons. */
+  /** Let the Tab key reach one cell of the table, with its buttons. */
   tabs(id) {
     const node = this.nodes.get(id);
     if (!node) return;
@@ -432,7 +432,7 @@ class Comparison {
     });
   }
 
-  /** The place that is pointed at in one cell, with its value there. */
+  /** Mark the place in one cell, with the map's value there. */
   mark(id, parts) {
     if (!parts || !this.place) return;
     const [left, top] = this.place;
@@ -495,7 +495,7 @@ class Comparison {
     this.send("choice", { ...this.choice, turn: this.turn });
   }
 
-  /** Make buttons, tray and pair show what is chosen. */
+  /** Show the choice in buttons, tray and pair. */
   follow() {
     const { pins, a, b } = this.choice;
     for (const [id, node] of this.nodes) {

@@ -8,7 +8,7 @@ const LEVELS = 65535;
 
 // ---------------------------------------------------------------------------------------- parcels
 
-/** Frames and scores of the strip on screen; everything here has come from `camlab.explore.output.frames`. */
+/** Frames and scores of the strip on screen, from `camlab.explore.output.frames`. */
 class Store {
   constructor() {
     this.strip = "";
@@ -23,7 +23,7 @@ class Store {
     this.base = null;
   }
 
-  /** Take in what has arrived for this strip; parcels of another one are dropped. */
+  /** Store the parcels of this strip and drop those of others. */
   open(strip) {
     if (strip !== this.strip) {
       this.strip = strip;
@@ -61,7 +61,7 @@ class Store {
     this.decode();
   }
 
-  /** Decode one frame after the other, leaving the page time in between. */
+  /** Decode one frame at a time, with pauses for the page. */
   async decode() {
     if (this.decoding) return;
     this.decoding = true;
@@ -143,7 +143,7 @@ function steps(sizeOut, sizeIn) {
   return { low, high, share };
 }
 
-/** A map (h, w) at full size, turned into places in a colour table of 256: round(255 · (value · scale + shift)). */
+/** A map (h, w) at full size as indices into a table of 256 colours: round(255 · (value · scale + shift)). */
 function places(map, base, scale, shift) {
   const { across, down, width, height } = base;
   const columns = base.map[1];
@@ -167,7 +167,7 @@ function places(map, base, scale, shift) {
   return out;
 }
 
-/** A picture at `times` its size by cubic convolution (OpenCV's, a = −0.75, edges repeated), RGBA. */
+/** A picture enlarged `times` by cubic convolution (as OpenCV: a = −0.75, edges repeated), RGBA. */
 function cubic({ data, width, height }, times) {
   const taps = (size) =>
     Array.from({ length: size * times }, (_, i) => {
@@ -207,7 +207,7 @@ function cubic({ data, width, height }, times) {
   return out;
 }
 
-/** The largest value within `reach` pixels, in a square. */
+/** The maximum over a square of `reach` pixels in each direction. */
 function dilate(source, width, height, reach) {
   const along = (from, size, other, stride, across) => {
     const to = new Uint8Array(from.length);
@@ -225,7 +225,7 @@ function dilate(source, width, height, reach) {
   return along(along(source, width, height, 1, width), height, width, width, 1);
 }
 
-/** Where one segment meets another (the line), and one pixel around it (the rim). */
+/** The borders between segments (the line), and one pixel around them (the rim). */
 function borders(base) {
   const { labels, width, height } = base;
   const line = new Uint8Array(width * height);
@@ -250,7 +250,7 @@ function over(out, picture, index, table, opacity) {
   }
 }
 
-/** The colours of a table, opaque; four bytes of a pixel at once. */
+/** Opaque colours of a table, one 32-bit number per pixel. */
 function colour(out, index, table) {
   const pixel = Uint32Array.from({ length: 256 }, (_, i) => {
     const bytes = Uint8Array.of(table[3 * i], table[3 * i + 1], table[3 * i + 2], 255);
@@ -260,7 +260,7 @@ function colour(out, index, table) {
   for (let at = 0; at < index.length; at++) pixels[at] = pixel[index[at]];
 }
 
-/** One function a view, by its name on the server: fill `out` (RGBA, opaque). */
+/** One function per view, by the view's name on the server: it fills `out` (RGBA, opaque). */
 const VIEWS = {
   overlay: (out, frame, base, look) =>
     over(out, frame.large, places(frame.map, base, 1, 0), look.table, look.opacity),
@@ -293,7 +293,7 @@ function difference(out, frame, base, look) {
   }
 }
 
-// ----------------------------------------------------------------------------- what lies over the page
+// ----------------------------------------------------------------------------- drawing over the page
 
 /** A canvas over the picture of one panel. */
 class Cover {
@@ -330,7 +330,7 @@ class Cover {
   }
 }
 
-/** A piece of the server's HTML with another one in its place. The server's comes back, or has come anew, at rest. */
+/** Replaces a piece of the server's HTML; the server's version returns when the handle rests. */
 class Words {
   constructor(selector, nth = 0) {
     this.selector = selector;
@@ -376,7 +376,7 @@ class Stage {
     this.shown = null;
   }
 
-  /** Draw the frame of a severity, if there is one (or one made of two of them); otherwise what is drawn stays. */
+  /** Draw the frame of a severity, or a blend of its two neighbours; without one, keep the last drawing. */
   show(severity, look, frame = store.frames.get(severity)) {
     if (!frame || !VIEWS[look.view]) return;
     const { base } = store;
@@ -408,7 +408,7 @@ class Stage {
 const PERIOD = 12000; // milliseconds of one rise and fall
 const STAND = 1200; // milliseconds per step with reduced motion
 
-/** What lies between two frames: picture, map and segments blended; marks and words are those of the nearer one. */
+/** Blend two frames: picture, map and segments; marks and words come from the nearer one. */
 function between(low, high, share) {
   const mix = (a, b) => a.map((value, i) => value + (b[i] - value) * share);
   return {
@@ -419,7 +419,7 @@ function between(low, high, share) {
   };
 }
 
-/** The severity rising and falling by itself. Where motion is not wanted it waits to be started, and goes in steps. */
+/** The severity rises and falls by itself. With reduced motion it waits for the button, and moves in steps. */
 class Player {
   constructor(scrubber) {
     this.scrubber = scrubber;
@@ -434,7 +434,7 @@ class Player {
     return store.base?.labels && store.frames.size >= Math.round((max - min) / step) + 1;
   }
 
-  /** Called whenever data or frames have come. */
+  /** Called when data or frames have arrived. */
   update() {
     const { autoplay } = this.scrubber.data;
     this.button.hidden = !autoplay;
@@ -460,7 +460,7 @@ class Player {
     this.next = requestAnimationFrame((now) => this.tick(now));
   }
 
-  /** `ask`: let the server draw what is on screen. */
+  /** Stop playing; with `ask`, request the severity on screen from the server. */
   stop(ask) {
     if (!this.playing) return;
     this.playing = false;
@@ -548,7 +548,7 @@ class Scrubber {
     return Number(this.range.value);
   }
 
-  /** Whether the handle stands somewhere else than the server's rendering. */
+  /** Whether the handle's severity differs from the server's drawing. */
   get moving() {
     return this.held || this.key || this.asked !== null || this.player.playing;
   }
@@ -617,7 +617,7 @@ class Scrubber {
     this.send("severity", { value: this.value, at: Date.now() });
   }
 
-  /** Once the server's answer is on screen, leave the page to it. */
+  /** Remove the drawing once the server's answer is on screen. */
   settle() {
     clearTimeout(this.later);
     if (this.held || this.key || this.player.playing) return;
