@@ -50,12 +50,10 @@ def dump(value: Any) -> None:
 
 
 class Bar:
-    """A progress bar on a terminal, plain lines elsewhere; a context manager that clears the bar at the end.
-
-    ``total``: the number of steps.
-    """
+    """A progress bar on a terminal, plain lines elsewhere; a context manager that clears the bar at the end."""
 
     def __init__(self, total: int, out: TextIO) -> None:
+        """``total``: the number of steps, 0 if unknown."""
         self.total = total
         self.begun = 0
         self._out = out

@@ -1,4 +1,4 @@
-"""Small pieces of HTML for what no chart library draws: bars, badges, gauges. Every text is escaped here."""
+"""Small pieces of HTML: bars, badges, gauges, credits. Every text is escaped here."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def _position(value: float) -> str:
 
 
 def badge(text: str, flipped: bool) -> str:
-    """The verdict on the prediction; a symbol as well as a colour tells kept from flipped."""
+    """Return the verdict on the prediction, kept or flipped, by symbol and colour."""
     kind, symbol = ("flipped", "◆") if flipped else ("kept", "●")
     return f'<span class="cl-badge cl-{kind}"><span aria-hidden="true">{symbol}</span> {escape(text)}</span>'
 
 
 def predictions(top: Sequence[tuple[str, float]], marked: str | None) -> str:
-    """The top classes as bars: (name, probability in [0, 1]); ``marked`` is the class that the map explains."""
+    """Return the top classes, (name, probability in [0, 1]), as bars; ``marked``: the class that the map explains."""
     rows = []
     for name, probability in top:
         mark = (
@@ -38,7 +38,7 @@ def predictions(top: Sequence[tuple[str, float]], marked: str | None) -> str:
 
 
 def colour_bar(name: str, low: str, middle: str, high: str) -> str:
-    """A horizontal colour bar with its three labels; stops are sampled from the colour map itself."""
+    """Return a horizontal colour bar with three labels."""
     table = colour_table(name)
     stops = ",".join("#{:02x}{:02x}{:02x}".format(*table[i]) for i in range(0, 256, 15))
     label = escape(f"Colour bar from {low} through {middle} to {high}", quote=True)
@@ -59,7 +59,7 @@ def gauge(
     lines: Sequence[str],
     beside: str = "",
 ) -> str:
-    """One score in [0, 1] on a scale with its 95 % interval and named reference ticks; None says not observed."""
+    """Return a score in [0, 1] on a scale with its 95 % interval and reference ticks; None: not observed."""
     said = f"{title} {decimal(value)}"
     if interval:
         said += f", 95 % interval {interval[0]:.2f} to {interval[1]:.2f}"
@@ -92,7 +92,7 @@ def gauge(
 
 
 def strip(items: Sequence[tuple[str, str, float | None]], floor: float | None) -> str:
-    """What moved the map: (title, explanation, similarity) side by side, with the floor as a tick."""
+    """Return similarities side by side, (title, explanation, similarity), with the floor as a tick."""
     cells = []
     for title, explanation, value in items:
         fill = "" if value is None else f'<span class="cl-fill" style="width:{_position(value)}"></span>'
@@ -109,7 +109,7 @@ def strip(items: Sequence[tuple[str, str, float | None]], floor: float | None) -
 
 
 def status(parts: Sequence[str]) -> str:
-    """The discreet status line."""
+    """Return the status line."""
     return '<p class="cl-status">' + " · ".join(escape(part) for part in parts) + "</p>"
 
 
@@ -117,7 +117,7 @@ _ADDRESS = re.compile(r"(https://[^\s;|]+)")
 
 
 def credit(author: str, source: str, licence: str, url: str) -> str:
-    """Author, source and licence of a picture; links are made only of web addresses, which print can show, too."""
+    """Return author, source and licence of a picture; only https addresses become links."""
     first = (url.split() or [""])[0]
     named = _link(first, licence) if first.startswith("https://") else escape(licence)
     where = "".join(
@@ -131,12 +131,12 @@ def _link(address: str, text: str) -> str:
 
 
 def own_credit(source: str) -> str:
-    """The same for a picture of the visitor's own, of which nobody has to be named."""
+    """Return the credit of a user's own picture, which names no author."""
     return f'<p class="cl-credit">Your own picture · {escape(source)}</p>'
 
 
 def truth(label: str, right: bool | None) -> str:
-    """What the picture shows, and whether the prediction says so; None where the model does not know the class."""
+    """Return the picture's label and whether the prediction is right; None: the model does not know the class."""
     verdict = {
         True: '<span aria-hidden="true">✓</span> right',
         False: '<span aria-hidden="true">✗</span> wrong',
@@ -146,9 +146,9 @@ def truth(label: str, right: bool | None) -> str:
 
 
 def progress_grid(done: Mapping[str, Mapping[str, tuple[int, int]]], titles: Mapping[str, str]) -> str:
-    """A table of how far each noise type (row) is under each model (column): a bar and a percentage a cell.
+    """Return a table of progress, one row per noise type, one column per model: a bar and a percentage per cell.
 
-    done: (done, total) pairs by model and noise type; titles: of the noise types.
+    done: (done, total) by model and noise type; titles: of the noise types.
     """
     names = list(dict.fromkeys(name for each in done.values() for name in each))
     head = "".join(f'<th scope="col">{escape(model)}</th>' for model in done)

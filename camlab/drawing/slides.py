@@ -1,4 +1,4 @@
-"""What a story is made of: five steps, each a headline, a few words, and something to look at."""
+"""The slides of a story, shared by stories of a picture and of a study: five steps, one slide each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from camlab.common.registry import Registry
 from camlab.drawing.charts.look import Chart
 from camlab.drawing.pictures import Bytes
 
-#: The steps of every story, in order, and what each is about.
+#: The steps of every story in order, with their titles.
 STEPS: Registry[str] = Registry("step of a story")
 STEPS.add("claim", "The claim")
 STEPS.add("noise", "A little noise")
@@ -20,7 +20,7 @@ STEPS.add("advice", "What to do")
 
 @dataclass(frozen=True)
 class Image:
-    """One picture of a slide: uint8 RGB (H, W, 3), its caption and what it shows for whoever cannot see it."""
+    """One picture of a slide: uint8 RGB (H, W, 3), its caption and its text alternative."""
 
     pixels: Bytes
     caption: str
@@ -29,7 +29,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Slide:
-    """One step of a story. gauges: safe HTML of `camlab.drawing.html`; about: an explanation of `camlab.drawing.help`."""
+    """One step of a story.
+
+    gauges, credit: safe HTML of `camlab.drawing.html`; about: the name of an explanation in `camlab.drawing.help`.
+    """
 
     step: str
     headline: str
@@ -39,4 +42,4 @@ class Slide:
     chart: Chart | None = None
     gauges: Sequence[str] = ()
     about: str = ""
-    credit: str = ""  # HTML of `camlab.drawing.html`
+    credit: str = ""

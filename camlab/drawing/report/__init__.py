@@ -1,1 +1,1 @@
-"""The self-contained HTML report: its material, its sections and its file."""
+"""The self-contained HTML report: its material and its file."""

@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is about: words, numbers, pictures and charts, none of them HTML yet."""
+"""The content of a report before it becomes HTML: words, numbers, pictures and charts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from camlab.drawing.charts.look import Chart
 from camlab.drawing.pictures import Bytes
 from camlab.images import OWN_KINDS, Picture
 
-QUALITY = 86  # of the pictures' JPEG: a report has to fit on a stick and into a mail
+QUALITY = 86  # JPEG quality; a report should fit into an e-mail
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture: JPEG bytes, what stands below it, and what it shows for whoever cannot see it."""
+    """A picture: JPEG bytes, the caption below it, and its text alternative."""
 
     data: bytes
     caption: str
@@ -26,7 +26,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Plot:
-    """A chart under a heading; ``about``: its explanation's name in `camlab.drawing.help.LOOKING`."""
+    """A chart under a heading; ``about``: the name of its explanation in `camlab.drawing.help.LOOKING`."""
 
     title: str
     chart: Chart
@@ -35,18 +35,18 @@ class Plot:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts below one another under a heading; the first column names the row."""
+    """A table of texts under a heading; the first column names the row."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
-    folded: bool = False  # whether it opens on a click (and in print): for what few will read
+    folded: bool = False  # collapsed until clicked (open in print), for details
 
 
 @dataclass(frozen=True)
 class Credit:
-    """A picture's author and licence; the address is made a link in text only, nothing is fetched."""
+    """A picture's author and licence; ``url`` is shown as text only, so nothing is fetched."""
 
     title: str
     author: str
@@ -56,11 +56,11 @@ class Credit:
 
 @dataclass(frozen=True)
 class Material:
-    """Everything that a report says. An empty part leaves its section out.
+    """The content of a report. An empty part omits its section.
 
-    summary: paragraphs in plain words; caveats: a sentence each; facts: method and settings by name; photos: rows of
-    pictures side by side; gauges: HTML of `camlab.drawing.html`, which is safe; tests: (what was tested, sentences);
-    reproduce: command lines; link: the query of the page that shows the same.
+    summary: paragraphs in plain words; caveats: one sentence each; facts: method and settings by name; photos: rows
+    of pictures side by side; gauges: safe HTML of `camlab.drawing.html`; tests: (what was tested, sentences);
+    reproduce: command lines; link: path and query of the page that shows the same.
     """
 
     title: str
@@ -80,14 +80,14 @@ class Material:
 
 
 def photo(pixels: Bytes, caption: str, alt: str) -> Photo:
-    """A uint8 RGB picture (H, W, 3) as a photo of a report."""
+    """Encode a uint8 RGB picture (H, W, 3) for a report."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY, optimize=True, subsampling=0)
     return Photo(buffer.getvalue(), caption, alt)
 
 
 def credit_of(picture: Picture) -> Credit:
-    """Whose picture it is; of a visitor's own nobody has to be named."""
+    """Return a picture's credit; the user's own pictures name no author."""
     if picture.image_set in OWN_KINDS:
         return Credit(picture.title, "your own picture", "not stated")
     address = (picture.licence_url.split() or [""])[0]

@@ -11,12 +11,10 @@ from camlab.common.wording import json_number, percent
 from camlab.drawing.pictures import (
     ENLARGE,
     Bytes,
-    blend,
-    colourise,
     draw_difference,
     enlarge,
+    overlay,
     to_image,
-    upsample,
 )
 from camlab.explore.attack.search import AttackResult, ExplanationAttack
 from camlab.explore.scene import Scene
@@ -43,17 +41,12 @@ def panels(scene: Scene, result: AttackResult) -> list[tuple[str, Bytes]]:
     times = amplification(result.picture - clean)
     state = scene.state
 
-    def overlay(pixels: NDArray[np.float32], map_: NDArray[np.float32]) -> Bytes:
-        picture = enlarge(to_image(pixels))
-        heat = colourise(upsample(map_, (picture.shape[0], picture.shape[1])), state.colormap)
-        return blend(picture, heat, state.opacity)
-
     return [
         ("Picture before", enlarge(to_image(clean))),
         ("Picture after", enlarge(to_image(result.picture))),
         (f"What was added, × {times}", draw_amplified(clean, result.picture)),
-        ("Map before", overlay(clean, result.before)),
-        ("Map after", overlay(result.picture, result.after)),
+        ("Map before", overlay(to_image(clean), result.before, state.colormap, state.opacity)),
+        ("Map after", overlay(to_image(result.picture), result.after, state.colormap, state.opacity)),
         (
             "Difference (after − before)",
             draw_difference(

@@ -1,10 +1,10 @@
-"""The explanation attack: move a map as far as possible while prediction and look of the picture stay.
+"""The explanation attack: move a map as far as possible while the prediction and the look of the picture stay.
 
 After Ghorbani et al. 2019 (arXiv 1710.10547) and Dombrowski et al. 2019 (arXiv 1906.07983): projected gradient
-descent on the picture, within an L∞ ball, of a loss on the map plus a penalty that keeps the logits. The map is
-computed by the CAM methods themselves, on a shared pass that can be differentiated. Dombrowski et al. replace
-ReLU by softplus, as the second derivative of a ReLU is zero; a CAM does not need it, since its map depends on
-the picture through the activations, too, and the gradients that weight them may stay as they are.
+descent on the picture, within an L∞ ball, of a loss on the map plus a penalty that keeps the logits. The CAM methods
+themselves compute the map, on a differentiable shared pass. Dombrowski et al. replace ReLU by softplus, as the
+second derivative of a ReLU is zero. A CAM does not need this: its map also depends on the picture through the
+activations, and the gradients that weight them may stay constant.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ from camlab.noise import stream
 
 LARGEST_EPSILON = 64 / 255
 MOST_STEPS = 1000
-#: Share of the negative values that the loss sees: what ReLU hides could else never be brought back.
+#: Slope of the negative values in the loss: without it, what ReLU hides could never come back.
 LEAK = 0.1
-#: Share of the last directions that the next one keeps (Dong et al. 2018, arXiv 1710.06081, who keep all of it).
+#: Share of the previous direction that a step keeps (Dong et al. 2018, arXiv 1710.06081, keep all of it).
 MOMENTUM = 0.9
-#: What all steps add up to in shares of ε: enough to cross the ball. The steps shrink linearly to nothing.
+#: Sum of all steps in units of ε, enough to cross the ball. Steps shrink linearly to zero.
 PATH = 2.5
 
 
 @dataclass(frozen=True)
 class Attack:
-    """What an attack is to do.
+    """The settings of an attack.
 
-    method, layer: the map to be changed (None: the default layer); epsilon: how far any value of the picture
-    in [0, 1] may move; steps; slack: how far the predicted class's probability may fall; goal: a map (any
-    height, any width), not negative, that the map is to look like, or None: as unlike the clean map as can be;
-    seed: of the start, which is drawn.
+    method, layer: of the map to change (None: the default layer); epsilon: how far any value of the picture in
+    [0, 1] may move; slack: how far the predicted class's probability may fall; goal: a non-negative map of any
+    size to imitate, or None to move away from the clean map; seed: of the random start.
     """
 
     method: str = "gradcam"
@@ -58,12 +57,12 @@ class Attack:
 
 @dataclass(frozen=True)
 class AttackResult:
-    """The best picture so far, measured on the network itself, with what it does to map and prediction.
+    """The best picture so far, as measured on the network.
 
-    picture: (3, H, W) float32 in [0, 1]; before, after: the clean map and its own, (h, w) in [0, 1], both of
-    class ``index``, which is predicted on both; kept: Pearson correlation of the two maps at the layer's own
-    resolution; reached: that with the goal, before and after, or None without one; largest: the largest
-    change of a value; step: after which step it was found, 0 for the clean picture.
+    picture: (3, H, W) float32 in [0, 1]; before, after: the maps of the clean and of this picture, (h, w) in
+    [0, 1], for class ``index``, which is predicted on both; kept: Pearson correlation of the two maps at the
+    layer's resolution; reached: correlation with the goal, before and after, None without a goal; largest: the
+    largest change of a value; step: the step that found it, 0 for the clean picture.
     """
 
     picture: NDArray[np.float32]
@@ -78,23 +77,23 @@ class AttackResult:
     step: int
 
     def similarities(self, comparison: Comparison) -> dict[str, float]:
-        """Every similarity of the two maps, by name, on the segments and size of the comparison."""
+        """Return every similarity of the two maps by name, on the segments and size of the comparison."""
         maps = self.before[None], self.after[None]
         return {name: float(similarity(name, *maps, comparison)[0]) for name in SIMILARITIES}
 
 
 def attackable(method: str) -> str | None:
-    """Why gradients cannot lead an attack on a method's map, in one sentence; None: they can.
+    """Explain in one sentence why a method's map cannot be attacked by gradients; None if it can.
 
-    A method whose weights are made outside torch can be attacked through the activations that it weights.
+    A method that computes its weights outside torch can be attacked through the activations that it weights.
     Raises UnknownName for the method.
     """
     entry = CAMS[method]
     if entry.cost != "shared":
-        return f"{entry.title} runs the network again for its map, where no gradient follows; attack Grad-CAM instead."
+        return f"{entry.title} runs the network again for its map, which passes no gradient; attack Grad-CAM instead."
     first, same, other = (_trial(entry, key) for key in ("a", "a", "b"))
     if first is None or same is None or other is None or not first.requires_grad:
-        return f"{entry.title} is computed in a way that no gradient passes; attack Grad-CAM instead."
+        return f"{entry.title} passes no gradient; attack Grad-CAM instead."
     if not torch.equal(first, other):
         return f"{entry.title} is drawn at random, so there is nothing to attack; attack Grad-CAM instead."
     return None
@@ -102,25 +101,29 @@ def attackable(method: str) -> str | None:
 
 @cache
 def _trial(method: CamMethod, key: str) -> Tensor | None:
-    """The method's map of a made-up pass with gradients: seen, not declared, as methods come from everywhere."""
+    """Return the method's map of a made-up pass with gradients; None if that fails.
+
+    Trying is more reliable than a declaration, as methods also come from other libraries.
+    """
     with torch.inference_mode(False), torch.enable_grad():
         draw = torch.Generator().manual_seed(0)
         maps, grads = (torch.rand(1, 3, 4, 5, generator=draw).requires_grad_() for _ in range(2))
-        nobody = cast(Explainable, None)
         logits, targets = torch.zeros(1, 2), torch.zeros(1, dtype=torch.long)
-        made = SharedPass(nobody, "", torch.zeros(1, 3, 8, 10), maps, grads, maps, logits, targets, (key,))
+        made = SharedPass(
+            cast(Explainable, None), "", torch.zeros(1, 3, 8, 10), maps, grads, maps, logits, targets, (key,)
+        )
         try:
             return method.apply(made)
-        except Exception:  # whatever it is that the method cannot do with such a pass
+        except Exception:  # methods of other libraries may raise anything
             return None
 
 
 def differentiable_pass(
     classifier: Explainable, layer: str, picture: Tensor, target: int, *, gradients: bool = True
 ) -> SharedPass:
-    """A shared pass of one picture (1, 3, H, W), through which gradients flow back to it.
+    """Return a shared pass of one picture (1, 3, H, W) through which gradients flow back to the picture.
 
-    Equal to `shared_pass` in its values. The gradients of the target's logit, where wanted, carry a graph of
+    Its values equal those of `shared_pass`. With ``gradients``, the gradients of the target's logit have a graph of
     their own.
     """
     inputs = classifier.normalise(picture)
@@ -136,7 +139,7 @@ def differentiable_pass(
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson correlation of two maps of one shape; 0 where one of them is constant."""
+    """Return the Pearson correlation of two maps of one shape, 0 if one is constant."""
     a, b = a - a.mean(), b - b.mean()
     length = a.norm() * b.norm()
     return torch.where(length > 0, (a * b).sum() / length.where(length > 0, 1.0), 0.0)
@@ -145,16 +148,16 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 class ExplanationAttack:
     """One attack as a job; ``result`` is the best picture so far, from the job's first step on.
 
-    A candidate counts where the prediction stays, its probability falls by no more than the slack, no value
-    moves by more than ε and the map still says something. Candidates are whole grey levels where the clean
-    picture is, so that the picture saved as PNG is the one that was measured.
+    A candidate counts if it keeps the prediction, its probability falls by no more than the slack, no value moves
+    by more than ε, and its map is not degenerate. Candidates are rounded to whole grey levels, so that the picture
+    saved as PNG is the one that was measured.
     """
 
     def __init__(self, engine: Engine, clean: Tensor, digest: str, attack: Attack) -> None:
-        """clean: (3, H, W) in [0, 1] at the model's input size; digest: the picture's, which draws the start.
+        """Check the settings. clean: (3, H, W) in [0, 1] at the model's input size; digest: seeds the random start.
 
-        Raises UnknownName for method and layer, BadSetting for settings out of range, a goal that says nothing
-        and a method that cannot be attacked here.
+        Raises UnknownName for method and layer, BadSetting for settings out of range, a constant goal and a method
+        that cannot be attacked here.
         """
         classifier = engine.classifier
         self.engine, self.attack, self.digest = engine, attack, digest
@@ -177,7 +180,7 @@ class ExplanationAttack:
 
     @property
     def result(self) -> AttackResult | None:
-        """The best picture so far; None before the clean picture was looked at."""
+        """The best picture so far; None before the first step."""
         with self._lock:
             return self._best
 
@@ -188,7 +191,7 @@ class ExplanationAttack:
         index = int(start.shares.argmax())
         if not start.map.any():
             raise BadSetting(
-                "The clean map says nothing, so nothing can move it; choose another layer or method."
+                "The clean map is degenerate, so it cannot move; choose another layer or method."
             )
         self._take(start, start, 0)
         yield
@@ -204,7 +207,7 @@ class ExplanationAttack:
                 moved = self._inside(moved - PATH * share * attack.epsilon * speed.sign())
                 found = self._measure(self._inside((moved * 255).round() / 255), index)
             self._take(start, found, step + 1)
-            # The prediction is held the firmer the nearer it is to being lost.
+            # The closer the prediction is to being lost, the heavier its penalty.
             lost = float(start.shares[index] - found.shares[index])
             held = found.shares.argmax() == index and lost <= attack.slack / 2
             weight = min(max(weight / 1.2 if held else weight * 1.5, 1e-3), 1e3)
@@ -212,7 +215,7 @@ class ExplanationAttack:
             yield
 
     def _slope(self, picture: Tensor, start: _Measured, index: int, weight: float) -> Tensor:
-        """Gradient (1, 3, H, W) of the loss: the map's likeness, and how far the logits are from the clean ones."""
+        """Return the gradient (1, 3, H, W) of the loss: correlation of the maps plus distance from the clean logits."""
         with torch.inference_mode(False), torch.enable_grad():
             leaf = picture.detach().clone().requires_grad_()
             made = differentiable_pass(
@@ -228,12 +231,12 @@ class ExplanationAttack:
             (slope,) = torch.autograd.grad(loss, leaf)
         if not bool(slope.isfinite().all()):
             raise BadSetting(
-                f"{self.method.title} has no slope at this picture; choose another method or seed."
+                f"{self.method.title} has no finite gradient at this picture; choose another method or seed."
             )
         return slope
 
     def _measure(self, picture: Tensor, target: int | None) -> _Measured:
-        """What the network itself says of a candidate (1, 3, H, W); a target of None is its own prediction."""
+        """Run the network on a candidate (1, 3, H, W); target None: its own prediction."""
         shared = shared_pass(
             self.engine.classifier,
             self.layer,
@@ -247,7 +250,7 @@ class ExplanationAttack:
         return _Measured(picture, maps[0].numpy(), logits, probabilities(shared.logits)[0])
 
     def _take(self, start: _Measured, found: _Measured, step: int) -> None:
-        """Keep a candidate that may count and is better than the best so far."""
+        """Keep a candidate that counts and is better than the best so far."""
         index = int(start.shares.argmax())
         lost = float(start.shares[index] - found.shares[index])
         if found.shares.argmax() != index or lost > self.attack.slack or not found.map.any():
@@ -274,7 +277,7 @@ class ExplanationAttack:
             self._best = result
 
     def _inside(self, picture: Tensor) -> Tensor:
-        """The nearest picture in [clean − ε, clean + ε] ∩ [0, 1]."""
+        """Return the nearest picture in [clean − ε, clean + ε] ∩ [0, 1]."""
         epsilon = self.attack.epsilon
         nearest = torch.minimum(torch.maximum(picture, self._clean - epsilon), self._clean + epsilon)
         return nearest.clamp(0.0, 1.0)
@@ -304,20 +307,18 @@ def _checked(attack: Attack) -> None:
     if not 0 < attack.epsilon <= LARGEST_EPSILON:
         raise BadSetting(f"ε is {attack.epsilon:g}; choose a number above 0, up to 64/255.")
     if not 1 <= attack.steps <= MOST_STEPS:
-        raise BadSetting(f"An attack of {attack.steps} steps cannot be run; choose 1 to {MOST_STEPS}.")
+        raise BadSetting(f"An attack of {attack.steps} steps is impossible; choose 1 to {MOST_STEPS} steps.")
     if not 0 <= attack.slack <= 1:
         raise BadSetting(f"A probability cannot fall by {attack.slack:g}; choose a slack from 0 to 1.")
 
 
 def goal_map(goal: NDArray[np.floating[Any]], height: int, width: int) -> NDArray[np.float32]:
-    """A map of any size, not negative, at a layer's resolution (height, width), scaled to [0, 1].
+    """Resize a non-negative map to a layer's resolution (height, width) and scale it to [0, 1].
 
-    Raises BadSetting for what is no such map and for one that is the same everywhere.
+    Raises BadSetting for an invalid or constant map.
     """
     if goal.ndim != 2 or 0 in goal.shape or not np.isfinite(goal).all() or (goal < 0).any():
-        raise BadSetting(
-            "A goal is a map of numbers that are not negative; choose a corner or a picture's map."
-        )
+        raise BadSetting("A goal is a map of non-negative numbers; choose a corner or a picture's map.")
     wide = torch.from_numpy(np.ascontiguousarray(goal, dtype=np.float64))[None, None]
     if wide.shape[2:] != (height, width):
         wide = functional.interpolate(wide, (height, width), mode="bilinear", align_corners=False)

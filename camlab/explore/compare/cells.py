@@ -1,4 +1,4 @@
-"""What a comparison is made of: its columns, its rows, what is known of a cell, and the order in which cells come."""
+"""The parts of a comparison: columns, rows, cells, and the batches in which cells are computed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from camlab.cams.coincidence import JOINT
 from camlab.engine.spec import CLEAN, Spec
 from camlab.explore.compare.state import Place
 
-STEP_IMAGES = 4  # versions that go through a network in one step
+STEP_IMAGES = 4  # versions per step
 
 
 @dataclass(frozen=True)
 class GridColumn:
-    """One column: its value (None: the clean picture), its heading, and what has to be said about all of it."""
+    """One column: its value (None: the clean picture), its heading, and a note on the whole column."""
 
     value: Any
     title: str
@@ -28,21 +28,21 @@ class GridColumn:
 
 @dataclass(frozen=True)
 class GridRow:
-    """One map: the methods that give it here, the first of which stands for all."""
+    """One row: the methods that give the same map here; the first one is computed."""
 
     methods: tuple[str, ...]
 
     @property
     def title(self) -> str:
-        """The names of all its methods."""
+        """The titles of all its methods."""
         return JOINT.join(CAMS[name].title for name in self.methods)
 
 
 @dataclass(frozen=True)
 class GridCell:
-    """What is known of a place. ``map``: (h, w) in [0, 1], None where there is none; ``row``: as `Scene.rows` has it.
+    """The result for one place.
 
-    ``note`` says what is missing and why; empty where nothing is. ``similarity`` is on [0, 1].
+    map: (h, w) in [0, 1], None if there is none; row: as in `Scene.rows`; note: what is missing and why, else empty.
     """
 
     place: Place
@@ -52,14 +52,14 @@ class GridCell:
 
     @property
     def similarity(self) -> float | None:
-        """Similarity to the clean map, None where it was not observed."""
+        """Similarity to the clean map in [0, 1]; None: not observed."""
         value = None if self.row is None else float(self.row["similarity"])
         return None if value is None or np.isnan(value) else value
 
 
 @dataclass(frozen=True)
 class RowScore:
-    """A row's robustness: the mean similarity over its ``n`` noisy cells that have one, and how many flipped."""
+    """A row's robustness: mean similarity over its ``n`` noisy cells that have one, and the number of flips."""
 
     mean: float | None
     n: int
@@ -68,12 +68,12 @@ class RowScore:
 
 
 def spec_of(where: Place) -> Spec:
-    """The version of the picture that a cell shows, as the engine makes it."""
+    """Return the version of the picture in a cell, as the engine takes it."""
     return CLEAN if where.noise is None else Spec(where.noise, where.severity, where.seed)
 
 
 def batches(places: Sequence[Place]) -> Iterator[list[Place]]:
-    """Places of one model and of at most STEP_IMAGES versions of the picture at a time, the clean ones first."""
+    """Group places by model, with at most STEP_IMAGES versions of the picture per batch, clean versions first."""
     groups: dict[str, dict[Spec, list[Place]]] = {}
     for where in places:
         groups.setdefault(where.model, {}).setdefault(spec_of(where), []).append(where)

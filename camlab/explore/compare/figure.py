@@ -1,4 +1,4 @@
-"""The tray as one figure: overlays with captions, a colour bar and every setting, as PNG, SVG or PDF."""
+"""The tray as one figure: overlays with captions, a colour bar and all settings, as PNG, SVG or PDF."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from camlab.cams.coincidence import JOINT
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.common.wording import NOT_OBSERVED
-from camlab.drawing.pictures import Bytes, blend, colourise, enlarge, to_image, upsample
-from camlab.explore.compare.browser import model_title, prediction, score_text, version_title
+from camlab.drawing import pictures
+from camlab.drawing.charts.titles import model_title
+from camlab.drawing.pictures import Bytes, enlarge, to_image
+from camlab.explore.compare.browser import prediction, score_text, version_title
 from camlab.explore.compare.cells import GridCell
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place
@@ -34,14 +36,14 @@ PACKAGES = ("camlab", "python", "torch", "timm", "numpy")
 
 @dataclass(frozen=True)
 class FigureFormat:
-    """A kind of file: what it is called, its media type, and what it can say about itself."""
+    """A file format: its title, media type and fixed metadata."""
 
     title: str
     mime: str
     metadata: dict[str, Any]
 
 
-#: By the ending of the file's name. Nothing of the time is written: the same tray is the same file.
+#: By file ending. No time is written, so the same tray gives the same file.
 FORMATS: Registry[FigureFormat] = Registry("figure format")
 FORMATS.add("png", FigureFormat("PNG", "image/png", {"Software": None}))
 FORMATS.add("svg", FigureFormat("SVG", "image/svg+xml", {"Date": None}))
@@ -49,21 +51,21 @@ FORMATS.add("pdf", FigureFormat("PDF", "application/pdf", {"CreationDate": None}
 
 
 def figure(grid: Grid, places: Sequence[Place], kind: str) -> bytes:
-    """The cells in their order as the bytes of one file.
+    """Draw the cells in their order into one file and return its bytes; text stays text in SVG and PDF.
 
-    Text is text in SVG and PDF. Raises UnknownName for the kind, BadSetting where there is no cell or one that is
-    still to come, CamLabError where a picture cannot be made.
+    Raises UnknownName for the kind, BadSetting without a cell or if one is still being computed, CamLabError if a
+    picture cannot be made.
     """
     entry = FORMATS[kind]
     if not places:
         raise BadSetting("The tray is empty; pin a cell first.")
     cells = [grid.cell(where) for where in places]
     if not all(cells):
-        raise BadSetting("Some pinned cells are still being computed; wait until all are there.")
+        raise BadSetting("Some pinned cells are still being computed; wait for them.")
     there = [cell for cell in cells if cell is not None]
     from matplotlib import rc_context
 
-    # Real text, and ids that do not change from file to file.
+    # Real text, and reproducible ids.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "camlab", "pdf.fonttype": 42}):
         drawn = _draw(grid, there)
         buffer = io.BytesIO()
@@ -75,7 +77,7 @@ def figure(grid: Grid, places: Sequence[Place], kind: str) -> bytes:
     return buffer.getvalue()
 
 
-#: What each kind of file calls its title and its description.
+#: The names of title and description in each format.
 _SAID = {
     ("png", "title"): "Title",
     ("png", "text"): "Description",
@@ -94,12 +96,12 @@ def _about(grid: Grid, cells: Sequence[GridCell]) -> dict[str, str]:
 
 
 def caption(grid: Grid, cell: GridCell) -> list[str]:
-    """What is said about a cell: method, version, model and layer, similarity, prediction, what is missing."""
+    """Return a cell's caption: method, version, model and layer, similarity, prediction, what is missing."""
     where = cell.place
     title, *others = grid.title(where).split(JOINT)
     lines = [title, *([f"= {JOINT.join(others)}"] if others else []), version_title(where)]
     if cell.row is None:
-        return [*lines, model_title(where), cell.note]
+        return [*lines, model_title(where.model), cell.note]
     scene = grid.scene(where)
     lines.append(f"{scene.classifier.title}, layer {scene.layer}")
     if where.noise is not None:
@@ -109,7 +111,7 @@ def caption(grid: Grid, cell: GridCell) -> list[str]:
 
 
 def settings(grid: Grid) -> list[str]:
-    """What all cells share: picture with its author and licence, class rule, measure, segments, smoothing, versions."""
+    """Return what all cells share: picture, author, licence, class rule, measure, segments, smoothing, versions."""
     state, picture = grid.state.base, grid.picture
     credit = (
         f"Picture: “{picture.title}”, {picture.source}"
@@ -143,13 +145,12 @@ def settings(grid: Grid) -> list[str]:
 
 
 def overlay(grid: Grid, cell: GridCell) -> Bytes:
-    """A cell as it is seen, uint8 RGB; the picture alone where there is no map. Raises CamLabError."""
+    """Draw a cell as on the page, uint8 RGB; the picture alone if it has no map. Raises CamLabError."""
     state = grid.state.base
-    picture = enlarge(to_image(grid.pixels(cell.place)))
+    picture = to_image(grid.pixels(cell.place))
     if cell.map is None:
-        return picture
-    colours = colourise(upsample(cell.map, picture.shape[:2]), state.colormap)
-    return blend(picture, colours, state.opacity)
+        return enlarge(picture)
+    return pictures.overlay(picture, cell.map, state.colormap, state.opacity)
 
 
 def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
@@ -165,7 +166,7 @@ def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
     footer = [
         part for line in settings(grid) for part in textwrap.wrap(line, int((wide - 2 * MARGIN) * 16.5))
     ]
-    # All in inches, from the top: what a row needs depends on how much is said in it.
+    # In inches, from the top; a row's height depends on its captions.
     heights = [SIDE + LINE * (2 + max(map(len, (said[i] for i in row)))) + GAP for row in rows]
     high = sum(heights) + BAR + LINE * (len(footer) + 1) + 2 * MARGIN
     drawn = Figure(figsize=(wide, high), dpi=150, facecolor="white")
@@ -205,5 +206,5 @@ def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
 
 
 def _wrapped(grid: Grid, cell: GridCell) -> list[str]:
-    """A caption in lines that fit under the cell."""
+    """Break a caption into lines that fit under the cell."""
     return [part for line in caption(grid, cell) for part in textwrap.wrap(line, WRAP)]

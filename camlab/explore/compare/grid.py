@@ -1,4 +1,4 @@
-"""The cells of a comparison, filled in the background: cheap methods column by column, then the dear ones."""
+"""The cells of a comparison, computed in the background: cheap methods column by column, then expensive ones."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from camlab.images import Picture
 from camlab.models import Classifier
 from camlab.models.network.split import PLUS
 
-NO_MAP = "No map: it favours no place."
-NOT_COMPARABLE = "No similarity: the clean map favours no place."
+NO_MAP = "No map: it has the same value everywhere."
+NOT_COMPARABLE = "No similarity: the clean map has the same value everywhere."
 
 
 class Grid:
-    """All cells of a comparison, growing while a job works; safe to read from any thread.
+    """All cells of a comparison, filled by a job; safe to read from any thread.
 
-    Pinned cells that the rows and columns do not hold are computed, too. Raises CamLabError where the model itself
-    cannot be used; a cell that cannot be made says why instead.
+    Pinned cells outside the rows and columns are computed, too. A cell that cannot be computed says why in its note.
     """
 
     def __init__(
         self, state: CompareState, picture: Picture, engines: Callable[[str], Engine] = engine_for
     ) -> None:
+        """``engines``: returns the engine of a model by name. Raises CamLabError if the base model is unusable."""
         self.state, self.picture, self._engines = state, picture, engines
         self._base = self._classifier(state.base.model)
         self.name = secrets.token_hex(6)
-        self.cells: dict[Place, GridCell] = {}  # in the order in which they were made
+        self.cells: dict[Place, GridCell] = {}  # in the order of computation
         self.pictures: dict[Place, bytes] = {}  # JPEG, by `Place.version`
         self._scenes: dict[ExploreState, Scene] = {}
         self._paces: dict[tuple[str, str], float] = {}  # seconds a cell, by `_kind`
@@ -58,7 +58,7 @@ class Grid:
     def _classifier(self, model: str) -> Classifier:
         return cast(Classifier, self._engines(model).classifier)
 
-    # what there is
+    # rows and columns
 
     def _columns(self) -> tuple[GridColumn, ...]:
         axis, state = AXES[self.state.axis], self.state
@@ -66,7 +66,7 @@ class Grid:
         if state.axis == "model":
             return tuple(self._model_column(value) for value in values)
         columns: dict[Place, GridColumn] = {}
-        for value in values:  # of a noise type with nothing to draw, all seeds are one
+        for value in values:  # for a noise type that is not random, all seeds give one column
             columns.setdefault(state.cell("gradcam", value), GridColumn(value, axis.said(value)))
         return (GridColumn(None, "Clean"), *columns.values())
 
@@ -79,7 +79,7 @@ class Grid:
         return GridColumn(name, classifier.title, " ".join(problems))
 
     def _rows(self) -> tuple[GridRow, ...]:
-        """Methods that coincide under every model of the columns are one row."""
+        """Return the rows; methods that coincide under every model of the columns share one."""
         methods = self.state.rows
         places = []
         for model in self.models:
@@ -102,35 +102,35 @@ class Grid:
         return tuple(column.value for column in self.columns)
 
     def place(self, row: GridRow, column: GridColumn) -> Place:
-        """The cell of a row and a column."""
+        """Return the place of a row and a column."""
         return self.state.cell(row.methods[0], column.value)
 
     def places(self) -> list[Place]:
-        """Every cell that is wanted, each once: those of the grid, their clean ones, the pinned, A and B."""
+        """Return every place to compute, once: the grid, the pinned ones, A and B, and the clean place of each."""
         shown = [self.place(row, column) for column in self.columns for row in self.rows]
         beside = [each for each in (*self.state.pins, self.state.a, self.state.b) if each is not None]
         clean = [each.clean for each in (*shown, *beside)]
         return list(dict.fromkeys([*clean, *shown, *beside]))
 
-    # what is known
+    # results
 
     def cell(self, where: Place) -> GridCell | None:
-        """A cell, None while it is still to come."""
+        """Return a cell, None until it is computed."""
         with self._lock:
             return self.cells.get(where)
 
     @property
     def complete(self) -> bool:
-        """Whether every cell is there."""
+        """Whether every cell is computed."""
         return not self.missing()
 
     def missing(self) -> list[Place]:
-        """The cells that are still to come."""
+        """Return the places still to be computed."""
         with self._lock:
             return [each for each in self.places() if each not in self.cells]
 
     def score(self, row: GridRow) -> RowScore:
-        """The robustness of a row, of its cells so far."""
+        """Return the robustness of a row over its cells so far."""
         found = [self.cell(self.place(row, column)) for column in self.columns if column.value is not None]
         there = [cell.row for cell in found if cell is not None and cell.row is not None]
         values = [cell.similarity for cell in found if cell is not None and cell.similarity is not None]
@@ -138,32 +138,32 @@ class Grid:
         return RowScore(float(np.mean(values)) if values else None, len(values), flips, len(found))
 
     def ordered(self, sort: str) -> list[GridRow]:
-        """The rows in an order of SORTS; while cells are coming, as listed, so that nothing jumps."""
+        """Return the rows in an order of SORTS; as listed until the job ends, so that rows do not jump."""
         if sort == "listed" or self.job.running:
             return list(self.rows)
         sign = -1 if sort == "most" else 1
         means = [self.score(row).mean for row in self.rows]
         places = sorted(
             range(len(means)), key=lambda i: (means[i] is None, sign * (means[i] or 0.0))
-        )  # what has no value comes last either way
+        )  # rows without a value come last in both orders
         return [self.rows[i] for i in places]
 
     def title(self, where: Place) -> str:
-        """The method of a cell, with the names of those that give the same map in this grid."""
+        """Return the titles of a cell's method and of all methods that share its row."""
         row = next((row for row in self.rows if where.method in row.methods), None)
         return (row or GridRow((where.method,))).title
 
     # scenes
 
     def explore(self, where: Place) -> ExploreState:
-        """The Explore state of a cell. Raises CamLabError where its model cannot be used."""
+        """Return the Explore state of a cell. Raises CamLabError if its model cannot be used."""
         state = self.state.at(where)
         if where.model == state.model:
             return state
         return switched(state, self._base, self._classifier(where.model))[0]
 
     def scene(self, where: Place) -> Scene:
-        """The scene of a cell. Raises CamLabError where it cannot be made, with the reason."""
+        """Return the scene of a cell. Raises CamLabError with the reason if it cannot be made."""
         state = self.explore(where)
         # One scene serves all severities and seeds.
         shared = dataclasses.replace(state, severity=0.0, seed=0)
@@ -176,7 +176,7 @@ class Grid:
         return found
 
     def pixels(self, where: Place, check: Callable[[], None] = lambda: None) -> NDArray[np.float32]:
-        """The picture of a cell as its model sees it, (3, H, W) in [0, 1]. Raises CamLabError."""
+        """Return the picture of a cell as its model sees it, (3, H, W) in [0, 1]. Raises CamLabError."""
         scene = self.scene(where)
         spec = spec_of(where)
         made: NDArray[np.float32] = scene.engine.inputs(scene.input, self.picture.digest, [spec], check)[
@@ -184,15 +184,15 @@ class Grid:
         ].numpy()
         return made
 
-    # work
+    # job
 
     def resume(self) -> Job:
-        """A new job for what is still missing."""
+        """Return a new job for the missing cells."""
         self.job = Job(self.job.title, self._work)
         return self.job
 
     def adopt(self, state: CompareState) -> bool:
-        """Take over other pins, pair and order; whether that leaves cells to be computed."""
+        """Adopt new pins, pair and order; return whether cells are missing then."""
         self.state = state
         return bool(self.missing())
 
@@ -209,17 +209,17 @@ class Grid:
             yield from self._fill(job, [where])
 
     def _kind(self, where: Place) -> tuple[str, str]:
-        """Cells of one model take about equally long where one pass gives their maps, and by method otherwise."""
+        """Return the kind of a cell; cells of a kind take about equally long: all cheap ones of a model, else by method."""
         return where.model, "" if self.scene(where).cost == "shared" else where.method
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left in seconds, from the pace of the cells of each kind; None while a kind has had none."""
+        """Time left in seconds, from the pace of each kind of cell; None while the pace of a kind is unknown."""
         total = 0.0
         for where in self.missing() if self._paces else ():
             try:
                 model, name = self._kind(where)
-            except CamLabError:  # takes no time: it only says why there is none
+            except CamLabError:  # takes no time: the cell only gets a note
                 continue
             known = [pace for (_, each), pace in list(self._paces.items()) if each == name]
             if not known:
@@ -228,7 +228,7 @@ class Grid:
         return total or None
 
     def _lacking(self, where: Place) -> str | None:
-        """Why a place has no map, in one sentence; None: it can have one."""
+        """Explain in one sentence why a place can have no map; None if it can."""
         try:
             scene = self.scene(where)
         except CamLabError as error:
@@ -239,9 +239,9 @@ class Grid:
         return scene.lacking if where.noise else None
 
     def _fill(self, job: Job, together: Sequence[Place]) -> Steps:
-        """Make cells of one model and method cost: the network runs once for all of them, then each is measured."""
+        """Compute cells of one model and cost: the network runs once for all of them, then each is measured."""
         begun = job.elapsed
-        with contextlib.suppress(CamLabError):  # said by each cell that it concerns
+        with contextlib.suppress(CamLabError):  # each affected cell reports it below
             self._warm(together, job.check)
         yield
         for count, where in enumerate(together, 1):
@@ -258,7 +258,7 @@ class Grid:
         self._paces[self._kind(together[0])] = (job.elapsed - begun) / len(together)
 
     def _warm(self, together: Sequence[Place], check: Callable[[], None]) -> None:
-        """Let one pass make the maps of all methods; each cell then finds its own in the cache."""
+        """Compute the maps of all methods in one pass; each cell then finds its map in the cache."""
         specs = list(dict.fromkeys(map(spec_of, together)))
         groups: dict[Any, list[Scene]] = {}
         for where in together:

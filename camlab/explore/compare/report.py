@@ -125,7 +125,7 @@ def pairs_material(
             "Chance level: the scores of random rankings and of other pictures' maps differ from pair to pair; the "
             "table gives the former where a formula exists.",
             *(
-                [f"{plural(dull, 'pair')} with a degenerate map (all places equal): no similarity."]
+                [f"{plural(dull, 'pair')} with a degenerate map (the same value everywhere): no similarity."]
                 if dull
                 else []
             ),

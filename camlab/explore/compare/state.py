@@ -1,4 +1,4 @@
-"""One picture, many explanations: what a comparison is made of, as a value that fits a link."""
+"""The state of the Compare page: one picture, many explanations, as a value that fits into a link."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from camlab.noise import NOISES
 
 MOST_COLUMNS = 24
 MOST_PINS = 24
-SEEDS = 5  # columns of the seed axis where nobody has chosen any
-#: What a comparison starts with: the paper's six, two more that cost next to nothing, and the baseline.
+SEEDS = 5  # default number of columns on the seed axis
+#: Default methods: the paper's six, two more that are almost free, and the baseline.
 USUAL_METHODS = (
     "gradcam", "gradcam++", "xgradcam", "ablationcam", "hirescam", "eigencam", "layercam", "eigengradcam",
     "randomcam",
 )  # fmt: skip
-#: Noise types of the noise axis where nobody has chosen any: one or two of each family.
+#: Default noise types on the noise axis: one or two of each family.
 USUAL_NOISES = (
     "gaussian_noise", "salt_and_pepper", "gaussian_blur", "motion_blur", "fog", "contrast", "pixelate",
     "jpeg_compression", "occlusion",
 )  # fmt: skip
-#: Fields of the Explore page that change nothing here.
+#: Fields of the Explore page without effect here.
 UNUSED = ("method", "draws", "view", "scope", "outline")
 CLEAN_NAME = "clean"
 SEPARATOR = "~"
@@ -59,17 +59,17 @@ class Place:
 
     @property
     def clean(self) -> Place:
-        """The clean version of the same cell, which it is compared with."""
+        """The cell of the clean picture, which this one is compared with."""
         return Place(self.method, self.model)
 
     @property
     def version(self) -> Place:
-        """What names the picture of the cell: the same for all methods."""
+        """The key of the cell's picture, the same for all methods."""
         return dataclasses.replace(self, method="")
 
     @property
     def text(self) -> str:
-        """The place as it stands in a link; parse_place reads it."""
+        """The place as text in a link; parse_place reads it."""
         version = (
             (CLEAN_NAME,) if self.noise is None else (self.noise, field_text(self.severity), str(self.seed))
         )
@@ -77,14 +77,14 @@ class Place:
 
 
 def place(method: str, model: str, noise: str | None, severity: float, seed: int) -> Place:
-    """The one name of a cell: severity 0 is the clean picture, and what draws nothing has no seed."""
+    """Return the unique name of a cell: severity 0 is the clean picture, and noise that is not random has seed 0."""
     if noise is None or severity == 0:
         return Place(method, model)
     return Place(method, model, noise, float(severity), seed if NOISES[noise].stochastic else 0)
 
 
 def parse_place(text: str) -> Place:
-    """The place that a link names. Raises CamLabError where it names none."""
+    """Parse a place from a link. Raises CamLabError for an invalid text."""
     parts = text.split(SEPARATOR)
     if len(parts) not in (3, 5) or (len(parts) == 3) != (parts[2] == CLEAN_NAME):
         raise BadSetting(f"{text[:40]!r} names no cell; pin it again")
@@ -99,9 +99,9 @@ def parse_place(text: str) -> Place:
 
 @dataclass(frozen=True)
 class Axis:
-    """What the columns of a comparison can differ in: a field of the Explore state.
+    """A field of the Explore state in which the columns can differ.
 
-    ``default``: the values where nobody has chosen any; ``said``: a value in words.
+    ``default``: its default values; ``said``: a value in words.
     """
 
     title: str
@@ -120,7 +120,7 @@ def _seeds(base: ExploreState) -> tuple[int, ...]:
 
 
 def _kin(base: ExploreState) -> tuple[str, ...]:
-    """The model itself and the bundled ones of its family; for others, those that know ImageNet too."""
+    """Return the model and the bundled models of its family; for other models, the bundled ImageNet models."""
     family = find_model(base.model).family
     families = {row.family for row in MODELS.values()}
     family = family if family in families else next(iter(MODELS.values())).family
@@ -134,7 +134,7 @@ AXES.add(
 AXES.add("noise", Axis("Noise type", "noise types", lambda _: USUAL_NOISES, lambda v: NOISES[v].title))
 AXES.add("model", Axis("Model", "models", _kin, lambda v: find_model(v).title))
 AXES.add("seed", Axis("Seed", "seeds", _seeds, lambda v: f"Seed {v}"))
-#: Axes whose columns stand in the order of their numbers.
+#: Axes whose columns are sorted by value.
 SCALES = ("severity", "seed")
 
 
@@ -142,8 +142,8 @@ SCALES = ("severity", "seed")
 class CompareState:
     """Every choice on the Compare page; two equal states show the same grid, tray and pair.
 
-    ``base`` holds what all cells share, and the values of the axes that are not the columns'. Empty ``methods``
-    and ``columns`` stand for the usual ones. ``columns`` are texts of values of the axis.
+    ``base`` holds what all cells share, including the values of the other axes. Empty ``methods`` and ``columns``
+    stand for the defaults. ``columns``: values of the axis as texts.
     """
 
     base: ExploreState = dataclasses.field(default_factory=ExploreState)
@@ -163,21 +163,21 @@ class CompareState:
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """The columns' values."""
+        """The values of the columns."""
         if not self.columns:
             return AXES[self.axis].default(self.base)
         return tuple(parse_field(self.axis, text) for text in self.columns)
 
     def cell(self, method: str, value: Any) -> Place:
-        """The place of a method in the column of a value; None is the clean picture's column."""
+        """Return the place of a method in the column of a value; None: the column of the clean picture."""
         base = self.base if value is None else dataclasses.replace(self.base, **{self.axis: value})
         return place(method, base.model, None if value is None else base.noise, base.severity, base.seed)
 
     def reached_from(self, explored: ExploreState) -> CompareState:
-        """This comparison of what the Explore page shows: its method is a row, its value of the axis a column.
+        """Return this comparison for what Explore shows now, with its method as a row and its value as a column.
 
-        Both only where they are news since this comparison was last shown, so that what was taken out stays out,
-        and where there is room.
+        Either is added only if it changed since the comparison was last shown, so that removed rows and columns
+        stay removed, and only if there is room.
         """
         state = dataclasses.replace(self, base=explored)
         if explored.method != self.base.method and explored.method not in state.rows:
@@ -192,7 +192,7 @@ class CompareState:
         return state
 
     def at(self, cell: Place) -> ExploreState:
-        """The Explore state of a cell, before it is made one of the cell's model."""
+        """Return the Explore state of a cell, still with the base's model."""
         base = dataclasses.replace(self.base, method=cell.method, severity=cell.severity)
         if cell.noise is not None:
             base = dataclasses.replace(base, noise=cell.noise, seed=cell.seed)
@@ -217,7 +217,7 @@ def _pins(text: str) -> tuple[Place, ...]:
     return found
 
 
-# One row a field of its own, the axis before the columns that are read by it.
+# The fields of a link besides axis and columns, which are parsed first.
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "methods": _methods,
     "sort": member(SORTS),
@@ -229,7 +229,7 @@ _OWN = ("axis", "columns", *_PARSERS)
 
 
 def to_link(state: CompareState) -> dict[str, str]:
-    """The comparison as link parameters; parse_link gives the same comparison back."""
+    """Return the comparison as link parameters, which parse_link reads back."""
     link = {name: text for name, text in to_query(state.base).items() if name not in UNUSED}
     own = {
         "methods": ",".join(state.methods),
@@ -244,9 +244,9 @@ def to_link(state: CompareState) -> dict[str, str]:
 
 
 def parse_link(query: Mapping[str, str], base: ExploreState | None = None) -> tuple[CompareState, list[str]]:
-    """The comparison that a link describes, and one sentence for each part that had to be left out.
+    """Return the comparison that a link describes, and one sentence for each unusable part.
 
-    The link of an Explore page is one of a comparison of its picture. ``base`` as in ``state.parse_query``.
+    A link to the Explore page is also one to a comparison of its picture. ``base``: as in ``state.parse_query``.
     """
     shared, problems = parse_query({name: text for name, text in query.items() if name not in _OWN}, base)
     state = CompareState(base=shared)
@@ -259,7 +259,7 @@ def parse_link(query: Mapping[str, str], base: ExploreState | None = None) -> tu
             state = dataclasses.replace(state, **{name: parse(query[name])})
         except CamLabError as error:
             problems.append(
-                f"The link's {name} could not be used ({str(error).rstrip('.')}); the usual is shown."
+                f"The link's {name} could not be used ({str(error).rstrip('.')}); the default is shown."
             )
 
     take("axis", member(AXES))

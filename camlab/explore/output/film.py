@@ -1,4 +1,4 @@
-"""The severity rising and falling as a GIF or an MP4: drawn in steps in the background, with progress and cancel."""
+"""The severity rising and falling as a GIF or an MP4, drawn by a job with progress and cancel."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ from camlab.noise import NOISES
 
 TOP = SEVERITIES[-1]
 PANEL, GAP, EDGE = 320, 16, 20  # pixels
-WIDTH, HEIGHT = 3 * PANEL + 2 * GAP + 2 * EDGE, 560  # both even, as H.264 wants them
+WIDTH, HEIGHT = 3 * PANEL + 2 * GAP + 2 * EDGE, 560  # both even, as H.264 requires
 PAPER, INK, FAINT, TRACK = (255, 255, 255), (28, 35, 48), (74, 83, 97), (226, 229, 234)
 KEPT, FLIPPED, TICK = (31, 111, 178), (178, 90, 8), (181, 23, 158)
 
 
 @dataclass(frozen=True)
 class Form:
-    """A file form: its ending, its type, frames a second, seconds of one rise and fall, size, and who writes it.
+    """A file format: title, ending, media type, frames per second, seconds of one rise and fall, scale, encoder.
 
-    encode: (frames as uint8 RGB, their number, job, scale) → steps; the last one leaves the file's bytes in the list.
+    encode: (frames as uint8 RGB, their number, job, format, list) → steps; the last step appends the file's bytes
+    to the list.
     """
 
     title: str
@@ -54,7 +55,7 @@ class Form:
 
     @property
     def count(self) -> int:
-        """Frames of one rise and fall."""
+        """Number of frames of one rise and fall."""
         return round(self.fps * self.seconds)
 
 
@@ -62,17 +63,18 @@ FORMS: Registry[Form] = Registry("form of an animation")
 
 
 def eased(share: float) -> float:
-    """The severity at a share in [0, 1] of one rise and fall: from 0 to 5 and back, slow at both ends."""
+    """Return the severity at a share in [0, 1] of one rise and fall: 0 to 5 and back, slow at both ends."""
     return TOP / 2 * (1 - math.cos(2 * math.pi * share))
 
 
 class Animation:
-    """One animation being made of a scene at one seed; ``data`` holds the file once the job has finished.
+    """One animation of a scene at one seed; ``data`` holds the file once the job has finished.
 
-    ``sweep`` lends its scores and floors where it has them; draws that it lacks are not measured.
+    Scores and floors are those that ``sweep`` already has; missing draws are not measured.
     """
 
     def __init__(self, scene: Scene, sweep: Sweep, form: str) -> None:
+        """``form``: a name in FORMS. Raises UnknownName."""
         self.scene, self.sweep, self.form = scene, sweep, FORMS[form]
         self.data: bytes | None = None
         self._shown: dict[float, Shown] = {}
@@ -80,7 +82,7 @@ class Animation:
 
     def _work(self, job: Job) -> Steps:
         count = self.form.count
-        half = count // 2 + 1  # the way down is the way up once more
+        half = count // 2 + 1  # the way down repeats the way up
         job.total = len(SEVERITIES) + half + count
         for severity in SEVERITIES:
             self._shown[severity] = self.scene.shown(
@@ -100,7 +102,7 @@ class Animation:
             self.data = written[0]
 
     def _frame(self, severity: float, clean: Image.Image) -> Image.Image:
-        """One frame: pictures and maps blended between the steps, numbers of the nearest step."""
+        """Draw one frame: pictures and maps blended between two steps, numbers of the nearer step."""
         low = min(math.floor(severity / SEVERITY_STEP) * SEVERITY_STEP, TOP)
         high = min(low + SEVERITY_STEP, TOP)
         share = 0.0 if high == low else (severity - low) / (high - low)
@@ -147,13 +149,13 @@ def _read(spool: IO[bytes], count: int) -> Iterator[Bytes]:
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     import matplotlib
 
-    # DejaVu comes with Matplotlib and has the arrows and signs that class names and verdicts need.
+    # DejaVu comes with Matplotlib and has the arrows and signs of class names and verdicts.
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """The text, cut with an ellipsis where it is too long."""
+    """Shorten a text with an ellipsis if it is too long."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -169,9 +171,9 @@ def compose(
     floors: Floors | None,
     scores: Mapping[str, float | None],
 ) -> Image.Image:
-    """One frame (WIDTH × HEIGHT): panels by title, the verdict, the severity and the gauges.
+    """Compose one frame (WIDTH × HEIGHT): panels by title, the verdict, the severity and the gauges.
 
-    scores: values in [0, 1] by name, None where not observed; missing ones are left out.
+    scores: values in [0, 1] by name, None: not observed; missing scores are left out.
     """
     frame = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     draw = ImageDraw.Draw(frame)
@@ -232,7 +234,7 @@ def _meter(
 
 
 def _gif(frames: Iterator[Bytes], count: int, job: Job, form: Form, written: list[bytes]) -> Steps:
-    """GIF by Pillow: one palette for all frames, made of frames from the whole way."""
+    """Write a GIF with Pillow: one palette for all frames, made from four frames along the way."""
     size = (round(WIDTH * form.scale), round(HEIGHT * form.scale))
     pages = []
     small = [Image.fromarray(f).resize(size, Image.Resampling.LANCZOS) for f in frames]
@@ -259,7 +261,7 @@ def _gif(frames: Iterator[Bytes], count: int, job: Job, form: Form, written: lis
 
 
 def _mp4(frames: Iterator[Bytes], count: int, job: Job, form: Form, written: list[bytes]) -> Steps:
-    """H.264 in an MP4 that browsers play, by the ffmpeg that imageio-ffmpeg brings."""
+    """Write an MP4 (H.264) that browsers play, with the ffmpeg of imageio-ffmpeg."""
     import imageio_ffmpeg
 
     with tempfile.TemporaryDirectory() as scratch:

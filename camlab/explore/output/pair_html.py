@@ -1,4 +1,4 @@
-"""What the page says about a pair and its draws, as HTML: the same at rest and while the severity is dragged."""
+"""The words and gauges beside a pair as HTML, the same at rest and while the severity is dragged."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ GAUGES = ("consistency", "responsiveness", "rm")
 
 
 def title(text: str) -> str:
-    """The heading of a panel."""
+    """Return the heading of a panel."""
     return f'<h2 class="cl-title">{escape(text)}</h2>'
 
 
 def headline(scene: Scene, row: Mapping[str, Any]) -> str:
-    """The verdict in words and the similarity of the two maps, beside that of two unrelated random rankings."""
+    """Return the verdict and the similarity of the two maps, with the random-ranking floor."""
     score = decimal(None if row["degenerate"] else row["similarity"])
     floor = scene.random_floor
     chance = "" if floor is None else f" · chance {decimal(floor)}"
@@ -39,7 +39,7 @@ def headline(scene: Scene, row: Mapping[str, Any]) -> str:
 
 
 def predictions(scene: Scene, explained: Explained) -> str:
-    """The five most probable classes; the one that the map explains is marked, and what the label says is said."""
+    """Return the five most probable classes, with the explained class marked, and the label if there is one."""
     names = scene.classifier.class_names
     top = [(names[index], probability) for index, probability in explained.top(5)]
     listed = html.predictions(top, names[explained.target])
@@ -51,19 +51,19 @@ def predictions(scene: Scene, explained: Explained) -> str:
 
 
 def credit(picture: Picture) -> str:
-    """Whose picture it is."""
+    """Return the picture's credit."""
     if picture.image_set in OWN_KINDS:
         return html.own_credit(picture.source)
     return html.credit(picture.author, picture.source, picture.licence, picture.licence_url)
 
 
 def moves(scene: Scene, shown: Shown) -> str:
-    """The segments whose rank changed most."""
+    """Return the table of the segments that moved most in rank."""
     return moves_table(shown.moves, MARKED, scene.comparison.n_segments)
 
 
 def moved_by(parts: Decomposition, flipped: bool, floors: Floors | None) -> str:
-    """Class only, noise only, both: how similar each leaves the map to the clean one."""
+    """Return the similarity to the clean map after changing the class only, the noise only, and both."""
     same = "same class, nothing to change"
     items = [
         ("Class only", "clean picture, new class" if flipped else same, parts.class_only),
@@ -74,7 +74,7 @@ def moved_by(parts: Decomposition, flipped: bool, floors: Floors | None) -> str:
 
 
 def pair(scene: Scene, shown: Shown) -> dict[str, str]:
-    """Everything said about the shown pair that follows from the pair alone, by the name of its place."""
+    """Return the HTML that depends on the pair alone, by its place on the page."""
     return {
         "headline": headline(scene, shown.row),
         "title": title(perturbed_title(shown.row)),
@@ -84,7 +84,7 @@ def pair(scene: Scene, shown: Shown) -> dict[str, str]:
 
 
 def gauges(sweep: Sweep, scores: Scores, scope: str) -> dict[str, str]:
-    """The gauges of C, R and RM over the draws of one severity or, with scope ``sweep``, over all of them."""
+    """Return the gauges of C, R and RM over one severity or, with scope ``sweep``, over all severities."""
     whole = scope == "sweep"
     score = scores.stratified if whole else scores.severity
     kept, flipped = score.n - score.n_flipped, score.n_flipped
@@ -154,7 +154,7 @@ def _details(score: Robustness, field: str, whole: bool) -> list[str]:
 
 
 def moves_table(moved: Sequence[SegmentMove], numbered: int, segments: int) -> str:
-    """The segments whose rank changed most; the first ``numbered`` carry their number on the difference map."""
+    """Return a table of segments that moved in rank; the first ``numbered`` have a number on the difference map."""
     if not moved:
         return '<p class="cl-moves">No segment changed its rank.</p>'
     rows = []

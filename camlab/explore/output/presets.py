@@ -1,4 +1,4 @@
-"""Stories that are ready to be told: found and measured by `benchmarks.find_stories`, not picked by eye."""
+"""Ready-made stories, found and measured by `benchmarks.find_stories` rather than picked by eye."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from camlab.common.registry import Registry
 from camlab.explore.state import ExploreState
 
 FILE = ASSETS / "stories.csv"
-SEEDS = tuple(range(16))  # the draws that a preset was measured with
+SEEDS = tuple(range(16))  # the draws that every story was measured with
 
 
 @dataclass(frozen=True)
 class StoryPreset:
-    """One story: the state that tells it, and how strong its effect was when it was found.
+    """One story: its state, and how strong its effect was when it was found.
 
-    outcome: one of `camlab.explore.trials.steadiness.OUTCOMES`; similarity, low, high: mean over the draws that kept the prediction
-    and its 95 % interval; threshold: halfway between 1 and the floor of other pictures; strength: the distance of
-    the near end of the interval from the threshold; searched: how many maps were tried to find the stories.
+    outcome: one of `camlab.explore.trials.steadiness.OUTCOMES`; similarity, low, high: mean over the draws that kept
+    the prediction and its 95 % interval; threshold: halfway between 1 and the floor of other pictures; strength:
+    distance from the threshold to the near end of the interval; searched: number of maps in the search.
     """
 
     name: str
@@ -58,7 +58,7 @@ class StoryPreset:
 
 @lru_cache(maxsize=1)
 def stories() -> Registry[StoryPreset]:
-    """All presets by name, in the order of the file: maps that move first, strongest first."""
+    """Return all stories by name, in the order of the file: moving maps first, strongest first."""
     found: Registry[StoryPreset] = Registry("story")
     kinds = {"float": float, "int": int, "str": str}
     with FILE.open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""The report of what Explore shows: one picture, one method, one noise, with all draws measured so far."""
+"""The report of what Explore shows: one picture, one method, one noise type, with all draws measured so far."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from camlab.noise import NOISES
 
 
 def measured_sweep(scene: Scene, note: Callable[[str], None] = lambda _: None) -> Sweep:
-    """All draws of a scene over all severities, measured in this thread; ``note`` is told how far it is.
+    """Measure all draws of a scene over all severities in this thread; ``note`` is told the progress.
 
-    Raises CamLabError where the work fails.
+    Raises CamLabError if the work fails.
     """
     sweep = Sweep(scene, scene.state.severity, patient=True)
     told = 0.0
@@ -50,7 +50,7 @@ def measured_sweep(scene: Scene, note: Callable[[str], None] = lambda _: None) -
 
 
 def scene_material(scene: Scene, shown: Shown, sweep: Sweep, faithful: Faithful | None = None) -> Material:
-    """What a report says about the shown pair and its draws; nothing is computed that the sweep lacks."""
+    """Return the report of the shown pair and its draws; draws that the sweep lacks are not computed."""
     state, picture = scene.state, scene.picture
     scores = sweep.scores(float(shown.row["severity"]))
     noise = NOISES[state.noise]
@@ -113,12 +113,12 @@ def _summary(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
             + (
                 f"; their maps are {decimal(score.consistency)} similar on average{span}. "
                 if score.consistency is not None
-                else ", so how steady the map is while the prediction stays was not observed here. "
+                else ", so consistency was not observed here. "
             )
             + (
-                f"The {score.n_flipped} that flipped moved their maps by {decimal(score.responsiveness)}."
+                f"The maps of the {score.n_flipped} that flipped moved by {decimal(score.responsiveness)}."
                 if score.n_flipped
-                else "None flipped, so how the map answers to a flip was not observed here."
+                else "None flipped, so responsiveness was not observed here."
             )
         )
     said.append(scores.sentence)
@@ -129,38 +129,37 @@ def _caveats(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
     state, score = scene.state, scores.severity
     floors = sweep.floors
     said = [
-        f"This is one picture: n = {plural(score.n, 'noise draw')} at this severity, not a sample of "
-        "pictures. "
-        "Intervals say how much the draws vary, nothing about other pictures; a study does that."
+        f"This is one picture: n = {plural(score.n, 'noise draw')} at this severity, not a sample of pictures. "
+        "Intervals describe how the draws vary, not other pictures; a study does that."
     ]
     if not NOISES[state.noise].stochastic:
         said.append(
-            f"{NOISES[state.noise].title} has nothing to draw: there is one pair a severity, and no interval."
+            f"{NOISES[state.noise].title} is not random: there is one pair per severity, and no interval."
         )
     elif score.n_consistency < FEWEST_PAIRS:
-        said.append(f"Under {FEWEST_PAIRS} draws that kept the prediction: no interval is given for C.")
+        said.append(f"Fewer than {FEWEST_PAIRS} draws kept the prediction: C has no interval.")
     if floors is None or floors.other is None:
         said.append(
-            "The chance level of other pictures was not measured, so whether the map broke is not said."
+            "The chance level of other pictures was not measured, so the report cannot say whether the map broke."
         )
     else:
         random = "" if floors.random is None else f"; a random ranking scores {floors.random:.2f}"
         said.append(
-            f"Chance level: the maps of other pictures score {floors.other:.2f}{random}. Read every "
-            "similarity against these, not against 0."
+            f"Chance level: the maps of other pictures score {floors.other:.2f}{random}. Compare every "
+            "similarity with these, not with 0."
         )
     if score.n_degenerate:
         low, high = score.consistency_bounds or (None, None)
         said.append(
-            f"{plural(score.n_degenerate, 'pair')} had a degenerate map (one that favours no place) and "
-            "count in no score; "
-            f"C could be {decimal(low)} to {decimal(high)} with them."
+            f"{plural(score.n_degenerate, 'pair')} had a degenerate map (the same value everywhere) and "
+            "count in no score; with them, "
+            f"C could be {decimal(low)} to {decimal(high)}."
         )
     if shown.row["degenerate"]:
-        said.append("A map of the pair shown is degenerate: its picture says nothing.")
+        said.append("A map of the pair shown is degenerate: it highlights nothing.")
     if not sweep.complete:
         said.append(
-            "Not all draws had been measured when this report was written; the curve shows those that were."
+            "Some draws were not measured yet when this report was written; the curve shows the others."
         )
     said += [
         " = ".join(CAMS[name].title for name in each.methods) + f" on this layer: one map. {each.reason}"
@@ -169,22 +168,21 @@ def _caveats(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
     ]
     if state.rule != "own":
         said.append(
-            "Both maps explain one and the same class, so a flip of the prediction changes nothing in "
-            "what is explained."
+            "Both maps explain the same class, so a flip of the prediction does not change what is explained."
         )
     if not score.n_flipped or score.n == score.n_flipped:
         said.append(
-            "R and RM need flipped and kept draws at one severity; where one is lacking they are “not "
-            "observed”, which is no zero."
+            "R and RM need flipped and kept draws at the same severity; otherwise they are “not observed”, "
+            "which is not zero."
         )
     said.append(
-        "A map that holds is no proof that it is right, nor a map that moves that the model is wrong."
+        "A map that holds is not thereby right, and a map that moves does not mean that the model is wrong."
     )
     return said
 
 
 def facts(scene: Scene) -> dict[str, str]:
-    """Method and settings of a scene by what they are called."""
+    """Return method and settings of a scene by their titles."""
     found: dict[str, Any] = settings(scene)
     state, smoothing = scene.state, scene.state.smoothing
     segmentation = ", ".join(f"{name} {value:g}" for name, value in state.segment_parameters.items())
@@ -209,7 +207,7 @@ def facts(scene: Scene) -> dict[str, str]:
 
 
 def pair_photos(scene: Scene, shown: Shown) -> list[Photo]:
-    """Clean map, noisy map and their difference, each with its words."""
+    """Draw clean map, noisy map and their difference, each with its caption."""
     names, view = scene.classifier.class_names, VIEWS[scene.state.view].title.lower()
 
     def side(title: str, explained: Any, pixels: Any) -> Photo:
@@ -249,7 +247,7 @@ def _similarities(shown: Shown) -> Table:
 
 
 def _levels(sweep: Sweep) -> list[Table]:
-    """Severity by severity, as far as it is measured."""
+    """Return the table of scores per whole severity, as far as they are measured."""
     frame = sweep.noisy()
     rows = []
     for severity in sorted(s for s in frame["severity"].unique() if float(s).is_integer()):
@@ -263,7 +261,7 @@ def _levels(sweep: Sweep) -> list[Table]:
             )
         )  # fmt: skip
     head = ("Severity", "n", "Flipped", "Degenerate", "C", "R", "RM")
-    note = "Intervals: 95 %, over noise draws of this picture. “Not observed” is no zero."
+    note = "Intervals: 95 %, over noise draws of this picture. “Not observed” is not zero."
     return [Table("Severity by severity", head, rows, note)] if rows else []
 
 
@@ -281,10 +279,10 @@ def _faithful(faithful: Faithful | None) -> list[Table]:
 
 
 def reproduce(state: ExploreState, scene: Scene) -> list[str]:
-    """The commands that compute the same pair and the same report."""
+    """Return the commands that compute the same pair and the same report."""
     picture = "PICTURE_FILE" if scene.picture.image_set in OWN_KINDS else state.image
     parts = [
-        "python -m camlab explain", shlex.quote(picture), f"--model {shlex.quote(state.model)}",
+        "camlab explain", shlex.quote(picture), f"--model {shlex.quote(state.model)}",
         f"--method {shlex.quote(state.method)}", f"--noise {state.noise}", f"--severity {state.severity:g}",
         f"--seed {state.shown_seed}", f"--layer {shlex.quote(scene.layer)}",
     ]  # fmt: skip
@@ -293,4 +291,4 @@ def reproduce(state: ExploreState, scene: Scene) -> list[str]:
     parts += ["--eigen-smooth"] if state.eigen else []
     parts += ["--aug-smooth"] if state.augment else []
     parts += [f"--average {state.copies} --sigma {state.sigma:g}"] if state.copies else []
-    return [" ".join(parts), "python -m camlab report STATE.json --out report.html"]
+    return [" ".join(parts), "camlab report STATE.json --out report.html"]

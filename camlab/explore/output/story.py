@@ -1,4 +1,4 @@
-"""A story of one picture: the claim, a little noise, which methods hold, the numbers, what to do."""
+"""The story of one picture in five slides: the claim, a little noise, which methods hold, the numbers, advice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from camlab.noise import NOISES
 
 @dataclass(frozen=True)
 class Measured:
-    """All that a story of a scene rests on; its own method is the first of ``steady``."""
+    """The measurements of a story; the scene's own method is the first of ``steady``."""
 
     scene: Scene
     shown: Shown
@@ -34,14 +34,14 @@ class Measured:
 
     @property
     def kind(self) -> str:
-        """flips, where the pair shown changed its prediction; else how its own method's map fares over the draws."""
+        """The kind of story: "flips" if the shown pair flipped, else the outcome of the scene's method."""
         return "flips" if self.shown.row["flipped"] else self.steady[0].outcome
 
 
 def measure(scene: Scene, check: Callable[[], None] = lambda: None) -> Measured:
-    """Measure a scene at its own severity: the pair, its draws, its floors, and every method beside its own."""
+    """Measure a scene at its severity: the pair, its draws, its floors, and all compared methods."""
     state = scene.state
-    # All methods in one pass first: what its own method needs is in the cache then.
+    # All methods in one pass first; the scene's own method then comes from the cache.
     steady = steadiness(scene, state.seeds, check=check)
     shown = scene.shown(state.severity, state.shown_seed, check)
     sweep = Sweep(scene, state.severity)
@@ -68,7 +68,7 @@ _ADVICE = {
 
 
 def scene_slides(found: Measured) -> list[Slide]:
-    """The five slides of a measured scene."""
+    """Return the five slides of a measured scene."""
     return [_claim(found), _noise(found), _methods(found), _numbers(found), _advice(found)]
 
 
@@ -91,7 +91,7 @@ def _claim(found: Measured) -> Slide:
         f"“{label}”, says the network. The heat map shows why.",
         [
             f"{scene.classifier.title} is {percent(clean.probability)} sure. {scene.method.title} colours "
-            "the places that, by its account, made the network decide. It looks convincing.",
+            "the places that, it says, made the network decide. It looks convincing.",
         ],
         images=[
             _image(found, clean, found.shown.clean_input, "What the network sees", "image"),
@@ -152,7 +152,7 @@ def _methods(found: Measured) -> Slide:
         f"{plural(first.n, 'draw')}, of which {first.kept} kept the prediction.",
         *([f"Hold: {listed(holds)}."] if holds else []),
         *([f"Move: {listed(moves)}."] if moves else []),
-        *([f"Of {rest} the draws do not tell."] if rest and first.kept else []),
+        *([f"The draws do not decide on {rest}."] if rest and first.kept else []),
     ]
     title = SIMILARITIES[found.scene.state.similarity].scored_title
     return Slide(
@@ -176,9 +176,9 @@ def _numbers(found: Measured) -> Slide:
         "numbers",
         f"{', '.join(parts)}: over {plural(score.n, 'draw')} of one picture.",
         [
-            "Consistency asks whether the map stays while the prediction stays, responsiveness whether it "
-            "moves when the prediction flips. Both are read against what chance scores, the ticks.",
-            "One picture is an anecdote: the interval speaks of its noise draws, not of other pictures.",
+            "Consistency: does the map stay while the prediction stays? Responsiveness: does it move when the "
+            "prediction flips? Compare both with chance, the ticks.",
+            "One picture is an anecdote: the interval describes its noise draws, not other pictures.",
         ],
         gauges=list(pair_html.gauges(found.sweep, scores, "severity").values()),
         about="gauges",
@@ -194,16 +194,16 @@ def _advice(found: Measured) -> Slide:
         "moves": [
             f"Show a map only with its similarity under noise that changes nothing else. Here {method} "
             f"reaches {score}; below {decimal(first.threshold)} a map counts as broken.",
-            f"On this picture {listed(holds[:3])} held under the very same noise; whether that is so "
-            "elsewhere takes a study."
+            f"On this picture {listed(holds[:3])} held under the same noise; a study tells whether that is so "
+            "elsewhere."
             if holds
             else "No method held here. Say so, rather than choosing the prettiest map.",
         ],
         "holds": [
             f"{method} stays at {score} over {plural(first.measured, 'draw')} that kept the prediction, "
             f"where {decimal(first.threshold)} would be broken. Show that number beside the map.",
-            "Stay honest the other way, too: a map that never moves would score as well. See whether it "
-            "moves when the prediction flips.",
+            "Check the opposite, too: a map that never moves would score as well. Does it move when the "
+            "prediction flips?",
         ],
         "unsure": [
             f"The interval of {method} ({decimal(first.low)} to {decimal(first.high)}) spans what counts "
@@ -211,11 +211,10 @@ def _advice(found: Measured) -> Slide:
             "Do not show the draw that looks best.",
         ],
         "unseen": [
-            "No draw kept the prediction with a map that has something in it; lower the severity, or "
-            "choose another picture.",
+            "No draw kept the prediction with a usable map; lower the severity, or choose another picture.",
         ],
         "flips": [
-            "Where the prediction flips, the map explains another class: that it moved is what it should do.",
+            "When the prediction flips, the map explains another class, so it should move.",
             "Lower the severity until the prediction stays, and look at the map again.",
         ],
     }[found.kind]
@@ -225,7 +224,6 @@ def _advice(found: Measured) -> Slide:
         points=[
             *points,
             "Measure over many pictures before you trust a method: run a study, and read its tests.",
-            "A steady map is not thereby right. Put it to the test: does it point at the object, does the "
-            "prediction use it?",
+            "A steady map is not always right. Test it: does it point at the object, does the prediction use it?",
         ],
     )

@@ -1,4 +1,4 @@
-"""The frames of one scene and seed over all severities, made in the background and handed out in parcels."""
+"""The frames of one scene and seed over all severities, made in the background and sent in parcels."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from camlab.explore.results import Decomposition
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Sweep
 
-PARCEL = 4  # frames that are worth a parcel of their own while more are coming
+PARCEL = 4  # fewest frames per parcel while the job works
 
 
 class Strip:
-    """All frames of a scene at one seed, growing while a job works; safe to read from any thread.
+    """All frames of a scene at one seed, filled by a job; safe to read from any thread.
 
-    Methods that are cheap once the network has run are computed as needed, and found in the cache by the sweep;
-    for the dear ones only the draws that the sweep has are taken. ``focus`` (a severity) may be moved at any time:
-    what is nearest to it comes next. Once the sweep is complete, the scores of each severity follow.
+    Cheap methods are computed as needed, and the sweep finds them in the cache; for expensive methods only draws
+    that the sweep has measured become frames. ``focus`` (a severity) may change at any time: the nearest missing
+    frame comes next. Once the sweep is complete, the scores of each severity follow.
     """
 
     def __init__(self, scene: Scene, sweep: Sweep, focus: float) -> None:
+        """Start with no frames; submit ``job`` to fill the strip."""
         self.scene, self.sweep, self.focus = scene, sweep, focus
         self.seed = scene.state.shown_seed
         self.name = secrets.token_hex(6)
@@ -37,26 +38,26 @@ class Strip:
         self.job = Job("Frames", self._work)
 
     def frame(self, severity: float) -> Frame | None:
-        """The frame of a severity, where it is there."""
+        """Return the frame of a severity, None until it is made."""
         return self._frames.get(severity)
 
     @property
     def complete(self) -> bool:
-        """Whether there is a frame for every severity and every score that the sweep can give is told."""
+        """Whether every severity has a frame and all scores that the sweep can give are included."""
         return len(self._frames) == len(SEVERITIES) and not self._unscored()
 
     @property
     def wants(self) -> bool:
-        """Whether no work is under way although there is some that can be done."""
+        """Whether the job rests although there is work that can be done."""
         return not self.job.running and not self.job.error and bool(self._next() or self._unscored())
 
     def resume(self) -> Job:
-        """A new job for what is still missing."""
+        """Return a new job for what is missing."""
         self.job = Job(self.job.title, self._work)
         return self.job
 
     def pack(self) -> tuple[bytes, ...]:
-        """All parcels so far; what has come since the last call makes a new one, if it is worth one."""
+        """Return all parcels so far; enough new frames since the last call make a new parcel."""
         with self._lock:
             new = [self._frames[s] for s in sorted(self._frames) if s not in self._packed]
             if len(new) >= PARCEL or (new and not self.job.running):
@@ -73,14 +74,14 @@ class Strip:
         self.parcels = (*self.parcels, parcel)
 
     def _next(self) -> list[float]:
-        """Severities without a frame that can have one now, the nearest to the focus first."""
+        """Return the severities whose frame is missing and can be made now, nearest to the focus first."""
         cheap = self.scene.cost == "shared"
         missing = [s for s in SEVERITIES if s not in self._frames]
         able = [s for s in missing if cheap or s == 0 or self.sweep.has(s, self.seed)]
         return sorted(able, key=lambda s: (abs(s - self.focus), s))
 
     def _unscored(self) -> list[float]:
-        """Severities with a frame whose scores are known for good and not told yet."""
+        """Return the severities whose scores are final but not included yet."""
         if len(self._frames) < len(SEVERITIES) or self.sweep.floors is None or not self.sweep.complete:
             return []
         return [s for s in SEVERITIES if s not in self._scores and not self.sweep.missing(s)]

@@ -68,7 +68,7 @@ def test_what_is_no_map_value_is_refused(value: float) -> None:
 
 
 def test_bytes_of_another_size_are_no_map() -> None:
-    with pytest.raises(BadSetting, match="no values of shape"):
+    with pytest.raises(BadSetting, match="cannot hold values of shape"):
         restore(b"\0\0\0", (1, 2))
 
 
