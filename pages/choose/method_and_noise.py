@@ -37,12 +37,11 @@ def method_controls(classifier: Classifier) -> None:
         pace = PACES[CAMS[name].cost]
         return names + (UNAVAILABLE if name in reasons else f" · {pace}" if pace else "")
 
-    name = st.selectbox(
+    name = session.select(
         "CAM method",
+        "method",
         offered,
-        index=session.start_index("method", offered),
-        format_func=title,
-        key=session.key("method"),
+        title,
         help="How the heat map is computed. Methods joined by = give the same map on the target layer.\n\n"
         + "\n\n".join(_about(each, reasons) for each in CAMS),
     )
@@ -132,13 +131,12 @@ def smoothing_controls(method: str) -> None:
             help="Steadies fragile maps: each map becomes the mean over this many copies of its picture with a "
             "little Gaussian noise (as in SmoothGrad). 0 switches it off; n copies take n times the work.",
         )
-        sigma = st.slider(
+        sigma = session.slide(
             "Noise of the copies (σ)",
+            "sigma",
             0.01,
             1.0,
-            session.start("sigma"),
-            step=0.01,
-            key=session.key("sigma"),
+            0.01,
             disabled=not copies,
             help="Standard deviation of the noise on the copies; pixel values range from 0 to 1. More noise smooths and"
             " blurs more."
@@ -170,12 +168,11 @@ def noise_control() -> str:
     families = list(dict.fromkeys(v.family for v in NOISES.values()))
     grouped = sorted(NOISES, key=lambda n: families.index(NOISES[n].family))
     offered = [n for n in grouped if n not in reasons] + [n for n in grouped if n in reasons]
-    name = st.selectbox(
+    name = session.select(
         "Noise type",
+        "noise",
         offered,
-        index=session.start_index("noise", offered),
-        format_func=lambda n: f"{NOISES[n].family} · {NOISES[n].title}{UNAVAILABLE if n in reasons else ''}",
-        key=session.key("noise"),
+        lambda n: f"{NOISES[n].family} · {NOISES[n].title}{UNAVAILABLE if n in reasons else ''}",
         help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.\n\n"
         + "\n\n".join(
             f"**{entry.title}**: {plain(entry.summary)}"

@@ -48,12 +48,11 @@ def model_controls() -> Classifier:
     """Draw the choice of the model, its facts, and the dialog with more models. Raises MissingWeights."""
     names = at_hand()
     rows = [f"**{plain(row.title)}**: {_size(row)}. {plain(row.summary)}" for row in map(find_model, names)]
-    name = st.selectbox(
+    name = session.select(
         "Model",
+        "model",
         names,
-        index=session.start_index("model", names),
-        format_func=model_title,
-        key=session.key("model"),
+        model_title,
         on_change=_chosen,
         help="The image classifier whose explanations are tested. All models in this list work offline.\n\n"
         + "\n\n".join(rows),

@@ -71,12 +71,11 @@ def _choice(image_set: ImageSet) -> None:
     pictures, current = image_set.pictures, session.start("image")
     if len(pictures) <= LISTED:
         titles = {picture.id: picture.title for picture in pictures}
-        st.selectbox(
+        session.select(
             "Picture",
+            "image",
             list(titles),
-            index=session.start_index("image", list(titles)),
-            format_func=lambda n: titles.get(n, str(n)),
-            key=session.key("image"),
+            lambda n: titles.get(n, str(n)),
             on_change=_chosen,
             help="Type to search, or open the gallery for thumbnails.",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -26,7 +25,7 @@ from pages.compare.state import page
 from pages.explore import severity_handle
 from pages.shared import background_work, image_sets, session
 from pages.shared.navigation import EXPLORE
-from pages.shared.text import plain
+from pages.shared.text import file_stem, plain
 
 KIND = "compare"
 
@@ -204,7 +203,7 @@ def _downloads(grid: Grid) -> None:
     reason = (
         "Pin a cell first." if not pins else "" if ready else "Some pinned cells are still being computed."
     )
-    stem = re.sub(r"[^\w.+-]", "", f"camlab_comparison_{grid.picture.title}".replace(" ", "_"))[:80]
+    stem = file_stem("camlab_comparison", grid.picture.title)
     with st.container(key="compare_files", horizontal=True, vertical_alignment="center"):
         for kind, entry in FORMATS.items():
             st.download_button(

@@ -36,10 +36,8 @@ def sidebar() -> tuple[ExploreState, Classifier]:
         if axis != "noise":
             method_and_noise.noise_control()
         if axis != "severity":
-            st.slider(
-                "Severity", 0.0, 5.0, session.start("severity"), step=SEVERITY_STEP, key=session.key("severity"),
-                help="0 is the untouched picture; 1 to 5 equal ImageNet-C's levels.",
-            )  # fmt: skip
+            about = "0 is the untouched picture; 1 to 5 equal ImageNet-C's levels."
+            session.slide("Severity", "severity", 0.0, 5.0, SEVERITY_STEP, about)
         if axis != "seed":
             still = not NOISES[session.current().noise].stochastic and axis != "noise"
             st.number_input(

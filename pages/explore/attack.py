@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import streamlit as st
 
 from camlab.cams.smoothing import PLAIN
@@ -18,7 +16,7 @@ from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.images import Picture
 from pages.shared import background_work, session
-from pages.shared.text import plain
+from pages.shared.text import File, file_stem, files, plain
 
 KIND = "attack"
 
@@ -39,29 +37,25 @@ def attack(scene: Scene, _: Shown) -> None:
     others = {picture.id: picture for picture in reference_pictures(scene.picture)}
     _settings(others)
     key = (scene.state.model, scene.picture.digest, scene.state.method, scene.layer)
-    run: ExplanationAttack | None = background_work.latest(KIND, key)
-    if run is None or not run.job.running:
-        st.button(
-            "Attack again" if run else "Start the attack",
-            icon=":material/bolt:",
-            type="primary",
-            key="attack.start",
-            on_click=_start,
-            args=(scene, key, others),
+
+    def make() -> ExplanationAttack:
+        """Prepare an attack with what the widgets hold now, which may be newer than the last run of the page."""
+        epsilon, steps, slack, goal = map(session.attack.chosen, DEFAULTS)
+        other = others.get(session.attack.chosen(OTHER))
+        return prepare_attack(
+            scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other
         )
-    background_work.watch(KIND, run, "steps", lambda: _found(scene, run) if run else None)
 
-
-def _start(scene: Scene, key: Hashable, others: dict[str, Picture]) -> None:
-    """Start an attack with what the widgets hold now, which may be newer than the last run of the page."""
-    epsilon, steps, slack, goal = map(session.attack.chosen, DEFAULTS)
-    other = others.get(session.attack.chosen(OTHER))
-    background_work.start(
+    background_work.offer(
         KIND,
         key,
-        lambda: prepare_attack(
-            scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other
-        ),
+        "steps",
+        make,
+        lambda run: _found(scene, run),
+        "Start the attack",
+        "bolt",
+        again="Attack again",
+        type="primary",
     )
 
 
@@ -145,25 +139,20 @@ def _found(scene: Scene, run: ExplanationAttack) -> None:
                 )
     if run.job.running:
         return
-    stem = f"camlab_attack_{scene.state.method}_{scene.picture.digest[:8]}"
-    files = st.columns(2)
-    files[0].download_button(
-        "Attack (PNG)",
-        lambda: attack_png(scene, run),
-        f"{stem}.png",
-        "image/png",
-        icon=":material/image:",
-        on_click="ignore",
-        width="stretch",
-        help="The attacked picture and both maps in one figure.",
-    )
-    files[1].download_button(
-        "Attack (NPZ)",
-        lambda: attack_npz(scene, run),
-        f"{stem}.npz",
-        "application/octet-stream",
-        icon=":material/grid_on:",
-        on_click="ignore",
-        width="stretch",
-        help="Both pictures, both maps (float32) and all settings and results, for NumPy.",
+    files(
+        file_stem("camlab_attack", scene.state.method, scene.picture.digest[:8]),
+        File(
+            "Attack (PNG)",
+            lambda: attack_png(scene, run),
+            ".png",
+            "image",
+            "The attacked picture and both maps in one figure.",
+        ),
+        File(
+            "Attack (NPZ)",
+            lambda: attack_npz(scene, run),
+            ".npz",
+            "grid_on",
+            "Both pictures, both maps (float32) and all settings and results, for NumPy.",
+        ),
     )

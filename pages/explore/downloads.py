@@ -19,7 +19,7 @@ from camlab.metrics import SIMILARITIES
 from pages.explore import trials
 from pages.shared import session
 from pages.shared.navigation import COMPARE, PRESENT, STORY_OF_EXPLORE
-from pages.shared.text import plain, what
+from pages.shared.text import File, file_stem, files, plain, what
 
 
 def similarity_table(shown: Shown) -> None:
@@ -43,8 +43,6 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
     """Draw the files of what is on screen (PNG, NPZ, JSON, HTML) and the upload of a state file."""
     st.subheader("Export", anchor=False)
     state = scene.state
-    stem = f"camlab_{scene.picture.title}_{state.method}_{state.noise}_{state.severity:g}".replace(" ", "_")
-    stem = "".join(c for c in stem if c.isalnum() or c in "._-+")[:90]
     found = trials.measured(scene)
     st.page_link(
         COMPARE,
@@ -52,46 +50,36 @@ def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
         icon=":material/grid_view:",
         query_params=to_query(state),
     )
-    files = st.columns(4)
-    files[0].download_button(
-        "Panels (PNG)",
-        lambda: panels_png(scene, shown),
-        f"{stem}.png",
-        "image/png",
-        icon=":material/image:",
-        on_click="ignore",
-        width="stretch",
-        help="The three panels with predictions, colour bars and settings.",
-    )
-    files[1].download_button(
-        "Maps (NPZ)",
-        lambda: maps_npz(scene, shown),
-        f"{stem}.npz",
-        "application/octet-stream",
-        icon=":material/grid_on:",
-        on_click="ignore",
-        width="stretch",
-        help="Both maps at the layer's resolution (float32), inputs, probabilities and segments, for NumPy.",
-    )
-    files[2].download_button(
-        "State and results (JSON)",
-        lambda: to_json(state, results(scene, shown, sweep, *found)),
-        f"{stem}.json",
-        "application/json",
-        icon=":material/data_object:",
-        on_click="ignore",
-        width="stretch",
-        help="Every setting and result with package versions. Loading this file below restores the state.",
-    )
-    files[3].download_button(
-        "Report (HTML)",
-        lambda: report_html(scene_material(scene, shown, sweep, found[0])),
-        f"{stem}.html",
-        "text/html",
-        icon=":material/description:",
-        on_click="ignore",
-        width="stretch",
-        help="One self-contained file: summary, caveats, pictures, plots, settings, with the draws so far.",
+    files(
+        file_stem("camlab", scene.picture.title, state.method, state.noise, f"{state.severity:g}"),
+        File(
+            "Panels (PNG)",
+            lambda: panels_png(scene, shown),
+            ".png",
+            "image",
+            "The three panels with predictions, colour bars and settings.",
+        ),
+        File(
+            "Maps (NPZ)",
+            lambda: maps_npz(scene, shown),
+            ".npz",
+            "grid_on",
+            "Both maps at the layer's resolution (float32), inputs, probabilities and segments, for NumPy.",
+        ),
+        File(
+            "State and results (JSON)",
+            lambda: to_json(state, results(scene, shown, sweep, *found)),
+            ".json",
+            "data_object",
+            "Every setting and result with package versions. Loading this file below restores the state.",
+        ),
+        File(
+            "Report (HTML)",
+            lambda: report_html(scene_material(scene, shown, sweep, found[0])),
+            ".html",
+            "description",
+            "One self-contained file: summary, caveats, pictures, plots, settings, with the draws so far.",
+        ),
     )
     st.page_link(
         PRESENT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import streamlit as st
@@ -11,7 +10,7 @@ from camlab.cams import CamMethod
 from camlab.drawing import html
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
-from camlab.explore.state import LOOKS, SCOPES, ExploreState
+from camlab.explore.state import SCOPES, ExploreState
 from camlab.explore.sweep import Sweep
 from pages.choose import model_download, uploads
 from pages.explore import case_finder, downloads, panels, scores, severity_handle, sidebar, tour, trials
@@ -21,28 +20,18 @@ from pages.shared.text import plain
 
 
 def sweep_for(scene: Scene) -> Sweep:
-    """The background draws that belong to the scene: the running ones, or new ones where a choice changed."""
-    state = scene.state
-    block = dataclasses.replace(
-        ExploreState(), **{f: getattr(state, f) for f in DECIDING}, seed=state.seeds[0]
-    )
+    """Return the background draws of the scene: the running ones, or new ones if a choice changed their values."""
+    severity = scene.state.severity
     sweep: Sweep | None = st.session_state.get("sweep")
-    if sweep is None or st.session_state.get("sweep.block") != block:
+    if sweep is None or not sweep.fits(scene.state):
         if sweep is not None:
             sweep.job.cancel()
-        sweep = Sweep(scene, state.severity)
-        st.session_state.update({"sweep": sweep, "sweep.block": block})
+        sweep = st.session_state["sweep"] = Sweep(scene, severity)
         session.worker().submit(sweep.job)
-    elif sweep.wants(state.severity):
-        sweep.focus = state.severity
+    elif sweep.wants(severity):
+        sweep.focus = severity
         session.worker().submit(sweep.resume())
     return sweep
-
-
-# What decides the values of the draws; the rest of the state only decides which of them are shown, and how.
-DECIDING = tuple(
-    f.name for f in dataclasses.fields(ExploreState) if f.name not in ("severity", "seed", *LOOKS)
-)
 
 
 def show(state: ExploreState, clear: Callable[[], object]) -> None:

@@ -85,12 +85,11 @@ def _reshuffle() -> None:
 def advanced(classifier: Classifier) -> dict[str, float]:
     """Draw layer, class rule, measure, segments and look; return the parameters of the segmentation."""
     layer_controls(classifier)
-    rule = st.selectbox(
+    rule = session.select(
         "Class rule",
+        "rule",
         list(CLASS_RULES),
-        index=session.start_index("rule", list(CLASS_RULES)),
-        format_func=lambda n: CLASS_RULES[n],
-        key=session.key("rule"),
+        lambda n: CLASS_RULES[n],
         help="Which class the two maps explain.",
     )
     if rule == "fixed":
@@ -100,38 +99,34 @@ def advanced(classifier: Classifier) -> dict[str, float]:
             st.session_state[session.key("target")] = (
                 kept if usable else st.session_state.get("clean_index", 0)
             )
-        st.selectbox(
+        session.select(
             "Class",
+            "target",
             range(len(classifier.class_names)),
-            index=session.start_index("target", range(len(classifier.class_names))),
-            format_func=lambda i: f"{short_name(classifier.class_names[i])} ({i})",
-            key=session.key("target"),
+            lambda i: f"{short_name(classifier.class_names[i])} ({i})",
             help="Type to search the model's classes.",
         )
-    measure = st.selectbox(
+    measure = session.select(
         "Similarity",
+        "similarity",
         list(SIMILARITIES),
-        index=session.start_index("similarity", list(SIMILARITIES)),
-        format_func=lambda n: SIMILARITIES[n].title,
-        key=session.key("similarity"),
+        lambda n: SIMILARITIES[n].title,
         help="How the two maps are compared; C, R and RM are built on it.",
     )
     st.caption(SIMILARITIES[measure].summary)
-    st.slider(
+    session.slide(
         "RBO persistence p",
+        "p",
         0.5,
         0.99,
-        session.start("p"),
-        step=0.01,
-        key=session.key("p"),
+        0.01,
         help="How deep RBO looks: at 0.9 the first ten segments carry 86 % of the weight.",
     )
-    segmentation = st.selectbox(
+    segmentation = session.select(
         "Segmentation",
+        "segmentation",
         list(SEGMENTATIONS),
-        index=session.start_index("segmentation", list(SEGMENTATIONS)),
-        format_func=lambda n: SEGMENTATIONS[n].title,
-        key=session.key("segmentation"),
+        lambda n: SEGMENTATIONS[n].title,
         help="The superpixels, ranked by their mean map value.",
     )
     st.caption(SEGMENTATIONS[segmentation].summary)
@@ -147,21 +142,19 @@ def advanced(classifier: Classifier) -> dict[str, float]:
                 p.title, float(p.low), float(p.high), value, step=float(p.step), key=widget, help=p.help
             )
         )
-    st.slider(
+    session.slide(
         "Overlay opacity",
+        "opacity",
         0.0,
         1.0,
-        session.start("opacity"),
-        step=0.05,
-        key=session.key("opacity"),
+        0.05,
         help="How strongly the map covers the picture.",
     )
-    st.selectbox(
+    session.select(
         "Colour map",
+        "colormap",
         list(COLOUR_MAPS),
-        index=session.start_index("colormap", list(COLOUR_MAPS)),
-        format_func=lambda n: COLOUR_MAPS[n],
-        key=session.key("colormap"),
+        lambda n: COLOUR_MAPS[n],
         help="All are perceptually uniform and readable with colour-vision deficiencies.",
     )
     return parameters

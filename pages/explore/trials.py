@@ -92,24 +92,22 @@ def _meanings(measures: Mapping[str, Localisation | Faithfulness]) -> None:
 
 
 def _faithfulness(scene: Scene, shown: Shown) -> None:
-    key = about(scene.state, LOOKS, MEASURING)
-    run: FaithfulnessRun | None = background_work.latest("faithfulness", key)
     st.markdown("**Does the prediction use what the map shows?**")
     st.caption(
         "If the prediction rests on what the map shows, removing the hottest pixels must hurt it "
         "(deletion) and adding them back must restore it (insertion). ROAD fills pixels in instead, as the "
         "model has never seen holes; on a small computer that takes half a minute."
     )
-    running = run is not None and run.job.running
-    if not running:
-        st.button(
-            "Measure again" if run else f"Measure faithfulness ({PASSES} passes)",
-            icon=":material/fact_check:",
-            key="faithfulness.start",
-            on_click=background_work.start,
-            args=("faithfulness", key, lambda: FaithfulnessRun(scene, shown)),
-        )
-    background_work.watch("faithfulness", run, "parts", lambda: _faithful(run) if run else None)
+    background_work.offer(
+        "faithfulness",
+        about(scene.state, LOOKS, MEASURING),
+        "parts",
+        lambda: FaithfulnessRun(scene, shown),
+        _faithful,
+        f"Measure faithfulness ({PASSES} passes)",
+        "fact_check",
+        again="Measure again",
+    )
 
 
 def _faithful(run: FaithfulnessRun) -> None:

@@ -18,7 +18,7 @@ from pages.explore import panels, severity_handle
 from pages.present.state import page
 from pages.shared import background_work, image_sets, session
 from pages.shared.feedback import told
-from pages.shared.text import plain, what
+from pages.shared.text import file_stem, plain, what
 
 
 def autoplay() -> None:
@@ -116,26 +116,24 @@ def _films(scene: Scene, sweep: Sweep) -> None:
 
 def _film(scene: Scene, sweep: Sweep, name: str, title: str) -> None:
     kind, key = f"film.{name}", dataclasses.replace(scene.state, severity=0.0)
-    run: Animation | None = background_work.latest(kind, key)
-    if run is None or not (run.job.running or run.data):
-        st.button(
-            f"Make a {title}" if name == "gif" else f"Make an {title}",
-            icon=":material/movie:",
-            key=f"{kind}.start",
-            width="stretch",
-            on_click=background_work.start,
-            args=(kind, key, lambda: Animation(scene, sweep, name)),
-            help="One rise and fall of the severity with its gauges; made in the background, with progress.",
-        )
-    background_work.watch(kind, run, "frames", lambda: _finished(scene, run, name) if run else None)
+    background_work.offer(
+        kind,
+        key,
+        "frames",
+        lambda: Animation(scene, sweep, name),
+        lambda run: _finished(scene, run, name),
+        f"Make a {title}" if name == "gif" else f"Make an {title}",
+        "movie",
+        width="stretch",
+        help="One rise and fall of the severity with its gauges; made in the background, with progress.",
+    )
 
 
 def _finished(scene: Scene, run: Animation, name: str) -> None:
     if run.data is None:
         return
     form = FORMS[name]
-    stem = f"camlab_{scene.picture.title}_{scene.state.method}_{scene.state.noise}".replace(" ", "_")
-    stem = "".join(c for c in stem if c.isalnum() or c in "._-+")[:90]
+    stem = file_stem("camlab", scene.picture.title, scene.state.method, scene.state.noise)
     st.download_button(
         f"Download the {form.title} ({megabytes(len(run.data)) if len(run.data) > 1e6 else 'under 1 MB'})",
         run.data,

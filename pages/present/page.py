@@ -73,7 +73,6 @@ def main() -> None:
     """Take over the link, draw the choices and what they say."""
     st.html('<h1 class="cl-page">One heat map is no proof</h1>')
     page.adopt()
-    page.keep()
     sources = _sources()
     _known(sources)
     for notice in page.notices():

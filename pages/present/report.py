@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 
 import streamlit as st
 
@@ -16,6 +17,7 @@ from camlab.study.report import study_material
 from camlab.study.store import Study, open_study, studies_root
 from pages.present.state import page
 from pages.shared import background_work, image_sets, session
+from pages.shared.text import file_stem
 from pages.study import data as study_data
 
 ABOUT = (
@@ -73,31 +75,24 @@ def report() -> None:
     """Draw the button, the progress and the download."""
     st.markdown(ABOUT)
     state, folder = page.state(), page.study()
-    key: Hashable
     if state is None:
         study = open_study(studies_root() / folder)
-        key, stem = (folder, study_data.stamp(study)), folder
-
-        def make() -> SceneReport | StudyReport:
-            return StudyReport(study)
+        key: Hashable = (folder, study_data.stamp(study))
+        stem, make = folder, partial[SceneReport | StudyReport](StudyReport, study)
     else:
         scene = Scene(session.engine(state.model), image_sets.picture(state.image), state)
-        key, stem = state, f"camlab_{scene.picture.title}_{state.method}_{state.noise}".replace(" ", "_")
-
-        def make() -> SceneReport | StudyReport:
-            return SceneReport(scene)
-
-    run: SceneReport | StudyReport | None = background_work.latest("report", key)
-    if run is None or not (run.job.running or run.html):
-        st.button(
-            "Make the report",
-            icon=":material/description:",
-            key="report.start",
-            type="primary",
-            on_click=background_work.start,
-            args=("report", key, make),
-        )
-    background_work.watch("report", run, "steps", lambda: _finished(run, stem) if run else None)
+        key, stem = state, file_stem("camlab", scene.picture.title, state.method, state.noise)
+        make = partial(SceneReport, scene)
+    background_work.offer(
+        "report",
+        key,
+        "steps",
+        make,
+        lambda run: _finished(run, stem),
+        "Make the report",
+        "description",
+        type="primary",
+    )
 
 
 def _finished(run: SceneReport | StudyReport, stem: str) -> None:
@@ -107,7 +102,7 @@ def _finished(run: SceneReport | StudyReport, stem: str) -> None:
     st.download_button(
         f"Download the report (HTML, {megabytes(len(data))})",
         data,
-        "".join(c for c in stem if c.isalnum() or c in "._-+")[:90] + ".html",
+        f"{file_stem(stem)}.html",
         "text/html",
         key="report.file",
         icon=":material/download:",

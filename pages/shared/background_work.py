@@ -141,3 +141,32 @@ def watch(kind: str, run: Run | None, noun: str, draw: Callable[[], None]) -> No
         draw()
 
     live(part, lambda: job.running, job)
+
+
+def offer(
+    kind: str,
+    key: Hashable,
+    noun: str,
+    make: Callable[[], Run],
+    draw: Callable[[Any], None],
+    label: str,
+    icon: str,
+    again: str = "",
+    **button: Any,
+) -> None:
+    """Draw the button that starts a run, then the run's progress and its results with ``draw``.
+
+    A finished run leaves the button only if it has a label for that (``again``).
+    """
+    run = latest(kind, key)
+    failed = run is not None and (run.job.cancelled or run.job.error)
+    if run is None or (not run.job.running and (again or failed)):
+        st.button(
+            again if run and again else label,
+            icon=f":material/{icon}:",
+            key=f"{kind}.start",
+            on_click=start,
+            args=(kind, key, make),
+            **button,
+        )
+    watch(kind, run, noun, lambda: draw(run))

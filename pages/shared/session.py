@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -129,10 +129,20 @@ def start(field: str) -> Any:
     return getattr(current(), field)
 
 
-def start_index(field: str, options: Sequence[Any]) -> int:
-    """Return the index of a field's value among the options of a select box; 0 if it is none of them."""
-    value = start(field)
-    return list(options).index(value) if value in options else 0
+def select(
+    label: str, field: str, options: Iterable[Any], title: Callable[[Any], str], help: str, **more: Any
+) -> Any:
+    """Draw the select box of a field; return what it holds."""
+    offered, value = list(options), start(field)
+    index = offered.index(value) if value in offered else 0
+    return st.selectbox(label, offered, index=index, format_func=title, key=key(field), help=help, **more)
+
+
+def slide(
+    label: str, field: str, low: float, high: float, step: float, help: str, disabled: bool = False
+) -> float:
+    """Draw the slider of a field; return what it holds."""
+    return st.slider(label, low, high, start(field), step=step, key=key(field), help=help, disabled=disabled)
 
 
 def _held(field: str) -> Any:

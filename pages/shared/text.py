@@ -1,6 +1,9 @@
-"""Text on every page: Markdown-safe strings, and the help button that explains a chart."""
+"""What every page writes: Markdown-safe text, the help button of a chart, and files with safe names."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -18,3 +21,41 @@ def what(name: str) -> None:
     """Draw the button “What am I looking at?”, which opens the paragraph ``LOOKING[name]`` about a chart."""
     with st.popover("What am I looking at?", icon=":material/help:", type="tertiary"):
         st.markdown(LOOKING[name])
+
+
+class File(NamedTuple):
+    """A file to download: its button, what makes its contents when it is pressed, and its suffix."""
+
+    label: str
+    make: Callable[[], bytes | str]
+    suffix: str
+    icon: str
+    help: str
+
+
+_MIME = {
+    ".png": "image/png",
+    ".npz": "application/octet-stream",
+    ".json": "application/json",
+    ".html": "text/html",
+}
+
+
+def file_stem(*parts: str) -> str:
+    """Join parts of a file name; only letters, digits and ``._-+`` stay, at most 90 characters."""
+    return "".join(c for c in "_".join(parts).replace(" ", "_") if c.isalnum() or c in "._-+")[:90]
+
+
+def files(stem: str, *offered: File) -> None:
+    """Draw one download button per file, side by side."""
+    for column, file in zip(st.columns(len(offered)), offered, strict=True):
+        column.download_button(
+            file.label,
+            file.make,
+            stem + file.suffix,
+            _MIME[file.suffix],
+            icon=f":material/{file.icon}:",
+            on_click="ignore",
+            width="stretch",
+            help=file.help,
+        )

@@ -51,7 +51,6 @@ def main() -> None:
     """Take over the link, draw the shelf and the open study."""
     st.html('<h1 class="cl-page">What holds over many pictures?</h1>')
     page.adopt()
-    page.keep()
     study = shelf.shelf()
     for notice in page.notices():
         st.warning(plain(notice), icon=":material/info:")
