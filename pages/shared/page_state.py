@@ -77,6 +77,7 @@ class PageState(Choices, ABC):
 
     def adopt(self) -> None:
         """Take over the link in the address bar unless this session wrote it; before any widget is drawn."""
+        st.session_state.pop("rerun", None)  # this is the run that a callback asked for
         link = self._asked()
         if link is None:
             self.restore()

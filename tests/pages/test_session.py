@@ -12,7 +12,7 @@ import streamlit as st
 from camlab.engine.shared import engine_for
 from camlab.explore.state import ExploreState
 from pages.choose import model, more_pictures, picture, uploads
-from pages.explore import case_finder, downloads, scores, severity_handle
+from pages.explore import downloads, scores, severity_handle
 from pages.shared import session
 
 
@@ -65,7 +65,6 @@ CALLBACKS = [
     more_pictures._take_folder,
     more_pictures._take_dataset,
     downloads._load,
-    case_finder._stop,
     lambda: scores._selected("curve", "severity"),
 ]
 
