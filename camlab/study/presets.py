@@ -1,4 +1,4 @@
-"""Presets of studies, one function per preset, and the command line of a plan."""
+"""Presets of studies, and the command line of a plan."""
 
 from __future__ import annotations
 
@@ -34,24 +34,8 @@ OPTIONS = {
     "layers": "layer",
 }
 
-PRESETS: Registry[StudyPreset] = Registry("preset")
-
+_SIX = (*PAPER_SIX, BASELINE)
 _SETS = ("photos", "composites", "places", "objects", "shapes")
-
-
-def _preset(
-    name: str, title: str, summary: str
-) -> Callable[[Callable[[], StudyPlan]], Callable[[], StudyPlan]]:
-    def register(make: Callable[[], StudyPlan]) -> Callable[[], StudyPlan]:
-        PRESETS.add(name, StudyPreset(name, title, summary, make))
-        return make
-
-    return register
-
-
-def _six() -> tuple[str, ...]:
-    """Return the methods of the paper and the random baseline."""
-    return (*PAPER_SIX, BASELINE)
 
 
 def _noises(attacks: bool) -> tuple[str, ...]:
@@ -62,56 +46,59 @@ def _noises(attacks: bool) -> tuple[str, ...]:
     )
 
 
-@_preset("quick", "Quick look", "Twelve photographs, five noise types at three levels: under a minute.")
-def _quick() -> StudyPlan:
-    return StudyPlan(
-        models=("efficientnet_lite0",),
-        image_sets=("photos",),
-        methods=_six(),
-        noises=("gaussian_noise", "gaussian_blur", "fog", "contrast", "jpeg_compression"),
-        severities=(1.0, 3.0, 5.0),
-        seeds=1,
-        layers=(BEFORE,),
-        limit=12,  # with seven methods, fewer than 10 pictures cannot tell any two of them apart
-        pairing=FITTING,
-        name="Quick look",
-    )
-
-
-@_preset(
-    "paper",
-    "Paper",
-    "The six methods of the paper and random maps, all noise types but attacks, all bundled models and sets.",
-)
-def _paper() -> StudyPlan:
-    return StudyPlan(
-        models=tuple(MODELS),
-        image_sets=_SETS,
-        methods=_six(),
-        noises=_noises(attacks=False),
-        seeds=3,
-        layers=(BEFORE, DEFAULT),
-        limit=60,  # every built-in picture (a set has 44 at most) and 60 generated scenes
-        pairing=FITTING,
-        name="Paper",
-    )
-
-
-@_preset(
-    "full", "Full", "All methods without one pass per channel, all noise types with attacks, five seeds."
-)
-def _full() -> StudyPlan:
-    return StudyPlan(
-        models=tuple(MODELS),
-        image_sets=_SETS,
-        methods=tuple(name for name, entry in CAMS.items() if entry.cost == "shared" or name in _six()),
-        noises=_noises(attacks=True),
-        seeds=5,
-        layers=(BEFORE, DEFAULT),
-        pairing=FITTING,
-        decompose=True,
-        name="Full",
-    )
+PRESETS: Registry[StudyPreset] = Registry("preset")
+for _entry in (
+    StudyPreset(
+        "quick",
+        "Quick look",
+        "Twelve photographs, five noise types at three levels: under a minute.",
+        lambda: StudyPlan(
+            models=("efficientnet_lite0",),
+            image_sets=("photos",),
+            methods=_SIX,
+            noises=("gaussian_noise", "gaussian_blur", "fog", "contrast", "jpeg_compression"),
+            severities=(1.0, 3.0, 5.0),
+            seeds=1,
+            layers=(BEFORE,),
+            limit=12,  # with seven methods, fewer than 10 pictures cannot tell any two of them apart
+            pairing=FITTING,
+            name="Quick look",
+        ),
+    ),
+    StudyPreset(
+        "paper",
+        "Paper",
+        "The six methods of the paper and random maps, all noise types but attacks, all bundled models and sets.",
+        lambda: StudyPlan(
+            models=tuple(MODELS),
+            image_sets=_SETS,
+            methods=_SIX,
+            noises=_noises(attacks=False),
+            seeds=3,
+            layers=(BEFORE, DEFAULT),
+            limit=60,  # every built-in picture (a set has 44 at most) and 60 generated scenes
+            pairing=FITTING,
+            name="Paper",
+        ),
+    ),
+    StudyPreset(
+        "full",
+        "Full",
+        "All methods without one pass per channel, all noise types with attacks, five seeds.",
+        lambda: StudyPlan(
+            models=tuple(MODELS),
+            image_sets=_SETS,
+            methods=tuple(name for name, entry in CAMS.items() if entry.cost == "shared" or name in _SIX),
+            noises=_noises(attacks=True),
+            seeds=5,
+            layers=(BEFORE, DEFAULT),
+            pairing=FITTING,
+            decompose=True,
+            name="Full",
+        ),
+    ),
+):
+    PRESETS.add(_entry.name, _entry)
 
 
 def irreversible(base: StudyPlan, plan: StudyPlan) -> bool:

@@ -54,20 +54,13 @@ from camlab.study.charts.rows import (
 
 STEPS = 400  # of an ECDF
 BINS = 20
-GRID_POINTS = 201
+GRID_PLACES = np.linspace(0, 1, 201)
 NARROWEST = 0.008  # least bandwidth, for values that are all equal
 POINTS_A_GROUP = 24
 LABEL, HALF, GAP = 17, 34, 12  # pixels: one line of a row's name, half a violin, the gap between rows
 MOST_ROWS = 40
 Groups = dict[str, SimilaritySample]
 _TINTS = {"kept": "rgba(58,134,200,0.30)", "flipped": "rgba(217,115,13,0.22)"}
-
-
-def _density(sample: SimilaritySample, grid: Floats) -> Floats | None:
-    """Estimate the density of a group on the grid; None where it has too few pairs."""
-    if not sample.enough:
-        return None
-    return density(sample.values, grid, max(silverman_bandwidth(sample.values.tolist()), NARROWEST))
 
 
 def _words(by: str, groups: Sequence[tuple[Any, Groups]], similarity: str, floors: dict[str, float]) -> str:
@@ -147,16 +140,12 @@ def _row_name(by: str, level: Any, sides: Groups) -> str:
 
 def _violin(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, first: bool) -> None:
     base = top - HALF
-    figure.add_shape(base_line(base, 0, 1))
-    grid = np.linspace(0, 1, GRID_POINTS)
-    shapes = {name: _density(sample, grid) for name, sample in sides.items()}
-    highest = max((float(d.max()) for d in shapes.values() if d is not None), default=1.0)
+    shapes = _shapes(figure, sides, base)
     for name, sample in sides.items():
         way = 1 if name == "kept" else -1
-        shape = shapes[name]
         mark = OUTCOME_MARKS[name]
-        if shape is not None:
-            _outline(figure, grid, base + way * (HALF - 3) / highest * shape, base, name)
+        if name in shapes:
+            _outline(figure, base + way * (HALF - 3) * shapes[name], base, name)
             low, middle, high = np.percentile(sample.values, [25, 50, 75])
             y = base + way * 5
             line = {"color": mark.colour, "width": 4}
@@ -173,17 +162,13 @@ def _violin(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, fi
 
 def _ridge(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, first: bool) -> None:
     base = top - HALF - 4
-    figure.add_shape(base_line(base, 0, 1))
-    grid = np.linspace(0, 1, GRID_POINTS)
-    shapes = {name: _density(sample, grid) for name, sample in sides.items()}
-    highest = max((float(d.max()) for d in shapes.values() if d is not None), default=1.0)
+    shapes = _shapes(figure, sides, base)
     for name, sample in sides.items():
-        shape = shapes[name]
         mark = OUTCOME_MARKS[name]
-        if shape is None:
+        if name not in shapes:
             _strip(figure, rows, sample, name, base + 4, 12.0, first)
             continue
-        _outline(figure, grid, base + HALF / highest * shape, base, name)
+        _outline(figure, base + HALF * shapes[name], base, name)
         nearest = int(np.abs(sample.values - np.median(sample.values)).argmin())
         place = sample.places[[nearest]]
         low, middle, high = np.percentile(sample.values, [25, 50, 75])
@@ -197,11 +182,23 @@ def _ridge(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, fir
     _none(figure, sides, base)
 
 
-def _outline(figure: go.Figure, grid: Floats, edge: Floats, base: float, name: str) -> None:
+def _shapes(figure: go.Figure, sides: Groups, base: float) -> dict[str, Floats]:
+    """Draw the base line, and return the densities of sides with enough pairs, with 1 as their joint maximum."""
+    figure.add_shape(base_line(base, 0, 1))
+    found = {
+        name: density(s.values, GRID_PLACES, max(silverman_bandwidth(s.values.tolist()), NARROWEST))
+        for name, s in sides.items()
+        if s.enough
+    }
+    highest = max((float(each.max()) for each in found.values()), default=1.0)
+    return {name: each / highest for name, each in found.items()}
+
+
+def _outline(figure: go.Figure, edge: Floats, base: float, name: str) -> None:
     """Fill a density between its base line and its edge."""
     mark = OUTCOME_MARKS[name]
     figure.add_scatter(
-        x=[*grid.tolist(), 1, 0], y=[*edge.round(2).tolist(), base, base], mode="lines", fill="toself",
+        x=[*GRID_PLACES.tolist(), 1, 0], y=[*edge.round(2).tolist(), base, base], mode="lines", fill="toself",
         fillcolor=_TINTS[name], line={"color": mark.colour, "width": 1.5, "dash": mark.dash},
         hoverinfo="skip", showlegend=False, name=f"{name} density",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from camlab.study.stats.base import FEWEST_BLOCKS, Sample, at, refuse, stat_test
 from camlab.study.stats.blocks import DECIMALS, pairs_left_out, picture_means
 from camlab.study.stats.cells import Cells
 from camlab.study.stats.effects import DELTA, cliffs_delta, observed_effect, rank_biserial
-from camlab.study.stats.paired import EFFECT, signed_rank
+from camlab.study.stats.paired import EFFECT, adjusted, signed_rank_pair
 from camlab.study.stats.results import Assumption, PairResult, TestResult, Value, p_text
 
 EXACT_U, EXACT_KS = 8, 500
@@ -131,14 +131,12 @@ def _same_pictures(sample: Sample, kept: Floats, flipped: Floats) -> tuple[PairR
     d = np.round(kept - flipped, DECIMALS)[both]
     if len(d) < FEWEST_BLOCKS:
         return ()
-    statistic, p, note = signed_rank(d)
+    (found,) = adjusted([signed_rank_pair(KEPT, FLIPPED, d)], sample.alpha)
     effect = None
-    if p is not None:
+    if found.p is not None:
         effect = sample.values({EFFECT: observed_effect(rank_biserial(d), len(d), "delta")}, len(d))[EFFECT]
-    differ = p is not None and p <= sample.alpha
-    mean = float(d.mean())
-    note = f"the pictures with both outcomes, Wilcoxon signed-rank; {note}"
-    return (PairResult(KEPT, FLIPPED, len(d), mean, statistic, p, p, effect, differ, note),)
+    note = f"the pictures with both outcomes, Wilcoxon signed-rank; {found.note}"
+    return (replace(found, effect=effect, note=note),)
 
 
 def _assumptions(kept: Floats, flipped: Floats, how: str) -> tuple[Assumption, ...]:

@@ -48,6 +48,13 @@ def signed_rank(
     return float(found.statistic), min(float(found.pvalue), 1.0), how + dropped
 
 
+def signed_rank_pair(a: str, b: str, differences: Floats) -> PairResult:
+    """Test the differences of ``a`` over ``b`` alone: no effect yet, and p unadjusted."""
+    statistic, p, note = signed_rank(differences)
+    mean = float(differences.mean())
+    return PairResult(a, b, len(differences), mean, statistic, p, None, None, False, note)
+
+
 def compare_pairs(
     sample: Sample, blocks: Blocks, chosen: Sequence[tuple[int, int]]
 ) -> tuple[PairResult, ...]:
@@ -55,22 +62,8 @@ def compare_pairs(
     raw, effects = [], {}
     for i, j in chosen:
         d = np.round(blocks.values[:, i] - blocks.values[:, j], DECIMALS)
-        statistic, p, note = signed_rank(d)
-        raw.append(
-            PairResult(
-                a=blocks.levels[i],
-                b=blocks.levels[j],
-                n=len(d),
-                difference=float(d.mean()),
-                statistic=statistic,
-                p=p,
-                p_adjusted=None,
-                effect=None,
-                differ=False,
-                note=note,
-            )
-        )
-        if p is not None:
+        raw.append(signed_rank_pair(blocks.levels[i], blocks.levels[j], d))
+        if raw[-1].p is not None:
             effects[f"{i} {j}"] = observed_effect(rank_biserial(d), len(d), "delta")
     values = sample.values(effects, len(blocks))
     done = adjusted(raw, sample.alpha)

@@ -32,8 +32,6 @@ MAX_TOTAL = 8 * 2**30  # bytes of a study, unpacked
 _CHUNK = 1 << 20
 _BATCH = 50_000  # rows written at a time
 
-Writer = Callable[[Study, Path], object]
-
 
 @dataclass(frozen=True)
 class Export:
@@ -43,33 +41,19 @@ class Export:
     suffix: str
     title: str
     mime: str
-    write: Writer
+    write: Callable[[Study, Path], object]
 
 
-EXPORTS: Registry[Export] = Registry("form of export")
-
-
-def _export(name: str, suffix: str, title: str, mime: str) -> Callable[[Writer], Writer]:
-    def register(write: Writer) -> Writer:
-        EXPORTS.add(name, Export(name, suffix, title, mime, write))
-        return write
-
-    return register
-
-
-@_export("csv", ".csv", "All pairs as CSV", "text/csv")
 def _csv(study: Study, path: Path) -> None:
     with pa_csv.CSVWriter(path, _plain(study).schema) as writer:
         for batch in _plain(study).to_batches(_BATCH):
             writer.write_batch(batch)
 
 
-@_export("parquet", ".parquet", "All pairs as one Parquet file", "application/vnd.apache.parquet")
 def _parquet(study: Study, path: Path) -> None:
     pq.write_table(_plain(study), path, compression="zstd")
 
 
-@_export("json", ".json", "All pairs as JSON, with the manifest", "application/json")
 def _json(study: Study, path: Path) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.write(f'{{"manifest": {json.dumps(study.manifest)},\n"rows": [')
@@ -81,7 +65,6 @@ def _json(study: Study, path: Path) -> None:
         stream.write("\n]}\n")
 
 
-@_export("zip", ".zip", "The whole study, to be imported elsewhere", "application/zip")
 def _zip(study: Study, path: Path) -> None:
     # Parquet is compressed already.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
@@ -90,6 +73,18 @@ def _zip(study: Study, path: Path) -> None:
                 archive.write(study.folder / name, name)
         for part in study.paths():
             archive.write(part, f"{ROWS}/{part.name}")
+
+
+EXPORTS: Registry[Export] = Registry("export format")
+for _entry in (
+    Export("csv", ".csv", "All pairs as CSV", "text/csv", _csv),
+    Export(
+        "parquet", ".parquet", "All pairs as one Parquet file", "application/vnd.apache.parquet", _parquet
+    ),
+    Export("json", ".json", "All pairs as JSON, with the manifest", "application/json", _json),
+    Export("zip", ".zip", "The whole study, to be imported elsewhere", "application/zip", _zip),
+):
+    EXPORTS.add(_entry.name, _entry)
 
 
 def export(study: Study, form: str, path: str | Path) -> Path:

@@ -135,7 +135,7 @@ def test_what_was_begun_with_other_maps_is_not_gone_on_with(short: StudyPlan, tm
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["versions"]["maps"] = "0.0.0"
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BadStudy, match="another version of CAM Lab"):
+    with pytest.raises(BadStudy, match="Another version of CAM Lab"):
         run_study(short, folder, resume=True, workers=1)
     assert status(folder).state == "failed"
 
@@ -206,7 +206,7 @@ def test_a_check_cancels_within_a_batch(short: StudyPlan, tmp_path: Path) -> Non
 
     found = run_study(short, tmp_path / "s", workers=1, device="cpu", check=check)
     assert found.state == "cancelled" and found.can_resume
-    with pytest.raises(BadStudy, match="otherwise"):
+    with pytest.raises(BadStudy, match="another plan"):
         run_study(dataclasses.replace(short, seeds=1), tmp_path / "s", resume=True)
     with pytest.raises(BadStudy, match="already"):
         run_study(short, tmp_path / "s")
