@@ -100,7 +100,7 @@ class Fooling(LessonRun):
         """Return the pictures and maps before and after the attack, what it did, and the question.
 
         The map is broken if its similarity with the clean one (RBO) is below the breaking line, halfway between 1
-        and the other-picture floor. Call it only when ``complete`` is true.
+        and the other-picture floor.
         """
         if (result := self.result) is None:
             raise RuntimeError("The attack has no result before its first step.")

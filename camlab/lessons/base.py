@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camlab.common.jobs import Job, Steps
+from camlab.common.jobs import Job
 from camlab.common.registry import Registry
 from camlab.drawing.pictures import Bytes, blend, colourise, enlarge, to_image, upsample
 from camlab.engine.engine import Engine
@@ -114,7 +114,7 @@ class LessonRun:
         self.setting = setting
         self.started = False  # True once the job is with a worker
         self.floors: Floors | None = None
-        self.job = Job("Lesson", self._work)
+        self.job = Job("Lesson", self.work)
         self.prepare()
 
     def prepare(self) -> None:
@@ -127,9 +127,6 @@ class LessonRun:
     def sheet(self) -> Sheet:
         """Return the results. Call it only when ``complete`` is true."""
         raise NotImplementedError
-
-    def _work(self, job: Job) -> Steps:
-        yield from self.work(job)
 
     def measure_floors(self, scene: Scene, job: Job) -> Iterator[None]:
         """Explain the reference pictures, which count REFERENCE_COUNT towards the job, and set ``floors``."""

@@ -206,7 +206,7 @@ class Measuring(LessonRun):
         return {float(s): (float(row["similarity"]), float(row["flipped"])) for s, row in means.iterrows()}
 
     def sheet(self) -> Sheet:
-        """Return both segment pictures, the scores, and the question. Call it only when ``complete`` is true."""
+        """Return both segment pictures, the scores, and the question."""
         table = self.table()
         scores = {CAMS[name].title: pooled.responsiveness for name, (pooled, _) in table.items()}
         observed = {name: value for name, value in scores.items() if value is not None}

@@ -119,10 +119,7 @@ class Breaking(LessonRun):
             self.found.append(_found(noise, pd.DataFrame(rows), floor))
 
     def sheet(self) -> Sheet:
-        """Return the clean map, up to three broken ones, the breaking points, and the question.
-
-        Call it only when ``complete`` is true.
-        """
+        """Return the clean map, up to three broken ones, the breaking points, and the question."""
         pixels, method = self.scene.input.numpy(), self.setting.state.method
         figures = [Figure("Clean", overlay(pixels, self.scene.clean().maps[method]), "The clean map")]
         for found in [f for f in self.found if f.breaks is not None][:3]:

@@ -136,7 +136,7 @@ class Quiz(LessonRun):
         return QuizScore(right, len(pairs), by_chance(right, len(pairs)))
 
     def sheet(self) -> Sheet:
-        """Return the first question's pictures, all right answers, and a question. Call it only when ``complete``."""
+        """Return the first question's pictures, all right answers, and a question about guessing."""
         noisy = [item for item in self.items if item.kind == "noisy"]
         item = noisy[0]
         figures = [

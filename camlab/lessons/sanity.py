@@ -189,10 +189,7 @@ class Sanity(LessonRun):
         return float(np.mean(values)) if values else float("nan")
 
     def sheet(self) -> Sheet:
-        """Return maps of the trained and the random networks, their similarities, and the question.
-
-        Call it only when ``complete`` is true.
-        """
+        """Return maps of the trained and the random networks, their similarities, and the question."""
         pixels = self.scene.input.numpy()
         still = self.unmoved(1)
         titles = [CAMS[m].title for m in ASKED]

@@ -76,7 +76,8 @@ def _ranking(setting: Setting, run: Measuring, places: list[Any], names: list[st
         st.plotly_chart(chart.figure, key="learn.bump", config=PLOTLY_CONFIG, alt=chart.alt)
         what("bump_chart")
         st.caption(
-            "Solid: the segment rose. Dashed: it fell. Dotted: it stayed. Lines that end at the bottom go on down."
+            "Solid: the segment rose. Dashed: it fell. Dotted: it stayed. A line that ends at the bottom "
+            "leaves the ranks shown."
         )
     with right:
         st.markdown("**3. RBO by depth**")

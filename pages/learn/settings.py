@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,8 +94,8 @@ def _said(name: str, state: LessonState) -> str:
 
 def _draw(name: str, state: LessonState) -> None:
     widget, value = WIDGETS[name], getattr(state, name)
-    found = _options(name, state)
-    if found is not None:
+    if name in _OPTIONS:
+        found = _OPTIONS[name](state)
         options = found if value in found else {value: _said(name, state), **found}
         st.selectbox(
             widget.title,
@@ -118,16 +119,13 @@ def _draw(name: str, state: LessonState) -> None:
     )
 
 
-def _options(name: str, state: LessonState) -> dict[str, str] | None:
-    if name == "model":
-        return {row.name: row.title for row in MODELS.values()}
-    if name == "image":
-        return {each.id: each.title for each in pictures(state.model).values()}
-    if name == "method":
-        return {each: CAMS[each].title for each in METHODS}
-    if name == "noise":
-        return {each.name: each.title for each in NOISES.values() if not each.needs}
-    return None
+#: The options of each select box: title by value.
+_OPTIONS: dict[str, Callable[[LessonState], dict[str, str]]] = {
+    "model": lambda _: {row.name: row.title for row in MODELS.values()},
+    "image": lambda state: {each.id: each.title for each in pictures(state.model).values()},
+    "method": lambda _: {each: CAMS[each].title for each in METHODS},
+    "noise": lambda _: {each.name: each.title for each in NOISES.values() if not each.needs},
+}
 
 
 def _model_changed() -> None:
