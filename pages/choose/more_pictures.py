@@ -142,7 +142,7 @@ def _dataset() -> None:
     else:
         st.warning(
             f"The download is {dataset.megabytes:,} MB and needs {dataset.room:,} MB of disk space while it is "
-            "unpacked. You can go on working meanwhile, or cancel it.",
+            "unpacked. You can keep working during the download, or cancel it.",
             icon=":material/download:",
         )
     st.button(
