@@ -160,8 +160,8 @@ def paint(scene: Scene, shown: Shown) -> list[bytes]:
     from camlab.explore.output.panels import draw_change, draw_panel
 
     pictures = [
-        draw_panel(scene, shown.clean, shown.clean_input),
-        draw_panel(scene, shown.perturbed, shown.perturbed_input),
+        draw_panel(scene, shown.clean),
+        draw_panel(scene, shown.perturbed),
         draw_change(scene, shown),
     ]
     return [encode_png(picture) for picture in pictures]

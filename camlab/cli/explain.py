@@ -54,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("map").add_argument
     add("--method", metavar="A", action="append", help="see `list methods`; may be repeated")
     add(
-        "--layer",
-        metavar="L",
-        help="target layer, such as blocks.6 or blocks[-1]; default: the pooled layer",
+        "--layer", metavar="L", help="target layer, such as blocks.6 or blocks[-1]; default: the pooled layer"
     )
     add("--target", metavar="CLASS", help="explain this class, by index or name, in both pictures")
     add("--eigen-smooth", action="store_true", help="first principal component instead of the sum of terms")

@@ -166,9 +166,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("what", metavar="WHAT", help=", ".join(LISTS))
     parser.add_argument(
-        "--set",
-        metavar="SET",
-        help="images only: those of a built-in set, a downloaded data set or a folder",
+        "--set", metavar="SET", help="images only: those of a built-in set, a downloaded data set or a folder"
     )
     parser.add_argument("--search", metavar="TEXT", help="catalogue only: the rows that match, best first")
     parser.add_argument("--json", action="store_true", help="print all fields as JSON")

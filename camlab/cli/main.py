@@ -79,9 +79,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="camlab",
-        description="Measure how class activation maps react to noise.",
-        allow_abbrev=False,
+        prog="camlab", description="Measure how class activation maps react to noise.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"camlab {camlab.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

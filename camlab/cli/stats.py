@@ -40,12 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="kept: consistency (default); flipped: responsiveness; all: similarity of all pairs",
     )
     add("--similarity", metavar="S", default="rbo", help="similarity to compare; default: rbo")
-    add(
-        "--test",
-        metavar="T",
-        action="append",
-        help="name of a test; may be repeated; default: all",
-    )
+    add("--test", metavar="T", action="append", help="name of a test; may be repeated; default: all")
     add("--json", action="store_true", help="print one object with all numbers: verdicts, tests and power")
 
 

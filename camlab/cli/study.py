@@ -53,11 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also measure what the class alone and the noise alone do to the maps",
     )
     add("--keep-maps", action="store_true", help="also store the maps")
-    add(
-        "--fitting",
-        action="store_true",
-        help="use each model only on the sets whose classes it knows",
-    )
+    add("--fitting", action="store_true", help="use each model only on the sets whose classes it knows")
     add("--name", metavar="TEXT", help="name of the study; default: that of the preset or the folder")
     add("--out", metavar="DIR", type=Path, help="the study's folder; needed to run it")
     add("--resume", action="store_true", help="go on with the study in DIR")

@@ -86,15 +86,12 @@ def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
         label = short_name(scene.classifier.class_names[shown.clean.index])
         clean, noisy = (
             Image(
-                draw_panel(scene, explained, pixels),
+                draw_panel(scene, explained),
                 f"{title}: {short_name(scene.classifier.class_names[explained.index])}, "
                 f"{percent(explained.probability)}",
                 f"{title}: {scene.method.title} on the picture {scene.picture.title}",
             )
-            for title, explained, pixels in (
-                ("Clean", shown.clean, shown.clean_input),
-                ("Noisy", shown.perturbed, shown.perturbed_input),
-            )
+            for title, explained in (("Clean", shown.clean), ("Noisy", shown.perturbed))
         )
         credit = pair_html.credit(scene.picture)
         return [

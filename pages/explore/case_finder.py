@@ -139,8 +139,8 @@ def _pair(scene: Scene, case: FoundCase) -> NDArray[np.uint8]:
         # The search left both maps in the cache, so a thumbnail computes nothing else.
         clean, noisy = scene.pair(case.state.severity, case.state.shown_seed)
         sides = [
-            draw_panel(scene, clean, clean.pixels(), "overlay"),
-            draw_panel(scene, noisy, noisy.pixels(), "overlay"),
+            draw_panel(scene, clean, "overlay"),
+            draw_panel(scene, noisy, "overlay"),
         ]
         drawn[case.state] = np.concatenate(sides, axis=1)[::2, ::2]
     return drawn[case.state]

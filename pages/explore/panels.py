@@ -45,19 +45,14 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
     state = scene.state
     sides = st.columns(3, gap="medium")
     titles = ("Original", perturbed_title(shown.row))
-    for side, column, title, explained, pixels in zip(
-        SIDES,
-        sides[:2],
-        titles,
-        (shown.clean, shown.perturbed),
-        (shown.clean_input, shown.perturbed_input),
-        strict=True,
+    for side, column, title, explained in zip(
+        SIDES, sides[:2], titles, (shown.clean, shown.perturbed), strict=True
     ):
         with column, st.container(key=side):
             st.html(pair_html.title(title))
             explains = short_name(scene.classifier.class_names[explained.target])
             st.image(
-                data_url(draw_panel(scene, explained, pixels)),
+                data_url(draw_panel(scene, explained)),
                 width="stretch",
                 output_format="PNG",
                 alt=f"{title}: {VIEWS[state.view].title.lower()} of {CAMS[state.method].title} for {explains} "

@@ -22,6 +22,8 @@ from camlab.common.errors import BadSetting, Cancelled, UnknownName
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for, model_input, reference_pictures
 from camlab.engine.spec import CLEAN, Explained, Spec
+from camlab.explore.output.files import maps_npz, panels_png
+from camlab.explore.output.frames import make_frame
 from camlab.explore.output.panels import draw_change, draw_panel
 from camlab.explore.results import Decomposition, Floors, SegmentMove
 from camlab.explore.scene import Scene
@@ -423,7 +425,7 @@ def test_a_picture_of_one_colour_has_no_similarity_and_no_floor(engine: Engine, 
     assert floors.other is None and floors.others == 0 and floors.threshold is None
     assert floors.random == random_ranking_floor(scene.comparison.n_segments)
     for view in ("overlay", "segments"):
-        assert draw_panel(scene, shown.clean, shown.clean_input, view).shape == (448, 448, 3)
+        assert draw_panel(scene, shown.clean, view).shape == (448, 448, 3)
     assert draw_change(scene, shown).shape == (448, 448, 3)
     severest = scene.shown(0.0, 0)
     assert severest.row["degenerate"] and severest.moves == ()
@@ -497,8 +499,8 @@ def test_severity_0_is_the_clean_picture(method: str, lite0: Classifier, bison: 
             assert shown.values[name] == pytest.approx(entry.identical, abs=1e-9), name
     assert shown.row["similarity"] == known(shown.values["rbo"]) > 0.9
     assert np.array_equal(
-        draw_panel(scene, shown.clean, shown.clean_input),
-        draw_panel(scene, shown.perturbed, shown.perturbed_input),
+        draw_panel(scene, shown.clean),
+        draw_panel(scene, shown.perturbed),
     )
 
 
@@ -512,9 +514,9 @@ def test_the_same_state_shows_the_same_pixels(lite0: Classifier, bison: Picture)
                 shown.clean.maps["gradcam"],
                 shown.perturbed.maps["gradcam"],
                 shown.perturbed_input,
-                draw_panel(scene, shown.clean, shown.clean_input),
-                draw_panel(scene, shown.perturbed, shown.perturbed_input),
-                draw_panel(scene, shown.perturbed, shown.perturbed_input, "segments"),
+                draw_panel(scene, shown.clean),
+                draw_panel(scene, shown.perturbed),
+                draw_panel(scene, shown.perturbed, "segments"),
                 draw_change(scene, shown),
             ]
         )
@@ -581,3 +583,43 @@ def test_words_for_classes(engine: Engine, bison: Picture) -> None:
     row = scene_of(engine, bison).rows([(5.0, 0)])[0]
     assert row["perturbed_label"] == short_name(engine.classifier.class_names[row["perturbed_index"]])
     assert "," not in row["perturbed_label"]
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_everything_drawn_of_a_pair_perturbs_the_picture_once(
+    seed: int, engine: Engine, bison: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(images: torch.Tensor, *more: Any) -> torch.Tensor:
+        made.append(len(images))
+        return perturb(images, *more)
+
+    monkeypatch.setattr("camlab.engine.inputs.perturb", counted)
+    state = state_of(bison)
+    computing = Engine(engine.classifier)
+    finding = Engine(engine.classifier, computing.cache)  # finds all results in the cache, and no pixels
+    for here in (computing, finding):
+        made.clear()
+        scene = Scene(here, bison, state)
+        shown = scene.shown(5.0, seed)
+        assert shown.row["flipped"] and shown.cached == (here is finding)
+        for view in ("overlay", "heat"):
+            draw_panel(scene, shown.perturbed, view)
+        panels_png(scene, shown)
+        maps_npz(scene, shown)
+        make_frame(scene, shown)
+        scene.pair(5.0, seed)[1].pixels()
+        assert made == [1]
+
+
+def test_an_explanation_keeps_the_pixels_that_it_explains(engine: Engine, bison: Picture) -> None:
+    scene = scene_of(engine, bison, layer="blocks.4+bn2")
+    clean, noisy = scene.pair(4.0, 1)
+    exact = perturb(scene.input[None], "gaussian_noise", 4.0, 1, bison.digest)[0].numpy()
+    assert np.array_equal(noisy.pixels(), exact) and noisy.pixels() is noisy.pixels()
+    assert np.array_equal(clean.pixels(), scene.input.numpy())
+    assert not noisy.pixels().flags.writeable and not clean.pixels().flags.writeable
+    assert scene.input.numpy().flags.writeable, "only the handed-out array is read-only"
+    with pytest.raises(ValueError, match="which pixels"):
+        dataclasses.replace(noisy, source=None).pixels()

@@ -8,14 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlab.common.wording import json_number, percent
-from camlab.drawing.pictures import (
-    ENLARGE,
-    Bytes,
-    draw_difference,
-    enlarge,
-    overlay,
-    to_image,
-)
+from camlab.drawing.pictures import ENLARGE, Bytes, draw_difference, enlarge, overlay, to_image
 from camlab.explore.attack.search import AttackResult, ExplanationAttack
 from camlab.explore.scene import Scene
 from camlab.metrics import SIMILARITIES

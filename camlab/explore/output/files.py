@@ -38,11 +38,11 @@ def panels_png(scene: Scene, shown: Shown) -> bytes:
     measure = SIMILARITIES[scene.state.similarity].scored_title
     score = decimal(None if shown.row["degenerate"] else shown.row["similarity"], 3)
     drawn = [
-        ("Original", top(shown.clean), draw_panel(scene, shown.clean, shown.clean_input)),
+        ("Original", top(shown.clean), draw_panel(scene, shown.clean)),
         (
             perturbed_title(shown.row),
             top(shown.perturbed),
-            draw_panel(scene, shown.perturbed, shown.perturbed_input),
+            draw_panel(scene, shown.perturbed),
         ),
         ("Difference (perturbed − clean)", "", draw_change(scene, shown)),
     ]
@@ -74,12 +74,7 @@ def attack_png(scene: Scene, run: ExplanationAttack) -> bytes:
     drawn = dict(panels(scene, result))
     label = short_name(scene.classifier.class_names[result.index])
     before, after = (f"{label}  {percent(p)}" for p in (result.probability_before, result.probability_after))
-    texts = {
-        "Picture after": "",
-        "Map before": before,
-        "Map after": after,
-        "Difference (after − before)": "",
-    }
+    texts = {"Picture after": "", "Map before": before, "Map after": after, "Difference (after − before)": ""}
     caption = (
         f"Explanation attack on {scene.method.title}, layer {run.layer}, ε = {run.attack.epsilon * 255:g}/255. "
         f"{' '.join(sentences(scene, run))}\n{scene.classifier.title}; {_credit(scene)}"
@@ -107,14 +102,11 @@ def save_findings(findings: Sequence[Finding], folder: Path) -> None:
         if finding.attacked is not None:
             (folder / f"{method}_attack.png").write_bytes(attack_png(scene, finding.attacked))
             (folder / f"{method}_attack.npz").write_bytes(attack_npz(scene, finding.attacked))
-        for side, explained, pixels in (
-            ("clean", shown.clean, shown.clean_input),
-            ("perturbed", shown.perturbed, shown.perturbed_input),
-        ):
-            picture = (to_image(pixels) * 255).round().astype(np.uint8)
+        for side, explained in (("clean", shown.clean), ("perturbed", shown.perturbed)):
+            picture = (to_image(explained.pixels()) * 255).round().astype(np.uint8)
             (folder / f"{side}.png").write_bytes(encode_png(picture))
             np.save(folder / f"{method}_{side}.npy", explained.maps[method].astype(np.float32, copy=False))
-            overlay = draw_panel(scene, explained, pixels, "overlay")
+            overlay = draw_panel(scene, explained, "overlay")
             (folder / f"{method}_{side}_overlay.png").write_bytes(encode_png(overlay))
 
 

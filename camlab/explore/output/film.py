@@ -90,7 +90,7 @@ class Animation:
             )
             job.advance()
             yield
-        clean = Image.fromarray(draw_panel(self.scene, self._shown[0.0].clean, self._shown[0.0].clean_input))
+        clean = Image.fromarray(draw_panel(self.scene, self._shown[0.0].clean))
         with tempfile.TemporaryFile() as spool:
             for i in range(half):
                 spool.write(self._frame(eased(i / count), clean).tobytes())

@@ -91,12 +91,7 @@ def gauges(sweep: Sweep, scores: Scores, scope: str) -> dict[str, str]:
     over = f"of {plural(score.n, 'draw')}" + (" over all severities" if whole else "")
     blind = {} if score.blind is None else {"blind value": score.blind}
     said = {
-        "consistency": (
-            "Consistency",
-            "C",
-            f"{kept} {over} kept the prediction",
-            ticks(sweep, "similarity"),
-        ),
+        "consistency": ("Consistency", "C", f"{kept} {over} kept the prediction", ticks(sweep, "similarity")),
         "responsiveness": ("Responsiveness", "R", f"{flipped} {over} flipped it", ticks(sweep, "difference")),
         "rm": ("Robustness metric", "RM = C · R", f"{kept} kept and {flipped} flipped {over}", blind),
     }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from camlab.common.errors import BadImage
 from camlab.drawing.pictures import VIEWS, Bytes, Panel, draw_difference, lay_over, object_ink, to_image
 from camlab.engine.spec import Explained
@@ -15,16 +12,11 @@ from camlab.explore.trials.localisation import object_mask
 MARKED = 3  # segments numbered on the difference map
 
 
-def draw_panel(
-    scene: Scene, explained: Explained, pixels: NDArray[np.float32], view: str | None = None
-) -> Bytes:
-    """Draw one panel, uint8 RGB.
-
-    pixels: the model-input picture, (3, H, W) in [0, 1]; view: a name in VIEWS, by default the state's.
-    """
+def draw_panel(scene: Scene, explained: Explained, view: str | None = None) -> Bytes:
+    """Draw one panel, uint8 RGB; view: a name in VIEWS, by default the state's."""
     state = scene.state
     panel = Panel(
-        to_image(pixels),
+        to_image(explained.pixels()),
         explained.maps[state.method],
         scene.comparison.labels,
         scene.segment_values(explained),

@@ -12,6 +12,7 @@ from camlab.common.errors import CamLabError
 from camlab.common.wording import decimal, plural
 from camlab.drawing.pictures import VIEWS
 from camlab.drawing.report.material import Material, Photo, Plot, Table, credit_of, photo
+from camlab.engine.spec import Explained
 from camlab.explore.charts.curve import sweep_curve
 from camlab.explore.charts.draws import sweep_ecdf, sweep_violin
 from camlab.explore.output import pair_html
@@ -64,9 +65,7 @@ def scene_material(scene: Scene, shown: Shown, sweep: Sweep, faithful: Faithful 
         gauges=list(pair_html.gauges(sweep, scores, "severity").values()),
         plots=[
             Plot(
-                "From clean to unrecognisable",
-                sweep_curve(sweep, scores, state.severity),
-                "severity_curve",
+                "From clean to unrecognisable", sweep_curve(sweep, scores, state.severity), "severity_curve"
             ),
             Plot(
                 f"The draws at severity {state.severity:g}",
@@ -210,18 +209,18 @@ def pair_photos(scene: Scene, shown: Shown) -> list[Photo]:
     """Draw clean map, noisy map and their difference, each with its caption."""
     names, view = scene.classifier.class_names, VIEWS[scene.state.view].title.lower()
 
-    def side(title: str, explained: Any, pixels: Any) -> Photo:
+    def side(title: str, explained: Explained) -> Photo:
         label = short_name(names[explained.index])
         return photo(
-            draw_panel(scene, explained, pixels),
+            draw_panel(scene, explained),
             f"{title}: {label}, {explained.probability * 100:.1f} %",
             f"{title}: {view} of {scene.method.title} for {short_name(names[explained.target])} on "
             f"{scene.picture.title}",
         )
 
     return [
-        side("Original", shown.clean, shown.clean_input),
-        side(perturbed_title(shown.row), shown.perturbed, shown.perturbed_input),
+        side("Original", shown.clean),
+        side(perturbed_title(shown.row), shown.perturbed),
         photo(
             draw_change(scene, shown),
             "Difference (perturbed − clean): orange grew, purple shrank; numbers mark the segments that "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from camlab.common.wording import decimal, listed, percent, plural
 from camlab.drawing.charts.titles import level_title
 from camlab.drawing.pictures import VIEWS
 from camlab.drawing.slides import Image, Slide
+from camlab.engine.spec import Explained
 from camlab.explore.charts.dots import steady_methods
 from camlab.explore.output import pair_html
 from camlab.explore.output.panels import draw_panel
@@ -72,12 +72,12 @@ def scene_slides(found: Measured) -> list[Slide]:
     return [_claim(found), _noise(found), _methods(found), _numbers(found), _advice(found)]
 
 
-def _image(found: Measured, explained: Any, pixels: Any, title: str, view: str | None = None) -> Image:
+def _image(found: Measured, explained: Explained, title: str, view: str | None = None) -> Image:
     scene, names = found.scene, found.scene.classifier.class_names
     label = short_name(names[explained.index])
     drawn = VIEWS[view or scene.state.view].title.lower()
     return Image(
-        draw_panel(scene, explained, pixels, view),
+        draw_panel(scene, explained, view),
         f"{title}: {label}, {percent(explained.probability)}",
         f"{title}: {drawn} of {scene.method.title} on the picture {scene.picture.title}",
     )
@@ -91,11 +91,11 @@ def _claim(found: Measured) -> Slide:
         f"“{label}”, says the network. The heat map shows why.",
         [
             f"{scene.classifier.title} is {percent(clean.probability)} sure. {scene.method.title} colours "
-            "the places that, it says, made the network decide. It looks convincing.",
+            "the places that, it says, made the network decide. It looks convincing."
         ],
         images=[
-            _image(found, clean, found.shown.clean_input, "What the network sees", "image"),
-            _image(found, clean, found.shown.clean_input, "What the map says", "overlay"),
+            _image(found, clean, "What the network sees", "image"),
+            _image(found, clean, "What the map says", "overlay"),
         ],
         about="panels",
         credit=pair_html.credit(scene.picture),
@@ -120,8 +120,8 @@ def _noise(found: Measured) -> Slide:
         _NOISE[found.kind],
         said,
         images=[
-            _image(found, shown.clean, shown.clean_input, "Clean"),
-            _image(found, shown.perturbed, shown.perturbed_input, "Noisy"),
+            _image(found, shown.clean, "Clean"),
+            _image(found, shown.perturbed, "Noisy"),
         ],
         about="panels",
         credit=pair_html.credit(scene.picture),
@@ -168,10 +168,7 @@ def _numbers(found: Measured) -> Slide:
     state = found.scene.state
     scores = found.sweep.scores(state.severity)
     score = scores.severity
-    parts = [
-        f"Consistency {decimal(score.consistency)}",
-        f"responsiveness {decimal(score.responsiveness)}",
-    ]
+    parts = [f"Consistency {decimal(score.consistency)}", f"responsiveness {decimal(score.responsiveness)}"]
     return Slide(
         "numbers",
         f"{', '.join(parts)}: over {plural(score.n, 'draw')} of one picture.",
@@ -211,7 +208,7 @@ def _advice(found: Measured) -> Slide:
             "Do not show the draw that looks best.",
         ],
         "unseen": [
-            "No draw kept the prediction with a usable map; lower the severity, or choose another picture.",
+            "No draw kept the prediction with a usable map; lower the severity, or choose another picture."
         ],
         "flips": [
             "When the prediction flips, the map explains another class, so it should move.",

@@ -325,15 +325,14 @@ def test_panels_are_drawn_as_the_state_says(engine: Engine, pictures: tuple[Pict
         state = dataclasses.replace(STATE, view=view, colormap="viridis", opacity=0.3)
         scene = Scene(engine, pictures[0], state)
         shown = scene.shown(5.0, 2)
-        drawn = draw_panel(scene, shown.perturbed, shown.perturbed_input)
+        drawn = draw_panel(scene, shown.perturbed)
         assert drawn.shape == (448, 448, 3) and drawn.dtype == np.uint8
         other = Scene(engine, pictures[0], dataclasses.replace(state, view="overlay"))
-        assert np.array_equal(drawn, draw_panel(other, shown.perturbed, shown.perturbed_input, view))
+        assert np.array_equal(drawn, draw_panel(other, shown.perturbed, view))
         for change in ({"colormap": "gray"}, {"opacity": 0.9}):
             changed = draw_panel(
                 Scene(engine, pictures[0], dataclasses.replace(state, **change)),
                 shown.perturbed,
-                shown.perturbed_input,
             )
             matters = view in shows[next(iter(change))]
             assert np.array_equal(drawn, changed) != matters, (view, change)
@@ -372,8 +371,8 @@ def test_the_figure_shows_what_the_page_shows(
     titles = [title for title, _, _ in told["panels"]]
     assert titles == ["Original", "Gaussian noise, severity 5, seed 2", "Difference (perturbed − clean)"]
     drawn = [picture for _, _, picture in told["panels"]]
-    assert np.array_equal(drawn[0], draw_panel(scene, shown.clean, shown.clean_input))
-    assert np.array_equal(drawn[1], draw_panel(scene, shown.perturbed, shown.perturbed_input))
+    assert np.array_equal(drawn[0], draw_panel(scene, shown.clean))
+    assert np.array_equal(drawn[1], draw_panel(scene, shown.perturbed))
     assert np.array_equal(drawn[2], draw_change(scene, shown))
     first = told["panels"][0][1].splitlines()
     assert len(first) == 3 and first[0] == f"bison  {shown.clean.probability * 100:.1f} %"

@@ -101,12 +101,12 @@ def test_a_frame_holds_what_the_server_draws_its_panels_from(scene: Scene, shown
     assert (sizes["size"], sizes["enlarge"]) == ([height, width], ENLARGE)
     map_ = restore(frame.map, tuple(sizes["map"]))
     heat = colourise(upsample(map_.astype(np.float32), large), scene.state.colormap)
-    there = draw_panel(scene, shown.perturbed, shown.perturbed_input, "heat")
+    there = draw_panel(scene, shown.perturbed, "heat")
     assert np.abs(heat.astype(int) - there).mean() < 0.05
 
     picture = enlarge((decoded(frame.picture) / 255).astype(np.float32))
     overlay = blend(picture, heat, scene.state.opacity).astype(int)
-    assert np.abs(overlay - draw_panel(scene, shown.perturbed, shown.perturbed_input)).mean() < 8
+    assert np.abs(overlay - draw_panel(scene, shown.perturbed)).mean() < 8
 
     red, green, _ = np.moveaxis(decoded(labels).astype(int), -1, 0)
     assert np.array_equal(red + 256 * green, scene.comparison.labels)

@@ -93,10 +93,10 @@ def test_without_a_usable_mask_there_is_a_reason_in_its_place(engine: Engine, fi
     size = find_picture(DOG).load().size[::-1]
     scene = scene_of(engine, with_mask(find_picture(DOG), np.full(size, fill)), outline=True)
     assert object_mask(scene) is None and localise(scene, pair(scene)) is None
-    assert why_not(scene).startswith("The part of this picture that the model sees")
+    assert why_not(scene).startswith("The object fills all or none of the part that the model sees")
     assert outline_layer(scene) is None and localisation_record(scene, pair(scene)) is None
     bare = scene_of(engine, find_picture("places/taj_mahal"))
-    assert object_mask(bare) is None and why_not(bare).startswith("Nobody has outlined the object")
+    assert object_mask(bare) is None and why_not(bare).startswith("This picture comes without an outline")
 
 
 def test_an_outline_that_cannot_be_read_is_said_and_stops_no_panel(engine: Engine) -> None:
@@ -142,7 +142,7 @@ def test_panels_have_the_outline_where_the_state_asks_for_it(engine: Engine) -> 
     picture = find_picture(DOG)
     plain, outlined = (scene_of(engine, picture, outline=on) for on in (False, True))
     shown = pair(plain)
-    before, after = (draw_panel(s, shown.clean, shown.clean_input, "image") for s in (plain, outlined))
+    before, after = (draw_panel(s, shown.clean, "image") for s in (plain, outlined))
     layer = outline_layer(outlined)
     assert layer is not None and outline_layer(plain) is None
     assert np.array_equal((before != after).any(axis=2), (lay_over(before, layer) != before).any(axis=2))
