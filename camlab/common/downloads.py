@@ -178,8 +178,8 @@ def serve(fetch: Callable[[], Any], clean_up: Callable[[], None]) -> int:
         tell(problem=problem.name, **problem.details)
         return 1
     except OSError as error:
-        problem = Problem.of_disk(error)
-        tell(problem=problem.name, **problem.details)
+        full = Problem.of_disk(error)
+        tell(problem=full.name, **full.details)
         return 1
     finished.set()  # before telling: the parent closes the pipe as soon as it knows
     tell(result=result)

@@ -268,7 +268,7 @@ class Classifier:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def linear_head(self, layer: str | None) -> tuple[Tensor, Tensor] | None:
-        """Return weights (C, K) and bias (C,) where a global mean and a linear layer are all after ``layer``, or None."""
+        """Return weights (C, K) and bias (C,) where just a global mean and a linear layer follow, else None."""
         return self._linear.get(self.resolve_layer(layer))
 
     def pointwise_head(self, layer: str | None) -> PointwiseHead | None:

@@ -1,8 +1,9 @@
 """Fetch a file from the Hugging Face hub into its cache.
 
-``python -m camlab.models.hub.fetch_process REPOSITORY FILE``: a child process of `camlab.models.hub.download`. It tells ``{"reached": true}`` when the hub has answered anything,
-which is asked before any slow import, ``{"ready": true}`` after these, ``{"total": bytes}``, ``{"done": bytes}``
-repeatedly, and last ``{"result": path}`` or ``{"problem": …}``.
+``python -m camlab.models.hub.fetch_process REPOSITORY FILE`` is the child process of `camlab.models.hub.download`. It
+tells ``{"reached": true}`` when the hub has answered anything, which is asked before any slow import, ``{"ready":
+true}`` after these, ``{"total": bytes}``, ``{"done": bytes}`` repeatedly, and last ``{"result": path}`` or
+``{"problem": …}``.
 """
 
 from __future__ import annotations
