@@ -1,4 +1,4 @@
-"""Ablation-CAM: a channel's weight is what the class score loses without it."""
+"""Ablation-CAM: a channel's weight is the drop of the class score without that channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from camlab.cams.base import SharedPass, cam_method
 from camlab.models.network.split import PointwiseHead
 
-#: Channels taken out at once on a CPU: enough to share the cost of a call, few enough to stay in its cache.
+#: Channels ablated at once on a CPU: enough to share the cost of a call, few enough to stay in its cache.
 UPDATES_AT_ONCE = 32
 
 
@@ -24,7 +24,7 @@ UPDATES_AT_ONCE = 32
     gives="weights",
 )
 def ablationcam(shared: SharedPass) -> Tensor:
-    """The weights y − y_k of Σ_k (y − y_k) · A_k, y_k the target logit with channel k set to zero.
+    """Compute the weights y − y_k of Σ_k (y − y_k) · A_k, y_k the target logit with channel k set to zero.
 
     The paper divides by y. For y > 0 that is a scale, which min-max scaling removes; for y < 0 it would turn
     the map upside down, so that the channels which support the class go dark. The drop itself is used, and
@@ -43,7 +43,7 @@ def ablationcam(shared: SharedPass) -> Tensor:
 
 
 def drops_by_updates(shared: SharedPass, head: PointwiseHead) -> Tensor:
-    """What each target logit loses without each channel (N, K), where no position of the tail sees another.
+    """Compute the drop of each target logit without each channel (N, K), where the tail mixes no positions.
 
     With pre-activations z = W·A + b, those without channel k are z − W_k ⊗ A_k, a rank-1 update. Raises what
     `check` raises, between pictures.
@@ -59,7 +59,7 @@ def drops_by_updates(shared: SharedPass, head: PointwiseHead) -> Tensor:
             # A mean over positions and a weight for each channel, as one product with the flattened maps.
             weights = head.weights[shared.targets[row]] / values.shape[1]
             score = head.act(before.clone()).sum(dim=1) @ weights
-            # A channel that is zero already has nothing to lose.
+            # Ablating a channel that is zero changes nothing.
             for part in values.any(dim=1).nonzero()[:, 0].split(size):
                 left = torch.baddbmm(before, columns[part], values[part][:, None], alpha=-1)
                 drops[row, part] = score - head.act(left).sum(dim=2) @ weights
@@ -67,15 +67,15 @@ def drops_by_updates(shared: SharedPass, head: PointwiseHead) -> Tensor:
 
 
 def drops_by_passes(shared: SharedPass) -> Tensor:
-    """What each target logit loses without each channel (N, K), by tail passes in chunks.
+    """Compute the drop of each target logit without each channel (N, K), by tail passes in chunks.
 
-    A channel that is zero already has nothing to lose and takes no pass. Raises what `check` raises.
+    A channel that is zero takes no pass: ablating it changes nothing. Raises what `check` raises.
     """
     activations, scores = shared.activations, shared.scores
     drops = torch.zeros(activations.shape[:2], dtype=scores.dtype, device=scores.device)
     with torch.no_grad():
         alive = (activations != 0).flatten(2).any(dim=2)
-        # A picture's chunks are its own: its last bits do not depend on what it is computed with.
+        # No chunk mixes pictures: a picture's last bits do not depend on the rest of the batch.
         for row in range(len(activations)):
             for channels in torch.split(alive[row].nonzero()[:, 0], shared.chunk):
                 shared.check()

@@ -1,4 +1,4 @@
-"""What every CAM method is made of: the shared pass, the registry and the scaling to [0, 1]."""
+"""The parts of every CAM method: what it needs of a network, the shared pass, the registry."""
 
 from __future__ import annotations
 
@@ -18,56 +18,100 @@ from camlab.models.network.split import PLUS, PointwiseHead
 
 
 class LayerLike(Protocol):
-    """What the CAM methods need to know of a target layer (`camlab.models.TargetLayer` has it)."""
+    """What the CAM methods need to know of a target layer; `camlab.models.TargetLayer` implements it."""
 
     @property
-    def channels(self) -> int: ...
+    def channels(self) -> int:
+        """Channels of the map."""
+
     @property
-    def height(self) -> int: ...
+    def height(self) -> int:
+        """Rows of the map."""
+
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Columns of the map."""
+
     @property
-    def nonnegative(self) -> bool: ...
+    def nonnegative(self) -> bool:
+        """Whether no activation is negative."""
 
 
 class Explainable(Protocol):
-    """What the CAM methods need of a classifier (`camlab.models.Classifier` has it).
+    """What the CAM methods need of a classifier; `camlab.models.Classifier` implements it.
 
     Every member is a pure function: no hooks, nothing mutated, so many threads may share one classifier.
     """
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where the network runs."""
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Digest of weights and preprocessing."""
+
     @property
-    def input_size(self) -> tuple[int, int]: ...
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+
     @property
-    def class_names(self) -> tuple[str, ...]: ...
-    def resolve_layer(self, name: str | None) -> str: ...
-    def layer_info(self, layer: str) -> LayerLike: ...
-    def normalise(self, x: Tensor) -> Tensor: ...
-    def head(self, z: Tensor, layer: str) -> Tensor: ...
-    def tail(self, activations: Tensor, layer: str) -> Tensor: ...
-    def logits(self, x: Tensor) -> Tensor: ...
-    def to_maps(self, activations: Tensor, layer: str) -> Tensor: ...
-    def with_maps(self, activations: Tensor, maps: Tensor, layer: str) -> Tensor: ...
-    def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None: ...
-    def pointwise_head(self, layer: str) -> PointwiseHead | None: ...
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by index."""
+
+    def resolve_layer(self, name: str | None) -> str:
+        """Return the full name of a layer; None: the default layer."""
+        ...
+
+    def layer_info(self, layer: str) -> LayerLike:
+        """Return size and properties of a layer's map."""
+        ...
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Return pictures (N, 3, H, W) in [0, 1] as the network takes them, on its device."""
+        ...
+
+    def head(self, z: Tensor, layer: str) -> Tensor:
+        """Run normalised pictures up to the layer."""
+        ...
+
+    def tail(self, activations: Tensor, layer: str) -> Tensor:
+        """Run activations from the layer to the logits (N, C)."""
+        ...
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (N, C) of pictures in [0, 1]."""
+        ...
+
+    def to_maps(self, activations: Tensor, layer: str) -> Tensor:
+        """Return the layer's output as maps (N, K, h, w)."""
+        ...
+
+    def with_maps(self, activations: Tensor, maps: Tensor, layer: str) -> Tensor:
+        """Return the layer's output with its maps replaced."""
+        ...
+
+    def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None:
+        """Return weight and bias where only pooling and one linear layer follow."""
+        ...
+
+    def pointwise_head(self, layer: str) -> PointwiseHead | None:
+        """Return the tail's parts where it mixes no positions before pooling."""
+        ...
 
 
 def never(*_: object) -> None:
-    """The check of a caller who never cancels."""
+    """Do nothing: the check of work that is never cancelled."""
 
 
 @dataclass
 class SharedPass:
-    """One pass of a batch through a classifier, split at the target layer: all that a CAM method may read.
+    """One pass of a batch through a classifier, split at the target layer: everything a CAM method may read.
 
     Shapes: inputs (N, 3, H, W), normalised, on the device; activations and gradients (N, K, h, w), the
     gradients those of the target logits, or None where no method asked for them; native: the activations as
-    the network lays them out (tokens with what is no place of the picture, say); logits (N, C); targets
-    (N,) long; keys one content key an input. `check` is called between chunks of extra passes and raises
+    the network lays them out (class tokens included, for example); logits (N, C); targets
+    (N,) long; keys: one content key per input. `check` is called between chunks of extra passes and raises
     Cancelled; `chunk` is the largest batch of an extra pass.
     """
 
@@ -106,7 +150,7 @@ class SharedPass:
         return self.logits.gather(1, self.targets[:, None])[:, 0]
 
     def rows(self, part: slice, check: Callable[[], None], chunk: int) -> SharedPass:
-        """The pass of some of its inputs, with a caller's own ``check`` and ``chunk``."""
+        """Select some inputs of the pass and give them another ``check`` and ``chunk``."""
         return SharedPass(
             self.classifier,
             self.layer,
@@ -138,16 +182,16 @@ Serves = Callable[[Explainable, str], str | None]
 
 
 def anywhere(classifier: Explainable, layer: str) -> None:
-    """Of a method that can serve every network at every layer."""
+    """Serve every network at every layer: the default of `CamMethod.serves`."""
 
 
 @dataclass(frozen=True)
 class CamMethod:
-    """One CAM method: its words for people, what it needs, and the function (SharedPass -> raw (N, h, w)).
+    """One CAM method: its names and texts, what it needs, and the function (SharedPass -> raw (N, h, w)).
 
     `uses_gradients`: it reads the gradients of the pass. `cost`: "shared" reads the pass only; "tail" runs the
-    layers after the target layer again, "full" the whole model, once a channel or as `price` says: what it
-    costs beyond the shared pass, in words, said before it is chosen. `version` is part of the cache key: raise
+    layers after the target layer again, "full" the whole model, once per channel or as `price` says: the cost
+    beyond the shared pass, in words, shown before the method is chosen. `version` is part of the cache key: raise
     it when the method's values change. `order` is its place in lists. `serves` says why the method cannot be
     used at a layer. `terms`: where the map is a sum over the channels, what is summed (SharedPass -> raw
     (N, K, h, w)); None elsewhere.
@@ -169,7 +213,7 @@ class CamMethod:
 
 
 class _CamRegistry(Registry[CamMethod]):
-    """The registry, iterated by `order` and then by registration, whatever file a method lives in."""
+    """The registry of CAM methods, iterated by `order`, then by registration."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(super().__iter__(), key=lambda name: self[name].order))
@@ -178,12 +222,12 @@ class _CamRegistry(Registry[CamMethod]):
 CAMS: Registry[CamMethod] = _CamRegistry("CAM method")
 
 
-#: What a cost means for who waits, in a word or two; nothing where no more than the shared pass is run.
+#: What a cost means for the wait, in a word or two; empty where only the shared pass runs.
 PACES: dict[Cost, str] = {"shared": "", "tail": "extra passes", "full": "slow"}
 
 
 def unserved(classifier: Explainable, layer: str) -> dict[str, str]:
-    """Why methods cannot be used at a layer (of several, "a+b": at any of them), by name; see `CamMethod.serves`."""
+    """Say by name why methods cannot be used at a layer (of several, "a+b": at any one); see `CamMethod.serves`."""
     found = {}
     for name, entry in CAMS.items():
         reasons = (entry.serves(classifier, one) for one in layer.split(PLUS))
@@ -238,7 +282,7 @@ def _from_terms(compute: CamFn) -> tuple[CamFn, CamFn]:
     return apply, compute
 
 
-# How a map, and the terms that it is the sum of, follow from what a method's function returns.
+# How map and terms follow from what a method's function returns.
 _FORMS: dict[Gives, Callable[[CamFn], tuple[CamFn, CamFn | None]]] = {
     "map": lambda compute: (compute, None),
     "weights": _from_weights,
@@ -247,7 +291,7 @@ _FORMS: dict[Gives, Callable[[CamFn], tuple[CamFn, CamFn | None]]] = {
 
 
 def probabilities(logits: Tensor) -> np.ndarray:
-    """Softmax of logits (N, C), taken in float64 on the CPU: float32 (N, C), read-only."""
+    """Compute the softmax of logits (N, C) in float64 on the CPU: float32 (N, C), read-only."""
     values: np.ndarray = torch.softmax(logits.detach().cpu().double(), dim=1).float().numpy()
     values.setflags(write=False)
     return values
@@ -274,7 +318,7 @@ def shared_pass(
         inputs = classifier.normalise(pictures)
         native = classifier.head(inputs, layer).detach()
     size = group_size(native.device, len(native))
-    # Group by group, so that no more than a group's graph is ever held.
+    # Group by group, so that memory holds the graph of one group only.
     done = [
         _tail_pass(classifier, layer, part, targets[i * size : (i + 1) * size], gradients)
         for i, part in enumerate(torch.split(native, size))
@@ -301,10 +345,10 @@ def shared_pass(
 def _tail_pass(
     classifier: Explainable, layer: str, native: Tensor, targets: Sequence[int | None], gradients: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Logits, targets and, where wanted, the gradients of the target logits as the network lays them out."""
+    """Return logits, targets and, on request, the gradients of the target logits as the network lays them out."""
     with torch.set_grad_enabled(gradients):
         leaf = native.detach().requires_grad_(gradients)
-        # The clone keeps the activations as they are should the tail begin with an in-place ReLU.
+        # A clone, because the tail may begin with an in-place ReLU.
         logits = classifier.tail(leaf.clone(), layer)
         predicted = probabilities(logits).argmax(axis=1)
         chosen = [

@@ -1,4 +1,4 @@
-"""Running a CAM of pytorch-grad-cam on a module made for it, so that nothing of the shared network is hooked."""
+"""Run a CAM of pytorch-grad-cam on a module made for it, so that no hook touches the shared network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Mark(nn.Module):
     """The target layer that the library hooks: its output is the maps, and the gradients start there."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        # Where the input has no graph, one begins here: the head is no part of any gradient that is asked for.
+        # An input without a graph starts one here: no method asks for gradients of the head.
         return maps.clone() if maps.requires_grad else maps.detach().requires_grad_()
 
 
@@ -37,9 +37,9 @@ class _FromMaps(nn.Module):
     def __init__(self, shared: SharedPass) -> None:
         super().__init__()
         self.mark = _Mark()
-        # Gives the library a parameter to find the device by, and every gradient a graph of its own.
+        # The library finds the device by a parameter, and every gradient needs a graph of its own.
         self.one = nn.Parameter(torch.ones((), device=shared.activations.device))
-        self._shared = [shared]  # in a list, so that nothing of it becomes a part of this module
+        self._shared = [shared]  # in a list, so that torch registers none of it as a submodule
 
     def forward(self, maps: Tensor) -> Tensor:
         (shared,) = self._shared
@@ -61,7 +61,7 @@ class _FromInput(_FromMaps):
 
 
 def _raw(kind: Any, wrapper: _FromMaps, inputs: Tensor, target: int) -> Maps:
-    """The map (h, w) as `get_cam_image` returns it, before the library drops its sign and scales it."""
+    """Return the map (h, w) of `get_cam_image`, before the library drops its sign and scales it."""
     with _released(kind(wrapper, [wrapper.mark])) as cam:
         base = _base(cam)
         kept: list[Any] = []
@@ -73,15 +73,15 @@ def _raw(kind: Any, wrapper: _FromMaps, inputs: Tensor, target: int) -> Maps:
 
         base.get_cam_image = keep
         _call(cam, inputs, target)
-        del base.get_cam_image  # else the CAM would hold on to itself
+        del base.get_cam_image  # else the CAM would keep itself alive
     raw: Maps = np.asarray(kept[-1], dtype=np.float32)[0]
     return raw
 
 
 def from_maps(kind: Any, shared: SharedPass) -> Maps:
-    """Of a method that needs the layer's maps and the network behind it; zeros where no channel varies.
+    """Run a method that needs the layer's maps and the network behind them; zeros where no channel varies.
 
-    There the library would scale up rounding errors, and for values that are not finite it would invent others.
+    Without variation the library would scale up rounding errors; it replaces values that are not finite.
     """
     flat = shared.activations.flatten(2)
     varies = flat.amax(dim=2) - flat.amin(dim=2) > _NOTHING * flat.abs().amax(dim=2)
@@ -91,7 +91,7 @@ def from_maps(kind: Any, shared: SharedPass) -> Maps:
 
 
 def from_input(kind: Any, shared: SharedPass) -> Maps:
-    """Of a method that nothing is known of: it may do with the picture what it likes."""
+    """Run a method that may use the whole picture, as every unknown one may."""
     from pytorch_grad_cam.base_cam import BaseCAM
 
     if not issubclass(kind, BaseCAM):
@@ -100,7 +100,7 @@ def from_input(kind: Any, shared: SharedPass) -> Maps:
 
 
 def enhanced(kind: Any, shared: SharedPass) -> Maps:
-    """Of a method that puts the map together at the picture's size: the mean over each cell of the layer's map."""
+    """Run a method whose map has the picture's size; the result is its mean over each cell of the layer's map."""
     wrapper = _FromInput(shared)
     with _released(kind(wrapper, [wrapper.mark])) as cam:
         found = _call(cam, shared.inputs.clone(), int(shared.targets[0]))
@@ -108,7 +108,7 @@ def enhanced(kind: Any, shared: SharedPass) -> Maps:
 
 
 def everywhere(kind: Any, shared: SharedPass) -> Maps:
-    """Of a method that reads every layer: on a copy of the plain network, which it may hook as it likes."""
+    """Run a method that reads every layer on a copy of the plain network, which it may hook."""
     network = copy.deepcopy(plain_network(shared.classifier)).requires_grad_(False)
     with _released(kind(network, [])) as cam:
         found = _call(cam, shared.inputs.clone(), int(shared.targets[0]))
@@ -134,26 +134,26 @@ def _call(cam: Any, inputs: Tensor, target: int) -> Any:
 
 @contextmanager
 def _released(cam: Any) -> Iterator[Any]:
-    """The CAM, its hooks taken away at the end; its own `with` would swallow an IndexError."""
+    """Yield the CAM and remove its hooks at the end; its own `with` would swallow an IndexError."""
     try:
         yield cam
     finally:
         if (hooks := getattr(_base(cam), "activations_and_grads", None)) is not None:
-            # Let go of, not detached in place as the library would: gradients of rearranged maps are views.
+            # Dropped, not detached in place as the library would do: gradients of rearranged maps are views.
             hooks.activations, hooks.gradients = [], []
             hooks.release()
 
 
 def _base(cam: Any) -> Any:
-    """The CAM that does the work: some of the library's classes only direct another."""
+    """Return the CAM that does the work: some of the library's classes only wrap another."""
     return getattr(cam, "base_cam", cam)
 
 
 def plain_network(classifier: Explainable) -> nn.Module:
-    """The network as it was built, to be read or copied. Raises BadSetting for a classifier that has none to give."""
+    """Return the network as it was built, to be read or copied. Raises BadSetting where the classifier has none."""
     module = getattr(classifier, "module", None)
     if not isinstance(module, nn.Module):
         raise BadSetting(
-            "This method needs the whole network, which this classifier does not give; choose another."
+            "This method needs the whole network, which this classifier does not offer; choose another."
         )
     return module

@@ -63,7 +63,7 @@ def cfcam(shared: SharedPass) -> Tensor:
 
 
 def channel_weights(maps: Floats, grads: Floats) -> Floats:
-    """CF-CAM's weights (K,) for one picture's maps and gradients (K, h, w)."""
+    """Compute CF-CAM's weights (K,) for one picture's maps and gradients (K, h, w)."""
     from scipy.ndimage import gaussian_filter
 
     weights = np.zeros(len(maps))
@@ -83,14 +83,14 @@ def channel_weights(maps: Floats, grads: Floats) -> Floats:
 
 
 def clusters(points: Floats) -> list[NDArray[np.intp]]:
-    """Indices of each DBSCAN cluster of points (M, D), at the radius and core size that CF-CAM derives from them."""
+    """Return the indices of each DBSCAN cluster of points (M, D), with CF-CAM's radius and core size."""
     if len(points) < 2:
         return []
     from scipy.spatial.distance import pdist, squareform
     from sklearn.cluster import DBSCAN
 
     distances = pdist(points)
-    # Rows that are all equal have radius 0, which DBSCAN does not take.
+    # If all rows are equal, the radius is 0, which DBSCAN refuses.
     radius = max(float(np.percentile(distances, RADIUS_PERCENTILE)), float(np.finfo(np.float64).tiny))
     core = max(2, int(CORE_SHARE * len(points)))
     labels = DBSCAN(eps=radius, min_samples=core, metric="precomputed").fit(squareform(distances)).labels_

@@ -1,4 +1,4 @@
-"""Which CAM methods are the same method on a given layer, and why: by algebra, not by measurement."""
+"""Find the CAM methods that are one method on a given layer, by algebra, not by measurement."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Coincidence:
 
 @dataclass(frozen=True)
 class _Rule:
-    """A property of a layer, and what follows from it."""
+    """A property of a layer, and the methods that coincide where it holds."""
 
     holds: Callable[[Explainable, str], bool]
     then: Coincidence
@@ -84,7 +84,7 @@ _RULES = (
 
 
 def coinciding(classifier: Explainable, layer: str) -> tuple[Coincidence, ...]:
-    """The groups of methods that are one and the same on this layer; a method with no twin is in none.
+    """Group the methods that give the same map on this layer; a method without a twin is in no group.
 
     Raises UnknownName where the classifier has no such layer.
     """
@@ -93,20 +93,20 @@ def coinciding(classifier: Explainable, layer: str) -> tuple[Coincidence, ...]:
 
 
 JOINT = " = "
-"""Between the names of methods that are one."""
+"""Joins the names of methods that coincide."""
 
 
 BASELINE = "randomcam"
-"""The method that knows nothing: what the others are held against."""
+"""The random map that every other method is compared with."""
 
 
 def is_baseline(method: str) -> bool:
-    """Whether a method, perhaps one of joined names, is the baseline."""
+    """Say whether a method, or one of several joined names, is the baseline."""
     return BASELINE in str(method).split(JOINT)
 
 
 def linked_sets(names: Sequence[str], places: Sequence[Sequence[tuple[str, ...]]]) -> list[list[str]]:
-    """Sets of two and more names that are linked by the groups of every place."""
+    """Return the sets of two or more names that the groups of every place link."""
     label: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     for groups in places:
         leader = {name: name for name in names}

@@ -1,4 +1,4 @@
-"""Methods that take the first principal component over the channels, with its sign made definite."""
+"""Methods that take the first principal component over the channels and fix its sign."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def first_component(values: Tensor, reference: Tensor) -> Tensor:
     costs half the digits, hence float64. Where there are fewer channels than positions, XᵀX is the smaller.
     """
     count, _, height, width = values.shape
-    # MPS has no float64; the decomposition of these small matrices is no work for a GPU anyway.
+    # MPS has no float64, and a GPU gains nothing on matrices this small.
     device = torch.device("cpu") if values.device.type == "mps" else values.device
     wide = values.detach().to(device).double().flatten(2)
-    finite = wide.sum(dim=(1, 2)).isfinite()  # anything that is not finite makes the sum so
+    finite = wide.sum(dim=(1, 2)).isfinite()  # one value that is not finite makes the sum not finite
     if not bool(finite.all()):
         wide = torch.where(finite[:, None, None], wide, 0.0)
     means = wide.mean(dim=2, keepdim=True)
@@ -45,10 +45,10 @@ def first_component(values: Tensor, reference: Tensor) -> Tensor:
         projection = (vectors[..., None] * centred).sum(dim=1)
     guide = reference.detach().to(device).double().flatten(1)
     agreement = (projection * (guide - guide.mean(dim=1, keepdim=True))).sum(dim=1)
-    # A reference that does not vary decides nothing: then the side with the larger peak is up.
+    # A constant reference decides nothing: the side with the larger peak becomes positive.
     agreement = torch.where(agreement == 0, projection.pow(3).sum(dim=1), agreement)
     projection = torch.where(agreement[:, None] < 0, -projection, projection)
-    # The norm of the uncentred values, without going through them again.
+    # The norm of the uncentred values, without a second pass over them.
     square = gram.diagonal(dim1=1, dim2=2).sum(dim=1) + centred.shape[2] * means.square().sum(dim=(1, 2))
     size = square.sqrt()
     projection = torch.where((projection.norm(dim=1) > _NOTHING * size)[:, None], projection, 0.0)
@@ -58,7 +58,7 @@ def first_component(values: Tensor, reference: Tensor) -> Tensor:
 
 
 def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
-    """The same projections (N, m), through which gradients flow to the values (N, K, m).
+    """Return the same projections (N, m), with gradients that flow to the values (N, K, m).
 
     First-order perturbation of the leading eigenpair (λ, u) of M: dλ = uᵀ dM u and du = R dM u, where R has
     the eigenvalues 1/(λ − λ_i), and 0 for u itself (Magnus 1985, Econometric Theory 1, theorem 1). For
@@ -88,7 +88,7 @@ def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
 
 
 def _leading(symmetric: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalue (N,) and its eigenvector (N, m) of symmetric matrices (N, m, m), in float64.
+    """Compute the largest eigenvalue (N,) and its eigenvector (N, m) of symmetric matrices (N, m, m), in float64.
 
     On a CPU LAPACK is asked for this one pair, which takes less than half the time of all of them.
     """

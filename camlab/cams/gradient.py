@@ -1,4 +1,4 @@
-"""Methods that combine activations A and gradients G of the target logit: one pass serves them all."""
+"""Methods that combine activations A and gradients G of the target logit; all read one pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from camlab.cams.base import SharedPass, cam_method
     gives="weights",
 )
 def gradcam(shared: SharedPass) -> Tensor:
-    """Weights of Σ_k mean(G_k) · A_k."""
+    """Compute the weights of Σ_k mean(G_k) · A_k."""
     return shared.grads.mean(dim=(2, 3))
 
 
@@ -32,7 +32,7 @@ def gradcam(shared: SharedPass) -> Tensor:
     gives="weights",
 )
 def gradcam_plus_plus(shared: SharedPass) -> Tensor:
-    """The w_k of Σ_k w_k · A_k: w_k = Σ_ij α_ij · ReLU(G_ij) and α = G² / (2G² + ΣA_k · G³), 0 where that is 0/0.
+    """Compute w_k of Σ_k w_k · A_k: w_k = Σ_ij α_ij · ReLU(G_ij) and α = G² / (2G² + ΣA_k · G³), 0 where that is 0/0.
 
     G² cancels: α = 1 / (2 + ΣA_k · G). In this form nothing underflows (gradients near 1e-3 have squares
     near 1e-6), and no ε is needed that would be as large as what it guards. Where G is 0 the product with
@@ -40,7 +40,7 @@ def gradcam_plus_plus(shared: SharedPass) -> Tensor:
     """
     grads = shared.grads
     denominator = 2 + shared.activations.sum(dim=(2, 3), keepdim=True) * grads
-    # Divided by 1 where it would be by 0: a quotient that is not used must not spoil the derivative.
+    # Divided by 1 instead of 0: a quotient that is not used must not spoil the derivative.
     shares = torch.where(denominator == 0, 0.0, grads.clamp(min=0) / denominator.where(denominator != 0, 1.0))
     return shares.sum(dim=(2, 3))
 
@@ -55,7 +55,7 @@ def gradcam_plus_plus(shared: SharedPass) -> Tensor:
     gives="weights",
 )
 def xgradcam(shared: SharedPass) -> Tensor:
-    """The w_k of Σ_k w_k · A_k: w_k = Σ_ij A_ij · G_ij / ΣA_k, 0 where the channel sums to 0."""
+    """Compute w_k of Σ_k w_k · A_k: w_k = Σ_ij A_ij · G_ij / ΣA_k, 0 where the channel sums to 0."""
     total = shared.activations.sum(dim=(2, 3))
     return torch.where(total == 0, 0.0, shared.product.sum(dim=(2, 3)) / total.where(total != 0, 1.0))
 
@@ -70,7 +70,7 @@ def xgradcam(shared: SharedPass) -> Tensor:
     gives="terms",
 )
 def hirescam(shared: SharedPass) -> Tensor:
-    """Terms of Σ_k G_k · A_k, position by position."""
+    """Compute the terms of Σ_k G_k · A_k, position by position."""
     return shared.product
 
 
@@ -84,7 +84,7 @@ def hirescam(shared: SharedPass) -> Tensor:
     gives="terms",
 )
 def layercam(shared: SharedPass) -> Tensor:
-    """Terms of Σ_k ReLU(G_k) · A_k, position by position."""
+    """Compute the terms of Σ_k ReLU(G_k) · A_k, position by position."""
     return shared.grads.clamp(min=0) * shared.activations
 
 
@@ -98,5 +98,5 @@ def layercam(shared: SharedPass) -> Tensor:
     gives="terms",
 )
 def gradcam_elementwise(shared: SharedPass) -> Tensor:
-    """Terms of Σ_k ReLU(G_k · A_k), position by position."""
+    """Compute the terms of Σ_k ReLU(G_k · A_k), position by position."""
     return shared.product.clamp(min=0)

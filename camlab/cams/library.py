@@ -23,15 +23,15 @@ from camlab.cams.borrowed import Maps, enhanced, everywhere, from_input, from_ma
 from camlab.cams.shipped import shipped_cams
 from camlab.common.errors import BadSetting
 
-#: The most places of a layer's map of which a method may make a matrix of places × places (64 MB).
+#: The largest layer map (in places) of which a method may make a matrix of places × places (64 MB).
 PLACES = 4096
 
-# The library runs in one thread at a time. Nothing is called back from inside, so nobody waits for another.
+# The library runs in one thread at a time. It calls nothing back, so no deadlock can arise.
 _LOCK = threading.Lock()
 
 
 class _Numpy:
-    """NumPy as the library's modules see it while they run: the same, but for a random stream of its own."""
+    """NumPy as the library's modules see it while they run, with a random stream of its own."""
 
     def __init__(self) -> None:
         self.random = np.random.RandomState(0)
@@ -42,7 +42,7 @@ class _Numpy:
 
 @contextmanager
 def _same_draws() -> Iterator[None]:
-    """What the library draws is the same each time, and NumPy's global stream is nobody's business here.
+    """Give the library the same random draws each time and leave NumPy's global stream alone.
 
     Other threads may be drawing from that. So the names `np` and `KernelPCA` (which starts its solver from a draw)
     are replaced in the library's own modules, in which one thread runs at a time. Called under the lock.
@@ -67,7 +67,7 @@ def _same_draws() -> Iterator[None]:
 
 
 def _has_biases(classifier: Explainable, layer: str) -> str | None:
-    """FullGrad: whether the network has layers whose biases the library finds."""
+    """Say why FullGrad cannot be used: the library must find layers with biases."""
     try:
         parts = list(plain_network(classifier).modules())
     except BadSetting as error:
@@ -81,7 +81,7 @@ def _has_biases(classifier: Explainable, layer: str) -> str | None:
 
 
 def _few_places(classifier: Explainable, layer: str) -> str | None:
-    """Methods with a matrix of places × places: whether it stays small."""
+    """Say why a method with a matrix of places × places cannot be used: the matrix must stay small."""
     info = classifier.layer_info(layer)
     if (places := info.height * info.width) <= PLACES:
         return None
@@ -92,7 +92,7 @@ def _few_places(classifier: Explainable, layer: str) -> str | None:
 
 
 def _square(classifier: Explainable, layer: str) -> str | None:
-    """SESS: whether its crops are as large as the network's pictures."""
+    """Say why SESS cannot be used: its crops must be as large as the network's pictures."""
     height, width = classifier.input_size
     if height == width:
         return None
@@ -100,7 +100,7 @@ def _square(classifier: Explainable, layer: str) -> str | None:
 
 
 def _one_layer(classifier: Explainable, layer: str) -> str | None:
-    """Refine-CAM: why it serves nowhere."""
+    """Say why Refine-CAM cannot be used at any layer."""
     return (
         "RefineCAM multiplies the maps of several layers, and one layer is explained here, where it is Grad-CAM++; "
         "choose gradcam++."
@@ -109,7 +109,7 @@ def _one_layer(classifier: Explainable, layer: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Words:
-    """What is known of a method of the library: words for people, and how it is served."""
+    """A method of the library: its texts, and how it is run."""
 
     title: str
     summary: str
@@ -193,7 +193,7 @@ def _unknown(kind: str) -> _Words:
 
 
 def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
-    """Raw maps (N, h, w) of a class of pytorch-grad-cam, picture by picture, by its own code.
+    """Compute the raw maps (N, h, w) of a class of pytorch-grad-cam, picture by picture, by its own code.
 
     It works on a module made for this call: nothing of the shared network is hooked or changed. Raises BadSetting
     where the method cannot serve the classifier at the layer, and what `check` raises, between pictures.
@@ -206,7 +206,7 @@ def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
     for row in range(len(maps)):
         shared.check()
         alone = shared.rows(slice(row, row + 1), shared.check, shared.chunk)
-        # Not while `check` may wait for its turn on the device: two threads could then wait for each other.
+        # Outside the lock: `check` may wait for the device, and two threads could then wait for each other.
         with _LOCK, _same_draws(), _derivatives():
             maps[row] = torch.from_numpy(words.compute(getattr(pytorch_grad_cam, kind), alone))
     return maps
@@ -214,7 +214,7 @@ def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
 
 @contextmanager
 def _derivatives() -> Iterator[None]:
-    """Says what to do where torch has no second derivative (of fused attention, say)."""
+    """Explain what to do where torch has no second derivative (of fused attention, for example)."""
     try:
         yield
     except RuntimeError as error:
@@ -236,7 +236,7 @@ def _register() -> None:
             title=words.title,
             summary=words.summary,
             source=words.source,
-            uses_gradients=False,  # none of the pass's: the library takes its own
+            uses_gradients=False,  # the library computes its own
             class_specific=words.class_specific,
             cost=words.cost,
             order=110 + place,

@@ -1,4 +1,4 @@
-"""Random-CAM: the sanity baseline, which knows the activations and nothing else."""
+"""Random-CAM: the sanity baseline, which reads only the activations."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from camlab.cams.base import SharedPass, cam_method
     gives="weights",
 )
 def randomcam(shared: SharedPass) -> Tensor:
-    """The u_k of Σ_k u_k · A_k, u uniform on (−1, 1), drawn from a stream that the input's content key decides.
+    """Draw u_k of Σ_k u_k · A_k, uniform on (−1, 1), from a stream seeded by the input's content key.
 
-    Equal inputs get equal maps, other inputs independent ones, whatever else is in the batch.
+    Equal inputs get equal maps, different inputs independent ones; the rest of the batch has no influence.
     """
     count = shared.activations.shape[1]
     weights = np.stack([channel_weights(key, count) for key in shared.keys])
@@ -32,7 +32,7 @@ def randomcam(shared: SharedPass) -> Tensor:
 
 
 def channel_weights(key: str, count: int) -> np.ndarray:
-    """`count` draws from U(−1, 1), float64, the same on every platform for the same key."""
+    """Draw `count` float64 numbers from U(−1, 1), the same on every platform for the same key."""
     seed = hashlib.blake2b(key.encode(), digest_size=16, person=b"randomcam").digest()
     stream = np.random.Generator(np.random.Philox(key=int.from_bytes(seed, "little")))
     return stream.uniform(-1.0, 1.0, count)

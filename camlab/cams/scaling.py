@@ -1,4 +1,4 @@
-"""From raw CAMs to maps in [0, 1], and which of them say nothing."""
+"""Scale raw CAMs to maps in [0, 1] and tell degenerate ones."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from torch import Tensor
 
 #: Part of every map's cache key: raise it when `scale_maps` or `uncancelled` changes what it returns.
 SCALE_VERSION = 2
-#: A map whose range is at most this share of its largest absolute value says nothing: it is degenerate.
+#: A map is degenerate if its range is at most this share of its largest absolute value.
 DEGENERATE = 1e-6
-#: A sum whose largest absolute value is at most this share of that of its terms' absolute values is rounding.
-#: Sums of float32 that are zero by algebra come to 1e-7 of it; of six networks' others the smallest to 5e-3.
+#: A sum is rounding error if its largest absolute value is at most this share of the sum of absolute terms.
+#: In float32, sums that are zero by algebra reach 1e-7; the smallest of the others, in six networks, 5e-3.
 CANCELLED = 1e-5
 
 
 def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
-    """Channel weights (N, K) times activations (N, K, h, w), summed over the channels: (N, h, w)."""
+    """Sum channel weights (N, K) times activations (N, K, h, w) over the channels: (N, h, w)."""
     return torch.einsum("nk,nkhw->nhw", weights, activations)
 
 
 def uncancelled(raw: Tensor, magnitude: Tensor) -> Tensor:
-    """Raw maps (N, h, w) that are sums over channels, all zeros where nothing but rounding is left of the sum.
+    """Set raw maps (N, h, w) that are sums over channels to zero where only rounding is left of the sum.
 
-    magnitude: (N, h, w), the sums of the terms' absolute values. A layer norm takes no notice of how long a token
-    is, so behind one the gradient is orthogonal to the activation: HiResCAM, their product, is zero everywhere by
-    algebra, and what float arithmetic leaves of it would be scaled up to a map like any other.
+    magnitude: (N, h, w), the sums of the terms' absolute values. A layer norm ignores the length of a token, so
+    the gradient in front of it is orthogonal to the activation: HiResCAM, their product, is zero everywhere by
+    algebra. Without this step its rounding errors would be scaled up to a map.
     """
     rounding = raw.abs().amax(dim=(1, 2)) <= CANCELLED * magnitude.amax(dim=(1, 2))
     return torch.where(rounding[:, None, None], 0.0, raw)

@@ -24,7 +24,7 @@ TOP_CHANNELS = 128
     gives="weights",
 )
 def scorecam(shared: SharedPass) -> Tensor:
-    """The weights of Σ_k softmax_k(logit of the masked input) · A_k.
+    """Compute the weights of Σ_k softmax_k(logit of the masked input) · A_k.
 
     A mask is a channel, upsampled to the input (bilinear, align_corners=True), min-max scaled, times the
     normalised input. The paper subtracts the score of a baseline, which the softmax over channels removes.
@@ -47,7 +47,7 @@ def scorecam(shared: SharedPass) -> Tensor:
     gives="weights",
 )
 def scorecam_top(shared: SharedPass) -> Tensor:
-    """Score-CAM's weights, over the TOP_CHANNELS channels whose max − min is largest; exact where there are no more.
+    """Compute Score-CAM's weights over the TOP_CHANNELS channels of largest max − min; exact if there are no more.
 
     The softmax is taken over these channels alone, so the weights of the others are zero.
     """
@@ -61,11 +61,10 @@ def scorecam_top(shared: SharedPass) -> Tensor:
 
 
 def masked_scores(shared: SharedPass, chosen: Tensor | None = None) -> Tensor:
-    """The target logit of each input under each channel's mask (N, K); zero for those that are not `chosen`.
+    """Compute the target logit of each input under each channel's mask (N, K); zero where not `chosen`.
 
-    chosen: bool (N, K); default, every channel. A channel that is the same everywhere has a mask of zeros; all of
-    them share one pass of a blank input, which is exact. The others go through in chunks, so memory does not grow
-    with the number of channels.
+    chosen: bool (N, K); default, every channel. The mask of a constant channel is all zeros, so all of them
+    share one pass of a blank input. The others run in chunks: memory does not grow with the number of channels.
     Raises what `check` raises, between chunks.
     """
     classifier, layer, activations, inputs = (
@@ -83,7 +82,7 @@ def masked_scores(shared: SharedPass, chosen: Tensor | None = None) -> Tensor:
         blank = classifier.tail(classifier.head(torch.zeros_like(inputs[:1]), layer), layer)
         scores += torch.where(chosen, blank[0, shared.targets][:, None], 0.0)
     live = varies & chosen
-    # A picture's chunks are its own: its last bits do not depend on what it is computed with.
+    # No chunk mixes pictures: a picture's last bits do not depend on the rest of the batch.
     for row in range(len(inputs)):
         for channels in torch.split(live[row].nonzero()[:, 0], shared.chunk):
             shared.check()

@@ -1,4 +1,4 @@
-"""Which CAM classes the installed pytorch-grad-cam ships, read from its source without importing it."""
+"""List the CAM classes of the installed pytorch-grad-cam from its source, without importing it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BASE = "BaseCAM"
 
 
 def shipped_cams() -> list[str]:
-    """Names of the classes that the package exports and that make a map of a network and a layer.
+    """Return the names of the exported classes that make a map from a network and a layer.
 
     Such a class is built on `BaseCAM`, directly or not, or it is made from ``model`` and ``target_layers`` and
     called with an ``input_tensor`` and ``targets``. Empty where the package is not installed.

@@ -1,4 +1,4 @@
-"""Options that smooth a method's map: a principal component instead of a sum, or a mean over changed pictures."""
+"""Smooth a method's map: a principal component instead of a sum, or a mean over changed pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from camlab.models.preprocessing import mean_colour
 INTENSITIES = (0.9, 1.0, 1.1)
 #: Part of the cache keys: raise it when `smoothed` gives other maps.
 SMOOTHING_VERSION = 2
-#: The most noisy copies: beyond them the mean hardly moves any more.
+#: The largest number of noisy copies: beyond it the mean hardly moves.
 MOST_COPIES = 200
 
 
@@ -49,7 +49,7 @@ class Smoothing:
 
     @property
     def words(self) -> str:
-        """What is done to a map, to stand behind "Maps are"; "as the method gives them" where nothing is."""
+        """The smoothing in words that follow "Maps are"; "as the method gives them" without any."""
         said = [
             "smoothed by their first principal component" if self.eigen else "",
             "averaged over mirrored, darker and brighter versions" if self.augment else "",
@@ -59,7 +59,7 @@ class Smoothing:
 
     @property
     def passes(self) -> int:
-        """How many times as much a map costs: 6 for augmentation times the number of noisy copies."""
+        """The cost of a map as a multiple of the plain one: 6 for augmentation, times the noisy copies."""
         return (2 * len(INTENSITIES) if self.augment else 1) * max(1, self.noisy)
 
 
@@ -69,7 +69,7 @@ PLAIN = Smoothing()
 
 @dataclass(frozen=True)
 class Variant:
-    """Pictures (N, 3, H, W) of which the maps are averaged, and whether these have to be mirrored first."""
+    """Pictures (N, 3, H, W) whose maps are averaged, and whether the maps must be mirrored first."""
 
     pictures: Tensor
     mirrored: bool
@@ -78,11 +78,10 @@ class Variant:
 def variants(
     classifier: Explainable, pictures: Tensor, keys: Sequence[str], smoothing: Smoothing
 ) -> Iterator[Variant]:
-    """The pictures whose maps make one smoothed map, ``smoothing.passes`` of them; values may leave [0, 1].
+    """Yield the variants whose maps average to one smoothed map, ``smoothing.passes`` of them.
 
-    A picture's noise is drawn from its key and the number of the copy alone: it is the same whatever else is in
-    the batch. Mean colour keeps its place when the intensity changes, as it is the normalised picture that is
-    multiplied.
+    Values may leave [0, 1]. A picture's noise depends on its key and the number of the copy, not on the rest of
+    the batch. The intensity multiplies the normalised picture, so mean colour stays what it is.
     """
     mean = mean_colour(classifier, pictures) if smoothing.augment else None
     for copy in range(max(1, smoothing.noisy)):
@@ -109,12 +108,12 @@ def smoothed(
     check: Callable[[], None] = never,
     chunk: int = 16,
 ) -> Tensor:
-    """Raw maps (N, h, w) of a method under a smoothing; `scale_maps` brings them to [0, 1].
+    """Compute a method's raw maps (N, h, w) under a smoothing; `scale_maps` brings them to [0, 1].
 
-    pictures: (N, 3, H, W) in [0, 1]. A target of None is the class predicted on the picture itself, and is then
-    explained in all its variants. Averaged are scaled maps; a degenerate one counts as zeros. Costs
-    ``smoothing.passes`` times what the method costs, and one pass where a target is None. Raises BadSetting where
-    the method's map is no sum of terms and eigen smoothing is asked for, and what `check` raises, between passes.
+    pictures: (N, 3, H, W) in [0, 1]. A target of None is the class predicted on the picture itself, and that
+    class is explained in all variants. The mean is over scaled maps; a degenerate one counts as zeros. Costs
+    ``smoothing.passes`` times the method's cost, and one pass more if a target is None. Raises BadSetting for
+    eigen smoothing of a map that is no sum of terms, and what `check` raises, between passes.
     """
     explain = eigen_smoothed(method) if smoothing.eigen else method.apply
 
@@ -137,15 +136,16 @@ def smoothed(
         maps, _ = scale_maps(explain(run(variant.pictures, goals)))
         wide = (maps.flip(-1) if variant.mirrored else maps).double()
         total = wide if total is None else total + wide
-    assert total is not None  # there is at least one variant
+    if total is None:
+        raise RuntimeError("a smoothing without variants")
     return total / smoothing.passes
 
 
 def eigen_smoothed(method: CamMethod) -> Callable[[SharedPass], Tensor]:
-    """The method with the first principal component of its terms in place of their sum, raw (N, h, w).
+    """Return the method with the first principal component of its terms in place of their sum, raw (N, h, w).
 
-    pytorch-grad-cam's eigen_smooth, with the sign fixed: positive where the plain map is high. Raises BadSetting
-    where the method's map is no sum of terms.
+    This is pytorch-grad-cam's eigen_smooth with a fixed sign: positive where the plain map is high. Raises
+    BadSetting where the method's map is no sum of terms.
     """
     terms = method.terms
     if terms is None:
@@ -156,14 +156,14 @@ def eigen_smoothed(method: CamMethod) -> Callable[[SharedPass], Tensor]:
 
     def apply(shared: SharedPass) -> Tensor:
         parts = terms(shared)
-        # Where the plain map is nothing but rounding, so would be the sign that it gives.
+        # Where the plain map is only rounding error, so is its sign.
         return first_component(parts, uncancelled(parts.sum(dim=1), parts.abs().sum(dim=1)))
 
     return apply
 
 
 def _noise(keys: Sequence[str], copy: int, like: Tensor) -> Tensor:
-    """Standard normal noise in the shape of pictures (N, 3, H, W), each picture's drawn from its own key."""
+    """Draw standard normal noise in the shape of pictures (N, 3, H, W), each picture's from its own key."""
     draws = []
     for key in keys:
         name = f"{copy} {key}".encode()

@@ -1,4 +1,4 @@
-"""One queue for each device: whoever is waited for goes first, and what fits together goes as one batch."""
+"""One queue per device: urgent requests run first, and compatible ones run as one batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch import Tensor
 from camlab.cams.base import Explainable, SharedPass, never, shared_pass
 from camlab.common.jobs import in_background
 
-#: Seconds between two looks whether a waiting request was cancelled.
+#: Seconds between two checks whether a waiting request was cancelled.
 LOOK = 0.05
 
 
 @dataclass(frozen=True)
 class PassRequest:
-    """What `shared_pass` takes: pictures (N, 3, H, W) in [0, 1], a target and a content key for each."""
+    """The arguments of `shared_pass`: pictures (N, 3, H, W) in [0, 1], a target and a content key for each."""
 
     classifier: Explainable
     layer: str
@@ -33,7 +33,7 @@ class PassRequest:
     chunk: int = 16
 
     def fits(self, other: PassRequest) -> bool:
-        """Whether the two may be one batch: the same network, layer and kind of pass."""
+        """Say whether two requests can share a batch: the same network, layer and kind of pass."""
         return (
             self.classifier is other.classifier
             and self.layer == other.layer
@@ -44,7 +44,7 @@ class PassRequest:
 
 @dataclass(eq=False)
 class _Ticket:
-    """A place in the queue; with a request it can also be served by somebody else's turn."""
+    """A place in the queue; if it has a request, another thread's turn may serve it."""
 
     urgent: bool
     request: PassRequest | None = None
@@ -58,15 +58,15 @@ class _Ticket:
 
 
 class DeviceQueue:
-    """The turns on one device. No thread of its own: who has the turn runs what waits and fits, too.
+    """The turns on one device. It has no thread: the thread whose turn it is also runs compatible waiting requests.
 
     Urgent requests go before those of the background; among equals, first come, first served.
     """
 
     def __init__(self, limit: int = 16) -> None:
-        """`limit`: how many pictures requests of different callers may add up to in one batch."""
+        """Batch requests of different callers up to `limit` pictures."""
         self.limit = limit
-        self.batches = 0  # passes run, and the requests that they served
+        self.batches = 0  # passes run, and requests served by them
         self.requests = 0
         self._waiting: list[_Ticket] = []
         self._busy = False
@@ -74,34 +74,35 @@ class DeviceQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """The number of tickets waiting for their turn."""
         with self._changed:
             return len(self._waiting)
 
     def run(self, request: PassRequest) -> SharedPass:
-        """Run a shared pass in its turn, with other callers' requests where they fit; returns its own part.
+        """Run a shared pass in its turn, together with compatible requests of other callers; return its own part.
 
-        Raises what the pass raises, and what `request.check` raises while it waits. A batch of several that
-        fails is run again one by one, so that nobody gets another's error.
+        Raises what the pass raises, and what `request.check` raises while it waits. If a batch of several
+        requests fails, each runs again alone, so that no caller gets another's error.
         """
         ticket = _Ticket(not in_background.get(), request)
         self._wait(ticket, request.check)
         if not ticket.served:
             self._lead(ticket)
         if ticket.error is not None:
-            error, ticket.error = ticket.error, None  # a ticket in the traceback would hold on to the tensors
+            error, ticket.error = ticket.error, None  # a ticket in the traceback would keep the tensors alive
             try:
                 raise error
             finally:
                 del error
-        assert ticket.result is not None
+        if ticket.result is None:
+            raise RuntimeError("a served request has no result")
         return ticket.result
 
     @contextmanager
     def turn(self, check: Callable[[], None] = never) -> Iterator[Callable[[], None]]:
-        """Have the device for oneself. Yields a check for between steps: it lets others go first, then goes on.
+        """Hold the device alone; the yielded check, called between steps, lets others go first.
 
-        Raises what `check` raises, also while it waits.
+        Raises what `check` raises, also while waiting.
         """
         urgent = not in_background.get()
         held = False
@@ -130,12 +131,12 @@ class DeviceQueue:
                 release()
 
     def _wanted(self, urgent: bool) -> bool:
-        """Whether somebody waits who may go before one who has had a step of a turn."""
+        """Say whether a waiting ticket may go before one that has already run a step."""
         with self._changed:
             return any(ticket.urgent or not urgent for ticket in self._waiting)
 
     def _wait(self, ticket: _Ticket, check: Callable[[], None]) -> None:
-        """Until the turn has come (the device is then busy with this ticket) or the ticket has been served."""
+        """Wait until it is the ticket's turn (the device is then busy with it) or the ticket is served."""
         with self._changed:
             self._waiting.append(ticket)
             try:
@@ -159,7 +160,7 @@ class DeviceQueue:
             self._changed.notify_all()
 
     def _lead(self, ticket: _Ticket) -> None:
-        """Run this ticket's request and what fits to it; the device is busy with it, and free afterwards."""
+        """Run this ticket's request and compatible ones, then free the device."""
         group = [ticket, *self._companions(ticket)]
         try:
             _serve(group)
@@ -172,16 +173,16 @@ class DeviceQueue:
             self._release()
 
     def _companions(self, ticket: _Ticket) -> list[_Ticket]:
-        """Waiting requests that go along, as many as the limit has room for; none that is less urgent."""
-        assert ticket.request is not None
-        room = self.limit - len(ticket.request.pictures)
+        """Take compatible waiting requests from the queue, up to the limit; none that is less urgent."""
+        request = _request(ticket)
+        room = self.limit - len(request.pictures)
         chosen = []
         with self._changed:
             for other in sorted(self._waiting, key=lambda t: not t.urgent):
-                if other.request is None or not ticket.request.fits(other.request):
+                if other.request is None or not request.fits(other.request):
                     continue
                 if ticket.urgent and not other.urgent:
-                    continue  # every picture more makes the one who is waited for wait longer
+                    continue  # every further picture would delay the urgent one
                 if len(other.request.pictures) <= room:
                     room -= len(other.request.pictures)
                     chosen.append(other)
@@ -193,7 +194,7 @@ class DeviceQueue:
 
 @cache
 def device_queue(device: str) -> DeviceQueue:
-    """The queue that all engines on a device share."""
+    """Return the queue that all engines on a device share."""
     return DeviceQueue()
 
 
@@ -204,20 +205,21 @@ def _serve(group: Sequence[_Ticket]) -> None:
             for ticket, part in zip(group, _together([_request(t) for t in group]), strict=True):
                 ticket.result = part
             return
-        except Exception:  # whose fault it is shows one by one
+        except Exception:  # run one by one to find the request at fault
             for ticket in group:
                 ticket.result = None
     for ticket in group:
         try:
             ticket.result = _together([_request(ticket)])[0]
-        except Exception as error:  # goes to the thread that asked
-            # What the failed pass held must be free for the next one.
+        except Exception as error:  # raised in the thread that asked
+            # Free the memory of the failed pass for the next one.
             traceback.clear_frames(error.__traceback__)
             ticket.error = error
 
 
 def _request(ticket: _Ticket) -> PassRequest:
-    assert ticket.request is not None
+    if ticket.request is None:
+        raise RuntimeError("a ticket without a request cannot be batched")
     return ticket.request
 
 

@@ -24,14 +24,14 @@ from camlab.models.batching import AT_ONCE, halved, out_of_memory, part_size
 from camlab.models.network.split import PLUS
 from camlab.noise import Companion, no_companion
 
-#: Parts of the cache keys: raise one when its step's values change (a CAM method has its own `version`).
+#: Parts of the cache keys: raise one when the values of its step change (CAM methods have a `version` each).
 PERTURB_VERSION = 1
 FORWARD_VERSION = 3
 
 
 @dataclass
 class _Job:
-    """One thing to explain: a version and a target, with what is known of it so far."""
+    """One version and target to explain, with the results known so far."""
 
     spec: Spec
     content: str
@@ -53,12 +53,10 @@ class Engine:
         companion: Companion = no_companion,
         chunk: int | None = None,
     ) -> None:
-        """`batch`: how many pictures are computed at once; `queue`: default, the one of the device.
+        """Compute up to `batch` pictures at once, in the turns of `queue` (default: the device's queue).
 
-        `chunk`: how many inputs a method's extra passes take at once, default as many as the batch.
-
-        `companion`: the user's second picture of a scene (3, H, W) at the model's input size, by the digest
-        of the first.
+        `chunk`: inputs of a method's extra passes at once (default: `batch`). `companion`: returns the user's
+        second picture of a scene (3, H, W) at the model's input size, by the digest of the first.
 
         Raises BadSetting where the batch is under 1.
         """
@@ -79,10 +77,10 @@ class Engine:
             torch.backends.cuda.matmul.allow_tf32 = False
 
     def part_size(self, count: int) -> int:
-        """How many of ``count`` pictures are computed at once, in equal parts.
+        """Return how many of ``count`` pictures to compute at once, in equal parts.
 
-        A batch of whole groups (see `group_size`) is cut into whole groups: which pictures go through the network
-        together is then the same for any such batch, and so are all values, bit for bit.
+        A batch of whole groups (see `group_size`) is cut into whole groups: every such batch then sends the same
+        pictures through the network together, so that all values agree bit for bit.
         """
         whole = self.classifier.device.type == "cpu" and self.batch % AT_ONCE == 0
         return part_size(count, self.batch, AT_ONCE if whole else 1)
@@ -90,7 +88,7 @@ class Engine:
     def inputs(
         self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None] = never
     ) -> Tensor:
-        """The perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs; see `Inputs.make`."""
+        """Return the perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs; see `Inputs.make`."""
         return self.pictures.make(clean, digest, specs, check)
 
     def explain(
@@ -104,14 +102,14 @@ class Engine:
         check: Callable[[], None] = never,
         smoothing: Smoothing = PLAIN,
     ) -> list[Explained]:
-        """Explain each version of a picture; what the cache holds is not computed again.
+        """Explain each version of a picture, from the cache where it holds the results.
 
         clean: (3, H, W) float32 in [0, 1] at the model's input size; digest: the picture's own. A target of
         None is the class predicted on that very version. `check` is called between steps; what it raises
-        (Cancelled) comes through, and what was finished before stays in the cache. Out of memory, the batch
-        is halved and the work goes on. Of several layers ("a+b") the maps are averaged. Raises UnknownName for
-        a method, layer or noise type that is not there, BadSetting for a picture of another size, a target that
-        is no class or a method that cannot serve the layer, CamLabError where even one picture does not fit in
+        (Cancelled) passes through, and finished results stay in the cache. When memory runs out, the batch is
+        halved and the work continues. For several layers ("a+b") the maps are averaged. Raises UnknownName for
+        an unknown method, layer or noise type, BadSetting for a picture of another size, a target that is no
+        class or a method that cannot be used at the layer, CamLabError where not even one picture fits in
         memory.
         """
         layer = self.classifier.resolve_layer(layer)
@@ -157,7 +155,7 @@ class Engine:
 
 
 class _Request:
-    """One call of `Engine.explain`: what all its jobs have in common."""
+    """One call of `Engine.explain`: what all its jobs share."""
 
     def __init__(
         self,
@@ -173,10 +171,10 @@ class _Request:
         self.engine, self.classifier, self.cache = engine, engine.classifier, engine.cache
         self.clean, self.digest, self.layer, self.methods, self.check = clean, digest, layer, methods, check
         pixels = clean.numpy()
-        # The digest decides the noise, the pixels the rest: a model may see one picture cropped in two ways.
+        # The digest decides the noise, the pixels the rest: one picture may be cropped in two ways.
         picture = (digest, pixels.shape, pixel_digest(pixels))
         network = (self.classifier.fingerprint, arithmetic(self.classifier.device))
-        # Digests of what many keys have in common: a key is then short, and quickly made.
+        # One digest of what many keys share keeps each key short and quick to make.
         self._common = content_key(FORWARD_VERSION, network, picture)
         self._versions: dict[Spec, str] = {}
         info = self.classifier.layer_info(layer)
@@ -204,20 +202,20 @@ class _Request:
         return self._versions[spec]
 
     def _content(self, spec: Spec) -> str:
-        # What random maps are drawn from: the same on every machine, so not the pixels' own digest.
+        # The seed of random maps must be the same on every machine, so it leaves out the pixels' digest.
         return content_key(self.digest, tuple(self.clean.shape), spec.noise, spec.severity, spec.seed)
 
     # cache
 
     def look_up(self, spec: Spec, target: int | None) -> _Job:
-        """A job with all that the cache knows of it."""
+        """Return a job with all results that the cache holds."""
         job = _Job(spec, self._content(spec), target)
         classes = len(self.classifier.class_names)
         job.probabilities = self.cache.get(self.prediction_key(spec), (classes,))
         if job.target is None and job.probabilities is not None:
             job.target = int(job.probabilities.argmax())
         for method in self.methods:
-            # An unknown target matters only to methods that depend on the class.
+            # Without a target, only methods that ignore the class can be looked up.
             if job.target is None and self.methods[method].class_specific:
                 continue
             key = self.map_key(spec, method, -1 if job.target is None else job.target)
@@ -228,7 +226,7 @@ class _Request:
     # work
 
     def compute(self, jobs: list[_Job]) -> None:
-        """Compute what these jobs miss (all of them the same) in batches; out of memory, in smaller ones."""
+        """Compute the missing results of jobs that miss the same methods, in batches that shrink to fit memory."""
         size, chunk = self.engine.part_size(len(jobs)), self.engine.chunk
         while jobs:
             self.check()
@@ -245,11 +243,11 @@ class _Request:
             else:
                 jobs = jobs[len(part) :]
                 continue
-            # Outside the handler: there the error would still hold on to the tensors of the failed try.
+            # Outside the handler, where the error would keep the tensors of the failed try alive.
             size, chunk = halved(min(size, len(part)), chunk, self.classifier.device)
 
     def _run(self, jobs: list[_Job], chunk: int) -> None:
-        """One batch: the shared pass, the methods that only read it, then the dear ones; each is kept."""
+        """Run one batch and cache it: the shared pass, the methods that only read it, then the expensive ones."""
         missing = [entry for name, entry in self.methods.items() if any(name not in job.maps for job in jobs)]
         pictures = self.engine.inputs(self.clean, self.digest, [job.spec for job in jobs], self.check)
         self.check()
@@ -285,7 +283,7 @@ class _Request:
                     self._maps(jobs, [entry], dataclasses.replace(shared, check=step_aside))
 
     def _maps(self, jobs: list[_Job], entries: Sequence[CamMethod], shared: SharedPass) -> None:
-        """Apply methods to a pass and store the maps; they come to the CPU together."""
+        """Apply methods to a pass and store the maps, which move to the CPU together."""
         if not entries:
             return
         dtype = shared.activations.dtype
@@ -294,7 +292,7 @@ class _Request:
     def _smoothed(
         self, entry: CamMethod, pictures: Tensor, jobs: list[_Job], check: Callable[[], None], chunk: int
     ) -> Tensor:
-        """Raw maps (N, h, w) of a method under the smoothing; targets are known by now."""
+        """Compute a method's raw maps (N, h, w) under the smoothing; the targets are known by now."""
         targets, keys = [job.target for job in jobs], [job.content for job in jobs]
         return smoothed(
             self.classifier, self.layer, pictures, targets, keys, entry, self.smoothing, check, chunk
@@ -307,15 +305,20 @@ class _Request:
         for entry, layers in zip(entries, maps, strict=True):
             for job, map_ in zip(jobs, layers, strict=True):
                 if entry.name not in job.maps:
-                    assert job.target is not None
-                    key = self.map_key(job.spec, entry.name, job.target)
+                    key = self.map_key(job.spec, entry.name, _known_target(job))
                     job.maps[entry.name] = self.cache.put(key, map_)
 
 
+def _known_target(job: _Job) -> int:
+    if job.target is None:
+        raise RuntimeError("the pass did not settle the target class")
+    return job.target
+
+
 def _explained(job: _Job, methods: list[str], source: VersionPixels) -> Explained:
-    if job.probabilities is None or job.target is None:
+    if job.probabilities is None:
         raise RuntimeError("a version was not computed")
     maps = {name: job.maps[name] for name in methods}
     # A map that is not degenerate reaches 1, so the flag needs no storing.
     degenerate = {name: not map_.any() for name, map_ in maps.items()}
-    return Explained(job.probabilities, job.target, maps, degenerate, not job.computed, source)
+    return Explained(job.probabilities, _known_target(job), maps, degenerate, not job.computed, source)

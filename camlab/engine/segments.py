@@ -1,4 +1,4 @@
-"""The segments of model-input pictures: shipped with the built-in ones, else cached, else cut in the background."""
+"""Segments of model-input pictures: shipped for built-in pictures, else cached, else cut in the background."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from camlab.common.directories import ASSETS
 from camlab.engine.cache.memory import MapCache, content_key, pixel_digest
 from camlab.metrics.segments import SEGMENTATIONS, Labels, segment
 
-#: Part of the keys: raise it when `segment` gives other labels for the same picture and parameters.
+#: Part of the keys: raise it when `segment` returns other labels for the same picture and parameters.
 SEGMENT_VERSION = 1
 
 #: Labels (uint8) by `shipped_key`, written by `python -m benchmarks.make_segments`.
@@ -31,10 +31,10 @@ _pool = ThreadPoolExecutor(2, thread_name_prefix="camlab-segments")
 def begin_segments(
     clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache
 ) -> Future[Labels]:
-    """The segments of a model-input picture, at once where they are known, else from another thread soon.
+    """Return the segments of a model-input picture as a future: done if they are known, else cut in a thread.
 
-    clean: (3, H, W) float32 in [0, 1]; the future's result is read-only int32 (H, W), or what `segment` raises.
-    Whoever asks for what is being cut already gets the same future. Raises UnknownName for the segmentation.
+    clean: (3, H, W) float32 in [0, 1]; the result is read-only int32 (H, W), or what `segment` raises. Equal
+    requests share one future while it runs. Raises UnknownName for the segmentation.
     """
     settings = _settings(name, parameters)
     shipped = shipped_key(clean, name, settings)
@@ -47,7 +47,7 @@ def begin_segments(
     with _lock:
         if (under_way := _under_way.get(place)) is not None:
             return under_way
-        if (known := _cached(cache, key, clean)) is not None:  # finished since the first look
+        if (known := _cached(cache, key, clean)) is not None:  # finished meanwhile
             return _done(known)
         future = _under_way[place] = _pool.submit(_cut, clean, name, dict(parameters), cache, key)
     future.add_done_callback(lambda _: _under_way.pop(place, None))
@@ -57,15 +57,15 @@ def begin_segments(
 def picture_segments(
     clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache
 ) -> Labels:
-    """The same, waited for. Raises UnknownName and BadSetting as `segment` does."""
+    """Wait for `begin_segments` and return the labels. Raises UnknownName and BadSetting as `segment` does."""
     return begin_segments(clean, name, parameters, cache).result()
 
 
 def shipped_key(clean: torch.Tensor, name: str, parameters: Mapping[str, float]) -> str:
-    """A digest of all that decides the segments of (3, H, W): pixels, segmentation, parameters, our version.
+    """Digest all that decides the segments of (3, H, W): pixels, segmentation, parameters, our version.
 
-    scikit-image's version is not part of it: the archive says what the built-in pictures' segments are, so
-    that their scores stay what they are when scikit-image changes.
+    scikit-image's version is no part of it: the archive fixes the segments of the built-in pictures, so that
+    their scores survive a change of scikit-image.
     """
     pixels = np.ascontiguousarray(clean.numpy())
     settings = _settings(name, parameters)
@@ -76,11 +76,11 @@ def shipped_key(clean: torch.Tensor, name: str, parameters: Mapping[str, float])
 
 @lru_cache(maxsize=96)
 def shipped_segments(key: str, shape: tuple[int, int]) -> Labels | None:
-    """Labels from the archive, read-only int32 (H, W); None where it has none for this key."""
+    """Load labels from the archive, read-only int32 (H, W); None where it has none for this key."""
     if key not in _shipped_names():
         return None
     try:
-        with np.load(ARCHIVE) as archive:  # which unpickles nothing
+        with np.load(ARCHIVE) as archive:  # unpickles nothing
             labels: Labels = archive[key].astype(np.int32)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
@@ -105,7 +105,7 @@ def _scikit_image() -> str:
 
 
 def _settings(name: str, parameters: Mapping[str, float]) -> dict[str, float]:
-    """All parameters, defaults filled in; what the segmentation does not know is left for it to refuse."""
+    """Return all parameters with defaults filled in; `segment` refuses unknown ones."""
     defaults = {p.name: p.default for p in SEGMENTATIONS[name].parameters}
     return {key: float(value) for key, value in {**defaults, **parameters}.items()}
 

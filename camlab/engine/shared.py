@@ -1,4 +1,4 @@
-"""What every scene needs and scenes share: engines, model-input pictures, reference pictures."""
+"""What scenes share: engines, model-input pictures, masks and reference pictures."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ REFERENCE_COUNT = 24  # the other-picture floor is a mean over this many picture
 
 @lru_cache(maxsize=1)
 def shared_cache() -> MapCache:
-    """The cache of this process's engines, in front of the user's store on disk where that is on."""
+    """Return the cache of this process's engines, backed by the user's store on disk if that is on."""
     return MapCache(store=shared_store())
 
 
-@lru_cache(maxsize=MAX_LOADED)  # an engine holds its model: more would keep models that are to be forgotten
+@lru_cache(maxsize=MAX_LOADED)  # an engine holds its model: more engines would keep unloaded models alive
 def engine_for(model: str, device: str = "auto") -> Engine:
-    """The engine of a model; all callers in a process share it and its cache. Raises MissingWeights."""
+    """Return the engine of a model; all callers in a process share it and its cache. Raises MissingWeights."""
     classifier = load_classifier(model, device)
     return Engine(classifier, shared_cache(), companion=partial(second_input, classifier))
 
@@ -43,33 +43,32 @@ _masks: Memo[NDArray[np.bool_] | None] = Memo(_MASK_BYTES, lambda mask: 0 if mas
 
 
 def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
-    """The clean model-input picture, (3, H, W) in [0, 1], remembered for the last pictures used."""
+    """Return the clean model-input picture, (3, H, W) in [0, 1], remembered for the last pictures used."""
     key = (classifier.fingerprint, picture.digest)
     return _inputs.get(key, lambda: classifier.preprocess(picture.load()))
 
 
 def model_mask(classifier: Classifier, picture: Picture) -> NDArray[np.bool_] | None:
-    """The object's outline as the model sees it, (H, W), remembered; None where nobody has outlined it.
+    """Return the object's mask as the model sees it, (H, W), remembered; None for a picture without an outline.
 
     Raises BadImage where the outline's file cannot be read.
     """
-
-    if picture._mask is None:
+    if not picture.outlined:
         return None
 
     def make() -> NDArray[np.bool_] | None:
         whole = picture.mask()
         return None if whole is None else mask_at_input(whole, classifier.preprocessing)
 
-    # By what describes it, too: equal pictures may be outlined differently. Not by itself: that holds its file.
+    # Equal pictures may have different outlines, so the description is part of the key; the picture holds its file.
     about = tuple(getattr(picture, each.name) for each in fields(Picture) if each.compare)
     return _masks.get((classifier.preprocessing, about, picture.digest), make)
 
 
 def second_input(classifier: Classifier, digest: str) -> torch.Tensor | None:
-    """The user's second picture that belongs to the picture of this digest, as the model sees it; None: there is none.
+    """Return the user's second picture for the picture of this digest, as the model sees it; None without one.
 
-    Remembered for the last ones used. Raises BadImage where its file has gone or changed.
+    Remembered for the last ones used. Raises BadImage where its file is gone or has changed.
     """
     noisy = companion_of(digest)
     if noisy is None:
@@ -77,13 +76,13 @@ def second_input(classifier: Classifier, digest: str) -> torch.Tensor | None:
     known = _inputs.peek(key := (classifier.fingerprint, digest, noisy.digest))
     if known is None:
         known = companion_input(digest, classifier.preprocess)
-        if known is not None:  # else it has been forgotten a moment ago
+        if known is not None:  # None: it was forgotten a moment ago
             _inputs.put(key, known)
     return known
 
 
 def reference_pictures(picture: Picture) -> list[Picture]:
-    """The other pictures of the other-picture floor: REFERENCE_COUNT photographs, evenly picked, never itself."""
+    """Return the pictures of the other-picture floor: REFERENCE_COUNT photographs, evenly spaced, never itself."""
     others = [p for p in IMAGE_SETS[REFERENCE_SET].pictures if p.digest != picture.digest]
     picks = np.linspace(0, len(others) - 1, min(REFERENCE_COUNT, len(others))).round().astype(int)
     return [others[i] for i in picks]

@@ -52,7 +52,7 @@ class VersionPixels:
 
 @dataclass(frozen=True)
 class Explained:
-    """What the model says about one version of a picture, and why.
+    """A model's prediction for one version of a picture, and the maps that explain it.
 
     probabilities: float32 (C,); target: the class that the maps explain; maps: float32 (h, w) in [0, 1] by
     method, in the order asked for; degenerate: by method, True where the map says nothing (all zeros);
@@ -88,15 +88,15 @@ class Explained:
         return float(self.probabilities[self.index])
 
     def top(self, k: int = 5) -> list[tuple[int, float]]:
-        """The k most probable classes and their probabilities, best first; of equals, the lower index."""
+        """Return the k most probable classes and their probabilities, best first; of equals, the lower index."""
         order = np.argsort(-self.probabilities, kind="stable")[:k]
         return [(int(i), float(self.probabilities[i])) for i in order]
 
 
 def canonical(spec: Spec) -> Spec:
-    """The one name of a version: severity 0 is the clean picture, and what draws nothing has no seed.
+    """Normalise a version: severity 0 is the clean picture, and noise types without draws have seed 0.
 
-    Raises UnknownName for a noise type that is not there.
+    Raises UnknownName for an unknown noise type.
     """
     noise = None if spec.noise is None else NOISES[spec.noise]
     if noise is None or spec.severity == 0:
@@ -106,9 +106,9 @@ def canonical(spec: Spec) -> Spec:
 
 
 def averaged(versions: Sequence[Explained]) -> Explained:
-    """One picture explained at several layers as one explanation, with the mean of the maps for each method.
+    """Merge the explanations of one picture at several layers: per method, the mean of the maps.
 
-    The prediction is the same in all; the class explained is, too. Raises ValueError where there is no version.
+    All share the prediction and the class explained. Raises IndexError for none.
     """
     first = versions[0]
     maps = {name: mean_map([version.maps[name] for version in versions]) for name in first.maps}
@@ -118,11 +118,10 @@ def averaged(versions: Sequence[Explained]) -> Explained:
 
 
 def mean_map(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The mean of maps (h, w) in [0, 1] on the finest of their grids, scaled to [0, 1]; read-only float32.
+    """Average maps (h, w) in [0, 1] on the finest of their grids and scale to [0, 1]; read-only float32.
 
-    Coarser maps are enlarged as they are to be shown (bilinear, align_corners False). A degenerate map (all
-    zeros) is one that says nothing: it counts as zeros. pytorch-grad-cam averages layers likewise, but at the
-    size of the picture.
+    Coarser maps are enlarged as on screen (bilinear, align_corners False). A degenerate map counts as zeros.
+    pytorch-grad-cam averages layers likewise, but at the size of the picture.
     """
     shape = max((found.shape for found in maps), key=lambda each: each[0] * each[1])
     fine = [

@@ -23,7 +23,7 @@ LISTED = 6
 
 @dataclass(frozen=True)
 class FoundCase:
-    """One pair worth seeing: the state that shows it and how strong it is."""
+    """One pair found by the search: the state that shows it, its row, and the threshold of a broken map."""
 
     state: ExploreState
     row: dict[str, Any]
@@ -37,7 +37,7 @@ class FoundCase:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One kind of disagreement between prediction and map."""
+    """A kind of disagreement between prediction and map."""
 
     title: str
     meaning: str
@@ -65,8 +65,8 @@ DISAGREEMENTS: dict[str, Disagreement] = {
 class CaseSearch:
     """The search over pictures and noise types; ``found`` holds the strongest cases of each kind so far.
 
-    ``skipped`` counts pictures whose clean map says nothing, ``unreadable`` those whose file has gone or is
-    damaged; ``left_out`` says of the noise types that could not be applied to some picture why, in a sentence.
+    ``skipped`` counts pictures whose clean map is degenerate, ``unreadable`` those whose file is gone or
+    damaged; ``left_out`` says by noise type, in a sentence, why it could not be applied to a picture.
     """
 
     engine: Engine
@@ -85,7 +85,7 @@ class CaseSearch:
         self.job.total = len(self.pictures) * len(self.noises)
 
     def best(self, kind: str) -> list[FoundCase]:
-        """The strongest cases of one kind, at most one a picture and noise type, strongest first."""
+        """Return the cases of one kind, strongest first, at most one per picture and noise type."""
         with self._lock:
             return list(self.found[kind])
 
@@ -94,7 +94,7 @@ class CaseSearch:
             state = dataclasses.replace(self.state, image=picture.id)
             try:
                 scene = Scene(self.engine, picture, state)
-            except BadImage:  # one file of a whole folder
+            except BadImage:  # the search goes through the rest of the folder
                 self.unreadable += 1
                 job.advance(len(self.noises))
                 yield
@@ -102,7 +102,7 @@ class CaseSearch:
             for _ in scene.references(job.check):
                 yield
             threshold = scene.floors(job.check).threshold
-            if threshold is None:  # the clean map itself is degenerate: nothing can be compared with it
+            if threshold is None:  # the clean map is degenerate: there is nothing to compare with
                 self.skipped += 1
                 job.advance(len(self.noises))
                 continue
@@ -132,7 +132,7 @@ class CaseSearch:
                         self._keep(name, kind, FoundCase(shown, row, threshold))
 
     def _keep(self, name: str, kind: Disagreement, case: FoundCase) -> None:
-        """Insert by strength; one picture under one noise type is listed once, with its strongest case."""
+        """Insert a case by strength; each picture and noise type is listed once, with its strongest case."""
         listed = {(c.state.image, c.state.noise): c for c in self.found[name]}
         key = (case.state.image, case.state.noise)
         if key not in listed or kind.strength(case.row) > kind.strength(listed[key].row):

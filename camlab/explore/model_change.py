@@ -1,26 +1,22 @@
-"""Going from one model to another: what of a state can be kept, and a sentence for what cannot."""
+"""Carry a state over to another model, with a sentence for each choice that the model does not have."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from camlab.common.errors import CamLabError
 from camlab.explore.state import ExploreState
-from camlab.models import short_name
-
-if TYPE_CHECKING:
-    from camlab.models.classifier import Classifier
+from camlab.models import Classifier, short_name
 
 
 def switched(state: ExploreState, old: Classifier | None, new: Classifier) -> tuple[ExploreState, list[str]]:
-    """The state made one of ``new``, and one sentence for each choice that the new model has nothing for.
+    """Adapt a state to the model ``new``; return it with one sentence per choice that had to change.
 
-    ``old``: the model that layer and class were chosen for; None where it is not known. A fixed class is followed
-    by its name where the two models list other classes.
+    ``old``: the model for which layer and class were chosen; None: unknown. A fixed class is found by its name if
+    the two models have different class lists.
     """
-    # The default stays the default: a widget holds its name, but nobody has chosen that layer.
+    # A widget holds the default layer's name, but the user has not chosen it: it stays the default.
     default = old is not None and state.layer == old.default_layer
     state = dataclasses.replace(state, model=new.name, layer="" if default else state.layer)
     state, problems = _layer(state, new)
@@ -36,7 +32,7 @@ def _layer(state: ExploreState, new: Classifier) -> tuple[ExploreState, list[str
     except CamLabError:
         told = f"{new.title} has no layer called {state.layer[:60]!r}; its default layer {new.default_layer} is used."
         return dataclasses.replace(state, layer=""), [told]
-    # The default layer is said by saying nothing, so that a link without a layer is the same state.
+    # The default is stored as an empty string, so that a link without a layer is the same state.
     return dataclasses.replace(state, layer="" if layer == new.default_layer else layer), []
 
 
@@ -47,7 +43,7 @@ def _target(state: ExploreState, old: Classifier | None, new: Classifier) -> tup
     if place is not None:
         return dataclasses.replace(state, target=place), []
     lost = (
-        f"Class “{short_name(known[target])}” is none of those of {new.title}"
+        f"{new.title} has no class “{short_name(known[target])}”"
         if 0 <= target < len(known)
         else f"Class {state.target} is outside 0 to {len(new.class_names) - 1}"
     )
@@ -56,13 +52,13 @@ def _target(state: ExploreState, old: Classifier | None, new: Classifier) -> tup
 
 
 def matching_class(target: int, old: Sequence[str], new: Sequence[str]) -> int | None:
-    """The index in ``new`` of the class numbered ``target`` in ``old``, by its name; None where it is not there.
+    """Find the class ``target`` of the list ``old`` in ``new`` by its name; return its index, or None.
 
-    Where nothing is known of the old list (it is empty) the number itself counts.
+    If ``old`` is unknown (empty), the index itself counts.
     """
     if not 0 <= target < len(old):
         return target if not old and 0 <= target < len(new) else None
-    if target < len(new) and new[target] == old[target]:  # most lists are the same, and may hold a name twice
+    if target < len(new) and new[target] == old[target]:  # most lists are equal; they may hold a name twice
         return target
     if old[target] in new:
         return new.index(old[target])

@@ -1,4 +1,4 @@
-"""What is said about a pair of maps: the shown pair, its floors, what moved and what moved it."""
+"""Results about a pair of maps: the shown pair, its floors, the segments that moved, and why the map moved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from camlab.engine.spec import Explained
 
 @dataclass(frozen=True)
 class Floors:
-    """What the similarity would be without any relation between the maps (None: not defined for the measure)."""
+    """Similarities of unrelated maps: random rankings, and ``others`` other pictures; None: undefined."""
 
     random: float | None
     other: float | None
@@ -46,7 +46,7 @@ class Decomposition:
 
 @dataclass(frozen=True)
 class Shown:
-    """The pair on screen and everything said about it."""
+    """The pair on screen with its measurements."""
 
     clean: Explained
     perturbed: Explained

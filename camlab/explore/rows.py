@@ -23,13 +23,17 @@ class Explain(Protocol):
 
     def __call__(
         self, specs: Sequence[Spec], targets: Sequence[int | None], methods: Sequence[str]
-    ) -> list[Explained]: ...
+    ) -> list[Explained]:
+        """Return one explanation per version."""
+        ...
 
 
 class MapSimilarity(Protocol):
     """Compares one map (h, w) with others (N, h, w): (N,), nan where there is no value."""
 
-    def __call__(self, clean: Maps, others: Maps) -> Values: ...
+    def __call__(self, clean: Maps, others: Maps) -> Values:
+        """Return one value per other map."""
+        ...
 
 
 def predictions(

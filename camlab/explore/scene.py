@@ -39,14 +39,14 @@ from camlab.noise import unavailable
 
 
 class Scene:
-    """One picture under the choices of a state; everything the Explore page shows is asked from here.
+    """One picture under the choices of a state: the source of everything that the Explore page shows.
 
     Raises UnknownName for a layer the model does not have, BadSetting for a class it does not have.
     """
 
     def __init__(self, engine: Engine, picture: Picture, state: ExploreState) -> None:
         self.engine, self.picture, self.state = engine, picture, state
-        # Engines take anything that can be explained; those of engine_for hold a whole classifier.
+        # An engine takes any Explainable; those of `engine_for` hold a whole Classifier.
         self.classifier = cast(Classifier, engine.classifier)
         self.layer = self.classifier.resolve_layer(state.layer)
         self.method = CAMS[state.method]
@@ -56,13 +56,13 @@ class Scene:
                 f"{self.classifier.title} has no class {state.target}; choose one from 0 to {classes - 1}."
             )
         self.input = model_input(self.classifier, picture)
-        # Cut beside the forward pass where nobody knows them yet.
+        # Unknown segments are cut during the forward pass.
         self._labels = begin_segments(self.input, state.segmentation, state.segment_parameters, engine.cache)
         self._comparison: Comparison | None = None
 
     @property
     def comparison(self) -> Comparison:
-        """Segments, size and RBO p: what measures need besides the maps. Made on first use.
+        """Segments, size and RBO p, as measures need them besides the maps; made on first use.
 
         Raises BadSetting for segments that the picture has no room for.
         """
@@ -73,7 +73,7 @@ class Scene:
 
     @property
     def cost(self) -> Cost:
-        """What a map costs: the method's cost, and more than a shared pass where maps of many are averaged."""
+        """The cost of a map: the method's own, or more than a shared pass where many maps are averaged."""
         own = self.method.cost
         return "tail" if own == "shared" and self.state.smoothing.passes > 1 else own
 
@@ -89,7 +89,7 @@ class Scene:
 
     @property
     def flat(self) -> bool:
-        """Whether the model sees one single colour, in which no map can mean anything."""
+        """Whether the model sees a single colour, for which no map has a meaning."""
         return bool((self.input == self.input[:, :1, :1]).all())
 
     @property
@@ -232,15 +232,15 @@ class Scene:
         return Decomposition(*(json_number(values[0]) for values in (*alone, both)))
 
     def segment_values(self, explained: Explained) -> NDArray[np.float64]:
-        """Mean map value of every segment, (n,)."""
+        """Return the mean map value of every segment, (n,)."""
         values: NDArray[np.float64] = self.comparison.means(explained.maps[self.state.method][None])[0]
         return values
 
     def moves(self, clean: Explained, perturbed: Explained, count: int = 5) -> tuple[SegmentMove, ...]:
-        """The segments whose rank changed most, strongest change first; ties share their mean rank."""
+        """Return the segments whose rank changed most, largest change first; ties share their mean rank."""
         before, after = (rankdata(-self.segment_values(e), method="average") for e in (clean, perturbed))
         areas = np.bincount(self.comparison.labels.ravel()) / self.comparison.labels.size
-        # Of equal jumps the larger segment comes first: it is the one that the eye sees move.
+        # Of equal jumps the larger segment comes first: its move is easier to see.
         order = np.lexsort((-areas, -np.abs(after - before)))[:count]
         return tuple(
             SegmentMove(int(k), float(before[k]), float(after[k]), float(areas[k]))

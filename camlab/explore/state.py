@@ -1,4 +1,4 @@
-"""The Explore state: every choice that decides what is on screen, as a value that fits a link or a file."""
+"""The Explore state: every choice that decides what is on screen, as a value for links and files."""
 
 from __future__ import annotations
 
@@ -97,19 +97,19 @@ class ExploreState:
 
 
 def _picture(text: str) -> str:
-    # Whether an own picture is at hand only the session knows; here its name must be one that a picture can have.
+    # Only the session knows which of the user's own pictures it holds; here the name's form is checked.
     if not re.fullmatch(f"(?:{'|'.join(OWN_KINDS)})/[0-9a-f]{{12}}", text):
         find_picture(text)
     return text
 
 
 def _model(text: str) -> str:
-    # Whether a checkpoint of somebody's own is in memory only the session finds out, as with pictures.
+    # Only the session knows which of the user's checkpoints it holds; here the name's form is checked.
     return text if re.fullmatch(OWN_PREFIX + "[0-9a-f]{12}", text) else find_model(text).name
 
 
 def _layer(text: str) -> str:
-    # Whether the model has it only the model knows.
+    # Only the model knows its layers; here the name's form is checked.
     if not re.fullmatch(r"[A-Za-z0-9_.\-\[\]+]{0,200}", text):
         raise BadSetting(f"{text[:30]!r} is no layer's name")
     return text
@@ -130,7 +130,7 @@ def _segments(text: str) -> tuple[tuple[str, float], ...]:
     return tuple(pairs)
 
 
-# One row a field: how its text in a link or file becomes a value, raising CamLabError where it cannot.
+# One parser per field: from its text in a link or file to a value. Raises CamLabError for a bad text.
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "model": _model,
     "image": _picture,
@@ -159,29 +159,29 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 
 
 def field_text(value: Any) -> str:
-    """A field's value as it stands in a link or file."""
+    """Return the text of a field's value in a link or file."""
     if isinstance(value, tuple):
         return ",".join(f"{name}:{field_text(number)}" for name, number in value)
     if isinstance(value, bool):
         return "1" if value else ""
     if isinstance(value, float):
         short = f"{value:g}"
-        return short if float(short) == value else repr(value)  # nothing may be lost on the way
+        return short if float(short) == value else repr(value)  # the text must keep every digit
     return "" if value is None else str(value)
 
 
 def parse_field(name: str, text: str) -> Any:
-    """A field's value from its text in a link or file. Raises CamLabError where it cannot be used."""
+    """Parse a field's text from a link or file. Raises CamLabError for a bad text."""
     return _PARSERS[name](text)
 
 
 def to_query(state: ExploreState) -> dict[str, str]:
-    """The state as link parameters; parse_query gives the same state back."""
+    """Return the state as link parameters, which `parse_query` reads back."""
     return {name: text for name in _PARSERS if (text := field_text(getattr(state, name))) != ""}
 
 
 def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> tuple[ExploreState, list[str]]:
-    """The state that link parameters describe, and one sentence for each part that had to be left out.
+    """Read a state from link parameters; return it with one sentence per part that could not be used.
 
     Fields that are missing or unusable keep the value they have in ``base`` (default: the defaults).
     """
@@ -203,7 +203,7 @@ def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> t
 
 
 def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
-    """Make fields that depend on one another agree, with a sentence for whatever had to change."""
+    """Make fields that depend on each other agree; return one sentence per change."""
     problems: list[str] = []
     known = {p.name: p for p in SEGMENTATIONS[state.segmentation].parameters}
     kept = []
@@ -236,11 +236,11 @@ def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
 
 
 def to_json(state: ExploreState, results: Mapping[str, Any] | None = None) -> str:
-    """The state, and results beside it, as the text of a file that parse_json reads back."""
+    """Write the state, and results beside it, as the text of a file that `parse_json` reads back."""
     document = {
         "format": STATE_FORMAT,
         "version": STATE_VERSION,
-        # Empty fields too: a file says all there is to say, whatever state it is loaded over.
+        # Empty fields too: a file describes the whole state, whatever state it is loaded over.
         "state": {name: field_text(getattr(state, name)) for name in _PARSERS},
         "results": dict(results or {}),
     }
@@ -248,9 +248,9 @@ def to_json(state: ExploreState, results: Mapping[str, Any] | None = None) -> st
 
 
 def parse_json(data: bytes | str, base: ExploreState | None = None) -> tuple[ExploreState, list[str]]:
-    """The state saved in a file, and one sentence for each part that had to be left out.
+    """Read a state from a file; return it with one sentence per part that could not be used.
 
-    Raises BadState where the text is no saved state at all.
+    Raises BadState if the text is no saved state.
     """
     try:
         document = json.loads(data)

@@ -62,6 +62,11 @@ class Picture:
         """Read the picture: RGB, upright, at its own size. Raises BadImage where its file is missing or changed."""
         return self._read()
 
+    @property
+    def outlined(self) -> bool:
+        """Whether the picture comes with an outline of the object."""
+        return self._mask is not None
+
     def mask(self) -> Mask | None:
         """Read the object's mask, (H, W), True on the object; None where the picture has no outline.
 

@@ -1,4 +1,4 @@
-"""Segments, rankings, similarity of maps, and C, R and RM with what keeps them honest.
+"""Segments, rankings, similarity of maps, and C, R and RM with intervals, floors and warnings.
 
 ``similarity`` and ``robustness`` name functions here; their modules are reached with ``from … import name``.
 """

@@ -1,4 +1,4 @@
-"""What is said about groups of pairs, many groups at once: values, counts, intervals and warnings."""
+"""Assess groups of pairs, many at once: values, counts, intervals and warnings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ THREADS = min(4, processors())
 
 @dataclass(frozen=True)
 class Robustness:
-    """Everything that is said about one group of pairs; None is "not observed".
+    """Values, counts, intervals and warnings of one group of pairs; None is "not observed".
 
     n: pairs; n_flipped, n_near: pairs with a flip, and those of them near; n_degenerate: pairs without a
     similarity, left out of every value; n_consistency, n_responsiveness: pairs that C and R rest on. auroc:
@@ -79,7 +79,7 @@ def assess(
     seed: int,
     over: str = "",
 ) -> list[Robustness]:
-    """Return what is said about each group of pairs, in the order of the groups' numbers.
+    """Assess each group of pairs, in the order of the groups' numbers.
 
     rows, names: as ``read_pairs`` gives them; group: (n,) in 0 … count − 1; unit: what intervals draw,
     "image" or "row"; replicates: 0 leaves intervals out; over: what the values are averaged over, "" (rows are
@@ -135,7 +135,7 @@ def assess(
 
 
 def auroc_of(rows: Rows, stratum: Index, home: Index, count: int) -> list[float | None]:
-    """The AUROC of each group from comparisons within a stratum only, these pooled; None without any.
+    """Compute the AUROC of each group from comparisons within strata, pooled; None without any.
 
     stratum: (n,) in 0 … strata − 1; home: the group of each stratum, in 0 … count − 1.
     """
@@ -157,14 +157,14 @@ class _Strata:
         }
 
     def observed(self, over: str) -> dict[str, Floats]:
-        """Each value a group, (count,), every stratum where it is observed counting once."""
+        """Average each value per group, (count,); every stratum where it is observed counts once."""
         found = {name: self._mean(value) for name, value in self._values.items()}
         if over == "severity":
             found["auroc"] = divide(self._total(self._wins), self._total(self._contests))
         return found
 
     def bounds(self) -> tuple[Floats, Floats]:
-        """Worst and best C a group: unflipped pairs without a similarity taken as 0, and as 1."""
+        """Compute the worst and best C per group: unflipped pairs without a similarity count as 0, and as 1."""
         unflipped = np.bincount(self._part[~self._rows.flipped], minlength=len(self._parts)).astype(float)
         at = 2 * MEANS.index("consistency")
         total, known = self._sums[:, at], self._sums[:, at + 1]
@@ -194,7 +194,7 @@ def _pooled(rows: Rows, part: Index, units: int) -> Replicate:
 
 
 def _by_severity(rows: Rows, part: Index, units: int) -> Replicate:
-    """A replicate counts where every severity behind the observed value has one too."""
+    """Average over severities; a replicate counts if it has a value at every severity of the observed one."""
     levels, level = np.unique(part, return_inverse=True)
     tally = Tally(rows, units, level, len(levels))
     once, _ = tally.values(np.ones((1, units)))
@@ -234,18 +234,18 @@ _REPLICATES: dict[str, Prepare] = {
 def _intervals(
     rows: Rows, group: Index, part: Index, units: Index, prepare: Prepare, replicates: int, seed: int
 ) -> list[dict[str, Interval | None]]:
-    """The intervals of every group, a few groups at a time; units: how many each has."""
+    """Compute the intervals of every group, a few groups at a time; units: the number that each has."""
     found: list[dict[str, Interval | None]] = [dict.fromkeys(VALUES) for _ in units]
 
     def fill(of: tuple[int, Index | slice]) -> None:
         g, members = of
-        # One unit gives the same replicate again and again: no interval rather than one of width 0.
+        # One unit always gives the same replicate: no interval rather than one of width 0.
         if units[g] > 1:
             values = prepare(rows.take(members), part[members], int(units[g]))
             found[g] = bootstrap(values, int(units[g]), replicates, seed)
 
     if replicates > 0:
-        # NumPy lets other threads run meanwhile; a group's draws are its own, so their order changes nothing.
+        # NumPy lets other threads run. Each group has its own draws, so their order changes nothing.
         with one_blas_thread():
             if (workers := min(THREADS, len(units))) <= 1:
                 for members in members_of(group, len(units)):
@@ -258,7 +258,7 @@ def _intervals(
 
 
 def _strata(group: Index, key: Index, count: int) -> tuple[Index, Index, Index]:
-    """Number the combinations of group and key: (n,) numbers, and the group and the key of each of them."""
+    """Return the number (n,) of each row's combination of group and key, and group and key by number."""
     width = int(key.max()) + 1 if len(key) else 1
     joint = group * width + key
     if count * width <= 4 * len(joint):  # sorting takes longer than counting
@@ -272,7 +272,7 @@ def _strata(group: Index, key: Index, count: int) -> tuple[Index, Index, Index]:
 
 
 def _within(group: Index, picture: Index, count: int) -> tuple[Index, Index, Index]:
-    """Each row's picture, numbered within its group; pictures a group; and each row's number within it."""
+    """Count pictures and rows within each group: each row's picture number, pictures per group, row numbers."""
     part, parts, _ = _strata(group, picture, count)
     pictures = np.bincount(parts, minlength=count)
     first = np.cumsum(pictures) - pictures
@@ -291,7 +291,7 @@ def _warnings(
     counts: dict[str, Index],
     count: int,
 ) -> dict[int, list[str]]:
-    """Sentences about the groups that rest on one picture, or on few pairs."""
+    """Write sentences about the groups that rest on one picture or on few pairs."""
     found: dict[int, list[str]] = {}
     lost = rows.lost
     part, parts, picture = _strata(group[lost], rows.picture[lost], count)

@@ -21,7 +21,7 @@ FEWEST_REPLICATES = 200
 
 @dataclass(frozen=True)
 class Association:
-    """Spearman's rank correlation of n points that belong to so many pictures.
+    """Spearman's rank correlation of n points from a number of pictures.
 
     rho, in [−1, 1]: None under 5 points and where one side does not vary. interval: 95 %, by a bootstrap of
     ``replicates`` draws of pictures with all their points; None under 5 pictures.
@@ -63,7 +63,7 @@ def association(
 
 
 class _Ranks:
-    """Mean ranks of the same values under many weights: sorted once, where SciPy would sort every draw."""
+    """Mean ranks of the same values under many weights, sorted once (SciPy would sort for every draw)."""
 
     def __init__(self, values: Floats) -> None:
         self._order = np.argsort(values, kind="stable")
@@ -72,7 +72,7 @@ class _Ranks:
         self._end = np.cumsum(counts) - 1
 
     def weighted(self, weights: Floats) -> Floats:
-        """Mean rank of each value where it stands as often as its weight says, (r, n)."""
+        """Compute the mean rank (r, n) of each value when it occurs as often as its weight."""
         ends = np.cumsum(weights[:, self._order], axis=1)[:, self._end]
         starts = np.concatenate([np.zeros((len(weights), 1)), ends[:, :-1]], axis=1)
         ranks: Floats = ((starts + ends + 1) / 2)[:, self._tie]
@@ -80,7 +80,7 @@ class _Ranks:
 
 
 def _correlation(x: Floats, y: Floats, weights: Floats) -> Floats:
-    """Pearson's correlation of each row under its weights; nan where one side does not vary."""
+    """Compute the weighted Pearson correlation of each row; nan where one side does not vary."""
     total = weights.sum(axis=1, keepdims=True)
     x = x - (weights * x).sum(axis=1, keepdims=True) / total
     y = y - (weights * y).sum(axis=1, keepdims=True) / total

@@ -1,4 +1,4 @@
-"""Does the prediction use what a map shows? The class's probability while pixels are taken away or brought back."""
+"""Measure whether the prediction uses what a map shows, by removing or restoring pixels in the map's order."""
 
 from __future__ import annotations
 
@@ -20,24 +20,29 @@ from camlab.models.preprocessing import mean_colour, scale_and_shift
 
 #: Steps from the whole picture to the empty canvas: RISE takes 224 pixels of 224 × 224 at a time.
 STEPS = 224
-#: The canvas of insertion: a Gaussian blur of this many pixels each way and this standard deviation, as RISE has it.
+#: The canvas of insertion: a Gaussian blur of this window and standard deviation, in pixels, as in RISE.
 BLUR_SIZE, BLUR_SIGMA = 11, 5.0
-#: Where ROAD cuts: what is hotter than so many hundredths of the picture goes, or what is colder than as many.
+#: Percentiles at which ROAD cuts: it removes the hottest, or the coldest, per cent of the pixels.
 PERCENTILES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
-#: Standard deviation of the noise that ROAD adds to what it fills in, in units of the normalised picture.
+#: Standard deviation of the noise that ROAD adds to filled-in pixels, in units of the normalised picture.
 FILL_NOISE = 0.01
 
 
 class Scorer(Protocol):
-    """What these measures need of a classifier (`camlab.models.Classifier` has it)."""
+    """What these measures need of a classifier; `camlab.models.Classifier` implements it."""
 
-    def normalise(self, x: Tensor) -> Tensor: ...
-    def logits(self, x: Tensor) -> Tensor: ...
+    def normalise(self, x: Tensor) -> Tensor:
+        """Return pictures (N, 3, H, W) in [0, 1] as the network takes them."""
+        ...
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (N, C) of pictures in [0, 1]."""
+        ...
 
 
 @dataclass(frozen=True)
 class FaithfulnessInput:
-    """Pictures and what is said about them.
+    """Pictures with the maps to judge and the classes that these explain.
 
     pictures: (N, 3, H, W) in [0, 1], clean or perturbed; maps: (N, H, W) in [0, 1], as shown; targets: the class of
     each. `check` is called between batches of at most ``batch`` pictures and raises Cancelled. Raises BadSetting
@@ -59,12 +64,12 @@ class FaithfulnessInput:
                 f"{len(self.targets)} targets; give each picture a map of its size and a class."
             )
 
-    def said(self) -> NDArray[np.bool_]:
-        """Which maps have something in them (N,)."""
+    def varies(self) -> NDArray[np.bool_]:
+        """Flag the maps (N,) that are not constant."""
         return ~is_constant(self.maps)
 
     def probabilities(self, pictures: Tensor, rows: Sequence[int]) -> Floats:
-        """The target's probability (M,) in each of the pictures (M, 3, H, W), versions of those numbered ``rows``."""
+        """Return the target's probability (M,) in pictures (M, 3, H, W), versions of those numbered ``rows``."""
         with torch.inference_mode():
             shares = torch.softmax(self.classifier.logits(pictures).double(), dim=1).cpu()
         goals = torch.tensor([self.targets[row] for row in rows])
@@ -78,9 +83,9 @@ _Fn = TypeVar("_Fn", bound=FaithfulnessFn)
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """A measure of how far a prediction uses what its map shows: FaithfulnessInput -> (N,), nan for a map with nothing in it.
+    """A measure of how far a prediction uses what its map shows: FaithfulnessInput -> (N,), nan for constant maps.
 
-    low, high: its range; `higher_is_better` says which end is the faithful one; `price`: what it costs, in words.
+    low, high: its range; `higher_is_better`: which end is the faithful one; `price`: its cost in words.
     """
 
     name: str
@@ -119,9 +124,9 @@ def faithfulness_measure(
 
 
 def hottest_first(maps: NDArray[np.floating]) -> NDArray[np.int64]:
-    """The rank (N, H·W) of each pixel, 0 the hottest; equal values (to 1e-6) in one fixed random order.
+    """Rank each pixel (N, H·W), 0 the hottest; equal values (to 1e-6) in one fixed random order.
 
-    In the order of rows, what a map does not tell apart would go from the top to the bottom, which is no chance.
+    Without the random order, ties would be removed from top to bottom, which is not what chance would do.
     """
     flat = maps.reshape(len(maps), math.prod(maps.shape[1:]))
     values = np.round(flat.astype(np.float64), DECIMALS)
@@ -133,9 +138,9 @@ def hottest_first(maps: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def curve(case: FaithfulnessInput, start: Tensor, end: Tensor, steps: int = STEPS) -> Floats:
-    """Probabilities (N, steps + 1) while the pixels of ``start`` are replaced by those of ``end``, hottest first.
+    """Return probabilities (N, steps + 1) as pixels of ``end`` replace those of ``start``, hottest first.
 
-    Step s has round(s · H · W / steps) pixels of the end. Raises BadSetting for fewer than 1 step, and what `check`
+    At step s, round(s · H · W / steps) pixels are replaced. Raises BadSetting for fewer than 1 step, and what `check`
     raises, between batches.
     """
     if steps < 1:
@@ -155,7 +160,7 @@ def curve(case: FaithfulnessInput, start: Tensor, end: Tensor, steps: int = STEP
 
 
 def area_under(curves: Floats) -> Floats:
-    """Area (N,) under curves (N, steps + 1) over the share of pixels, from 0 to 1, by the trapezoid rule."""
+    """Compute the area (N,) under curves (N, steps + 1) over the share of pixels by the trapezoid rule."""
     area: Floats = np.trapezoid(curves, dx=1 / (curves.shape[1] - 1), axis=1)
     return area
 
@@ -169,9 +174,9 @@ def area_under(curves: Floats) -> Floats:
     price=f"{STEPS + 1} passes for each picture",
 )
 def deletion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
-    """Area under the probability while pixels turn to the model's mean colour (zero after normalising)."""
+    """Compute the area under the probability while pixels turn to the model's mean colour (zero after normalising)."""
     grey = mean_colour(case.classifier, case.pictures).expand_as(case.pictures)
-    return _where_said(case, area_under(curve(case, case.pictures, grey, steps)))
+    return _where_varied(case, area_under(curve(case, case.pictures, grey, steps)))
 
 
 @faithfulness_measure(
@@ -182,8 +187,8 @@ def deletion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     price=f"{STEPS + 1} passes for each picture",
 )
 def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
-    """Area under the probability while pixels of the picture replace those of its blurred copy."""
-    return _where_said(case, area_under(curve(case, blurred(case.pictures), case.pictures, steps)))
+    """Compute the area under the probability while pixels of the picture replace those of its blurred copy."""
+    return _where_varied(case, area_under(curve(case, blurred(case.pictures), case.pictures, steps)))
 
 
 @faithfulness_measure(
@@ -195,12 +200,14 @@ def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     high=0.5,
     price=f"{2 * len(PERCENTILES)} passes, and as many fillings of under a second each, for each picture",
 )
-def road(case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE) -> Floats:
-    """(mean probability without the coldest − without the hottest pixels) / 2, over the percentiles.
+def road(
+    case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE
+) -> Floats:
+    """Compute (mean probability without the coldest − without the hottest pixels) / 2, over the percentiles.
 
-    The library removes and fills in. It is given ranks in place of values, which is the same where no two pixels are
-    equal; where many are (half a map may be zero) it would remove all of them at once. The noise is drawn from the
-    picture's place in the batch, not from the library's global stream. Raises BadSetting for a percentile outside
+    The library removes and fills in. It gets ranks instead of values: the same without ties, while with many ties
+    (half a map may be zero) it would remove all of them at once. The noise depends on the percentile alone, not
+    on the library's global stream. Raises BadSetting for a percentile outside
     0 to 100, both excluded, and what `check` raises, between fillings.
     """
     from pytorch_grad_cam.metrics.perturbation_confidence import (
@@ -227,15 +234,15 @@ def road(case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, nois
                 relevance = torch.from_numpy(heat[row].reshape(case.maps.shape[1:]))
                 new = remove(percentile, NoisyLinearImputer(0.0))(whole, relevance)
                 draws = noise * torch.randn(whole.shape, generator=stream)
-                # What was not removed stays as it is.
+                # Noise only where pixels were removed.
                 filled.append(torch.where(new == whole, whole, new + draws))
             back = (torch.stack(filled).to(case.pictures) - shift) / scale
             sums[:, row] += case.probabilities(back, [row, row])
-    return _where_said(case, (sums[0] - sums[1]) / (2 * len(percentiles)))
+    return _where_varied(case, (sums[0] - sums[1]) / (2 * len(percentiles)))
 
 
 def blurred(pictures: Tensor) -> Tensor:
-    """The canvas of insertion: pictures (N, 3, H, W) under a Gaussian of 11 × 11 pixels, σ 5, mirrored borders."""
+    """Blur pictures (N, 3, H, W) for insertion: a Gaussian of 11 × 11 pixels, σ 5, mirrored borders."""
     from scipy.ndimage import gaussian_filter
 
     values = pictures.detach().cpu().numpy()
@@ -243,5 +250,5 @@ def blurred(pictures: Tensor) -> Tensor:
     return torch.from_numpy(soft).to(pictures)
 
 
-def _where_said(case: FaithfulnessInput, values: Floats) -> Floats:
-    return np.where(case.said(), values, np.nan)
+def _where_varied(case: FaithfulnessInput, values: Floats) -> Floats:
+    return np.where(case.varies(), values, np.nan)

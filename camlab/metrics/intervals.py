@@ -1,4 +1,4 @@
-"""Percentile bootstrap: draw pictures (or rows) again, and read the interval off the replicates."""
+"""Percentile bootstrap: resample pictures (or rows) and read the interval off the replicates."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def resample(units: int, replicates: int, seed: int, block: int | None = None) -
 
 @lru_cache(maxsize=8)
 def _few(units: int, replicates: int, seed: int) -> Floats:
-    """All draws at once, kept: groups with as many pictures, of which a study has thousands, share them."""
+    """Return all draws at once, cached: a study has thousands of groups with the same number of pictures."""
     (whole,) = _blocks(units, replicates, seed, replicates)
     whole.flags.writeable = False
     return whole

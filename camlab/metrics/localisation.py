@@ -1,11 +1,11 @@
-"""Does a map point at the object? Measures of a map against a mask of the object, all for batches of maps."""
+"""Measure whether maps point at the object, against a mask of the object; all for batches of maps."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.metrics.pixels import DECIMALS, Floats, is_constant
-
-if TYPE_CHECKING:
-    from camlab.models.preprocessing import Preprocessing
+from camlab.models.preprocessing import Preprocessing
 
 Mask = NDArray[np.bool_]
 
@@ -28,8 +26,7 @@ REFERENCE_SIDE = 224
 class Localisation:
     """A measure of maps (N, H, W) in [0, 1], as shown, against a mask (H, W) of the object: (N,) in [0, 1].
 
-    It is nan for a map with nothing in it (constant). `chance`: its mean over maps that know nothing of the
-    mask, for that mask.
+    It is nan for a constant map. `chance`: its mean for this mask over maps that are unrelated to the mask.
     """
 
     name: str
@@ -57,9 +54,9 @@ def localisation_measure(
 
 
 def localisation(name: str, maps: NDArray[np.floating], mask: Mask) -> Floats | None:
-    """Values (N,) of a registered measure for maps (N, H, W); None for a mask that is empty or covers everything.
+    """Compute a registered measure (N,) for maps (N, H, W); None for a mask that is empty or covers everything.
 
-    Raises UnknownName for a measure that is not there, BadSetting where mask and maps differ in size.
+    Raises UnknownName for an unknown measure, BadSetting where mask and maps differ in size.
     """
     entry = LOCALISATIONS[name]
     if maps.ndim != 3 or maps.shape[1:] != mask.shape:
@@ -74,7 +71,7 @@ def localisation(name: str, maps: NDArray[np.floating], mask: Mask) -> Floats | 
 
 
 def near(mask: Mask, tolerance: float = TOLERANCE) -> Mask:
-    """Pixels at most ``tolerance`` (at a shorter side of 224, else in proportion) from the mask, centre to centre."""
+    """Flag pixels at most ``tolerance`` (for a shorter side of 224, else scaled) from the mask, centre to centre."""
     from scipy.ndimage import distance_transform_edt
 
     reach = tolerance * min(mask.shape) / REFERENCE_SIDE
@@ -90,7 +87,7 @@ def near(mask: Mask, tolerance: float = TOLERANCE) -> Mask:
     chance=lambda mask: float(near(mask).mean()),
 )
 def pointing_game(maps: Floats, mask: Mask, tolerance: float = TOLERANCE) -> Floats:
-    """1 where the maximum of a map lies near the mask, 0 elsewhere; of equal maxima the share that does."""
+    """Score 1 where a map's maximum lies near the mask, else 0; for equal maxima, the share that does."""
     values = np.round(maps.reshape(len(maps), -1), DECIMALS)
     top = values == values.max(axis=1, keepdims=True)
     hits: Floats = (top & near(mask, tolerance).ravel()).sum(axis=1) / top.sum(axis=1)
@@ -105,7 +102,7 @@ def pointing_game(maps: Floats, mask: Mask, tolerance: float = TOLERANCE) -> Flo
     chance=lambda mask: float(mask.mean()),
 )
 def energy_inside(maps: Floats, mask: Mask) -> Floats:
-    """Sum of the map inside the mask over its whole sum; nan where that is 0."""
+    """Compute the map's sum inside the mask over its whole sum; nan where that is 0."""
     flat = maps.reshape(len(maps), -1)
     inside, whole = flat @ mask.ravel().astype(np.float64), flat.sum(axis=1)
     share = np.divide(inside, whole, out=np.full(len(maps), np.nan), where=whole > 0)
@@ -121,15 +118,15 @@ def energy_inside(maps: Floats, mask: Mask) -> Floats:
     chance=lambda mask: float(mask.mean()),
 )
 def iou(maps: Floats, mask: Mask) -> Floats:
-    """The largest intersection over union of {map ≥ t} and the mask, over all thresholds t."""
+    """Compute the largest intersection over union of {map ≥ t} and the mask, over all thresholds t."""
     return best_iou(maps, mask)[0]
 
 
 def best_iou(maps: Floats, mask: Mask) -> tuple[Floats, Floats]:
-    """The largest intersection over union with the mask of the pixels at or above a threshold, and that threshold.
+    """Find the threshold t at which {map ≥ t} and the mask have the largest intersection over union.
 
-    maps: (N, H, W), rounded to 1e-6 (equal values stand or fall together). Both results are (N,); of several best
-    thresholds the highest. No threshold at all covers everything, so the first is never below the mask's share.
+    maps: (N, H, W), rounded to 1e-6. Returns that IoU (N,) and t (N,), the highest of equal ones. The lowest t
+    covers the whole picture, so the IoU is never below the mask's share.
     """
     values = np.round(maps.reshape(len(maps), -1), DECIMALS)
     order = np.argsort(-values, axis=1, kind="stable")
@@ -137,7 +134,7 @@ def best_iou(maps: Floats, mask: Mask) -> tuple[Floats, Floats]:
     count = np.arange(1, values.shape[1] + 1)
     hits = np.cumsum(mask.ravel()[order], axis=1)
     overlap = hits / (count + mask.sum() - hits)
-    # Only the last of equal values is a cut.
+    # A cut lies only behind the last of equal values.
     last = np.concatenate([ranked[:, 1:] < ranked[:, :-1], np.ones((len(maps), 1), dtype=bool)], axis=1)
     overlap = np.where(last, overlap, -1.0)
     best = overlap.argmax(axis=1)[:, None]
@@ -145,9 +142,9 @@ def best_iou(maps: Floats, mask: Mask) -> tuple[Floats, Floats]:
 
 
 def mask_at_input(mask: NDArray[np.generic], preprocessing: Preprocessing) -> Mask:
-    """The mask (h, w) of a whole picture as the model sees it, (H, W): resized and cropped as the picture is.
+    """Resize and crop the mask (h, w) of a whole picture as the model's preprocessing does the picture: (H, W).
 
-    A pixel is inside where more than half of its area is. Raises BadSetting for a mask that is not two-dimensional
+    A pixel is inside if more than half of its area is. Raises BadSetting for a mask that is not two-dimensional
     or has no pixels.
     """
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Maps at the model's input size, reached without leaving their own resolution where algebra allows."""
+"""Work with maps at the model's input size, at their own resolution where algebra allows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DECIMALS = 6
 SSIM_SIGMA = 1.5
 SSIM_RADIUS = 5  # int(3.5 σ + 0.5): an 11-pixel window
 
-SAMPLE_STEP, SAMPLE_SLACK = 37, 40  # every so many pixels; so many of these to either side
+SAMPLE_STEP, SAMPLE_SLACK = 37, 40  # one sample per 37 pixels; a margin of 40 samples to either side
 
 
 @lru_cache(maxsize=64)
@@ -49,14 +49,14 @@ def upsample(maps: NDArray[np.floating], size: tuple[int, int]) -> Floats:
 
 
 def is_constant(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Tell, for each of N maps (N, ...), whether max - min <= 1e-6 * max|map|: nothing in it to compare."""
+    """Tell for each of N maps (N, ...) whether it is constant: max − min ≤ 1e-6 · max|map|."""
     flat = maps.reshape(len(maps), math.prod(maps.shape[1:])).astype(np.float64, copy=False)
     high, low = flat.max(axis=1), flat.min(axis=1)
     return np.asarray(high - low <= 1e-6 * np.maximum(np.abs(high), np.abs(low)))
 
 
 def inner(a: Floats, b: Floats, size: tuple[int, int]) -> Floats:
-    """Inner products (N,) of the upsampled maps, from the small ones: ⟨Ua, Ub⟩ = ⟨a, UᵀU b⟩, axis by axis."""
+    """Compute inner products (N,) of the upsampled maps from the small ones: ⟨Ua, Ub⟩ = ⟨a, UᵀU b⟩, axis by axis."""
     down, across = bilinear_weights(size[0], a.shape[1]), bilinear_weights(size[1], a.shape[2])
     transformed = np.matmul(np.matmul(down.T @ down, b), across.T @ across)
     total: Floats = np.sum(a * transformed, axis=(1, 2))
@@ -64,7 +64,7 @@ def inner(a: Floats, b: Floats, size: tuple[int, int]) -> Floats:
 
 
 def mean_weights(size: tuple[int, int], shape: tuple[int, ...]) -> Floats:
-    """Weight (h, w) of each cell in the mean of the upsampled map."""
+    """Compute the weight (h, w) of each cell in the mean of the upsampled map."""
     down, across = bilinear_weights(size[0], shape[0]), bilinear_weights(size[1], shape[1])
     weights: Floats = np.outer(down.mean(axis=0), across.mean(axis=0))
     return weights
@@ -72,14 +72,14 @@ def mean_weights(size: tuple[int, int], shape: tuple[int, ...]) -> Floats:
 
 @dataclass(frozen=True)
 class TopPart:
-    """The hottest part of N maps: pixels above the boundary value, those at it, and the share of these that is in."""
+    """The hottest part of N maps: pixels above the boundary value, those at it, and the share of those that counts."""
 
     above: NDArray[np.bool_]
     tied: NDArray[np.bool_]
     share: Floats
 
     def shared(self, other: TopPart) -> Floats:
-        """What two parts have in common, in pixels (N,): the sum of the smaller of both memberships."""
+        """Count the pixels (N,) that two parts share: the sum of the smaller of both memberships."""
 
         def both(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.intp]:
             counts: NDArray[np.intp] = np.count_nonzero(a & b, axis=1)
@@ -95,13 +95,13 @@ class TopPart:
 
 
 def top_places(size: tuple[int, int], part: int) -> int:
-    """How many pixels the hottest ``1/part`` has: ⌈H·W/part⌉."""
+    """Return the number of pixels of the hottest ``1/part``: ⌈H·W/part⌉."""
     return -(-size[0] * size[1] // part)  # rounded up, in whole numbers
 
 
 def top_part(maps: Floats, size: tuple[int, int], part: int) -> TopPart:
-    """The hottest ``1/part`` of maps (N, h, w) in [0, 1], values compared after rounding to 1e-6."""
-    # Whole millionths take half the memory of floats, and selecting among them half the time.
+    """Find the hottest ``1/part`` of maps (N, h, w) in [0, 1], comparing values rounded to 1e-6."""
+    # Integers (millionths) take half the memory of floats, and selection among them half the time.
     values = np.rint(upsample(maps, size).reshape(len(maps), -1) * 10**DECIMALS).astype(np.int32)
     places = top_places(size, part)
     cut = values.shape[1] - places
@@ -112,7 +112,7 @@ def top_part(maps: Floats, size: tuple[int, int], part: int) -> TopPart:
 
 
 def selected(values: NDArray[np.int32], place: int) -> int:
-    """The value at a place of the ascending order of (P,), as ``np.partition`` finds it, in a fifth of its time.
+    """Find the value at a place of the ascending order of (P,); about 5 × faster than ``np.partition``.
 
     A sample says between which two values it most likely lies; only those in between are put in order.
     """
@@ -121,7 +121,7 @@ def selected(values: NDArray[np.int32], place: int) -> int:
     low, high = sample[max(near - SAMPLE_SLACK, 0)], sample[min(near + SAMPLE_SLACK, len(sample) - 1)]
     below = int(np.count_nonzero(values < low))
     between = values[(values >= low) & (values <= high)]
-    if not below <= place < below + len(between):  # the sample was not like the rest
+    if not below <= place < below + len(between):  # the sample did not represent the rest
         below, between = 0, values
     elif low == high:
         return int(low)
@@ -129,7 +129,7 @@ def selected(values: NDArray[np.int32], place: int) -> int:
 
 
 def top_membership(maps: Floats, size: tuple[int, int], part: int) -> Floats:
-    """How far each pixel belongs to the hottest ``1/part``: (N, H·W) in [0, 1], summing to ⌈H·W/part⌉.
+    """Compute each pixel's membership of the hottest ``1/part``: (N, H·W) in [0, 1], summing to ⌈H·W/part⌉.
 
     Pixels above the boundary value belong wholly; those at it (after rounding to 1e-6) share the places left.
     """
@@ -140,7 +140,7 @@ def top_membership(maps: Floats, size: tuple[int, int], part: int) -> Floats:
 
 @lru_cache(maxsize=32)
 def smoothers(size_out: int, size_in: int) -> tuple[Floats, Floats]:
-    """Matrices "upsample, then smooth with the Gaussian window" along one axis, where the window fits.
+    """Return matrices "upsample, then smooth with the Gaussian window" along one axis, where the window fits.
 
     The first acts on map cells (size_in), the second on products of neighbouring cells (see ``products``).
     """
@@ -160,7 +160,7 @@ def smoothers(size_out: int, size_in: int) -> tuple[Floats, Floats]:
 
 
 def products(a: Floats, b: Floats) -> Floats:
-    """Products a·b of equal cells (even places) and neighbouring ones (odd places), (N, 2h−1, 2w−1).
+    """Compute products a·b of equal cells (even places) and neighbouring ones (odd places), (N, 2h−1, 2w−1).
 
     With weights u_p, u_{p+1} at a pixel, (u_p a_p + u_{p+1} a_{p+1})·(u_p b_p + u_{p+1} b_{p+1}) is
     u_p²·a_p b_p + u_p u_{p+1}·(a_p b_{p+1} + a_{p+1} b_p) + u_{p+1}²·a_{p+1} b_{p+1}; the same along the

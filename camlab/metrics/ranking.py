@@ -28,7 +28,7 @@ from camlab.common.registry import Registry
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Ranks = tuple[Whole, Whole]
-"""(above, size): how many items rank above an item's tie group, and how many it holds; both (N, n)."""
+"""(above, size): the items ranked above an item's tie group, and the items in the group; both (N, n)."""
 SizeFn = Callable[[Ranks, Ranks], Floats]
 
 BLOCK = 1 << 19
@@ -109,7 +109,7 @@ def tie_groups(scores: NDArray[np.floating]) -> Ranks:
     position = np.arange(n)
     starts = np.ones((count, n), dtype=bool)
     starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    if starts.all():  # nothing is tied: an item's place is how many are above it
+    if starts.all():  # without ties, an item's place is the number of items above it
         above = np.empty((count, n), dtype=np.int64)
         np.put_along_axis(above, order, np.broadcast_to(position, (count, n)), axis=1)
         return above, np.ones((count, n), dtype=np.int64)
@@ -137,14 +137,14 @@ def _check_p(p: float) -> None:
 
 
 def depth_weights(n: int, p: float) -> Floats:
-    """Weights of the agreement at depths 1..n, summing to 1: (1−p)·p^(d−1), and p^n more at the last."""
+    """Compute the weights of the agreement at depths 1..n, summing to 1: (1−p)·p^(d−1), plus p^n at the last."""
     weights = (1.0 - p) * p ** np.arange(n, dtype=np.float64)
     weights[-1] += p**n
     return weights
 
 
 def _suffix_sums(weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Σ_{j≥d} j^r·W_j for r = 0, 1, 2; column d holds depth d, the last column is 0. weights: (N, n)."""
+    """Compute Σ_{j≥d} j^r·W_j for r = 0, 1, 2; column d holds depth d, the last column is 0. weights: (N, n)."""
     count, n = weights.shape
     depth = np.arange(1, n + 1, dtype=np.float64)
     sums = []
@@ -156,7 +156,7 @@ def _suffix_sums(weights: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _sum_of_shares(x: Ranks, y: Ranks, weights: Floats) -> Floats:
-    """Σ over items and depths of W_d · share in x · share in y, (N,). Ranks (N, m), weights (N, n)."""
+    """Compute Σ over items and depths of W_d · share in x · share in y, (N,). Ranks (N, m), weights (N, n)."""
     (above_x, size_x), (above_y, size_y) = x, y
     s0, s1, s2 = _suffix_sums(weights)
     bottom_x, bottom_y = above_x + size_x, above_y + size_y
@@ -170,7 +170,7 @@ def _sum_of_shares(x: Ranks, y: Ranks, weights: Floats) -> Floats:
     long_size = np.where(x_is_longer, size_x, size_y)
 
     def at(sums: Floats, depth: Whole) -> Floats:
-        if len(sums) == 1:  # the same weights for every pair: one table to look up in
+        if len(sums) == 1:  # all pairs have the same weights: one look-up table
             looked_up: Floats = sums[0].take(depth)
             return looked_up
         return np.take_along_axis(np.broadcast_to(sums, (len(depth), sums.shape[1])), depth, axis=1)
@@ -185,7 +185,7 @@ def _sum_of_shares(x: Ranks, y: Ranks, weights: Floats) -> Floats:
 
 
 def _overlap(x: Ranks, y: Ranks, common: tuple[Whole, Whole] | None, p: float, ties: str) -> Floats:
-    """RBO of N pairs; common: the columns in x and in y of the items both hold (None: the same columns)."""
+    """Compute RBO of N pairs; common: the columns in x and in y of the items both hold (None: the same columns)."""
     variant = TIE_VARIANTS[ties]
     weights = depth_weights(x[0].shape[1], p) / variant.size_at(x, y)
     if common is not None:
@@ -203,7 +203,7 @@ def rbo(
     ties: str = "a",
     chunk: int | None = None,
 ) -> Floats:
-    """Extrapolated rank-biased overlap of N pairs of rankings of the same n items.
+    """Compute the extrapolated rank-biased overlap of N pairs of rankings of the same n items.
 
     x, y: (N, n) scores (or (1, n), compared with every row of the other); items are ranked by descending
     score and equal scores are ties. p: persistence in (0, 1). ties: "a" shares a cut group's places evenly,
@@ -252,7 +252,7 @@ def _flatten(ranking: Sequence[Hashable]) -> tuple[dict[Hashable, int], Ranks]:
 
 
 def rbo_lists(a: Sequence[Hashable], b: Sequence[Hashable], p: float = 0.9, ties: str = "a") -> float:
-    """Extrapolated RBO of two ranked lists that need not hold the same items.
+    """Compute the extrapolated RBO of two ranked lists that need not hold the same items.
 
     a, b: best first, of equal length; a tuple is a group of tied items, as in ["a", ("b", "c"), "d"], and a
     string is a list of its letters. p, ties: as in ``rbo``. Returns a value in [0, 1]; lists without a
@@ -275,7 +275,7 @@ def rbo_lists(a: Sequence[Hashable], b: Sequence[Hashable], p: float = 0.9, ties
 
 
 def random_ranking_floor(n: int, p: float = 0.9) -> float:
-    """Expected RBO of a ranking of n items with a random one: (1−p)·Σ_{d≤n} p^(d−1)·d/n + p^n.
+    """Compute the expected RBO of a ranking of n items with a random one: (1−p)·Σ_{d≤n} p^(d−1)·d/n + p^n.
 
     Under tie variant a this also holds for any fixed tie groups. In (0, 1]; 0.199 at n = 50, p = 0.9. Raises
     BadSetting. The expected agreement at depth d of two random rankings of the same n items is d/n.

@@ -1,4 +1,4 @@
-"""Consistency C, responsiveness R, their product RM, and what keeps them honest.
+"""Consistency C, responsiveness R and their product RM, pooled, stratified, and over the same pictures.
 
 Source of C, R and RM: "Assessing the Noise Robustness of Class Activation Maps", arXiv 2508.18154. The gap,
 the AUROC, the blind value, the floors and the intervals are ours; docs/metric.md says why.
@@ -76,7 +76,7 @@ def by_severity(
 
 
 def auroc_within(pairs: pd.DataFrame, by: Sequence[str]) -> float | None:
-    """AUROC of similarity for kept against flipped, comparing only pairs that agree in the columns ``by``.
+    """Compute the AUROC of similarity for kept against flipped, comparing only pairs that agree in the columns ``by``.
 
     Strata are pooled with their number of comparisons (kept × flipped) as weight. None where no stratum has
     both.
@@ -92,7 +92,7 @@ def auroc_within(pairs: pd.DataFrame, by: Sequence[str]) -> float | None:
 
 
 def same_pictures(pairs: pd.DataFrame, across: str = "outcomes", within: Sequence[str] = ()) -> pd.DataFrame:
-    """Keep the rows that let the same pictures speak on both sides of a comparison.
+    """Keep the rows of pictures that occur on both sides of a comparison.
 
     across="outcomes": for C against R, the rows of each picture at each severity where it has both a kept
     and a flipped pair. across="severities": for C along the severities, all rows of the pictures with a

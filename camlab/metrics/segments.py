@@ -17,7 +17,7 @@ from camlab.common.registry import Registry
 from camlab.metrics.pixels import DECIMALS, Floats, bilinear_weights
 
 Labels = NDArray[np.int32]
-#: Bytes of pooling matrices that are remembered. One is n × h·w numbers: 20 kB on a 7 × 7 map, megabytes early on.
+#: Bytes of cached pooling matrices. One has n × h·w numbers: 20 kB on a 7 × 7 map, megabytes on early layers.
 MATRICES = 32 * 2**20
 SegmentFn = Callable[[Floats, Mapping[str, float]], NDArray[np.integer]]
 
@@ -42,7 +42,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """One way of cutting a picture into segments."""
+    """A way of cutting a picture into segments."""
 
     name: str
     title: str
@@ -57,7 +57,7 @@ SEGMENTATIONS: Registry[Segmentation] = Registry("segmentation")
 def segmentation(
     name: str, title: str, summary: str, parameters: tuple[Parameter, ...]
 ) -> Callable[[SegmentFn], SegmentFn]:
-    """Register the decorated function as one way of cutting a picture."""
+    """Register the decorated function as a segmentation."""
 
     def register(apply: SegmentFn) -> SegmentFn:
         SEGMENTATIONS.add(name, Segmentation(name, title, summary, parameters, apply))
@@ -149,7 +149,7 @@ def segment(image: NDArray[np.floating], name: str = "quickshift", **parameters:
         if key not in known:
             raise BadSetting(f"{entry.title} has no setting {key!r}; choose one of: {', '.join(known)}.")
         limits = known[key]
-        # "not (low <= value)" also turns NaN away.
+        # "not (low <= value)" also refuses NaN.
         if not limits.low <= value <= limits.high:
             raise BadSetting(
                 f"{entry.title}: {limits.title.lower()} must lie between {limits.low:g} and "
@@ -164,7 +164,7 @@ def segment(image: NDArray[np.floating], name: str = "quickshift", **parameters:
         )
     # Always float64: in float32 quickshift gives other segments, on flat pictures several times as many.
     labels = entry.apply(np.ascontiguousarray(image, dtype=np.float64), settings)
-    # Libraries may skip numbers; every consumer relies on 0..n-1 without holes.
+    # Libraries may skip numbers; all code here relies on 0..n-1 without holes.
     _, contiguous = np.unique(labels, return_inverse=True)
     return contiguous.reshape(labels.shape).astype(np.int32)
 
@@ -176,13 +176,13 @@ _matrices_lock = threading.Lock()
 
 
 def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
-    """`pooling_matrix`, read-only and remembered where the labels are read-only too and it is not too large."""
+    """Return `pooling_matrix`, read-only, from a cache for read-only labels and matrices that fit."""
     if labels.flags.writeable:
         return pooling_matrix(labels, h, w)
     key = (id(labels), h, w)
     with _matrices_lock:
         owner, matrix = _matrices.get(key, (None, None))
-    # An id is given anew once its owner is gone.
+    # Python reuses an id once its owner is gone.
     if owner is None or matrix is None or owner() is not labels:
         matrix = pooling_matrix(labels, h, w)
         matrix.setflags(write=False)
@@ -221,7 +221,7 @@ def pooling_matrix(labels: Labels, h: int, w: int) -> Floats:
 
 
 def _two_weights(weights: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Read back, for each row of a bilinear matrix, its first cell, the one after and the share of that."""
+    """Return for each row of a bilinear matrix its first cell, the next one, and the weight of the next one."""
     first = np.argmax(weights > 0, axis=1)
     after = np.minimum(first + 1, weights.shape[1] - 1)
     share = np.where(after > first, weights[np.arange(len(weights)), after], 0.0)

@@ -1,4 +1,4 @@
-"""How alike two maps are: one registered function a measure, all for batches of pairs."""
+"""Similarity of two maps: one registered function per measure, all for batches of pairs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from camlab.metrics.segments import Labels, kept_matrix, pool
 
 TOP_PART = 5  # the hottest fifth
 PIXELS_AT_ONCE = 1 << 18
-"""Pixels of upsampled maps held at once: a dozen arrays of 2 MB stay in a processor's cache, larger ones do not."""
+"""Pixels of upsampled maps held at once: a dozen arrays of 2 MB stay in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +59,11 @@ class Comparison:
 
     @property
     def n_segments(self) -> int:
-        """How many segments there are."""
+        """The number of segments."""
         return int(self.labels.max()) + 1
 
     def means(self, maps: NDArray[np.floating]) -> Floats:
-        """Return the segment means (N, n), rounded to 1e-6, of maps (N, h, w); the pooling matrix is kept."""
+        """Return the segment means (N, n), rounded to 1e-6, of maps (N, h, w); the pooling matrix is cached."""
         shape = (maps.shape[1], maps.shape[2])
         if shape not in self._matrices:
             self._matrices[shape] = kept_matrix(self.labels, *shape)
@@ -75,7 +75,7 @@ SimilarityFn = Callable[[Floats, Floats, Comparison], Floats]
 
 @dataclass(frozen=True)
 class Similarity:
-    """A measure of how alike two maps are.
+    """A measure of the similarity of two maps.
 
     low, high: its range on maps in [0, 1]; identical: its value for two identical, non-constant maps
     (``summary`` says where that needs more); apply: (N, h, w), (N, h, w), Comparison -> (N,), nan where
@@ -288,7 +288,7 @@ def unit_scale(name: str, values: NDArray[np.floating]) -> Floats:
 
 
 def _ratio(product: Floats, square_a: Floats, square_b: Floats) -> Floats:
-    """product / √(square_a·square_b) in [−1, 1]; nan where a square is 0."""
+    """Return product / √(square_a·square_b) in [−1, 1]; nan where a square is 0."""
     scale = np.sqrt(square_a) * np.sqrt(square_b)
     with np.errstate(invalid="ignore", divide="ignore"):
         value: Floats = np.clip(np.where(scale > 0, product / scale, np.nan), -1.0, 1.0)

@@ -1,4 +1,4 @@
-"""C, R and their kin for many weightings of the same pairs at once.
+"""Compute C, R and related values for many weightings of the same pairs at once.
 
 Every value is a function of how often each unit (a picture with all its rows, or a single row) counts. All
 weights 1 gives the observed value; the counts of a bootstrap draw give a replicate. One path serves both.
@@ -35,14 +35,14 @@ VALUES = (
     "blind",
 )
 MEANS = ("consistency", "responsiveness", "responsiveness_near", "responsiveness_far", "mean_similarity")
-"""Those that are means of a group of pairs (or 1 minus one)."""
+"""The values that are means of a group of pairs (or 1 minus such a mean)."""
 _KEPT, _LOST = (2 * MEANS.index(name) + 1 for name in ("consistency", "responsiveness"))
-"""Where their numbers of pairs are among the sums: a sum and a number each."""
+"""Positions of their pair counts among the sums, which alternate sum and count."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Pairs as arrays of one length; usable: it has a similarity; unit: what a bootstrap draws it with."""
+    """Pairs as arrays of one length; usable: the pair has a similarity; unit: the bootstrap unit it belongs to."""
 
     picture: Index
     severity: Floats
@@ -97,7 +97,7 @@ def read_pairs(pairs: pd.DataFrame, unit: str = "image") -> tuple[Rows, Sequence
         raise BadSetting("Every pair needs the name of its picture in the column 'image'.")
     similarity = pairs["similarity"].to_numpy(dtype=np.float64, na_value=np.nan)
     usable = ~(_flags(pairs, "degenerate") | np.isnan(similarity))
-    # A little room for rounding; anything further out is a raw value that was not put on the unit scale.
+    # The tolerance is for rounding; a value further out is a raw one that was not put on the unit scale.
     if np.any((similarity[usable] < -1e-9) | (similarity[usable] > 1 + 1e-9)):
         raise BadSetting("C, R and RM need similarities in [0, 1]; put raw values through unit_scale first.")
     flipped = _flags(pairs, "flipped")
@@ -115,7 +115,7 @@ def read_pairs(pairs: pd.DataFrame, unit: str = "image") -> tuple[Rows, Sequence
 
 
 def _pictures(column: pd.Series) -> tuple[Index, Sequence[Any]]:
-    """Numbers of the pictures and their names, in the order of the names whatever that of categories is."""
+    """Return the pictures' numbers and names, ordered by name, not by category."""
     if not isinstance(column.dtype, pd.CategoricalDtype):
         codes, names = pd.factorize(column, sort=True)
         return codes, list(names)
@@ -129,7 +129,7 @@ def _pictures(column: pd.Series) -> tuple[Index, Sequence[Any]]:
 
 
 def _flags(pairs: pd.DataFrame, column: str) -> Flags:
-    """A column of booleans; a missing value counts as False (``near`` says nothing without a flip)."""
+    """Read a column of booleans; a missing value counts as False (``near`` is undefined without a flip)."""
     values = pairs[column]
     if values.dtype == bool:
         return np.asarray(values.to_numpy())
@@ -186,7 +186,7 @@ def values_from(sums: Floats, wins: Floats, contests: Floats) -> dict[str, Float
 
 
 def means_from(sums: Floats) -> dict[str, Floats]:
-    """The same without the AUROC."""
+    """Return every value but the AUROC, (r,), from sums (r, 2 · groups)."""
     means = {name: divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(MEANS)}
     consistency = means["consistency"]
     responsiveness = 1.0 - means["responsiveness"]
@@ -204,6 +204,6 @@ def means_from(sums: Floats) -> dict[str, Floats]:
 
 
 def divide(total: Floats, count: Floats) -> Floats:
-    """total / count, nan where there is nothing to divide by."""
+    """Divide total by count; nan where the count is 0."""
     ratio: Floats = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     return ratio

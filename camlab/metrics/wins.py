@@ -1,4 +1,4 @@
-"""Kept against flipped pairs, pair by pair: what the AUROC counts, for strata and for many weightings."""
+"""Count the wins of kept over flipped pairs, for the AUROC: by stratum, and for many weightings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CHUNK_CELLS = 1 << 20
 """Numbers worked on at once: bounds memory to a few times 8 MB."""
 
 TABLE_CELLS = 1 << 23
-"""Of a table of units, at most: 64 MB."""
+"""The largest table of units: 64 MB."""
 
 SHORTEST_BLOCK = 16
-"""Flipped pairs of a block, within which contests are held one by one."""
+"""Flipped pairs per block; within a block, contests are counted one by one."""
 
 
 def stratum_wins(
@@ -50,7 +50,7 @@ def stratum_wins(
 
 
 class Wins:
-    """How many contests of one stratum the kept pairs win, for any number of weightings of its units.
+    """The wins of the kept pairs in the contests of one stratum, for any number of weightings of its units.
 
     similarity, unit: (n,) of the kept and of the flipped pairs; units are 0 … units − 1. table: twice the wins
     of each unit over each; None where that takes longer than going through the rows.
@@ -71,7 +71,7 @@ class Wins:
             self.table += self.table if np.array_equal(self._left, self._right) else self._beaten(self._right)
 
     def _beaten(self, places: Index) -> Floats:
-        """How many flipped pairs of each unit lie below the places of each unit's kept pairs, (units, units)."""
+        """Count the flipped pairs of each unit below the places of each unit's kept pairs, (units, units)."""
         units, steps = self._units, len(self._lost_unit)
         # Whole blocks of the ladder are counted by units; what remains of a block, pair by pair.
         width = max(SHORTEST_BLOCK, -(-steps * units // CHUNK_CELLS))
@@ -92,7 +92,7 @@ class Wins:
         return table
 
     def by_row(self, weights: Floats) -> Floats:
-        """Twice the wins, row by row, where a table of units would take longer."""
+        """Compute twice the wins row by row, where a table of units would take longer."""
         across = np.ascontiguousarray(weights.T)
         places = np.concatenate([self._left, self._right])
         order = in_order(places, len(self._lost_unit) + 1)
@@ -119,7 +119,7 @@ class JoinedWins:
     def __init__(self, each: Iterable[Wins]) -> None:
         self._table: Floats | None = None
         self._rest: list[Wins] = []
-        for wins in each:  # one after the other: tables are large
+        for wins in each:  # one at a time: tables are large
             if wins.table is None:
                 self._rest.append(wins)
             else:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -39,15 +39,15 @@ from camlab.study.sources import Unit, picture_of
 from camlab.study.store.parts import UnitNote
 from camlab.study.store.schema import COLUMNS, arrow_schema
 
-#: Bytes of maps and predictions that are kept while a unit is computed; nothing of it goes to the disk.
+#: Bytes of maps and predictions cached while a unit is computed; none of them go to the disk.
 CACHE_BYTES = 64 * 2**20
-#: Inputs that an extra pass takes at once on a CPU, whatever the batch.
+#: Inputs of an extra pass on a CPU, whatever the batch.
 CHUNK = 16
 
 
 @dataclass(frozen=True)
 class UnitRows:
-    """What came of a unit: what its part says about it, its rows, and its maps where they are kept."""
+    """The result of a unit: its note, its rows, and its maps if the plan keeps them."""
 
     note: UnitNote
     table: pa.Table
@@ -56,7 +56,7 @@ class UnitRows:
 
 @dataclass
 class _Seen:
-    """The versions of a unit's picture on one layer, the clean one first: predictions, and maps (P, h, w) by method."""
+    """The versions of a unit's picture on one layer, the clean one first, with their maps (P, h, w) by method."""
 
     versions: list[Explained]
     maps: dict[str, np.ndarray]
@@ -95,13 +95,13 @@ class ResumingClassifier(Classifier):
 
 
 class UnitWorker:
-    """Computes units one after the other, and keeps what they share: models and the maps of reference pictures.
+    """Computes units in turn and keeps what they share: models and the maps of reference pictures.
 
-    The rows of a unit do not depend on what was computed before.
+    The rows of a unit do not depend on earlier units.
     """
 
     def __init__(self, prepared: Prepared, models: int = 8) -> None:
-        """`models`: how many stay loaded at once."""
+        """Keep up to `models` models loaded."""
         self._models = models
         self.prepared = prepared
         self.specs = prepared.plan.specs()
@@ -109,9 +109,9 @@ class UnitWorker:
         self._references: dict[tuple[str, str], dict[str, dict[str, np.ndarray]]] = {}
 
     def compute(self, unit: Unit, check: Check = never) -> UnitRows:
-        """The rows of a unit; none, with the reason, where its picture cannot be read.
+        """Compute the rows of a unit; none, with the reason, if its picture cannot be read.
 
-        Raises Cancelled where ``check`` does, and CamLabError for what concerns more than this picture.
+        Raises Cancelled where ``check`` does, and CamLabError for problems beyond this picture.
         """
         begun = time.perf_counter()
         try:
@@ -146,9 +146,9 @@ class UnitWorker:
         return self._engines[model]
 
     def _sizes(self, device: torch.device) -> tuple[int, int]:
-        """The batch, and how many inputs an extra pass takes.
+        """Return the batch, and the inputs of an extra pass.
 
-        On a CPU the batch is one of whole groups, and the passes are what they are: no row depends on the batch.
+        On a CPU the batch has whole groups and extra passes have a fixed size, so that no row depends on the batch.
         """
         batch = self.prepared.batch
         return (max(AT_ONCE, batch - batch % AT_ONCE), CHUNK) if device.type == "cpu" else (batch, batch)
@@ -156,9 +156,8 @@ class UnitWorker:
     def reference_maps(
         self, engine: Engine, work: LayerWork, picture: Picture, check: Check
     ) -> dict[str, Maps]:
-        """Maps (M, h, w), by method, of the reference pictures of a picture; each is computed once a model."""
-        classifier = engine.classifier
-        assert isinstance(classifier, Classifier)
+        """Return maps (M, h, w), by method, of a picture's reference pictures; each is computed once per model."""
+        classifier = cast(Classifier, engine.classifier)
         known = self._references.setdefault((classifier.name, work.layer), {})
         others = reference_pictures(picture)
         for other in others:
@@ -172,13 +171,12 @@ class UnitWorker:
 
 
 class _UnitWork:
-    """One unit while it is computed."""
+    """A unit while it is computed."""
 
     def __init__(
         self, worker: UnitWorker, engine: Engine, unit: Unit, picture: Picture, check: Check
     ) -> None:
-        classifier = engine.classifier
-        assert isinstance(classifier, Classifier)
+        classifier = cast(Classifier, engine.classifier)
         self.worker, self.engine, self.unit, self.picture, self.check = worker, engine, unit, picture, check
         self.plan, self.specs, self.classifier = worker.prepared.plan, worker.specs, classifier
         self.input = model_input(classifier, picture)
@@ -200,7 +198,7 @@ class _UnitWork:
         return table, image_row(self.unit, self.classifier, self.picture, self.input, clean), maps
 
     def _explain(self, work: Sequence[LayerWork]) -> dict[str, _Seen]:
-        """All versions on all layers, a batch at a time, so that no more pictures than a batch are ever held."""
+        """Explain all versions on all layers, one batch of pictures at a time."""
         wanted = [CLEAN, *self.specs]
         size = self.engine.part_size(len(wanted))  # as the engine would cut them
         versions: dict[str, list[Explained]] = {each.layer: [] for each in work}

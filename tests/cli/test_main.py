@@ -655,4 +655,4 @@ def test_localisation_without_an_outline_is_refused_before_anything_runs(
 
     monkeypatch.setattr("camlab.explore.output.finding.measure", never)
     ran = run("explain", "places/taj_mahal", "--localise")
-    assert ran.code == 2 and "Nobody has outlined the object" in ran.err and not ran.out
+    assert ran.code == 2 and "comes without an outline of the object" in ran.err and not ran.out

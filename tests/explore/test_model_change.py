@@ -72,7 +72,7 @@ def test_a_fixed_class_is_followed_by_its_name() -> None:
     assert (found.rule, found.target, problems) == ("fixed", 0, [])
     found, problems = go(state, old, Model("b", class_names=("cat", "dog")))
     assert (found.rule, found.target) == ("own", None)
-    assert problems == ["Class “bee” is none of those of B; each picture's own prediction is used."]
+    assert problems == ["B has no class “bee”; each picture's own prediction is used."]
 
 
 def test_without_the_other_model_the_number_counts() -> None:

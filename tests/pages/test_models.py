@@ -281,7 +281,7 @@ def test_an_own_checkpoint_is_recognised_and_explained_under_its_names() -> None
     assert "ant" in html(at)
     # The fixed class (ImageNet's golden retriever) is none of the three.
     assert state(at).rule == "own"
-    assert "Class “golden retriever” is none of those of mine.pth" in alerts(at)
+    assert "mine.pth has no class “golden retriever”" in alerts(at)
     again = open_app(model=state(at).model)  # in the same process the link works
     assert state(again).model == state(at).model
 

@@ -68,7 +68,7 @@ def test_localisation_stands_beside_chance_and_the_outline_reaches_state_link_an
 
 def test_a_picture_without_an_outline_says_so_and_offers_no_toggle() -> None:
     at = open_app(draws="1", image="places/taj_mahal")
-    assert "Nobody has outlined the object" in said(at)
+    assert "comes without an outline of the object" in said(at)
     assert "explore.outline" not in [toggle.key for toggle in at.toggle]
     assert not [t for t in at.table if "By chance" in t.value.columns]
 

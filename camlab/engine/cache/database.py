@@ -1,4 +1,4 @@
-"""The database of results, shared by all processes of a user: bounded, checked when read, never fatal."""
+"""The database of results that a user's processes share: bounded, checked when read, never fatal."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ T = TypeVar("T")
 
 DIRECTORY_VARIABLE = "CAMLAB_CACHE_DIR"
 DEFAULT_BYTES = 2 * 2**30
-WAIT = 2.0  # seconds that a write waits for another process's; reading waits for nobody
-OPEN_WAIT = 0.5  # the same for opening, while somebody may be waiting
-PAUSE = 30.0  # seconds without the disk after it has failed: nobody runs into the same wall for every map
-DATABASE = "cache.db"  # diskcache's name for it; with "-wal" and "-shm" behind it, all files that there are
+WAIT = 2.0  # seconds that a write waits for another process's write; reading never waits
+OPEN_WAIT = 0.5  # seconds that opening waits: a user may be waiting too
+PAUSE = 30.0  # seconds without the disk after a failure, so that not every map fails again
+DATABASE = "cache.db"  # diskcache's name; "-wal" and "-shm" behind it name the other two files
 
 
-_MISSING: Any = object()  # what a look-up gives where there is no entry, not even a broken one
+_MISSING: Any = object()  # a look-up's answer where there is no entry, not even a broken one
 
 
 class _Bytes(diskcache.Disk):  # type: ignore[misc]  # the library carries no types
-    """Bytes under text keys, all inside the database: nothing is ever unpickled, no other file is touched.
+    """Stores bytes under text keys inside the database only: it unpickles nothing and touches no other file.
 
-    The library would unpickle whatever a damaged or forged row says is a pickle.
+    By default the library unpickles any row that claims to be a pickle, even a damaged or forged one.
     """
 
     def put(self, key: str) -> tuple[str, bool]:
@@ -54,7 +54,7 @@ class _Bytes(diskcache.Disk):  # type: ignore[misc]  # the library carries no ty
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """Where a store is and how full: entries, bytes of its files, bytes it may grow to."""
+    """A store's directory, entries, bytes of its files, and the bytes it may grow to."""
 
     directory: str
     entries: int
@@ -64,7 +64,7 @@ class CacheInfo:
 
 @dataclass(frozen=True)
 class Checked:
-    """How many entries were found sound, and how many were found broken and removed."""
+    """The number of sound entries, and of broken ones that were removed."""
 
     sound: int
     broken: int
@@ -74,10 +74,9 @@ class Checked:
 class Database:
     """Arrays by content key in a database of at most `limit` bytes, first stored first out.
 
-    Several processes and threads may use one directory at once. A directory that cannot be used, a database
-    that is locked or damaged, a disk that is full: nothing is stored and nothing found, and after PAUSE
-    seconds it is tried again; `problem` says in a sentence what is wrong. A damaged database is replaced by
-    an empty one.
+    Processes and threads may use one directory at once. While the directory cannot be used, the database is
+    locked or the disk is full, nothing is stored or found; after PAUSE seconds the store tries again, and
+    `problem` says in a sentence what is wrong. A damaged database is replaced by an empty one.
     """
 
     def __init__(self, directory: Path, limit: int = DEFAULT_BYTES) -> None:
@@ -88,7 +87,7 @@ class Database:
         self._resume = float("-inf")
 
     def get(self, key: str) -> np.ndarray | None:
-        """The array under the key, read-only; None where there is none. A broken entry is removed."""
+        """Return the read-only array under the key, or None. A broken entry is removed."""
         data = self._use(lambda database: database.get(key, _MISSING), _MISSING)
         if data is _MISSING:
             return None
@@ -98,8 +97,8 @@ class Database:
         return found
 
     def add(self, entries: Mapping[str, np.ndarray]) -> None:
-        """Store those sound arrays whose key is free, all of them at once or none."""
-        # One entry must not drive out all others.
+        """Store the sound arrays whose key is free, in one transaction."""
+        # One large entry must not evict all others.
         packed = {
             key: data for key, value in entries.items() if len(data := pack(key, value)) <= self.limit // 8
         }
@@ -108,7 +107,7 @@ class Database:
             with database.transact():
                 for key, data in packed.items():
                     database.add(key, data)
-            # The library makes room for ten entries at a time, which may be much smaller than these.
+            # The library evicts ten entries at a time, which may be much smaller than the new ones.
             if database.volume() > self.limit:
                 database.cull()
 
@@ -119,7 +118,7 @@ class Database:
         self._use(lambda database: database.delete(key), None)
 
     def info(self) -> CacheInfo:
-        """Entries and bytes. Raises BadSetting where the directory cannot be used."""
+        """Count entries and bytes. Raises BadSetting where the directory cannot be used."""
         entries = self._insist(len)
         files = [Path(f"{self.directory / DATABASE}{end}") for end in ("", "-wal", "-shm")]
         taken = sum(file.stat().st_size for file in files if file.exists())
@@ -146,7 +145,7 @@ class Database:
         def read_all(database: Any) -> Iterator[bool]:
             for key in database:
                 data = database.get(key, _MISSING)
-                if data is _MISSING:  # it went away meanwhile
+                if data is _MISSING:  # removed meanwhile
                     continue
                 whole = unpack(key, data) is not None
                 if not whole:
@@ -159,20 +158,20 @@ class Database:
     # the database
 
     def _use(self, work: Callable[[Any], T], otherwise: T) -> T:
-        """What the work on the database returns; whatever goes wrong with it, the caller goes on."""
+        """Run the work on the database; return `otherwise` if anything goes wrong."""
         if time.monotonic() < self._resume:
             return otherwise
         try:
             return work(self._opened())
-        except diskcache.Timeout:  # another process is writing: the next results may find their turn
+        except diskcache.Timeout:  # another process is writing: the next results may succeed
             return otherwise
-        # A damaged file shows in many ways, as a row of the wrong length for one; results can be computed.
+        # A damaged file raises many errors (a row of the wrong length, for one); results can be computed again.
         except Exception as error:
             self._fail(error)
             return otherwise
 
     def _insist(self, work: Callable[[Any], T]) -> T:
-        """The same for someone who asked for the disk itself. Raises BadSetting."""
+        """Run the work on the database. Raises BadSetting if anything goes wrong."""
         try:
             return work(self._opened())
         except Exception as error:
@@ -187,9 +186,9 @@ class Database:
             return self._database
 
     def _open(self) -> Any:
-        # Nobody else needs to read what somebody looked at.
+        # Private: the results show which pictures the user looked at.
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # The library waits up to a minute for a locked database when it opens it: ask first.
+        # The library waits up to a minute to open a locked database: check first.
         with contextlib.closing(sqlite3.connect(self.directory / DATABASE, OPEN_WAIT)) as probe:
             probe.isolation_level = None
             probe.execute("BEGIN IMMEDIATE")
@@ -199,9 +198,9 @@ class Database:
             timeout=WAIT,
             disk=_Bytes,
             size_limit=self.limit,
-            # Any order by use would turn each look-up into a write, for which processes wait for each other.
+            # Eviction by use would turn each look-up into a write, for which processes wait.
             eviction_policy="least-recently-stored",
-            # A mapped file that somebody cuts short kills the process; and threads have a connection each.
+            # Truncating a mapped file kills the process that maps it. Each thread has its own connection.
             sqlite_mmap_size=0,
             sqlite_cache_size=512,
             sqlite_journal_size_limit=2**22,
@@ -217,15 +216,15 @@ class Database:
             )
         if database is not None:
             with contextlib.suppress(Exception):
-                database.close()  # a transaction that is left open would lock all others out
+                database.close()  # an open transaction would lock all other processes out
         if type(error) is sqlite3.DatabaseError and self._rebuild_damaged():
             self._resume = float("-inf")
 
     def _rebuild_damaged(self) -> bool:
-        """Remove the database where it is damaged, and say whether it was.
+        """Remove the database if it is damaged, and say whether it was.
 
-        Looked at afresh, as another process may have done so already. One that still works with the old files
-        goes on with them, unseen, until it ends.
+        The check runs again here, as another process may have rebuilt it. A process that still has the old
+        files open keeps using them until it ends.
         """
         path = self.directory / DATABASE
         with self._lock:
@@ -247,7 +246,7 @@ class Database:
 
 
 def _give_back(database: Any) -> None:
-    """Empty the log that a large removal leaves behind; where another process is at work, later."""
+    """Empty the log that a large removal leaves behind; while another process works, it is emptied later."""
     with contextlib.closing(sqlite3.connect(Path(database.directory) / DATABASE, WAIT)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

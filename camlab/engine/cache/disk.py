@@ -1,4 +1,4 @@
-"""The store on disk behind the memory: where it is, how large it may grow, and writing that nobody waits for."""
+"""The store on disk behind the memory: its directory, its size, and writing in the background."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from camlab.common.errors import BadSetting
 from camlab.engine.cache.database import DEFAULT_BYTES, DIRECTORY_VARIABLE, Database
 
 BYTES_VARIABLE = "CAMLAB_CACHE_BYTES"
-QUEUE_BYTES = 64 * 2**20  # arrays that wait to be written; what comes on top stays in memory only
-IDLE = 5.0  # seconds after which the writing thread ends, until there is something to write again
-STOP_WITHIN = 10.0  # seconds that the end of the program waits for the last results to be written
+QUEUE_BYTES = 64 * 2**20  # arrays waiting to be written; further ones stay in memory only
+IDLE = 5.0  # seconds without work after which the writing thread ends
+STOP_WITHIN = 10.0  # seconds that the exiting program waits for the last writes
 
 
 class DiskStore:
-    """A database that is read at once and written to in the background, everything that waits at a time.
+    """A database that is read directly and written to in the background, all waiting arrays in one transaction.
 
-    Writing one by one would cost more than some of the maps; whoever computes them does not wait for it.
+    Writing them one by one would cost more than computing some of the maps.
     """
 
     def __init__(self, database: Database) -> None:
@@ -36,13 +36,13 @@ class DiskStore:
         self._registered = False
 
     def get(self, key: str) -> np.ndarray | None:
-        """The read-only array under the key, also while it waits to be written; None where there is none."""
+        """Return the read-only array under the key, also while it waits to be written, or None."""
         with self._changed:
             found = self._queue.get(key, self._writing.get(key))
         return self.database.get(key) if found is None else found
 
     def add(self, key: str, value: np.ndarray) -> None:
-        """Store a sound read-only array soon, where the key is free then."""
+        """Queue a sound read-only array; it is stored if the key is free by then."""
         with self._changed:
             if self._bytes + value.nbytes > QUEUE_BYTES or key in self._queue or key in self._writing:
                 return
@@ -64,7 +64,7 @@ class DiskStore:
         self.database.discard(key)
 
     def flush(self, seconds: float = STOP_WITHIN) -> bool:
-        """Wait until everything is written, so many seconds at most, and say whether it is."""
+        """Wait up to `seconds` until everything is written, and say whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queue and not self._writing, seconds)
 
@@ -88,9 +88,9 @@ class DiskStore:
 
 
 def cache_directory() -> Path | None:
-    """Where results are kept: what CAMLAB_CACHE_DIR says (None for "off"), else the user's cache directory.
+    """Return the directory of results: CAMLAB_CACHE_DIR (None for "off"), else the user's cache directory.
 
-    Raises BadSetting where that names nothing.
+    Raises BadSetting for a value that names no directory.
     """
     if os.environ.get(DIRECTORY_VARIABLE, "").strip().lower() == "off":
         return None
@@ -98,7 +98,7 @@ def cache_directory() -> Path | None:
 
 
 def cache_limit() -> int:
-    """How many bytes the store may take: what CAMLAB_CACHE_BYTES says, else 2 GiB. Raises BadSetting."""
+    """Return the bytes that the store may take: CAMLAB_CACHE_BYTES, else 2 GiB. Raises BadSetting."""
     named = os.environ.get(BYTES_VARIABLE, "").strip()
     if not named:
         return DEFAULT_BYTES
@@ -110,13 +110,13 @@ def cache_limit() -> int:
 
 
 def open_database() -> Database | None:
-    """The user's database as the environment names it, None where it is off. Raises BadSetting."""
+    """Open the user's database as the environment names it; None if it is off. Raises BadSetting."""
     directory, limit = cache_directory(), cache_limit()
     return None if directory is None else Database(directory, limit)
 
 
 def shared_store() -> DiskStore | None:
-    """What the app, the command line and notebooks share; None where it is off or badly named."""
+    """Return the store that app, command line and notebooks share; None if it is off or misconfigured."""
     try:
         database = open_database()
     except BadSetting:  # said by `python -m camlab cache info`; for all others results can be computed

@@ -1,4 +1,4 @@
-"""What results can be kept: arrays of a few kinds, and their bytes on disk."""
+"""The arrays that can be cached, and their bytes on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class StoredType:
-    """One type of numbers that is kept: what they can be, its mark on disk, and whether they are deflated."""
+    """A type of numbers that can be stored: its valid values, its code on disk, whether it is compressed."""
 
     dtype: np.dtype[Any]
     holds: Callable[[np.ndarray], bool]
@@ -26,7 +26,7 @@ class StoredType:
 STORED_TYPES: dict[np.dtype[Any], StoredType] = {
     kind.dtype: kind
     for kind in (
-        # Maps and probabilities; NaN fails both comparisons. Deflating would gain nothing.
+        # Maps and probabilities; NaN fails both comparisons. Compression would gain nothing.
         StoredType(np.dtype(np.float32), lambda a: bool(((a >= 0) & (a <= 1)).all()), b"f", False),
         # Labels of segments: long runs of equal numbers, which shrink a hundredfold.
         StoredType(np.dtype(np.int32), lambda a: bool((a >= 0).all()), b"i", True),
@@ -35,7 +35,7 @@ STORED_TYPES: dict[np.dtype[Any], StoredType] = {
 
 
 def sound(value: np.ndarray) -> bool:
-    """Whether an array can be kept: float32 in [0, 1] or int32 from 0 on, of any shape."""
+    """Say whether an array can be stored: float32 in [0, 1] or int32 from 0 up, of any shape."""
     kind = STORED_TYPES.get(value.dtype)
     return kind is not None and kind.holds(value)
 
@@ -46,7 +46,7 @@ _BY_CODE = {kind.code: kind for kind in STORED_TYPES.values()}
 
 
 def pack(key: str, value: np.ndarray) -> bytes:
-    """The bytes of a sound array: digest of the key and the rest, magic, kind, shape, little-endian numbers."""
+    """Encode a sound array: digest of key and rest, magic, type, shape, little-endian numbers."""
     kind = STORED_TYPES[value.dtype]
     head = _MAGIC + kind.code + struct.pack(f"<B{value.ndim}I", value.ndim, *value.shape)
     body = value.astype(value.dtype.newbyteorder("<")).tobytes()
@@ -55,13 +55,13 @@ def pack(key: str, value: np.ndarray) -> bytes:
 
 
 def unpack(key: str, data: object) -> np.ndarray | None:
-    """The read-only array that `pack` was given under this key; None for any other bytes."""
+    """Decode the bytes that `pack` made under this key to a read-only array; None for any other bytes."""
     if not isinstance(data, bytes) or len(data) < _DIGEST + len(_MAGIC) + 2:
         return None
     rest = data[_DIGEST:]
     if data[:_DIGEST] != _digest(key, rest) or not rest.startswith(_MAGIC):
         return None
-    # From here on the bytes are those that `pack` made, perhaps another version of it.
+    # The bytes are those of `pack`, perhaps of another version of it.
     try:
         kind, dimensions = _BY_CODE[rest[4:5]], rest[5]
         start = 6 + 4 * dimensions
@@ -80,5 +80,5 @@ def unpack(key: str, data: object) -> np.ndarray | None:
 
 
 def _digest(key: str, rest: bytes) -> bytes:
-    # The key is part of it: an entry that came under another key is as wrong as one with a flipped bit.
+    # The key is part of it: an entry under another key is as wrong as one with a flipped bit.
     return hashlib.blake2b(key.encode() + b"\0" + rest, digest_size=_DIGEST).digest()

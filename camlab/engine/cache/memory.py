@@ -16,24 +16,24 @@ from camlab.engine.cache.entries import sound
 
 
 def content_key(*parts: object) -> str:
-    """A digest (hex) of everything that decides a value; parts that differ in value or type never collide.
+    """Digest (hex) everything that decides a value; parts that differ in value or type never collide.
 
-    Parts must have a `repr` that says all about them: strings, numbers, None and tuples of these.
+    Parts must have a `repr` that determines them: strings, numbers, None and tuples of these.
     """
     return hashlib.blake2b(repr(parts).encode(), digest_size=20).hexdigest()
 
 
 def pixel_digest(pixels: np.ndarray) -> str:
-    """A digest (hex) of the numbers of a contiguous array; its shape and type are the caller's to add.
+    """Digest (hex) the numbers of a contiguous array; the caller adds shape and type.
 
-    SHA-256, for which processors have instructions: on a whole picture it takes half of BLAKE2's time.
+    SHA-256 has processor instructions: on a whole picture it takes half of BLAKE2's time.
     """
     return hashlib.sha256(pixels.data).hexdigest()
 
 
 @dataclass(frozen=True)
 class CacheStats:
-    """How the cache did so far, and how full its memory is (bytes of `limit`); `from_disk` of the `hits`."""
+    """Hits (`from_disk` of them from the store), misses, and the memory in use (bytes of `limit`)."""
 
     hits: int
     misses: int
@@ -44,14 +44,14 @@ class CacheStats:
 
 
 class Store(Protocol):
-    """What stands behind the memory. Its methods never raise: what does not work leaves nothing stored."""
+    """The store behind the memory. Its methods never raise; a failure stores nothing."""
 
     def get(self, key: str) -> np.ndarray | None:
-        """The read-only array under the key, or None."""
+        """Return the read-only array under the key, or None."""
         ...
 
     def add(self, key: str, value: np.ndarray) -> None:
-        """Store the sound, read-only array where the key is free, at once or soon."""
+        """Store the sound, read-only array if the key is free, now or soon."""
         ...
 
     def discard(self, key: str) -> None:
@@ -62,13 +62,13 @@ class Store(Protocol):
 class MapCache:
     """Maps, probabilities and segments by content key, at most `limit` bytes of them in memory.
 
-    What is not in memory is looked for in `store`, and what is put goes into both. An entry that is not
-    `sound`, or not of the shape and type asked for, is broken: it is forgotten, so that it is computed again.
+    Look-ups that miss the memory go to `store`, and `put` writes to both. An entry that is not `sound`, or not
+    of the requested shape and type, is broken: it is dropped, so that it is computed again.
     Arrays that the cache returns are read-only.
     """
 
     def __init__(self, limit: int = 256 * 2**20, store: Store | None = None) -> None:
-        """`store`: what outlives the process; without one, results are kept in memory only."""
+        """Keep results in `store` beyond the process; without one, in memory only."""
         self.store = store
         self._lock = threading.Lock()
         self._entries: LRUCache[str, np.ndarray] = LRUCache(limit, getsizeof=_size)
@@ -77,14 +77,14 @@ class MapCache:
         self._from_disk = 0
 
     def get(self, key: str, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> np.ndarray | None:
-        """The array of this shape and type stored under the key, or None."""
+        """Return the array of this shape and type under the key, or None."""
         with self._lock:
             found = self._sound(key, shape, np.dtype(dtype))
-        # Outside the lock: threads that find their results in memory do not wait for the disk.
+        # Outside the lock, so that hits in memory never wait for the disk.
         stored = self._stored(key, shape, np.dtype(dtype)) if found is None else None
         with self._lock:
             if stored is not None:
-                # Another thread may have been first.
+                # Another thread may have been faster.
                 found = self._sound(key, shape, np.dtype(dtype))
                 if found is None:
                     found = stored
@@ -96,10 +96,10 @@ class MapCache:
         return found
 
     def put(self, key: str, value: np.ndarray) -> np.ndarray:
-        """Store a read-only copy and return it; where the key is taken, return what is there already.
+        """Store a read-only copy and return it; if the key is taken, return the stored array.
 
-        First come, first kept: two threads that computed the same thing at once go on with the same bits.
-        An array larger than the whole memory is returned and not kept there.
+        First come, first kept: two threads that compute the same result at once get the same bits. An array
+        larger than the whole memory is returned without being kept there.
         """
         kept = np.array(value)
         kept.setflags(write=False)
@@ -114,12 +114,12 @@ class MapCache:
         return kept
 
     def clear(self) -> None:
-        """Forget everything in memory; the store and the counts of hits and misses go on."""
+        """Drop everything in memory; the store and the counts of hits and misses stay."""
         with self._lock:
             self._entries.clear()
 
     def stats(self) -> CacheStats:
-        """Hits, misses, entries and bytes, all of one moment."""
+        """Return hits, misses, entries and bytes at one moment."""
         with self._lock:
             entries = self._entries
             return CacheStats(
@@ -132,7 +132,7 @@ class MapCache:
             )
 
     def _sound(self, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-        """An entry that can be what was stored; a broken one is dropped. Called under the lock."""
+        """Return the entry if it is valid and drop a broken one. The caller holds the lock."""
         found = self._entries.get(key)
         if found is not None and not (found.shape == shape and found.dtype == dtype and sound(found)):
             del self._entries[key]
@@ -140,11 +140,12 @@ class MapCache:
         return found
 
     def _stored(self, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-        """The same from the store, which checks by itself that an entry is sound."""
-        found = None if self.store is None else self.store.get(key)
+        """Return the store's entry if it has this shape and type, else discard it; the store checks soundness."""
+        if self.store is None:
+            return None
+        found = self.store.get(key)
         if found is None or (found.shape == shape and found.dtype == dtype):
             return found
-        assert self.store is not None
         self.store.discard(key)
         return None
 

@@ -1,4 +1,4 @@
-"""Looking after the results on disk: what ``python -m camlab cache`` does."""
+"""Inspect, clear and verify the results on disk: the work of ``camlab cache``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from camlab.common.registry import Registry
 from camlab.engine.cache.database import DIRECTORY_VARIABLE, Database
 from camlab.engine.cache.disk import open_database
 
-#: Exit code of a check that found something broken, as of `fsck` and `git fsck`; what it found is put right.
+#: Exit code of a check that found, and repaired, something broken, as with `fsck`.
 FOUND_BROKEN = 1
 
 
 @dataclass(frozen=True)
 class UpkeepReport:
-    """What came out: fields for JSON, lines for people, the exit code."""
+    """The result of a cache command: fields for JSON, lines for the terminal, the exit code."""
 
     record: dict[str, Any]
     lines: list[str]
@@ -29,9 +29,9 @@ UPKEEP: Registry[Callable[[Database], UpkeepReport]] = Registry("cache command")
 
 
 def upkeep(name: str) -> UpkeepReport:
-    """Do one of UPKEEP with the user's cache; where it is off, or cannot be used, say so.
+    """Run a command of UPKEEP on the user's cache; report a cache that is off or cannot be used.
 
-    Raises UnknownName for the command, BadSetting for a directory or a size that the environment names badly.
+    Raises UnknownName for the command, BadSetting for a bad directory or size in the environment.
     """
     work = UPKEEP[name]
     database = open_database()
@@ -52,7 +52,7 @@ def _command(
 
 @_command
 def info(database: Database) -> UpkeepReport:
-    """Where the cache is and how full."""
+    """Report where the cache is and how full."""
     found = database.info()
     lines = [
         f"directory  {found.directory}",
@@ -65,7 +65,7 @@ def info(database: Database) -> UpkeepReport:
 
 @_command
 def clear(database: Database) -> UpkeepReport:
-    """Remove every entry. What a running program holds in memory stays there until it ends."""
+    """Remove every entry. Running programs keep what they hold in memory until they end."""
     removed = database.clear()
     record = {"directory": str(database.directory), "removed": removed, "problem": None}
     return UpkeepReport(record, [f"{removed:,} entries removed"])
@@ -73,7 +73,7 @@ def clear(database: Database) -> UpkeepReport:
 
 @_command
 def verify(database: Database) -> UpkeepReport:
-    """Read every entry and remove the broken ones; the exit code is FOUND_BROKEN where there were any."""
+    """Read every entry and remove the broken ones; the exit code is FOUND_BROKEN if there were any."""
     checked = database.verify()
     lines = [f"{checked.sound:,} entries sound, {checked.broken:,} broken and removed"]
     if checked.rebuilt:

@@ -1,4 +1,4 @@
-"""Does averaging restore consistency? The shown pair's similarity when each map is a mean over noisy copies."""
+"""Test whether averaging restores consistency: a pair's similarity when each map is a mean over noisy copies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from camlab.metrics import similarity
 
 #: Numbers of noisy copies that are compared; 0 is the map without averaging.
 COPIES = (0, 1, 4, 16)
-#: A change of similarity that is worth a word.
+#: The smallest change of similarity that counts as one.
 NOTICEABLE = 0.02
 
 
@@ -22,8 +22,8 @@ NOTICEABLE = 0.02
 class Averaged:
     """The pair when each of its maps is the mean over ``copies`` noisy copies (0: no averaging).
 
-    similarity: the chosen measure on [0, 1]; None where a map has nothing in it. kept: Pearson's r of the clean
-    picture's mean map with its map without averaging, in [−1, 1]: what the averaging itself has changed.
+    similarity: the chosen measure on [0, 1]; None for a degenerate map. kept: Pearson's r in [−1, 1] of the clean
+    picture's mean map with its map without averaging: how much the averaging itself changes the map.
     """
 
     copies: int
@@ -37,9 +37,9 @@ class Remedy:
     def __init__(
         self, scene: Scene, severity: float, seed: int, sigma: float, copies: Sequence[int] = COPIES
     ) -> None:
-        """sigma: standard deviation of the copies' noise, pictures ranging from 0 to 1.
+        """Average over copies with noise of standard deviation ``sigma``, for pictures in [0, 1].
 
-        All other settings, other smoothing among them, are those of the scene.
+        All other settings, including other smoothing, are those of the scene.
         """
         self.scene, self.pair, self.sigma = scene, (severity, seed), sigma
         self.copies = tuple(sorted(copies))
@@ -59,7 +59,7 @@ class Remedy:
         for copies in self.copies:
             state = dataclasses.replace(self.scene.state, copies=copies, sigma=self.sigma)
             scene = Scene(self.scene.engine, self.scene.picture, state)
-            clean = scene.clean(job.check)  # kept by the engine, which finds it again for the row
+            clean = scene.clean(job.check)  # cached: the row below needs it again
             job.advance(max(copies, 1))
             yield
             row = scene.rows([self.pair], job.check)[0]
@@ -73,7 +73,7 @@ class Remedy:
 
 
 def sentence(found: Sequence[Averaged]) -> str:
-    """Whether averaging brought the two maps closer together, in words; empty while there is nothing to compare."""
+    """Say in words whether averaging made the two maps more similar; empty while there is nothing to compare."""
     values = {each.copies: each.similarity for each in found}
     before, copies = values.get(0), max(values, default=0)
     after = values.get(copies)

@@ -1,4 +1,4 @@
-"""Does the prediction use what a shown map shows? Deletion, insertion and ROAD of a pair, as a job."""
+"""Test whether the prediction uses what a map shows: deletion, insertion and ROAD of a pair, as a job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from camlab.explore.trials.localisation import as_shown
 from camlab.metrics.faithfulness import PERCENTILES, FaithfulnessInput, area_under, blurred, curve, road
 from camlab.models.preprocessing import mean_colour
 
-#: Steps of the page's curves: every eighth of the 224 that `camlab.metrics.faithfulness` takes by default.
+#: Steps of the page's curves: one eighth of the default of `camlab.metrics.faithfulness`.
 CURVE_STEPS = 28
 SIDES = ("clean", "perturbed")
 CURVES = ("deletion", "insertion")
@@ -32,10 +32,10 @@ Curve = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Faithful:
-    """What is known so far of a pair, by (measure, side); side is one of SIDES.
+    """The faithfulness of a pair so far, by (measure, side); side is one of SIDES.
 
     curves: the explained class's probability (steps + 1,) over the share of pixels, from 0 to 1; areas: deletion
-    and insertion in [0, 1]; road in [−0.5, 0.5]. A side whose map has nothing in it is in none of them.
+    and insertion in [0, 1]; road in [−0.5, 0.5]. ``empty``: the sides with a degenerate map, which have no values.
     """
 
     curves: dict[tuple[str, str], Curve]
@@ -43,7 +43,7 @@ class Faithful:
     empty: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
-        """The numbers as plain data for JSON; null is "not observed"."""
+        """Return the numbers as plain data for JSON; null is "not observed"."""
         names = (*CURVES, "road")
         found: dict[str, Any] = {n: {s: self.values.get((n, s)) for s in SIDES} for n in names}
         found["curves"] = {
@@ -59,7 +59,7 @@ class FaithfulnessRun:
     """
 
     def __init__(self, scene: Scene, shown: Shown, steps: int = CURVE_STEPS) -> None:
-        """``steps``: of the curves of deletion and insertion."""
+        """Measure the shown pair with ``steps`` steps per curve."""
         self.scene, self.steps = scene, steps
         self._sides = {
             "clean": (shown.clean, shown.clean_input),
@@ -97,7 +97,7 @@ class FaithfulnessRun:
             yield from self._road(job, side, pair)
 
     def _road(self, job: Job, side: str, pair: tuple[Explained, NDArray[np.float32]]) -> Iterator[None]:
-        """One percentile a step: a filling takes half a second. Their mean is ROAD over all of them."""
+        """Run one percentile per step, as each takes a second; their mean is ROAD over all of them."""
         parts = []
         for percentile in PERCENTILES:
             with self.scene.engine.queue.turn(job.check) as step_aside:
@@ -107,15 +107,19 @@ class FaithfulnessRun:
         with self._lock:
             self._values["road", side] = float(np.mean(parts))
 
-    def _case(self, explained: Explained, pixels: NDArray[np.float32], check: Callable[[], None]) -> FaithfulnessInput:
+    def _case(
+        self, explained: Explained, pixels: NDArray[np.float32], check: Callable[[], None]
+    ) -> FaithfulnessInput:
         classifier = self.scene.classifier
         picture = torch.from_numpy(np.array(pixels))[None].to(classifier.device)
         maps = as_shown(self.scene, explained)[None]
-        return FaithfulnessInput(classifier, picture, maps, [explained.target], check, self.scene.engine.batch)
+        return FaithfulnessInput(
+            classifier, picture, maps, [explained.target], check, self.scene.engine.batch
+        )
 
 
 def _ends(name: str, case: FaithfulnessInput) -> tuple[Tensor, Tensor]:
-    """From which pictures to which ones the pixels go."""
+    """Return the pictures at the start and at the end of a curve."""
     if name == "deletion":
         return case.pictures, mean_colour(case.classifier, case.pictures).expand_as(case.pictures)
     return blurred(case.pictures), case.pictures

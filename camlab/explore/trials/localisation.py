@@ -1,4 +1,4 @@
-"""Does a shown map point at the object? The pair of a scene against the outline that comes with its picture."""
+"""Test whether the maps of a pair point at the object, against the outline that comes with the picture."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Localised:
-    """One localisation measure of a pair, all in [0, 1]; None where the map has nothing in it.
+    """One localisation measure of a pair, in [0, 1]; None for a degenerate map.
 
-    chance: what maps that know nothing of the object reach on average.
+    chance: the mean of maps that are unrelated to the object.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Localised:
 class PairLocalisation:
     """A pair against the outline of the object.
 
-    mask: (H, W) as the model sees it; thresholds: where the clean and the perturbed map are cut for the best IoU.
+    mask: (H, W) as the model sees it; thresholds: the cuts of the clean and the perturbed map at the best IoU.
     """
 
     mask: Mask
@@ -43,7 +43,7 @@ class PairLocalisation:
     thresholds: tuple[float | None, float | None]
 
     def record(self) -> dict[str, Any]:
-        """The numbers as plain data for JSON."""
+        """Return the numbers as plain data for JSON."""
         sides = {
             m.name: {"clean": m.clean, "perturbed": m.perturbed, "chance": m.chance} for m in self.measures
         }
@@ -52,7 +52,7 @@ class PairLocalisation:
 
 
 def object_mask(scene: Scene) -> Mask | None:
-    """The object's outline (H, W) as the model sees it; None where there is none, or nothing or all is object.
+    """Return the object's mask (H, W) as the model sees it; None without an outline, or if it is empty or full.
 
     Raises BadImage where the outline's file cannot be read.
     """
@@ -61,17 +61,17 @@ def object_mask(scene: Scene) -> Mask | None:
 
 
 def why_not(scene: Scene) -> str:
-    """Why a scene has no `object_mask`, in one sentence that says what to do."""
+    """Say why a scene has no `object_mask`, and what to do, in one sentence."""
     if model_mask(scene.classifier, scene.picture) is None:
         return (
-            "Nobody has outlined the object in this picture, so there is nothing to compare the map with; choose a "
-            "picture that has an outline, or upload yours with a mask beside it."
+            "This picture comes without an outline of the object, so there is nothing to compare the map with; "
+            "choose a picture that has one, or upload yours with a mask beside it."
         )
-    return "The part of this picture that the model sees is all object or holds none of it; choose another picture."
+    return "The object fills all or none of the part that the model sees; choose another picture."
 
 
 def localise(scene: Scene, shown: Shown) -> PairLocalisation | None:
-    """Every localisation measure of the shown pair, or None without a mask. Raises BadImage as `object_mask` does."""
+    """Compute every localisation measure of the shown pair; None without a mask. Raises BadImage."""
     mask = object_mask(scene)
     if mask is None:
         return None
@@ -79,7 +79,8 @@ def localise(scene: Scene, shown: Shown) -> PairLocalisation | None:
     found = []
     for name, entry in LOCALISATIONS.items():
         values = localisation(name, maps, mask)
-        assert values is not None  # the mask is neither empty nor full
+        if values is None:
+            raise RuntimeError("an object mask is neither empty nor full")
         clean, perturbed = (None if np.isnan(v) else float(v) for v in values)
         found.append(Localised(name, clean, perturbed, entry.chance(mask)))
     cuts = best_iou(maps, mask)[1]
@@ -90,7 +91,7 @@ def localise(scene: Scene, shown: Shown) -> PairLocalisation | None:
 
 
 def as_shown(scene: Scene, explained: Explained) -> NDArray[np.float64]:
-    """A version's map (H, W) at the model's input size, interpolated as it is shown."""
+    """Return a version's map (H, W) at the model's input size, interpolated as on screen."""
     shown: NDArray[np.float64] = upsample(
         explained.maps[scene.state.method][None], scene.classifier.input_size
     )[0]

@@ -1,4 +1,4 @@
-"""How steady the maps of several methods are on one picture: the same noise draws for all of them at once."""
+"""Measure how steady the maps of several methods are on one picture, over the same noise draws."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from camlab.explore.rows import similarity_floors
 from camlab.explore.scene import Scene
 from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES, SEED, bootstrap
 
-#: Methods that read one shared pass, so that all of them together cost hardly more than one; the baseline last.
+#: Methods that read one shared pass and together cost hardly more than one; the baseline last.
 COMPARED = (
     "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam", "randomcam",
 )  # fmt: skip
 
-#: What can be said of a map under noise that leaves the prediction alone, in words.
+#: Outcomes for a map under noise that leaves the prediction unchanged, in words.
 OUTCOMES: Registry[str] = Registry("outcome of a story")
 OUTCOMES.add("moves", "the map moves although the prediction stays")
 OUTCOMES.add("holds", "the map stays where it is")
 OUTCOMES.add("unsure", "the draws do not tell whether the map holds")
-OUTCOMES.add("unseen", "not observed: no draw kept the prediction, or no map had anything in it")
+OUTCOMES.add("unseen", "not observed: no draw kept the prediction, or every map was degenerate")
 
 
 @dataclass(frozen=True)
 class Steady:
     """One method's map over the noise draws that kept the prediction.
 
-    method: its name, or those of all that give this very map here, joined by " = ". n: draws; kept: those with the
+    method: its name, or the names of all methods with this same map, joined by " = ". n: draws; kept: those with the
     clean prediction; measured: those of them with a similarity; similarity: their mean, 0..1, with a 95 % interval
     over draws where there are 5 and more; floor: the mean similarity with other pictures' maps.
     """
@@ -62,7 +62,7 @@ class Steady:
 
     @property
     def strength(self) -> float:
-        """How far the near end of the interval lies from the threshold, 0 where the draws do not tell."""
+        """Distance of the interval's near end from the threshold; 0 if the draws do not decide."""
         if self.outcome not in ("moves", "holds") or self.threshold is None:
             return 0.0
         ends = [end for end in (self.low, self.high, self.similarity) if end is not None]
@@ -70,12 +70,12 @@ class Steady:
 
     @property
     def baseline(self) -> bool:
-        """Whether this is the map that knows nothing."""
+        """Whether this is the random baseline."""
         return is_baseline(self.method)
 
 
 def usable_methods(scene: Scene, wanted: Iterable[str] = COMPARED) -> list[str]:
-    """Those of the methods that can be used on the scene's layer, the scene's own first."""
+    """Return the methods that can be used at the scene's layer, the scene's own first."""
     names = dict.fromkeys([scene.state.method, *wanted])
     return [n for n in names if not CAMS[n].serves(scene.classifier, scene.layer)]
 
@@ -87,10 +87,10 @@ def steadiness(
     check: Callable[[], None] = lambda: None,
     floors: bool = True,
 ) -> list[Steady]:
-    """Each method's steadiness at the state's noise and severity, methods that are one on this layer merged.
+    """Measure each method's steadiness at the state's noise and severity; methods that coincide are merged.
 
-    seeds: one draw each (a noise type with nothing to draw has one). ``floors`` False leaves the other-picture floor,
-    which takes 24 more passes, as None. The scene's own method comes first, the baseline last.
+    seeds: one draw each (a noise type without draws has one). Without ``floors`` the other-picture floor, which
+    takes 24 more passes, stays None. The scene's own method comes first, the baseline last.
     """
     names = list(methods or usable_methods(scene))
     groups = distinct(scene, names)
@@ -123,9 +123,9 @@ def steadiness(
 
 
 def distinct(scene: Scene, names: Sequence[str]) -> list[list[str]]:
-    """The methods in groups of those that give one map on the scene's layer, in their order."""
+    """Group the methods that give one map on the scene's layer, in their order."""
     group: dict[str, list[str]] = {name: [name] for name in names}
-    # Smoothing reads other quantities than the methods' own: what coincides plain need not coincide smoothed.
+    # Methods that coincide need not coincide once they are smoothed.
     for each in scene.coincidences if scene.state.smoothing.passes <= 1 and not scene.state.eigen else ():
         together = [name for name in names if name in each.methods]
         if len(together) > 1:
