@@ -6,7 +6,8 @@ from importlib.metadata import version
 
 import torch
 
-from camlab.common.environment import LIBRARIES, arithmetic, libraries
+import camlab
+from camlab.common.environment import LIBRARIES, arithmetic, libraries, versions_of
 
 
 def test_it_names_the_device_and_every_library_that_computes() -> None:
@@ -14,3 +15,9 @@ def test_it_names_the_device_and_every_library_that_computes() -> None:
     assert found[0] == "cpu" and torch.backends.cpu.get_cpu_capability() in found[1]
     assert found[2:] == libraries() == (torch.__version__, *(version(name) for name in LIBRARIES))
     assert arithmetic(torch.device("meta")) != found
+
+
+def test_versions_leave_out_what_is_not_installed() -> None:
+    found = versions_of(["numpy", "no-package-of-this-name"])
+    assert list(found) == ["camlab", "python", "numpy"]
+    assert found["camlab"] == camlab.__version__ and found["numpy"] == version("numpy")

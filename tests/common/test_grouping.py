@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camlab.common.grouping import counted, in_order, numbered, within_groups
+from camlab.common.grouping import counted, in_order, members_of, numbered, within_groups
 
 
 def frame(seed: int, n: int) -> pd.DataFrame:
@@ -66,3 +66,12 @@ def test_rows_that_agree_within_their_group() -> None:
 def test_order_is_that_of_a_stable_sort(count: int) -> None:
     number = np.random.default_rng(count).integers(0, count, 2000)
     assert in_order(number, count).tolist() == np.argsort(number, kind="stable").tolist()
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_members_are_the_rows_of_each_group_that_has_any(count: int) -> None:
+    group = np.random.default_rng(count).integers(0, count, 20)
+    group[group == 1] = 0  # the second group is empty
+    rows = np.arange(20)
+    found = {number: rows[members].tolist() for number, members in members_of(group, count)}
+    assert found == {g: np.flatnonzero(group == g).tolist() for g in range(count) if (group == g).any()}

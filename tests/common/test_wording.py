@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from camlab.common.wording import decimal, duration, json_number, percent, plural, time_left, verdict
+from camlab.common.wording import (
+    decimal,
+    duration,
+    json_number,
+    listed,
+    megabytes,
+    millions,
+    percent,
+    plural,
+    sides,
+    table,
+    time_left,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +133,29 @@ def test_json_number(value: Any, number: float | None) -> None:
 )
 def test_what_is_left_is_said_only_where_it_is_known(seconds: float | None, text: str) -> None:
     assert time_left(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(4_652_008, "4.65 M"), (11_000, "0.011 M"), (999_000_000, "999 M"), (1_234_567_890, "1,235 M")],
+)
+def test_millions(count: int, said: str) -> None:
+    assert millions(count) == said
+
+
+def test_sizes() -> None:
+    assert (megabytes(170_498_071), megabytes(1e10), megabytes(0)) == ("170 MB", "10,000 MB", "0 MB")
+    assert (sides((224, 224)), sides((192, 256))) == ("224 px", "192 × 256 px")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [([], "none"), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_listed(names: list[str], said: str) -> None:
+    assert listed(names) == said
+    assert listed(names, "or") == said.replace(" and ", " or ")
+
+
+def test_a_table_aligns_its_columns() -> None:
+    assert table([("name", "n"), ("grad-cam", "10")]) == ["name      n", "grad-cam  10"]
+    assert table([]) == []
