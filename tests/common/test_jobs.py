@@ -16,7 +16,7 @@ import pytest
 
 import camlab.common.jobs
 from camlab.common.errors import BadSetting, Cancelled
-from camlab.common.jobs import ABANDONED_AFTER, Job, Steps, Worker
+from camlab.common.jobs import ABANDONED_AFTER, Job, Steps, Worker, run_apart
 
 PATIENCE = 30.0  # seconds until a test gives up on a thread; never waited for where the code works
 
@@ -268,6 +268,15 @@ def test_a_job_that_somebody_looks_at_goes_on(clock: Clock) -> None:
         clock.now += 2
         job.step()
         assert job.running and job.done == done
+
+
+def test_a_job_on_a_thread_of_its_own_runs_to_its_end() -> None:
+    log: list[str] = []
+    job = Job("a", lambda job: counting(job, 3, log))
+    thread = run_apart(job)
+    assert thread is not threading.current_thread() and thread.daemon
+    thread.join(PATIENCE)
+    assert job.finished and job.error is None and len(log) == 3
 
 
 # the worker

@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 
-from camlab.common.memo import ENTRY_OVERHEAD, Memo
 from camlab.engine.cache.memory import MapCache, content_key
 
 SHAPE = (100,)
@@ -197,26 +196,3 @@ def test_what_the_store_holds_in_another_shape_is_forgotten_and_replaced() -> No
         assert cache.get("a", SHAPE) is None and not shelf.held
     cache.put("a", _array(1))
     assert len(shelf.held["a"]) == 100
-
-
-def test_a_memo_is_bounded_in_bytes_and_keeps_what_was_used_last() -> None:
-    memo: Memo[bytes] = Memo(3 * (1000 + ENTRY_OVERHEAD), len)
-    made: list[int] = []
-
-    def make(key: int, size: int = 1000) -> bytes:
-        made.append(key)
-        return bytes(size)
-
-    for key in (1, 2, 3, 1, 4, 1, 2):  # 2 is the one unused for longest when 4 comes
-        assert memo.get(key, lambda key=key: make(key)) == bytes(1000)  # type: ignore[misc]
-    assert made == [1, 2, 3, 4, 2] and memo.bytes == 3 * (1000 + ENTRY_OVERHEAD)
-    memo.put(5, bytes(2000))  # takes the place of two
-    assert [memo.peek(key) is not None for key in (1, 2, 4, 5)] == [False, True, False, True]
-    assert len(memo.get(6, lambda: make(6, 10**6))) == 10**6  # larger than all: it stays alone
-    assert len(memo) == 1 and memo.peek(6) is not None
-    memo.discard(6)
-    memo.discard(6)
-    assert memo.peek(6) is None and memo.bytes == 0
-    with pytest.raises(ZeroDivisionError):
-        memo.get(7, lambda: bytes(1 // 0))
-    assert memo.get(7, lambda: b"7") == b"7"
