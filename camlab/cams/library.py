@@ -1,17 +1,20 @@
 """Every further CAM of the installed pytorch-grad-cam through one adapter; the maps are the library's own.
 
-What the library ships is read from its source (`shipped`), as importing it takes seconds. Whatever a release
+What the library ships is read from its source (`shipped_cams`), as importing it takes seconds. Whatever a release
 adds is there under its class's name in small letters; what is registered already (`gradcam`, …) is left out.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +23,10 @@ from torch import Tensor, nn
 
 from camlab.cams.base import CAMS, Cost, Explainable, SharedPass, anywhere, cam_method
 from camlab.cams.borrowed import Maps, enhanced, everywhere, from_input, from_maps, plain_network
-from camlab.cams.shipped import shipped_cams
 from camlab.common.errors import BadSetting
+
+_PACKAGE = "pytorch_grad_cam"
+_BASE = "BaseCAM"
 
 #: The largest layer map (in places) of which a method may make a matrix of places × places (64 MB).
 PLACES = 4096
@@ -224,6 +229,49 @@ def _derivatives() -> Iterator[None]:
                 "a layer further back or another method."
             ) from error
         raise
+
+
+def shipped_cams() -> list[str]:
+    """Return the names of the exported classes that make a map from a network and a layer.
+
+    Such a class is built on `BaseCAM`, directly or not, or it is made from ``model`` and ``target_layers`` and
+    called with an ``input_tensor`` and ``targets``. Empty where the package is not installed.
+    """
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        return []
+    root = Path(spec.origin)
+    exported: list[str] = []
+    classes: dict[str, ast.ClassDef] = {}
+    for statement in _parsed(root).body:
+        if not isinstance(statement, ast.ImportFrom) or statement.module is None:
+            continue
+        exported += [alias.asname or alias.name for alias in statement.names]
+        source = root.parent.joinpath(*statement.module.split(".")[1:]).with_suffix(".py")
+        if source.is_file():
+            classes |= {c.name: c for c in _parsed(source).body if isinstance(c, ast.ClassDef)}
+    return [name for name in exported if name in classes and _is_cam(name, classes)]
+
+
+def _parsed(source: Path) -> ast.Module:
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+def _is_cam(name: str, classes: dict[str, ast.ClassDef]) -> bool:
+    if name == _BASE or name not in classes:
+        return name == _BASE
+    bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
+    if any(_is_cam(base, classes) for base in bases):
+        return True
+    takes = {
+        method.name: {argument.arg for argument in method.args.args}
+        for method in classes[name].body
+        if isinstance(method, ast.FunctionDef)
+    }
+    made = {"model", "target_layers"} <= takes.get("__init__", set())
+    return made and any(
+        {"input_tensor", "targets"} <= takes.get(call, set()) for call in ("forward", "__call__")
+    )
 
 
 def _register() -> None:

@@ -19,7 +19,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from camlab.cams import CAMS, SharedPass, library, scale_maps, shared_pass, shipped
+from camlab.cams import CAMS, SharedPass, library, scale_maps, shared_pass
 from camlab.cams.borrowed import from_input, from_maps
 from camlab.cams.library import library_maps
 from camlab.common.errors import BadSetting, Cancelled
@@ -118,7 +118,7 @@ def test_what_is_found_by_reading_is_what_importing_finds() -> None:
         for name, kind in vars(pytorch_grad_cam).items()
         if isinstance(kind, type) and (issubclass(kind, BaseCAM) or name in ("FinerCAM", "RefineCAM", "SESS"))
     ]
-    assert sorted(shipped.shipped_cams()) == sorted(cams)
+    assert sorted(library.shipped_cams()) == sorted(cams)
 
 
 def test_every_further_method_is_registered_once_and_after_ours() -> None:
@@ -151,10 +151,10 @@ def test_a_newer_release_is_read_by_the_same_rule(tmp_path: Path, monkeypatch: p
         f"class Hooks:\n{made}    def __call__(self, x): ...\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(shipped, "_PACKAGE", "newer_cams")
-    assert shipped.shipped_cams() == ["One", "Deeper", "Meta"]
-    monkeypatch.setattr(shipped, "_PACKAGE", "not_there_at_all")
-    assert shipped.shipped_cams() == []
+    monkeypatch.setattr(library, "_PACKAGE", "newer_cams")
+    assert library.shipped_cams() == ["One", "Deeper", "Meta"]
+    monkeypatch.setattr(library, "_PACKAGE", "not_there_at_all")
+    assert library.shipped_cams() == []
 
 
 def test_a_method_that_nothing_is_known_of_runs_on_the_whole_network() -> None:
