@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
+from importlib import import_module
 from types import ModuleType
 
 from camlab.cli.terminal import Bar, dump, note, say
@@ -45,11 +45,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _benchmarks() -> ModuleType:
     """Import the benchmarks, which lie beside the package in a checkout and in HOME of an installed one."""
     try:
-        return importlib.import_module("benchmarks.bench")
+        return import_module("benchmarks.bench")
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("benchmarks"):
             raise
     if (HOME / "benchmarks" / "bench.py").is_file():
         sys.path.append(str(HOME))
-        return importlib.import_module("benchmarks.bench")
+        return import_module("benchmarks.bench")
     raise BadSetting("The benchmarks are not installed; run `camlab bench` in a checkout of CAM Lab.")

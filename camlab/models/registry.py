@@ -80,7 +80,7 @@ for _net in SHAPE_NETS.values():
             parameters=_net.parameters,
             input_size=(SIDE, SIDE),
             licence="Apache-2.0",
-            source="python -m camlab train-shapes",
+            source="camlab train-shapes",
             build=partial(build_shape_net, _net.name),
             class_names=partial(tuple, CLASSES),
         ),

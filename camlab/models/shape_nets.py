@@ -1,7 +1,7 @@
 """Three small classifiers of ShapeScenes: residual, plain, and attention.
 
 They are timm's own classes in small sizes, so all code for timm networks works with them. Their weights come with the
-project; ``python -m camlab train-shapes`` trains them again.
+project; ``camlab train-shapes`` trains them again.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def build(name: str, folder: Path | None = None) -> nn.Module:
     """
     net = SHAPE_NETS[name]
     path = (folder or FOLDER) / f"{name}.safetensors"
-    again = f"run `python -m camlab train-shapes --net {name}` to train them again, or reinstall CAM Lab."
+    again = f"run `camlab train-shapes --net {name}` to train them again, or reinstall CAM Lab."
     if not path.is_file():
         raise MissingWeights(f"The weights of {net.title} are missing ({path.name}); {again}")
 

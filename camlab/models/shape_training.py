@@ -1,4 +1,4 @@
-"""Train the three ShapeScenes networks: ``python -m camlab train-shapes``."""
+"""Train the three ShapeScenes networks: ``camlab train-shapes``."""
 
 from __future__ import annotations
 

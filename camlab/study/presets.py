@@ -119,7 +119,7 @@ def command_line(plan: StudyPlan, folder: str = "DIR") -> str:
     fit = [name for name in PRESETS if not irreversible(PRESETS[name].make(), plan)] or ["paper"]
     preset = min(fit, key=lambda name: len(differing(name)))
     changed = differing(preset)
-    parts = ["python -m camlab study", f"--preset {preset}"]
+    parts = ["camlab study", f"--preset {preset}"]
     for field, option in OPTIONS.items():
         if field in changed:
             values = (f"{each:g}" if isinstance(each, float) else str(each) for each in getattr(plan, field))

@@ -133,7 +133,7 @@ def _caveats(
         + (
             "Intervals are 95 % bootstrap intervals over pictures with all their rows."
             if replicates
-            else "Intervals were left out, since there are so many rows; `python -m camlab summary` computes them."
+            else "Intervals were left out, since there are so many rows; `camlab summary` computes them."
         )
     ]
     if count < 20:
@@ -291,7 +291,7 @@ def _reproduce(study: Study) -> list[str]:
     again = [] if study.manifest.get("imported") else [
         command_line(StudyPlan.from_json(study.manifest.get("settings") or {}))
     ]  # fmt: skip
-    return [*again, "python -m camlab report DIR --out report.html"]
+    return [*again, "camlab report DIR --out report.html"]
 
 
 def value_text(record: Mapping[str, Any], name: str) -> str:

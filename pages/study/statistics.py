@@ -71,7 +71,7 @@ def statistics(opened: Opened, filters: Filters) -> None:
         _result(result)
     if len(results) > 24:
         st.caption(
-            f"{len(results) - 24} further groups; filter to see them, or use `python -m camlab stats`."
+            f"{len(results) - 24} further groups; filter to see them, or use `camlab stats`."
         )
     st.subheader("How many pictures would it take?", anchor=False)
     note = power_note(_cells(opened, filters), response)

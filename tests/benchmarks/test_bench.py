@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 from itertools import islice
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -164,3 +167,38 @@ def test_a_network_without_trained_weights_is_timed_without_the_page(monkeypatch
     lines = report(record).splitlines()
     assert lines[0] == "resnet18" and lines[-1].startswith("versions: ")
     assert not any(line.startswith("sweep") for line in lines)
+
+
+def test_missing_benchmarks_are_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def missing(name: str) -> ModuleType:
+        raise ModuleNotFoundError(f"No module named {name!r}", name="benchmarks")
+
+    monkeypatch.setattr("camlab.cli.bench.import_module", missing)
+    monkeypatch.setattr("camlab.cli.bench.HOME", tmp_path)
+    assert main(["bench"]) == 2
+    assert capsys.readouterr().err == (
+        "camlab: The benchmarks are not installed; run `camlab bench` in a checkout of CAM Lab.\n"
+    )
+
+
+def test_benchmarks_of_an_installed_package_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tried: list[list[str]] = []
+
+    def import_module(name: str) -> ModuleType:
+        tried.append(list(sys.path))
+        if str(tmp_path) not in sys.path:
+            raise ModuleNotFoundError(f"No module named {name!r}", name="benchmarks")
+        return bench
+
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "bench.py").touch()
+    monkeypatch.setattr("camlab.cli.bench.import_module", import_module)
+    monkeypatch.setattr("camlab.cli.bench.HOME", tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(bench, "bench", lambda *_, **__: [])
+    assert main(["bench"]) == 0
+    assert len(tried) == 2 and tried[1][-1] == str(tmp_path)

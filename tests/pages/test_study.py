@@ -210,7 +210,7 @@ def test_about_says_how_to_open_and_run_it(shelf: Path) -> None:
     at = open_page(study="small", tab="about")
     code = "\n".join(each.value for each in at.code)
     assert f'pd.read_parquet("{shelf}/small/rows")' in code
-    assert "python -m camlab study" in code and "--limit 4" in code
+    assert "camlab study" in code and "--limit 4" in code
     assert len(pd.read_parquet(shelf / "small" / "rows")) == 4 * 6 * 4 * 2
 
 

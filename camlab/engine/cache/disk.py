@@ -119,6 +119,6 @@ def shared_store() -> DiskStore | None:
     """Return the store that app, command line and notebooks share; None if it is off or misconfigured."""
     try:
         database = open_database()
-    except BadSetting:  # said by `python -m camlab cache info`; for all others results can be computed
+    except BadSetting:  # said by `camlab cache info`; for all others results can be computed
         return None
     return None if database is None else DiskStore(database)

@@ -39,7 +39,7 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
     path = cached_weights(row)  # before the slow imports: missing weights are reported at once
     if path is None:
         raise MissingWeights(
-            f"The weights of {row.id} are not on this machine; run `python -m camlab download {row.id}`."
+            f"The weights of {row.id} are not on this machine; run `camlab download {row.id}`."
         )
 
     import timm
@@ -63,7 +63,7 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
     except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
         raise MissingWeights(
             f"The weights of {row.id} in {path} are damaged or do not fit timm {timm.__version__}; remove that file "
-            f"and run `python -m camlab download {row.id}`."
+            f"and run `camlab download {row.id}`."
         ) from error
     # The weights were passed in the configuration, which would keep a second copy of them.
     model.pretrained_cfg = {key: value for key, value in model.pretrained_cfg.items() if key != "state_dict"}

@@ -1,4 +1,4 @@
-"""``python -m camlab cache``."""
+"""``camlab cache``."""
 
 from __future__ import annotations
 

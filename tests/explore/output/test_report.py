@@ -50,7 +50,7 @@ def test_a_report_of_a_pair_holds_every_section(told: tuple[Scene, Shown, Sweep]
     assert len(re.findall(r"data-plot=\"plot\d\"", text)) == 3
     assert scene.classifier.fingerprint[:16] in text and "CC0" in text and "torch" in material.versions
     # The command is one that the command line takes.
-    assert main._parser().parse_args(material.reproduce[0].split()[3:]).method == ["gradcam"]
+    assert main._parser().parse_args(material.reproduce[0].split()[1:]).method == ["gradcam"]
 
 
 def test_nothing_is_asked_of_anybody(told: tuple[Scene, Shown, Sweep]) -> None:
@@ -79,12 +79,12 @@ def test_every_text_is_escaped_and_no_data_ends_a_script(told: tuple[Scene, Show
 def test_the_caveats_are_those_that_apply(told: tuple[Scene, Shown, Sweep]) -> None:
     scene, shown, sweep = told
     whole = " ".join(scene_material(scene, shown, sweep).caveats)
-    assert "5 noise draws" in whole and "Chance level" in whole and "Not all draws" not in whole
+    assert "5 noise draws" in whole and "Chance level" in whole and "were not measured yet" not in whole
     assert "one map" in whole  # Grad-CAM = HiResCAM … at the pooled layer
     begun = Sweep(scene, 2.0)
     begun.add(shown.row)
     part = " ".join(scene_material(scene, shown, begun).caveats)
-    assert "Not all draws" in part and "was not measured" in part
+    assert "were not measured yet" in part and "was not measured" in part
     still = dataclasses.replace(STATE, noise="gaussian_blur")
     blurred = Scene(scene.engine, scene.picture, still)
     only = Sweep(blurred, 2.0)
@@ -164,7 +164,7 @@ def test_the_command_writes_a_file_whole_or_not_at_all(
         (broken, out, "not readable JSON"),
         (strange, out, "nocam"),
         (folder / "none.json", out, "no study and no state file"),
-        (folder, out, "is no study"),
+        (folder, out, "is not a study"),
         (state, folder, "is a folder"),
         (state, folder / "no" / "r.html", "There is no folder"),
     ):

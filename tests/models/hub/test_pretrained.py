@@ -65,7 +65,7 @@ def test_a_cached_model_predicts_what_timm_does(cache: Path) -> None:
 
 
 def test_without_weights_it_says_which_command_fetches_them(cache: Path) -> None:
-    with pytest.raises(MissingWeights, match=r"`python -m camlab download timm/resnet18\.a1_in1k`\.$"):
+    with pytest.raises(MissingWeights, match=r"`camlab download timm/resnet18\.a1_in1k`\.$"):
         load_classifier(NAME, "cpu")
 
 
