@@ -32,9 +32,7 @@ def show(study: Study) -> None:
     run.run_state(study)
     opened = data.opened(study.folder, page.chosen("similarity"))
     if not opened.stamp[0]:
-        st.info(
-            "Plots appear here with the first pairs.", icon=":material/hourglass_top:"
-        )
+        st.info("Plots appear here with the first pairs.", icon=":material/hourglass_top:")
         return
     filter.begin(study, opened)
     filters = filter.bar(opened)
