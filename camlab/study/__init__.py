@@ -12,9 +12,9 @@ from camlab.study.run.run import run_study
 __all__ = [
     "PRESETS",
     "Estimate",
-    "StudyPreset",
     "Status",
     "StudyPlan",
+    "StudyPreset",
     "cancel",
     "create",
     "estimate",

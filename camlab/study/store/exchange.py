@@ -88,7 +88,7 @@ for _entry in (
 
 
 def export(study: Study, form: str, path: str | Path) -> Path:
-    """Write a study's rows in a format of EXPORTS (csv, parquet, json; zip for the whole study), completely or not at all.
+    """Write a study in a format of EXPORTS, completely or not at all: its rows (csv, parquet, json), or all (zip).
 
     Raises UnknownName for the format, BadStudy for an unreadable study, OSError for the target.
     """
