@@ -41,7 +41,7 @@ def begin(study: Study, opened: data.Opened) -> None:
 def bar(opened: data.Opened) -> Filters:
     """Draw the bar and return its filters, without values that the study does not have."""
     every = data.all_rows(opened)
-    found, problems = data.checked(opened, page.filters())
+    found, problems = page.filters().checked(every, data.options(opened))
     if problems:
         page.put(found)
         for problem in problems:
