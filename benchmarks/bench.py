@@ -237,7 +237,7 @@ def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[s
         for seed in WARM_UP_SEEDS:
             paint(scene, scene.shown(base.severity, seed))
             forward()
-    draws = _draws()
+    draws = fresh_draws()
 
     for name, scene in scenes.items():
         progress(f"{classifier.name}: severity change, {CAMS[name].title}, {repeats} ×")
@@ -258,7 +258,7 @@ def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[s
     return times
 
 
-def _draws() -> Iterator[tuple[float, int]]:
+def fresh_draws() -> Iterator[tuple[float, int]]:
     """(severity, seed) pairs, each once, over all severities of the slider above 0."""
     from camlab.explore.sweep import sweep_severities
 

@@ -78,7 +78,7 @@ def side_by_side(
     layers = [layer.name for layer in classifier.layers]
     pooled = classifier.default_layer
     before = layers[layers.index(pooled) - 1] if layers.index(pooled) else None
-    theirs = _Theirs(classifier)
+    theirs = PytorchGradCam(classifier)
     share = QUICK_SHARE if quick else SHARE
     everything = [name for name, method in CAMS.items() if method.cost == "shared"]
 
@@ -115,9 +115,9 @@ def side_by_side(
     layers_timed = {"pooled": pooled} | ({"before": before} if before else {})
     progress(f"{classifier.name}: pytorch-grad-cam's Ablation-CAM, {share:.0%} of the channels")
     for place, layer in layers_timed.items():
-        times[f"theirs_ablation_{place}"] = [theirs.dear("AblationCAM", pictures[:1], layer, share)]
+        times[f"theirs_ablation_{place}"] = [theirs.seconds_of("AblationCAM", pictures[:1], layer, share)]
     progress(f"{classifier.name}: pytorch-grad-cam's Score-CAM, {share:.0%} of the channels")
-    times["theirs_scorecam"] = [theirs.dear("ScoreCAM", pictures[:1], pooled, share)]
+    times["theirs_scorecam"] = [theirs.seconds_of("ScoreCAM", pictures[:1], pooled, share)]
     progress(f"{classifier.name}: the interactive job, computed and from the cache")
     for _ in range(2 if quick else 5):
         cold, *warm = _interactive(classifier, picture.digest, clean, specs, pooled)
@@ -245,7 +245,7 @@ def _interactive(
     return [_timed(job) for _ in range(1 + WARM)]
 
 
-class _Theirs:
+class PytorchGradCam:
     """pytorch-grad-cam as its users run it, on a network of its own: it hooks and rewires what it is given."""
 
     def __init__(self, classifier: Classifier) -> None:
@@ -268,7 +268,7 @@ class _Theirs:
             with kind(model=self._network, target_layers=[self._network.get_submodule(layer)]) as cam:
                 cam(input_tensor=inputs.clone(), targets=None)
 
-    def dear(self, name: str, picture: Tensor, layer: str, share: float) -> float:
+    def seconds_of(self, name: str, picture: Tensor, layer: str, share: float) -> float:
         """Seconds of the channel weights of Ablation-CAM or Score-CAM for one picture, all channels.
 
         Only a share of the channels is run. The library goes through them in batches, one after the other, so

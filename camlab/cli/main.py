@@ -42,7 +42,7 @@ COMMANDS: tuple[Command, ...] = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``argv`` defaults to the process's arguments."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = command_parser().parse_args(argv)
         code: int | None = arguments.run(arguments)
         sys.stdout.flush()
     except SystemExit as stop:  # --help and --version end here
@@ -77,7 +77,8 @@ class _Parser(argparse.ArgumentParser):
         raise BadSetting(f"{message}; see {self.prog} --help.")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = _Parser(
         prog="camlab", description="Measure how class activation maps react to noise.", allow_abbrev=False
     )

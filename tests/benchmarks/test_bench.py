@@ -124,7 +124,7 @@ def test_the_command_prints_only_the_result(
 
 
 def test_no_draw_comes_twice_and_every_severity_gets_its_turn() -> None:
-    draws = list(islice(bench._draws(), 60))
+    draws = list(islice(bench.fresh_draws(), 60))
     assert len({seed for _, seed in draws}) == 60
     assert min(seed for _, seed in draws) > max(bench.WARM_UP_SEEDS)
     assert {severity for severity, _ in draws[:20]} == {i / 4 for i in range(1, 21)}

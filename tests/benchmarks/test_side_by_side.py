@@ -16,7 +16,7 @@ from benchmarks.side_by_side import (
     LIGHT,
     PAPER,
     UNTRAINED,
-    _Theirs,
+    PytorchGradCam,
     ours,
     peak_bytes,
     side_by_side,
@@ -120,8 +120,8 @@ def test_their_time_is_scaled_from_the_channels_that_were_run(
 
     monkeypatch.setattr(benchmarks.side_by_side, "_timed", timed)
     picture = torch.rand(1, 3, 64, 64)
-    assert _Theirs(classifier).dear("ScoreCAM", picture, "layer4.1", 0.25) == 8.0
-    assert _Theirs(classifier).dear("AblationCAM", picture, "layer4.1", 1.0) == 2.0
+    assert PytorchGradCam(classifier).seconds_of("ScoreCAM", picture, "layer4.1", 0.25) == 8.0
+    assert PytorchGradCam(classifier).seconds_of("AblationCAM", picture, "layer4.1", 1.0) == 2.0
     assert seen == [128, 512]
 
 

@@ -50,7 +50,7 @@ def test_a_report_of_a_pair_holds_every_section(told: tuple[Scene, Shown, Sweep]
     assert len(re.findall(r"data-plot=\"plot\d\"", text)) == 3
     assert scene.classifier.fingerprint[:16] in text and "CC0" in text and "torch" in material.versions
     # The command is one that the command line takes.
-    assert main._parser().parse_args(material.reproduce[0].split()[1:]).method == ["gradcam"]
+    assert main.command_parser().parse_args(material.reproduce[0].split()[1:]).method == ["gradcam"]
 
 
 def test_nothing_is_asked_of_anybody(told: tuple[Scene, Shown, Sweep]) -> None:
