@@ -92,7 +92,8 @@ def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
             figure.add_scatter(
                 x=[pair.similarity for _, pair in rows], y=[y for y, _ in rows], name=name, mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 13},
-                hovertext=[f"{escape(pair.title)}<br>{_pair_words(pair)}" for _, pair in rows], hovertemplate=HOVER_TEXT,
+                hovertext=[f"{escape(pair.title)}<br>{_pair_words(pair)}" for _, pair in rows],
+                hovertemplate=HOVER_TEXT,
             )  # fmt: skip
     marks = {y: pair.floor for y, pair in there if pair.floor is not None}
     _add_ticks(figure, marks, "random ranking", "chance {:.2f}")

@@ -209,7 +209,7 @@ class Grid:
             yield from self._fill(job, [where])
 
     def _kind(self, where: Place) -> tuple[str, str]:
-        """Return the kind of a cell; cells of a kind take about equally long: all cheap ones of a model, else by method."""
+        """Return the kind of a cell, of similar run time: all cheap cells of a model, else by model and method."""
         return where.model, "" if self.scene(where).cost == "shared" else where.method
 
     @property

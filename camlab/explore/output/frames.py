@@ -142,7 +142,7 @@ def unpack(data: bytes) -> tuple[str, int, dict[str, Any], list[bytes]]:
 
 def pack_frames(strip: str, parcel: int, shared: Mapping[str, Any], frames: Sequence[Frame],
                 blobs: Sequence[bytes] = ()) -> bytes:  # fmt: skip
-    """Pack a parcel of frames, four blobs each, behind the blobs that all frames share (``base``, first parcel only)."""
+    """Pack a parcel of frames, four blobs each, behind the blobs that all frames share (first parcel only)."""
     listed = [{"severity": f.severity, "html": dict(f.html), "spoken": f.spoken} for f in frames]
     parts = [part for f in frames for part in (f.picture, f.map, f.segments, f.ink)]
     return pack(strip, parcel, {**shared, "frames": listed}, [*blobs, *parts])
