@@ -47,7 +47,7 @@ def goal_for(scene: Scene, name: str, other: Picture | None = None) -> NDArray[n
         return corner_map(info.height, info.width, name)
     if other is None:
         raise BadSetting("The attack needs a picture whose map it imitates; choose one.")
-    plain = {"eigen": False, "augment": False, "copies": 0}
+    plain: dict[str, Any] = {"eigen": False, "augment": False, "copies": 0}
     state = dataclasses.replace(scene.state, image=other.id, rule="own", target=None, **plain)
     return Scene(scene.engine, other, state).clean().maps[state.method]
 
