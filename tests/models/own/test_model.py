@@ -97,7 +97,7 @@ def test_preprocessing_is_the_users_where_given() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"mean": (124, 116, 104)}, "divide by 255"),
+        ({"mean": (124, 116, 104)}, "divide numbers for values up to 255 by 255"),
         ({"std": (0.0, 1.0, 1.0)}, "std must be three"),
         ({"mean": (0.5,)}, "three numbers"),
         ({"std": (float("nan"), 1.0, 1.0)}, "three numbers"),
@@ -208,5 +208,5 @@ def test_a_file_finds_its_architecture(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="cannot be read"):
         model_from_file(path, class_file=tmp_path / "none.txt")
     torch.save({"a.weight": torch.ones(2, 2)}, tmp_path / "odd.pth")
-    with pytest.raises(BadCheckpoint, match="belongs to no architecture"):
+    with pytest.raises(BadCheckpoint, match="matches no known architecture"):
         model_from_file(tmp_path / "odd.pth")
