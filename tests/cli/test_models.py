@@ -92,7 +92,7 @@ def test_a_file_s_preprocessing_and_size_are_as_asked(
     scene = Scene(engine_for(row.name, "cpu"), find_picture(state.image), state)
     assert found["clean"] == json.loads(json.dumps(prediction(scene, scene.clean())))
     for wrong, sentence in (
-        (["--mean", "120,110,100"], "divide by 255"),
+        (["--mean", "120,110,100"], "divide numbers for values up to 255 by 255"),
         (["--std", "a,b,c"], "is not three numbers"),
         (["--size", "8"], "choose sides from 32"),
         (["--crop", "7"], "choose a share"),
