@@ -152,7 +152,7 @@ def test_what_cannot_be_computed_is_a_sentence_and_the_way_on_stays(monkeypatch:
     def refuse(*_: object) -> object:
         raise BadSetting("This cannot be done; choose another picture.")
 
-    monkeypatch.setattr("pages.learn.frame.image_sets.picture", refuse)
+    monkeypatch.setattr("pages.learn.frame.setting", refuse)
     at = open_learn(lesson="methods", image="shapes/0-5")
     assert "choose another picture" in alerts(at)
     assert [b for b in at.button if b.label.startswith("3 ·")]
