@@ -1,7 +1,5 @@
 """Ablation-CAM: a channel's weight is the drop of the class score without that channel."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

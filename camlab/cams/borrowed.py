@@ -1,7 +1,5 @@
 """Run a CAM of pytorch-grad-cam on a module made for it, so that no hook touches the shared network."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 from collections.abc import Iterator

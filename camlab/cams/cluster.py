@@ -1,7 +1,5 @@
 """CF-CAM: channels clustered by their maps, gradients filtered within each cluster, outliers left out."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

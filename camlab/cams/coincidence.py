@@ -1,7 +1,5 @@
 """Find the CAM methods that are one method on a given layer, by algebra, not by measurement."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

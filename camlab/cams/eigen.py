@@ -1,7 +1,5 @@
 """Methods that take the first principal component over the channels and fix its sign."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from scipy.linalg import eigh

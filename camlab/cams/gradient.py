@@ -1,7 +1,5 @@
 """Methods that combine activations A and gradients G of the target logit; all read one pass."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

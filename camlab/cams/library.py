@@ -4,8 +4,6 @@ What the library ships is read from its source (`shipped_cams`), as importing it
 adds is there under its class's name in small letters; what is registered already (`gradcam`, …) is left out.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 import threading

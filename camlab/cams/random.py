@@ -1,7 +1,5 @@
 """Random-CAM: the sanity baseline, which reads only the activations."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

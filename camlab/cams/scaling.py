@@ -1,7 +1,5 @@
 """Scale raw CAMs to maps in [0, 1] and tell degenerate ones."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Score-CAM: a channel's weight is the class score of the picture seen through that channel alone."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F

@@ -1,7 +1,5 @@
 """Smooth a method's map: a principal component instead of a sum, or a mean over changed pictures."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

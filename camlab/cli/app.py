@@ -1,7 +1,5 @@
 """``camlab app``: start the dashboard."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import socket
@@ -21,7 +19,9 @@ LOCAL = "127.0.0.1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.epilog = "The dashboard is reachable from this machine only, unless you name another address. Stop it with Ctrl+C."
+    parser.epilog = (
+        "Only this machine reaches the dashboard, unless you name another address. Ctrl+C stops it."
+    )
     parser.add_argument(
         "--port", type=int, metavar="N", help=f"default: {USUAL_PORT}, or a free one if it is taken"
     )

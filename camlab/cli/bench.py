@@ -1,7 +1,5 @@
 """``camlab bench``: time the page's work on this machine."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from importlib import import_module

@@ -1,7 +1,5 @@
 """``camlab cache``: inspect, clear or verify the results kept on disk."""
 
-from __future__ import annotations
-
 import argparse
 
 from camlab.cli.terminal import dump, say

@@ -1,7 +1,5 @@
 """``camlab download``: fetch the weights of a timm model, or a data set."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

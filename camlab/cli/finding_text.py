@@ -1,7 +1,5 @@
 """The findings of ``camlab explain`` as text: the prediction once, then the methods side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from camlab.cams import CAMS

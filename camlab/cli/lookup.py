@@ -1,7 +1,5 @@
 """Find the picture and the class that a command line names."""
 
-from __future__ import annotations
-
 import contextlib
 import difflib
 import os

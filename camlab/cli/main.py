@@ -4,8 +4,6 @@ Commands call the same functions as the pages. Results go to stdout, everything 
 the user can fix ends in one line and exit code 2. Slow imports wait until a command needs them.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

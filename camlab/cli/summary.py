@@ -1,7 +1,5 @@
 """``camlab summary``: print C, R, RM and related values of a study."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

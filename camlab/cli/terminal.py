@@ -1,7 +1,5 @@
 """What commands share: results go to stdout, notes and progress to stderr, and arguments are checked in one place."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

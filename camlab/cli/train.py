@@ -1,7 +1,5 @@
 """``camlab train-shapes``: train the ShapeScenes networks anew."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Directories: where the assets lie, and where the user's caches and data go."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

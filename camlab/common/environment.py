@@ -5,8 +5,6 @@ may round, blur or encode a JPEG differently, and two devices that share one ent
 of threads and the rest of the batch move only the last bits of activations and are left out. (A study fixes both.)
 """
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Iterable
 from functools import lru_cache

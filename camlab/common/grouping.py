@@ -1,7 +1,5 @@
 """Number the groups of rows that agree in some columns: pandas' groupby, fast for columns of few values."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any

@@ -1,7 +1,5 @@
 """Memoised values, bounded in bytes and shared by threads."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar

@@ -1,7 +1,5 @@
 """Parsers for texts in links, files and options; each rejects a bad text with one sentence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

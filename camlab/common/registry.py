@@ -1,7 +1,5 @@
 """Registry: an ordered mapping of everything that is chosen by name; it refuses a name twice."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import TypeVar

@@ -3,8 +3,6 @@
 A child ends when its stdin is closed, which the system also does when the parent dies.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

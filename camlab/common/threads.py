@@ -1,7 +1,5 @@
 """The number of usable processors, and matrix products limited to one thread."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterator

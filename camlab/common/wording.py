@@ -1,7 +1,5 @@
 """Put numbers and results into words, the same on the page, in files and on the command line."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """“What am I looking at?”: one paragraph for each chart and each group of pictures or numbers on a page."""
 
-from __future__ import annotations
-
 from camlab.common.registry import Registry
 
 #: Keyed by the name of the chart's function, or by a name of its own where a page draws something else.

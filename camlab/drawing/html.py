@@ -1,7 +1,5 @@
 """Small pieces of HTML: bars, badges, gauges, credits. Every text is escaped here."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from html import escape

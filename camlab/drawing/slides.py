@@ -1,7 +1,5 @@
 """The slides of a story, shared by stories of a picture and of a study: five steps, one slide each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The compute core: versions of a picture in, predictions and low-resolution maps out, each computed once."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The perturbed pictures that a model sees: each made once while it is kept, within bounds of memory."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 

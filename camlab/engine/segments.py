@@ -1,7 +1,5 @@
 """Segments of model-input pictures: shipped for built-in pictures, else cached, else cut in the background."""
 
-from __future__ import annotations
-
 import threading
 import zipfile
 import zlib

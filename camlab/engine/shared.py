@@ -1,7 +1,5 @@
 """What scenes share: engines, model-input pictures, masks and reference pictures."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from functools import lru_cache, partial
 

@@ -1,7 +1,5 @@
 """Versions of a picture, and what a model says about each."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

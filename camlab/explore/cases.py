@@ -1,7 +1,5 @@
 """Find cases: search noises, severities and seeds for predictions and maps that disagree."""
 
-from __future__ import annotations
-
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence

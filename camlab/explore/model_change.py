@@ -1,7 +1,5 @@
 """Carry a state over to another model, with a sentence for each choice that the model does not have."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

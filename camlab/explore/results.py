@@ -1,7 +1,5 @@
 """Results about a pair of maps: the shown pair, its floors, the segments that moved, and why the map moved."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

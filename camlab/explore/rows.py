@@ -1,7 +1,5 @@
 """Compare the versions of a picture with the clean one: predictions, similarities, floors, and what moved the map."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 

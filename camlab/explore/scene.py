@@ -1,7 +1,5 @@
 """One picture under one model, method and noise: the shown pair, its rows of measurements and its floors."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, cast

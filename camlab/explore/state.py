@@ -1,7 +1,5 @@
 """The Explore state: every choice that decides what is on screen, as a value for links and files."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re

@@ -1,7 +1,5 @@
 """Measure the noise draws of one picture over all severities in the background, what is on screen first."""
 
-from __future__ import annotations
-
 import dataclasses
 import threading
 import time

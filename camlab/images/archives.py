@@ -5,8 +5,6 @@ the growth of each, and the bytes and pixels of all. Only stored and deflated en
 can be decompressed in pieces of a bounded size.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

@@ -1,7 +1,5 @@
 """The built-in image sets, with the author and the licence of every picture."""
 
-from __future__ import annotations
-
 import csv
 import re
 from functools import partial

@@ -7,8 +7,6 @@ Colours: alpha and transparent palette entries are laid on white; 16-bit values 
 to 8 bits (never clipped); an embedded colour profile is ignored, as in the training of the usual networks.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import re

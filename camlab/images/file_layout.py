@@ -10,8 +10,6 @@ Only names are read, so archives, uploads of many files and folders of 50,000 ar
   holds pictures.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

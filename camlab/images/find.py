@@ -1,7 +1,5 @@
 """Find pictures by id, file or upload, and image sets by name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path

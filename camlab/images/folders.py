@@ -4,8 +4,6 @@ Listing reads only names; a file is opened when its picture is needed. Links are
 allowed folders, which is checked again whenever a picture is read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import heapq
 import os

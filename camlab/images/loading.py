@@ -3,8 +3,6 @@
 Each is one long call on its own thread; its job reports progress and can be cancelled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from itertools import accumulate

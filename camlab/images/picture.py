@@ -1,7 +1,5 @@
 """Pictures and image sets, independent of their source."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Properties of a model-input picture that may influence the similarity of its maps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

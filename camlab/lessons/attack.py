@@ -1,7 +1,5 @@
 """Lesson 5: an attack moves the explanation and leaves picture and prediction as they are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from camlab.common.jobs import Job

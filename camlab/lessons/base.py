@@ -1,7 +1,5 @@
 """The parts of every lesson: its texts, its settings, its run on the real engine, its results and its question."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Lesson 1: a class activation map is a weighted sum of the channels of a layer."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Charts of the lessons: a bump chart of two rankings, RBO by depth, breaking points, and random layers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """A lesson's handout: one self-contained HTML file whose print style fits it on one A4 page."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 

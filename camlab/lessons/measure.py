@@ -1,7 +1,5 @@
 """Lesson 4: from two maps to RBO, from many pairs to C, R and RM, and why RM alone misleads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Lesson 2: methods that coincide on a layer by algebra, shown and measured."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 

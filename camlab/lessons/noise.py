@@ -1,7 +1,5 @@
 """Lesson 3: the severities at which the map breaks and the prediction flips."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

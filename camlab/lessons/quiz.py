@@ -1,7 +1,5 @@
 """Lesson 7: a quiz on which map belongs to the noisy picture and which prediction flipped, scored against chance."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb

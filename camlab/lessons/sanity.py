@@ -1,7 +1,5 @@
 """Lesson 6: random weights replace the trained ones from the top down; a map that stays ignores the model."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass

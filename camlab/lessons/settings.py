@@ -1,7 +1,5 @@
 """The state of the Learn page: every choice as one value that fits a link."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Assess groups of pairs, many at once: values, counts, intervals and warnings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Rank correlation of two properties of pictures, with an interval over pictures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

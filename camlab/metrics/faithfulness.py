@@ -1,7 +1,5 @@
 """Measure whether the prediction uses what a map shows, by removing or restoring pixels in the map's order."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

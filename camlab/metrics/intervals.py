@@ -1,7 +1,5 @@
 """Percentile bootstrap: resample pictures (or rows) and read the interval off the replicates."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache

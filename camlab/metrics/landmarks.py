@@ -1,7 +1,5 @@
 """Points of reference along the severities, and the floor that says how alike unrelated maps are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Measure whether maps point at the object, against a mask of the object; all for batches of maps."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -12,8 +12,6 @@ O(n²). Suffix sums, not prefix sums: deep ranks weigh little, and summing from 
 precision.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass

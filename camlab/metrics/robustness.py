@@ -8,8 +8,6 @@ A table of pairs has one row a pair (clean picture, noisy picture) with the colu
 [0, 1], nan where degenerate). "Not observed" is None, never 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Segments of a picture, and the mean of a map over each of them."""
 
-from __future__ import annotations
-
 import threading
 import weakref
 from collections.abc import Callable, Mapping

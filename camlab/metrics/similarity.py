@@ -1,7 +1,5 @@
 """Similarity of two maps: one registered function per measure, all for batches of pairs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Count the wins of kept over flipped pairs, for the AUROC: by stratum, and for many weightings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

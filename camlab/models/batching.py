@@ -1,7 +1,5 @@
 """Batch sizes, and recognising that memory has run out."""
 
-from __future__ import annotations
-
 import torch
 
 #: Pictures that go through a network together on a CPU. The activations of larger batches outgrow the allocator's

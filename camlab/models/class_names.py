@@ -1,7 +1,5 @@
 """The names of a model's classes, and which of them a picture's label means."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

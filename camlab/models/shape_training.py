@@ -1,7 +1,5 @@
 """Train the three ShapeScenes networks: ``camlab train-shapes``."""
 
-from __future__ import annotations
-
 import json
 import math
 import platform

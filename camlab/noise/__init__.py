@@ -4,8 +4,6 @@ Every other module of this package is a family and registers its types when impo
 order below; a module not named there follows the others, so that a new family is one new file.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 

@@ -9,8 +9,6 @@ Every gradient is that of one picture alone, so that the rest of a batch cannot 
 several times in one call (one picture at many severities) share what does not depend on ε.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial

@@ -13,8 +13,6 @@ the model keeps the promise as far as the model does: its gradients are taken on
 bits, which a search amplifies at every step, depend on the device, the libraries and the number of threads.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -4,8 +4,6 @@ ImageNet-C (arXiv 1903.12261) defines its kernels for whole radii. Between two o
 blended in proportion, so that the slider never jumps and every level is met exactly.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache

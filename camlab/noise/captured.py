@@ -1,7 +1,5 @@
 """The user's own noise: a second photograph of the same scene, taken under worse conditions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Digital noise: resizing and compression. Levels and rules are ImageNet-C's (arXiv 1903.12261)."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Occlusion: parts of the picture are hidden."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Levels and rules are ImageNet-C's (arXiv 1903.12261); uniform noise and whole-pi
 lacks, take the standard deviations of its Gaussian noise and the shares of its impulse noise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

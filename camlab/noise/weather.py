@@ -3,8 +3,6 @@
 Levels and rules are ImageNet-C's (arXiv 1903.12261).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

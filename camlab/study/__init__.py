@@ -1,7 +1,5 @@
 """The study: the grid models × pictures × methods × layers × noise types × severities × seeds, one row per pair."""
 
-from __future__ import annotations
-
 from camlab.study.plan import StudyPlan
 from camlab.study.prepare import create
 from camlab.study.presets import PRESETS, StudyPreset

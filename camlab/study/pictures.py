@@ -1,7 +1,5 @@
 """A picture's row in a study: its origin, its properties and the model's prediction."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

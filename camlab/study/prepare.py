@@ -1,7 +1,5 @@
 """From a plan to the manifest: each model's layers, the methods that serve them, and the methods that coincide."""
 
-from __future__ import annotations
-
 import platform
 import time
 from collections.abc import Mapping

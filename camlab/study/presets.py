@@ -1,7 +1,5 @@
 """Presets of studies, and the command line of a plan."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass

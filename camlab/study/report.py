@@ -1,7 +1,5 @@
 """The report of a study: its results over all pictures, with plots, tables and tests."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

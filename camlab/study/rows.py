@@ -1,7 +1,5 @@
 """Compute the rows of one unit: a picture under a model, all its versions, layers and methods."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The pictures of a study and the order in which it computes them; the check of a plan."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

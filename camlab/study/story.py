@@ -1,7 +1,5 @@
 """The story of a study in slides: one striking pair first, then the results over all pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The gallery: thumbnails of an image set, page by page, with a search in the titles."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Choosing the target layer, or several layers whose maps are averaged."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.models import Classifier

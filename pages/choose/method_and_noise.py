@@ -1,7 +1,5 @@
 """Choosing a CAM method, its smoothing and a noise type, with the reasons why some are unavailable."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import streamlit as st

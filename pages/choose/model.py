@@ -1,7 +1,5 @@
 """Choosing a model: those on this machine in the sidebar, all others in a dialog."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """Downloading a model's weights: starting it, its progress above the panels, and the switch to the model."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.common.jobs import Job

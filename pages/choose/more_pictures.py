@@ -1,7 +1,5 @@
 """More pictures: the visitor's own pair, a folder on this machine, or a well-known data set."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import streamlit as st

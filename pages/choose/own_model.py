@@ -1,7 +1,5 @@
 """The visitor's own checkpoint: recognising its network, and making a model of it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import streamlit as st

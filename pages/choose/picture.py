@@ -1,7 +1,5 @@
 """Choosing a picture in the sidebar: image set, picture, gallery, upload and further sources."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.common.errors import CamLabError

@@ -1,7 +1,5 @@
 """Loading pictures: the upload box, and the progress with Cancel."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.common.errors import CamLabError

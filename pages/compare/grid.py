@@ -1,7 +1,5 @@
 """The grid of a comparison in the browser, its progress, its table in words, and the tray's files."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from functools import partial

@@ -1,7 +1,5 @@
 """Compare: one picture, many explanations side by side."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from pages.choose import model_download, uploads

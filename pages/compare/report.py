@@ -1,7 +1,5 @@
 """The tray of a comparison as a report, made in the background beside its figures."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """The controls of the Compare page: shared settings in the sidebar, rows and columns above the grid."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the Compare page shows, in the session and in its link: methods, columns, order, tray and pair."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -44,14 +42,14 @@ class ComparePage(PageState):
         if (
             not link and "state" in st.session_state
         ):  # opened from another page: its picture is the picture here
-            self.restore()
+            self.restore(returned=True)
             return []
         state, problems = parse_link(link)
         session.put(state.base, problems)
         self.put(dataclasses.replace(state, base=session.current()))
         return []
 
-    def restore(self) -> None:
+    def restore(self, returned: bool) -> None:
         """Fill the widgets that Streamlit has forgotten."""
         session.restore_lost_widgets()
         if self.key("axis") not in st.session_state:

@@ -1,7 +1,5 @@
 """Attack the explanation: settings, the attack while it runs, and what it found."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.cams.smoothing import PLAIN

@@ -1,7 +1,5 @@
 """Find cases: start the search, watch its progress, and open what it found."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

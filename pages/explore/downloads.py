@@ -1,7 +1,5 @@
 """Every measure of the pair on screen, its files, and the file that restores a state."""
 
-from __future__ import annotations
-
 import pandas as pd
 import streamlit as st
 

@@ -1,7 +1,5 @@
 """Explore: one picture, one model, one method and one noise type, at a severity to drag."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import streamlit as st

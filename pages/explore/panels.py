@@ -1,7 +1,5 @@
 """The three panels original, perturbed and difference, with the verdict above and the decomposition below."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.cams import CAMS

@@ -1,7 +1,5 @@
 """Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by itself."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import streamlit as st

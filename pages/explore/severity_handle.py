@@ -1,7 +1,5 @@
 """The severity handle above the panels, and the frames with which the browser follows it without the server."""
 
-from __future__ import annotations
-
 import base64
 import math
 from collections.abc import Mapping

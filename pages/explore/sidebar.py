@@ -1,7 +1,5 @@
 """The sidebar of the Explore page: every choice except severity and view, in groups."""
 
-from __future__ import annotations
-
 import secrets
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """The tour at a first visit: a card above the page with three steps, which never returns once closed."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from pages.explore import severity_handle

@@ -1,7 +1,5 @@
 """Tests of the map on screen: localisation, faithfulness, averaging, and an attack."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Lesson 1 on the page: switches for the channels, and the map that the channels make."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.common.wording import percent

@@ -1,7 +1,5 @@
 """The frame around a lesson: the list of lessons, texts, settings, run, question, and links to its neighbours."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Lesson 4 on the page: segments, ranks, RBO by depth, a dozen pairs to sort, and why RM alone misleads."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Lesson 2 on the page: eight maps, the groups of equal maps, and the identity in numbers."""
 
-from __future__ import annotations
-
 import pandas as pd
 import streamlit as st
 

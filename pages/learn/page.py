@@ -1,7 +1,5 @@
 """Learn: seven short lessons on the real engine, each ending in a question with an explained answer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

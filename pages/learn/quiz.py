@@ -1,7 +1,5 @@
 """Lesson 7 on the page: one question at a time, explained at once, and a result to share."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.lessons import LESSONS, Setting

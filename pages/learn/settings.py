@@ -1,7 +1,5 @@
 """Widgets for a lesson's picture and settings: one registered description per choice."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What the Learn page shows, in the session and in its link: the lesson, its settings, the learner's answers."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
@@ -72,7 +70,7 @@ class LearnPage(PageState):
         self.put(found)
         return [*problems, *more, *lost]
 
-    def restore(self) -> None:
+    def restore(self, returned: bool) -> None:
         """Set every widget to the current state, also those that this lesson does not draw."""
         self.put(self.state())
 

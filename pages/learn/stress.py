@@ -1,7 +1,5 @@
 """Lessons 3, 5 and 6 on the page: what noise, an attack and random layers do to a map, measured in the background."""
 
-from __future__ import annotations
-
 import pandas as pd
 import streamlit as st
 

@@ -1,7 +1,5 @@
 """The teacher's view: goals, a link for the class, and the one-page handout."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 from urllib.parse import urlencode

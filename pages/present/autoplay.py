@@ -1,7 +1,5 @@
 """Autoplay: the severity rises and falls in the browser, with its panels and gauges; also as a GIF and an MP4."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Present: a story in five steps, a severity that plays by itself, and a report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import streamlit as st

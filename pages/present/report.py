@@ -1,7 +1,5 @@
 """The report: the story as one self-contained file, made in the background."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from functools import partial
 

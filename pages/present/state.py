@@ -1,7 +1,5 @@
 """What the Present page shows, in the session and in its link: the mode, the story and its step."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from camlab.common.errors import CamLabError

@@ -1,7 +1,5 @@
 """Story mode: one slide at a time in large type; buttons and arrow keys turn the slides."""
 
-from __future__ import annotations
-
 from html import escape
 
 import streamlit as st

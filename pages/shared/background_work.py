@@ -1,7 +1,5 @@
 """Work that runs while the page is used: parts that refresh by themselves, progress bars, runs kept for the session."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """Feedback about a page: an error, a skeleton before the first result, a notice of a long computation."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterator

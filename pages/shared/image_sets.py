@@ -1,7 +1,5 @@
 """The image sets that a visitor can choose from, and the pictures that only this visitor has."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """Where a visitor is: the pages of the app, and the dialog that is open."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import streamlit as st

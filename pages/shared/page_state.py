@@ -1,7 +1,5 @@
 """What a page shows: its choices in the session, its link in the address bar, its notices."""
 
-from __future__ import annotations
-
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,16 +69,21 @@ class PageState(Choices, ABC):
     def take(self, link: dict[str, str]) -> Sequence[str]:
         """Set the choices to what a link says; return one sentence for each part that cannot be used."""
 
-    def restore(self) -> None:
-        """Prepare a run whose link asks for nothing new: fill the widgets that Streamlit has forgotten."""
+    def restore(self, returned: bool) -> None:
+        """Prepare a run whose link asks for nothing new: fill the widgets that Streamlit has forgotten.
+
+        ``returned``: the visitor comes back from another page.
+        """
         self.hold()
 
     def adopt(self) -> None:
         """Take over the link in the address bar unless this session wrote it; before any widget is drawn."""
         st.session_state.pop("rerun", None)  # this is the run that a callback asked for
-        link = self._asked()
+        returned = st.session_state.get(_PAGE) not in (None, self.prefix)
+        st.session_state[_PAGE] = self.prefix
+        link = self._asked(returned)
         if link is None:
-            self.restore()
+            self.restore(returned)
             return
         st.session_state.update({self.key("notices"): [], self.key("notices.link"): None})
         self.say(self.take(link))
@@ -119,19 +122,17 @@ class PageState(Choices, ABC):
             st.session_state[self.key("notices")] = []
         return self._notices
 
-    def _asked(self) -> dict[str, str] | None:
+    def _asked(self, returned: bool) -> dict[str, str] | None:
         """Return the link to take over; None where it is the one that this session wrote.
 
         Back from another page, where the navigation has emptied the link, the page stays as it was left.
         """
         link = {name: str(value) for name, value in st.query_params.items()}
         last: dict[str, str] | None = st.session_state.get(self.key("link"))
-        before, st.session_state[_PAGE] = st.session_state.get(_PAGE), self.prefix
         if last is None:
             return link
         replaced = self._replaced()
         late = frozenset(link.items()) in replaced
-        returned = before not in (None, self.prefix)
         if late or (returned and not link):
             # The browser still shows a link that this session has just replaced, or none: the visitor asked for
             # neither. Actions that were sent together all arrive with that link, so each renews its time.

@@ -1,7 +1,5 @@
 """What a server shares (engines, worker), and the state of a visitor's session behind the widgets of Explore."""
 
-from __future__ import annotations
-
 import dataclasses
 import gc
 from collections.abc import Callable, Iterable, Sequence
@@ -88,7 +86,7 @@ class ExplorePage(PageState):
         put(state, [*more, *problems])
         return []
 
-    def restore(self) -> None:
+    def restore(self, returned: bool) -> None:
         """Fill the widgets that Streamlit has forgotten."""
         restore_lost_widgets()
 

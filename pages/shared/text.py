@@ -1,7 +1,5 @@
 """What every page writes: Markdown-safe text, the help button of a chart, and files with safe names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

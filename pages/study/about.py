@@ -1,7 +1,5 @@
 """The About tab: a study's settings and versions, its report, and how to read its rows elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Rows, pictures and summaries of the open study, cached for all visitors until the study grows."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The filter bar of the Study page, which selects the pairs of every plot below it."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The form for a study's plan: widgets for the grid, and the plan that they hold."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Parts that the tabs of the Study page share: choice of the value, titles, tables, the empty state."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

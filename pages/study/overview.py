@@ -1,7 +1,5 @@
 """The Overview and Compare tabs of the Study page."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Study: plan, run, plot and test a grid over whole image sets."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import streamlit as st

@@ -1,7 +1,5 @@
 """The pair of pictures behind a point of a study's plot."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Planning a study: presets, the cost of the plan, and the start."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 import threading

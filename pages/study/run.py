@@ -1,7 +1,5 @@
 """A running study: progress by model and noise type, pause, stop and resume."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The Distributions, Severity and Pictures tabs of the Study page."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import streamlit as st

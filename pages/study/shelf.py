@@ -1,7 +1,5 @@
 """The shelf of studies: choosing, renaming, exporting, deleting and importing them."""
 
-from __future__ import annotations
-
 import gzip
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """What the Study page shows, in the session and in its link: the study, the tab, the measure and the filters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
@@ -108,6 +106,11 @@ class StudyPage(PageState):
         self.choose("folder", link.get("study", ""))
         self.put(found)
         return problems
+
+    def restore(self, returned: bool) -> None:
+        """Take the last link again after a visit to another page, which may have reset widgets and filters."""
+        if returned:
+            self.take(st.session_state[self.key("link")])
 
     def adopt(self) -> None:
         """Take over the link, and keep the choices of the tabs that this run does not draw."""

@@ -1,7 +1,5 @@
 """The Statistics tab: the verdict, the tests with their assumptions, and the number of pictures needed."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
@@ -70,9 +68,7 @@ def statistics(opened: Opened, filters: Filters) -> None:
     for result in results[:24]:
         _result(result)
     if len(results) > 24:
-        st.caption(
-            f"{len(results) - 24} further groups; filter to see them, or use `camlab stats`."
-        )
+        st.caption(f"{len(results) - 24} further groups; filter to see them, or use `camlab stats`.")
     st.subheader("How many pictures would it take?", anchor=False)
     note = power_note(_cells(opened, filters), response)
     st.markdown(said(note.sentence or note.reason))

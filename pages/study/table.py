@@ -1,7 +1,5 @@
 """The Table tab: the paper's table, and every number behind the plots."""
 
-from __future__ import annotations
-
 import streamlit as st
 
 from camlab.common.wording import plural

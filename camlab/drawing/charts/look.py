@@ -9,8 +9,6 @@ Charts of noise draws take a data frame of pairs, one row per pair, with the col
 without rows needs no columns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

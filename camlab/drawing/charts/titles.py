@@ -1,7 +1,5 @@
 """Titles and marks of what charts name: methods, models, noise types, measures and outcomes."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A report as one self-contained HTML file: its sections in order, and the file that holds them."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time

@@ -1,7 +1,5 @@
 """The content of a report before it becomes HTML: words, numbers, pictures and charts."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

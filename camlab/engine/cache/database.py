@@ -1,7 +1,5 @@
 """The database of results that a user's processes share: bounded, checked when read, never fatal."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 import threading

@@ -1,7 +1,5 @@
 """The store on disk behind the memory: its directory, its size, and writing in the background."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import re

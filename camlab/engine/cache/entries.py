@@ -1,7 +1,5 @@
 """The arrays that can be cached, and their bytes on disk."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import struct

@@ -1,7 +1,5 @@
 """Results by content key: in memory, bounded in bytes and safe for many threads, in front of a store on disk."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from dataclasses import dataclass

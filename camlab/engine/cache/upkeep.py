@@ -1,7 +1,5 @@
 """Inspect, clear and verify the results on disk: the work of ``camlab cache``."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass

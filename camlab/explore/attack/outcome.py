@@ -1,7 +1,5 @@
 """The outcome of an explanation attack on a scene's picture: drawn, in words and as data."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

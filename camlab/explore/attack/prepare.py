@@ -1,7 +1,5 @@
 """Prepare an explanation attack on a scene: whether its map can be attacked, and the map that it aims at."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

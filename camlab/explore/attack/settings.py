@@ -1,7 +1,5 @@
 """The settings of an explanation attack as a form, a command line and a link state them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

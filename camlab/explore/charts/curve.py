@@ -1,7 +1,5 @@
 """The severity curve: similarity, flips and confidence from clean to level 5."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape

@@ -1,7 +1,5 @@
 """Charts with one row and one dot per item on a scale of similarity: pairs side by side, methods over noise draws."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape

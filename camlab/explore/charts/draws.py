@@ -1,7 +1,5 @@
 """The draws of one severity, kept against flipped: violin and ECDF."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any

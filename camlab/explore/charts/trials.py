@@ -1,7 +1,5 @@
 """Charts of the trials on one pair: averaging over noisy copies, and deletion and insertion of pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 

@@ -1,7 +1,5 @@
 """The data from which the browser draws a comparison: the table's frame at once, cells as they are computed."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 from typing import Any

@@ -1,7 +1,5 @@
 """The parts of a comparison: columns, rows, cells, and the batches in which cells are computed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

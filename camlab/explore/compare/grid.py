@@ -1,7 +1,5 @@
 """The cells of a comparison, computed in the background: cheap methods column by column, then expensive ones."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import secrets

@@ -1,7 +1,5 @@
 """The report of a tray: each pinned cell of a noisy picture as the pair that Explore would show for it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

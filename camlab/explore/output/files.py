@@ -1,7 +1,5 @@
 """Files of a pair and of an attack: PNG figures, NumPy archives, and the folder that ``camlab explain`` writes."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Mapping, Sequence

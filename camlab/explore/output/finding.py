@@ -1,7 +1,5 @@
 """What one method finds on a pair, as ``camlab explain`` reports it: similarities, floors and the trials asked for."""
 
-from __future__ import annotations
-
 import dataclasses
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ A frame holds the perturbed picture as the model sees it, its map at the layer's
 them. The browser enlarges, colours and blends in the same way as `camlab.drawing.pictures`.
 """
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The words and gauges beside a pair as HTML, the same at rest and while the severity is dragged."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """The panels of a pair as pixels: clean map, perturbed map and their difference."""
 
-from __future__ import annotations
-
 from camlab.common.errors import BadImage
 from camlab.drawing.pictures import VIEWS, Bytes, Panel, draw_difference, lay_over, object_ink, to_image
 from camlab.engine.spec import Explained

@@ -1,10 +1,9 @@
 """Ready-made stories, found and measured by `benchmarks.find_stories` rather than picked by eye."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import cast
 
 from camlab.common.directories import ASSETS
 from camlab.common.registry import Registry
@@ -60,9 +59,8 @@ class StoryPreset:
 def stories() -> Registry[StoryPreset]:
     """Return all stories by name, in the order of the file: moving maps first, strongest first."""
     found: Registry[StoryPreset] = Registry("story")
-    kinds = {"float": float, "int": int, "str": str}
     with FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            values = {f.name: kinds[str(f.type)](row[f.name]) for f in fields(StoryPreset)}
+            values = {f.name: cast(type, f.type)(row[f.name]) for f in fields(StoryPreset)}
             found.add(row["name"], StoryPreset(**values))
     return found

@@ -1,7 +1,5 @@
 """A pair as plain data for JSON: the settings that decide it, its results and the versions that computed them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

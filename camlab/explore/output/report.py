@@ -1,7 +1,5 @@
 """The report of what Explore shows: one picture, one method, one noise type, with all draws measured so far."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Callable
 from typing import Any

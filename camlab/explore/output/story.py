@@ -1,7 +1,5 @@
 """The story of one picture in five slides: the claim, a little noise, which methods hold, the numbers, advice."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

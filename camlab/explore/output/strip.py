@@ -1,7 +1,5 @@
 """The frames of one scene and seed over all severities, made in the background and sent in parcels."""
 
-from __future__ import annotations
-
 import secrets
 import threading
 

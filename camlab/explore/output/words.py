@@ -1,7 +1,5 @@
 """The two phrases that every view of a pair repeats: what was done to the picture, and what the model then said."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

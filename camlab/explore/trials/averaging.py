@@ -1,7 +1,5 @@
 """Test whether averaging restores consistency: a pair's similarity when each map is a mean over noisy copies."""
 
-from __future__ import annotations
-
 import dataclasses
 import threading
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Test whether the prediction uses what a map shows: deletion, insertion and ROAD of a pair, as a job."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

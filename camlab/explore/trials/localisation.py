@@ -1,7 +1,5 @@
 """Test whether the maps of a pair point at the object, against the outline that comes with the picture."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

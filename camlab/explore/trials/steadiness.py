@@ -1,7 +1,5 @@
 """Measure how steady the maps of several methods are on one picture, over the same noise draws."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Data sets: their archives, their rows, and the directory that holds them on this machine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ torchvision knows the layouts and splits of the built-in rows; of each, the test
 Hugging Face hub join them once looked up (`camlab.images.datasets.hub`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path

@@ -4,8 +4,6 @@ torchvision's own download waits forever for a silent server, cannot be stopped 
 Here a child process (`camlab.images.datasets.fetch_process`) does the work.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json

@@ -5,8 +5,6 @@ A child process of `camlab.images.datasets.download`; LISTING is a JSON file wit
 ``{"result": folder}`` or ``{"problem": …}``. ``--json URL SECONDS`` tells the JSON at an address as the result.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

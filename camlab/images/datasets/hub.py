@@ -6,8 +6,6 @@ downloaded one, whose folder describes it. `camlab.images.datasets.download` dow
 HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE apply.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Read downloaded data sets of the Hugging Face hub: Parquet tables with pictures, or picture files."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Each function takes the folder of an unpacked set and raises torchvision's errors where it is incomplete.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -3,8 +3,6 @@
 The id ``shapes/<seed>-<index>`` determines the picture, which is the same on every machine.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache, partial

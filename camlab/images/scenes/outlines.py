@@ -7,8 +7,6 @@ is made of parts, the distance is at most the true one, which suffices for antia
 Only +, −, ×, ÷, √ and comparisons are used: their results are the same, bit for bit, on every machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ nuisances, drawn independently of it. A scene is a pure function of (seed, index
 with the same composition at every size.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 As in `camlab.images.scenes.fields`, no operation's result depends on the machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -6,8 +6,6 @@ true}`` after these, ``{"total": bytes}``, ``{"done": bytes}`` repeatedly, and l
 ``{"problem": …}``.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

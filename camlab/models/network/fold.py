@@ -1,7 +1,5 @@
 """Fold a network into fewer steps: the copy runs, the original is described."""
 
-from __future__ import annotations
-
 import copy
 from itertools import pairwise
 from typing import TypeGuard

@@ -1,7 +1,5 @@
 """The layout of a layer's output: maps, channels-last maps, or a sequence of tokens."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -4,8 +4,6 @@ A network is an ordered list of stages whose composition is the whole forward pa
 of ``SPLITS``: a rule that recognises a module and lists its stages.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard

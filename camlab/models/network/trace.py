@@ -1,7 +1,5 @@
 """Trace any network symbolically and cut it where all data passes through one tensor."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import operator

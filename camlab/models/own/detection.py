@@ -1,7 +1,5 @@
 """Find the architecture of a checkpoint, and describe how it differs from one."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Read class names from a text, CSV or JSON file."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

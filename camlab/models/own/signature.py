@@ -4,8 +4,6 @@ They use names and shapes, never values. Counters of batch norms (``num_batches_
 checkpoints lack them.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping
 

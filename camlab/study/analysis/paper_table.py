@@ -1,7 +1,5 @@
 """The paper's table: one row per CAM method, one column per noise type, with the best score of a column in bold."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Sequence

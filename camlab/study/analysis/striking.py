@@ -1,7 +1,5 @@
 """The striking pairs of a study: the map moved although the prediction stayed, or the other way round."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

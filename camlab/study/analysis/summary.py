@@ -1,7 +1,5 @@
 """C, R, RM and related values of a study, one record per group of its pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

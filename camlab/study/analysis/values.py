@@ -3,8 +3,6 @@
 Records are those of `camlab.study.analysis.summary.records`: None means "not observed".
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

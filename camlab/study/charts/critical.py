@@ -1,7 +1,5 @@
 """The critical-difference diagram: average ranks, with bars that join ranks too close to tell apart."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 

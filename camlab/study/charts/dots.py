@@ -1,7 +1,5 @@
 """The dot plot of a study: a value with its interval for every method, beside the references for it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """Heat map of a study: a value for every method and noise type."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """The parts that a study's charts share: floors, axes, markers, intervals, hover texts, and charts without data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any

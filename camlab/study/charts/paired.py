@@ -1,7 +1,5 @@
 """Paired lines: the same pictures under two or more conditions, one line per picture."""
 
-from __future__ import annotations
-
 from html import escape
 from typing import Any
 

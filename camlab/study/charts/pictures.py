@@ -1,7 +1,5 @@
 """Similarity against properties of a study's pictures: what kind of picture keeps its map."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """The C–R plane: one point per method, with curves of equal RM, the blind line and the Pareto front."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 from typing import Any

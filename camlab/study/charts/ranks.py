@@ -1,7 +1,5 @@
 """The rank chart of a study: the order of the methods at each severity."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 from typing import Any

@@ -5,8 +5,6 @@ a map is degenerate) and the columns of the store's schema. The ``customdata`` o
 order of `POINT`. The number of points in a figure is limited, however many rows there are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape

@@ -1,7 +1,5 @@
 """Severity curves of a study: similarity, or a value such as C, per severity; pooled and stratified beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any

@@ -4,8 +4,6 @@ Densities come from fine histograms and quantiles from sorted values, so that th
 the number of rows. Every row counts; the charts name the degenerate pairs that they leave out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ maps only once. A dead worker is replaced, and its chunks are tried again. Worke
 this process needs the study's folder.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections import Counter, deque

@@ -172,7 +172,7 @@ def _ask(folder: Path, what: str) -> None:
 
 
 def _is_starting(control: dict[str, Any], said: dict[str, Any] | None) -> bool:
-    """Whether a process was started a moment ago and has not taken the lock yet."""
+    """Return whether a process was started a moment ago and has not taken the lock yet."""
     started = float(control.get("started") or 0.0)
     if not 0 <= time.time() - started < START_WITHIN or float((said or {}).get("updated") or 0.0) > started:
         return False

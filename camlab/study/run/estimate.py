@@ -1,7 +1,5 @@
 """The cost of a plan: pairs, time and disk space, estimated from a short trial run."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

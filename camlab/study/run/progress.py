@@ -1,7 +1,5 @@
 """The progress of a run: counted from finished units, reported to the caller and to the study's folder."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable

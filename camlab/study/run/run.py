@@ -1,7 +1,5 @@
 """Running or resuming a study to completion."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Sequence

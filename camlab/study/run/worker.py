@@ -5,8 +5,6 @@ It ends when stdin is closed, so that it never outlives its parent. It writes th
 ``{"ready": true}``, ``{"done": [number, rows, seconds, reason] …}`` or ``{"error": sentence}``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import queue

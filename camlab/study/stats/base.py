@@ -1,7 +1,5 @@
 """The registry of statistical tests, and the sample that each test receives."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The response that a test compares, and complete blocks of it: one row per picture, without gaps."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

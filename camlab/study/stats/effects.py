@@ -5,8 +5,6 @@ drawn. Up to EXACT_UP_TO pictures it is computed exactly. Beyond that, w·K·w i
 w = 1: the error is of order 1/n, below the Monte Carlo error of an interval's ends with 2,000 replicates.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

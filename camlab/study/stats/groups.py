@@ -1,7 +1,5 @@
 """Tests of groups of pictures: Kruskal–Wallis with Dunn, for noise types and data sets."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import combinations
 

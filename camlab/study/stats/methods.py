@@ -1,7 +1,5 @@
 """Tests of levels within pictures: Friedman with Nemenyi, and pairwise Wilcoxon with Holm."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Kept against flipped pairs: does the map react to a changed prediction?"""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

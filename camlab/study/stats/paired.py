@@ -1,7 +1,5 @@
 """Wilcoxon's signed-rank test on the differences within pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Power: how many pictures would show a difference of a given size."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

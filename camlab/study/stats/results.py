@@ -1,7 +1,5 @@
 """The result of a statistical test: numbers with intervals, checked assumptions and a sentence to quote."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass

@@ -1,7 +1,5 @@
 """Running the statistical tests of a study in one call."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any

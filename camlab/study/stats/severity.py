@@ -1,7 +1,5 @@
 """The test of severity: Page's trend test within pictures."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

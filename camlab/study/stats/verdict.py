@@ -1,7 +1,5 @@
 """The verdict of a study: which CAM methods to trust for a model and a noise type."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Export and import of studies; an import trusts nothing and checks everything."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

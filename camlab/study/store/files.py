@@ -1,7 +1,5 @@
 """Files that are written whole or not at all, and the lock of the one process that writes a study."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

@@ -4,8 +4,6 @@ A file gets its name only once it is complete, and holds all rows of every unit 
 notes list. The parts alone therefore say what is done; no other record has to agree with them.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """The schema of a study's rows: every column with its type, meaning and bounds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The folder of a user's studies: listing, naming and deleting them, never outside that folder."""
 
-from __future__ import annotations
-
 import re
 import secrets
 import shutil

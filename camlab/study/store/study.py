@@ -1,7 +1,5 @@
 """A study on disk, finished or under way: its manifest, rows and pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
