@@ -43,7 +43,7 @@ class PassRequest:
 
 
 @dataclass(eq=False)
-class _Ticket:
+class Ticket:
     """A place in the queue; if it has a request, another thread's turn may serve it."""
 
     urgent: bool
@@ -68,7 +68,7 @@ class DeviceQueue:
         self.limit = limit
         self.batches = 0  # passes run, and requests served by them
         self.requests = 0
-        self._waiting: list[_Ticket] = []
+        self._waiting: list[Ticket] = []
         self._busy = False
         self._changed = threading.Condition()
 
@@ -84,7 +84,7 @@ class DeviceQueue:
         Raises what the pass raises, and what `request.check` raises while it waits. If a batch of several
         requests fails, each runs again alone, so that no caller gets another's error.
         """
-        ticket = _Ticket(not in_background.get(), request)
+        ticket = Ticket(not in_background.get(), request)
         self._wait(ticket, request.check)
         if not ticket.served:
             self._lead(ticket)
@@ -109,7 +109,7 @@ class DeviceQueue:
 
         def acquire() -> None:
             nonlocal held
-            self._wait(_Ticket(urgent), check)
+            self._wait(Ticket(urgent), check)
             held = True
 
         def release() -> None:
@@ -135,7 +135,7 @@ class DeviceQueue:
         with self._changed:
             return any(ticket.urgent or not urgent for ticket in self._waiting)
 
-    def _wait(self, ticket: _Ticket, check: Callable[[], None]) -> None:
+    def _wait(self, ticket: Ticket, check: Callable[[], None]) -> None:
         """Wait until it is the ticket's turn (the device is then busy with it) or the ticket is served."""
         with self._changed:
             self._waiting.append(ticket)
@@ -151,7 +151,7 @@ class DeviceQueue:
                     self._waiting.remove(ticket)
                 self._changed.notify_all()
 
-    def _first(self) -> _Ticket | None:
+    def _first(self) -> Ticket | None:
         return next((t for t in self._waiting if t.urgent), self._waiting[0] if self._waiting else None)
 
     def _release(self) -> None:
@@ -159,7 +159,7 @@ class DeviceQueue:
             self._busy = False
             self._changed.notify_all()
 
-    def _lead(self, ticket: _Ticket) -> None:
+    def _lead(self, ticket: Ticket) -> None:
         """Run this ticket's request and compatible ones, then free the device."""
         group = [ticket, *self._companions(ticket)]
         try:
@@ -172,7 +172,7 @@ class DeviceQueue:
                     each.error = RuntimeError("the batch was interrupted")
             self._release()
 
-    def _companions(self, ticket: _Ticket) -> list[_Ticket]:
+    def _companions(self, ticket: Ticket) -> list[Ticket]:
         """Take compatible waiting requests from the queue, up to the limit; none that is less urgent."""
         request = _request(ticket)
         room = self.limit - len(request.pictures)
@@ -198,7 +198,7 @@ def device_queue(device: str) -> DeviceQueue:
     return DeviceQueue()
 
 
-def _serve(group: Sequence[_Ticket]) -> None:
+def _serve(group: Sequence[Ticket]) -> None:
     """Give each ticket its part of one pass, or its own error."""
     if len(group) > 1:
         try:
@@ -217,7 +217,7 @@ def _serve(group: Sequence[_Ticket]) -> None:
             ticket.error = error
 
 
-def _request(ticket: _Ticket) -> PassRequest:
+def _request(ticket: Ticket) -> PassRequest:
     if ticket.request is None:
         raise RuntimeError("a ticket without a request cannot be batched")
     return ticket.request

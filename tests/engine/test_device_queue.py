@@ -18,7 +18,7 @@ from torch import Tensor
 from camlab.cams import SharedPass, shared_pass
 from camlab.common.errors import Cancelled
 from camlab.common.jobs import Job, Worker, in_background
-from camlab.engine.device_queue import DeviceQueue, PassRequest, _Ticket, device_queue
+from camlab.engine.device_queue import DeviceQueue, PassRequest, Ticket, device_queue
 from tests.cams.stub import Stub, random_pictures, signed_stub
 
 POISON = 0.123456  # a picture whose first pixel is this makes the stub's head fail
@@ -208,7 +208,7 @@ def test_nobody_urgent_takes_the_background_along() -> None:
 
 def test_the_background_takes_along_who_is_waited_for() -> None:
     stub, queue = Watched.of(signed_stub()), DeviceQueue()
-    leader, urgent = _Ticket(False, request(stub, 4)), _Ticket(True, request(stub, 1, seed=2))
+    leader, urgent = Ticket(False, request(stub, 4)), Ticket(True, request(stub, 1, seed=2))
     queue._waiting, queue._busy = [urgent], True
     queue._lead(leader)
     assert stub.batches == [5] and not queue._busy and queue.waiting == 0
