@@ -54,6 +54,7 @@ class Ticket:
 
     @property
     def served(self) -> bool:
+        """Whether the request has been computed, or has failed."""
         return self.result is not None or self.error is not None
 
 
