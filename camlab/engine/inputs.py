@@ -23,11 +23,7 @@ class Inputs:
     """Makes versions of pictures for one model. Threads may share it."""
 
     def __init__(
-        self,
-        classifier: Explainable,
-        queue: DeviceQueue,
-        companion: Companion,
-        limit: int = KEPT_BYTES,
+        self, classifier: Explainable, queue: DeviceQueue, companion: Companion, limit: int = KEPT_BYTES
     ) -> None:
         """Keep up to ``limit`` bytes of attacked pictures, and as many of the others.
 
@@ -109,12 +105,7 @@ class Inputs:
             return mine
 
     def _make(
-        self,
-        clean: Tensor,
-        digest: str,
-        mine: dict[Spec, _Key],
-        found: dict[Spec, Tensor],
-        check: Check,
+        self, clean: Tensor, digest: str, mine: dict[Spec, _Key], found: dict[Spec, Tensor], check: Check
     ) -> None:
         """Make the claimed versions and end the claim, whatever happens."""
         made: dict[Spec, Tensor] = {}

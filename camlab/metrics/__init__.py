@@ -17,14 +17,7 @@ from camlab.metrics.segments import (
     segment,
     segment_means,
 )
-from camlab.metrics.similarity import (
-    SIMILARITIES,
-    Comparison,
-    Similarity,
-    rbo_cells,
-    similarity,
-    unit_scale,
-)
+from camlab.metrics.similarity import SIMILARITIES, Comparison, Similarity, rbo_cells, similarity, unit_scale
 
 __all__ = [
     "SEGMENTATIONS",

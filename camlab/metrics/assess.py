@@ -222,11 +222,7 @@ def _by_picture(rows: Rows, part: Index, units: int) -> Replicate:
 
 
 Prepare = Callable[[Rows, Index, int], Replicate]
-_REPLICATES: dict[str, Prepare] = {
-    "": _pooled,
-    "severity": _by_severity,
-    "image": _by_picture,
-}
+_REPLICATES: dict[str, Prepare] = {"": _pooled, "severity": _by_severity, "image": _by_picture}
 
 
 def _intervals(
@@ -282,12 +278,7 @@ def _within(group: Index, picture: Index, count: int) -> tuple[Index, Index, Ind
 
 
 def _warnings(
-    rows: Rows,
-    names: Sequence[object],
-    group: Index,
-    pictures: Index,
-    counts: dict[str, Index],
-    count: int,
+    rows: Rows, names: Sequence[object], group: Index, pictures: Index, counts: dict[str, Index], count: int
 ) -> dict[int, list[str]]:
     """Write sentences about the groups that rest on one picture or on few pairs."""
     found: dict[int, list[str]] = {}

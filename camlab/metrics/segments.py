@@ -104,10 +104,7 @@ def _slic(image: Floats, settings: Mapping[str, float]) -> NDArray[np.integer]:
 
     slic: Any = skimage.slic
     labels: NDArray[np.integer] = slic(
-        image,
-        n_segments=int(settings["n_segments"]),
-        compactness=settings["compactness"],
-        start_label=0,
+        image, n_segments=int(settings["n_segments"]), compactness=settings["compactness"], start_label=0
     )
     return labels
 

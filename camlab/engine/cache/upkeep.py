@@ -42,9 +42,7 @@ def upkeep(name: str) -> UpkeepReport:
         return UpkeepReport({"directory": str(database.directory), "problem": str(error)}, [str(error)])
 
 
-def _command(
-    work: Callable[[Database], UpkeepReport],
-) -> Callable[[Database], UpkeepReport]:
+def _command(work: Callable[[Database], UpkeepReport]) -> Callable[[Database], UpkeepReport]:
     return UPKEEP.add(work.__name__, work)
 
 

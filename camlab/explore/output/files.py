@@ -37,11 +37,7 @@ def panels_png(scene: Scene, shown: Shown) -> bytes:
     score = decimal(None if shown.row["degenerate"] else shown.row["similarity"], 3)
     drawn = [
         ("Original", top(shown.clean), draw_panel(scene, shown.clean)),
-        (
-            perturbed_title(shown.row),
-            top(shown.perturbed),
-            draw_panel(scene, shown.perturbed),
-        ),
+        (perturbed_title(shown.row), top(shown.perturbed), draw_panel(scene, shown.perturbed)),
         ("Difference (perturbed − clean)", "", draw_change(scene, shown)),
     ]
     caption = (

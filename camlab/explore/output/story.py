@@ -117,10 +117,7 @@ def _noise(found: Measured) -> Slide:
         "noise",
         _NOISE[found.kind],
         said,
-        images=[
-            _image(found, shown.clean, "Clean"),
-            _image(found, shown.perturbed, "Noisy"),
-        ],
+        images=[_image(found, shown.clean, "Clean"), _image(found, shown.perturbed, "Noisy")],
         about="panels",
         credit=pair_html.credit(scene.picture),
     )
