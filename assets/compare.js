@@ -485,7 +485,7 @@ class Comparison {
 
   pick(which, id) {
     this.choose({ [which]: this.choice[which] === id ? "" : id });
-    this.say(this.choice[which] ? `Chosen as ${which.toUpperCase()}` : `${which.toUpperCase()} is not chosen`);
+    this.say(this.choice[which] ? `Chosen as ${which.toUpperCase()}` : `${which.toUpperCase()} is no longer chosen`);
   }
 
   choose(change) {

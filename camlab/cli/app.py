@@ -20,7 +20,7 @@ LOCAL = "127.0.0.1"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.epilog = (
-        "Only this machine reaches the dashboard, unless you name another address. Ctrl+C stops it."
+        "Only this machine can reach the dashboard, unless you name another address. Ctrl+C stops it."
     )
     parser.add_argument(
         "--port", type=int, metavar="N", help=f"default: {USUAL_PORT}, or a free one if it is taken"
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address", default=LOCAL, metavar="A", help=f"address to listen on; default: {LOCAL}"
     )
-    parser.add_argument("--no-browser", action="store_true", help="print the address only")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, but open no browser")
 
 
 def run(arguments: argparse.Namespace) -> int:

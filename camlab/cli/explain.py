@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="M", help="see `list models`, `list catalogue`; or a checkpoint file")
     add("--architecture", metavar="N", help="checkpoint: its name in timm; default: found by its tensors")
     add("--classes", metavar="FILE", type=Path, help="checkpoint: its class names (txt, csv, json)")
-    add("--mean", metavar="R,G,B", help="checkpoint: what is subtracted from each colour, in [0, 1]")
-    add("--std", metavar="R,G,B", help="checkpoint: what each colour is then divided by")
+    add("--mean", metavar="R,G,B", help="checkpoint: mean of each colour, in [0, 1]")
+    add("--std", metavar="R,G,B", help="checkpoint: standard deviation of each colour, in [0, 1]")
     add("--size", metavar="N", type=_size, help="checkpoint: its input size, 224 or 192x256 (H x W)")
     add("--crop", metavar="S", type=number(), help="checkpoint: share of the shorter side that it sees")
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
@@ -57,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layer", metavar="L", help="target layer, such as blocks.6 or blocks[-1]; default: the pooled layer"
     )
     add("--target", metavar="CLASS", help="explain this class, by index or name, in both pictures")
-    add("--eigen-smooth", action="store_true", help="first principal component instead of the sum of terms")
+    add(
+        "--eigen-smooth",
+        action="store_true",
+        help="use the first principal component of the channels, not their sum",
+    )
     add("--aug-smooth", action="store_true", help="mean map over mirrored, darker and brighter versions")
     add(
         "--average",
@@ -69,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--sigma",
         metavar="X",
-        type=number("a number over 0, up to 1"),
+        type=number("a number above 0, up to 1"),
         help="standard deviation of the noise in these copies; default 0.15 of the range",
     )
 

@@ -1,4 +1,4 @@
-"""``camlab list``: list what can be chosen, as rows of plain data from the registries."""
+"""``camlab list``: list models, pictures, methods, noise types …, as rows of plain data from the registries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from camlab.images.picture import ImageSet
 
 NAME = "list"
-HELP = "list what can be chosen"
+HELP = "list models, pictures, methods, noise types …"
 
 Row = dict[str, Any]
 

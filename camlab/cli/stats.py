@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by",
         metavar="COLUMNS",
         default="model,layer",
-        help="columns that define the groups to test, separated by commas: model, image_set, method, layer, noise, "
+        help="columns to group the tests by, separated by commas: model, image_set, method, layer, noise, "
         "severity; default: model,layer",
     )
     add(
@@ -142,7 +142,7 @@ def _power(group: dict[str, Any], note: PowerNote) -> str:
 
 def _test(result: TestResult) -> list[str]:
     lines = [f"  {result.sentence}", *(f"    {each}" for each in result.left_out)]
-    lines += [f"    Mind: {each.says}" for each in result.assumptions if each.holds is False]
+    lines += [f"    Caution: {each.says}" for each in result.assumptions if each.holds is False]
     if result.pairs:
         head = ["pair", "n", "effect", "95 % interval", "p", "p adjusted", ""]
         rows = [

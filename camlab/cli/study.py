@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--images", metavar="SET", help="a set (see `list images`), a data set, or a folder", action="append")
     add("--method", metavar="A", help="see `list methods`", action="append")
     add("--noise", metavar="T", help="see `list noises`", action="append")
-    add("--severity", metavar="S", type=float, help="over 0, up to 5", action="append")
+    add("--severity", metavar="S", type=float, help="above 0, up to 5", action="append")
     add(
         "--layer",
         metavar="L",
@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fitting", action="store_true", help="use each model only on the sets whose classes it knows")
     add("--name", metavar="TEXT", help="name of the study; default: that of the preset or the folder")
     add("--out", metavar="DIR", type=Path, help="the study's folder; needed to run it")
-    add("--resume", action="store_true", help="go on with the study in DIR")
-    add("--plan-only", action="store_true", help="say what it would cost, and run nothing")
+    add("--resume", action="store_true", help="continue the study in DIR")
+    add("--plan-only", action="store_true", help="print the expected cost, and run nothing")
     add(
         "--workers",
         metavar="W",

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by",
         metavar="COLUMNS",
         action="append",
-        help="columns that define a line, separated by commas: model, image_set, image, method, layer, noise, "
+        help="columns to group by, separated by commas: model, image_set, image, method, layer, noise, "
         "severity, seed; default: all but image and seed",
     )
     add("--similarity", metavar="N", default="rbo", help="see `list similarities`; default rbo")

@@ -8,7 +8,7 @@ from camlab.cli.terminal import note, say, whole_number, writable
 from camlab.common.wording import table
 
 NAME = "train-shapes"
-HELP = "train the ShapeScenes networks anew (takes a while)"
+HELP = "train the ShapeScenes networks again (takes a while)"
 
 _SETTINGS = ("close_epochs", "epochs", "scenes", "seed")
 

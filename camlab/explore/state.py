@@ -109,7 +109,7 @@ def _model(text: str) -> str:
 def _layer(text: str) -> str:
     # Only the model knows its layers; here the name's form is checked.
     if not re.fullmatch(r"[A-Za-z0-9_.\-\[\]+]{0,200}", text):
-        raise BadSetting(f"{text[:30]!r} is no layer's name")
+        raise BadSetting(f"{text[:30]!r} is not a layer name")
     return text
 
 
@@ -187,7 +187,7 @@ def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> t
     problems: list[str] = []
     for name, text in query.items():
         if name not in _PARSERS:
-            problems.append(f"This link names {str(name)[:40]!r}, which is no setting here; it was ignored.")
+            problems.append(f"This link names {str(name)[:40]!r}, which is not a setting; it was ignored.")
             continue
         try:
             state = dataclasses.replace(state, **{name: _PARSERS[name](str(text))})

@@ -146,7 +146,7 @@ def _caveats(
             + ". Read similarities and C against these, not against 0."
         )
     if not any(is_baseline(str(r["method"])) for r in methods):
-        said.append(f"The study has no {BASELINE}, so a random map might do as well.")
+        said.append(f"The study has no {BASELINE}, so a random map might score just as well.")
     dull = int(rows["degenerate"].sum())
     if dull:
         worst = [
@@ -315,7 +315,7 @@ def _tested(
         elif told < MOST_TESTS:
             told += 1
             said.append(titled(result.sentence))
-            said += [f"Mind: {titled(each.says)}" for each in result.assumptions if each.holds is False]
+            said += [f"Caution: {titled(each.says)}" for each in result.assumptions if each.holds is False]
     for title, count in undone.items():
         parts[title].append(
             f"Not possible in {plural(count, 'group')}: too few pairs of the kind that it needs."

@@ -50,7 +50,7 @@ def gallery() -> None:
             "Search",
             key="gallery.search",
             on_change=_first_page,
-            placeholder="Words of a title or class",
+            placeholder="Words from a title or class",
             icon=":material/search:",
         )
         st.caption(plain(image_set.summary))
@@ -60,7 +60,7 @@ def gallery() -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     if not found:
-        st.info("No title has all of these words; try fewer.", icon=":material/search:")
+        st.info("No title contains all of these words; try fewer.", icon=":material/search:")
         return
     pages = -(-len(found) // PAGE)
     page = _page(image_set, pages)

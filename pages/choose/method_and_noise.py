@@ -174,7 +174,7 @@ def noise_control() -> str:
         help="Grouped by family. Severity 1 to 5 equals the ImageNet-C level.\n\n"
         + "\n\n".join(
             f"**{entry.title}**: {plain(entry.summary)}"
-            + (f" *Not here:* {plain(reasons[entry.name])}" if entry.name in reasons else "")
+            + (f" *Unavailable:* {plain(reasons[entry.name])}" if entry.name in reasons else "")
             for entry in NOISES.values()
         ),
     )

@@ -63,7 +63,7 @@ def model_controls() -> Classifier:
         on_click=open_dialog,
         args=("models",),
         width="stretch",
-        help="Well-known networks, all classifiers of timm, and your own checkpoint.",
+        help="Well-known networks, every timm classifier, and your own checkpoint.",
     )
     # Draw it in every run while it is open: a rerun without it would close it.
     draw_dialog({"models": _more})
@@ -114,7 +114,7 @@ def _search() -> None:
         "Search",
         key="models.text",
         placeholder="resnet 50, ViT-S, convnext tiny …",
-        help="Words of a name or family; short forms and small typing errors are fine.",
+        help="Words from a name or family; abbreviations and small typos are fine.",
     )
     left, middle, right = st.columns(3)
     counts = families()
@@ -123,7 +123,7 @@ def _search() -> None:
         ["", *counts],
         key="models.family",
         format_func=lambda name: f"{name} ({counts[name]})" if name else "All families",
-        help="The source file of the network in timm. Type to search.",
+        help="The network's source file in timm. Type to search.",
     )
     size = middle.selectbox(
         "Parameters", list(SIZES), key="models.size", help="More parameters take more memory and time."
@@ -143,7 +143,7 @@ def _search() -> None:
     if st.session_state.get("models.asked") != asked:
         st.session_state["models.asked"], st.session_state["models.shown"] = asked, AT_ONCE
     if not found:
-        st.info("No classifier of timm matches; use fewer words or wider limits.", icon=":material/info:")
+        st.info("No timm classifier matches; use fewer words or wider limits.", icon=":material/info:")
         return
     st.caption(
         f"{plural(len(found), 'network')}, best match first. No accuracies are shown: the timm package has none, and "

@@ -36,7 +36,7 @@ def sources() -> None:
     """Draw the dialog."""
     session.follow_callbacks()  # once pictures are loaded the page follows and the dialog closes
     name = st.segmented_control(
-        "Where from",
+        "Source",
         list(_KINDS),
         default=st.session_state["sources.kind"],
         key="sources.kind",
@@ -136,7 +136,7 @@ def _dataset() -> None:
         f"**Licence:** {licence}  \n**By:** {plain(dataset.author)}"
     )
     if here:
-        st.success("It is on this machine.", icon=":material/check_circle:")
+        st.success("Already on this machine.", icon=":material/check_circle:")
     else:
         st.warning(
             f"The download is {dataset.megabytes:,} MB and needs {dataset.room:,} MB of disk space while it is "
@@ -154,7 +154,7 @@ def _dataset() -> None:
 
 def _dataset_title(name: str) -> str:
     if name == HUB:
-        return "Another one from the Hugging Face hub …"
+        return "Another data set from the Hugging Face hub …"
     return f"{name.removeprefix(HUB)} (Hugging Face)" if name.startswith(HUB) else DATASETS[name].title
 
 

@@ -90,7 +90,7 @@ def _choice(image_set: ImageSet) -> None:
             key=NUMBER_KEY,
             on_change=_numbered,
             placeholder="a number",
-            help="Its place in the set. The gallery searches titles and shows thumbnails.",
+            help="The picture's position in the set. The gallery searches titles and shows thumbnails.",
         )
         if place is not None:
             st.caption(plain(pictures[place].title))

@@ -93,7 +93,7 @@ def _progress(grid: Grid) -> None:
             share, text = job.done / max(job.total, 1), f"{job.done} of {job.total} cells"
             background_work.progress(share, text, grid.seconds_left, job.cancel, "compare.stop", "Stop")
         elif left := len(grid.missing()):
-            st.caption(f"Stopped; {plural(left, 'cell')} to come.")
+            st.caption(f"Stopped; {plural(left, 'cell')} not computed yet.")
             st.button(
                 "Resume",
                 icon=":material/play_arrow:",
@@ -190,7 +190,7 @@ def _words(grid: Grid, state: CompareState) -> None:
         "flipped ones included, where a map should move. "
         f"One picture is an anecdote; a study tests it.{plain(flooring)}"
     )
-    with st.expander("The same in words", icon=":material/table:"):
+    with st.expander("The grid as a table", icon=":material/table:"):
         head, lines = browser.table(grid, state.sort)
         st.table(pd.DataFrame(lines, columns=head).set_index(head[0]))
 

@@ -15,7 +15,7 @@ from pages.shared import background_work
 KIND = "compare_report"
 ABOUT = (
     "One self-contained file: the pinned pairs with their pictures, numbers, caveats, settings and "
-    "commands. It opens without a network."
+    "commands. It opens offline."
 )
 
 

@@ -91,7 +91,7 @@ def _columns(axis: str, base: ExploreState) -> None:
     st.session_state[name] = sorted(chosen, key=float) if axis in SCALES else chosen
     st.multiselect(
         entry.plural.capitalize(), options, format_func=lambda text: _said(axis, text), key=name,
-        max_selections=MOST_COLUMNS, placeholder="as before",
+        max_selections=MOST_COLUMNS, placeholder="previous choice",
         help=f"The {entry.plural} of the columns.",
     )  # fmt: skip
 
@@ -128,7 +128,7 @@ def _methods(base: ExploreState, classifier: Classifier) -> None:
         )
 
     st.multiselect(
-        "CAM methods", list(CAMS), format_func=title, key=page.key("methods"), placeholder="as before",
+        "CAM methods", list(CAMS), format_func=title, key=page.key("methods"), placeholder="previous choice",
         help="The rows. Methods that give the same map on this layer share a row. Slow ones are computed last. "
         "Default: the paper's six, LayerCAM, Eigen-Grad-CAM and the random baseline.",
     )  # fmt: skip

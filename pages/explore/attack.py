@@ -115,7 +115,7 @@ def _found(scene: Scene, run: ExplanationAttack) -> None:
     result = run.result
     if result is None:
         if run.job.running:
-            st.caption("The first step is being computed.")
+            st.caption("Computing the first step …")
         return
     so_far = "Best so far. " if run.job.running else ""
     st.caption(

@@ -22,7 +22,7 @@ from pages.shared.text import File, file_stem, files, plain, what
 
 def similarity_table(shown: Shown) -> None:
     """Draw all similarity measures of the pair with range and meaning."""
-    st.subheader("Every similarity of this pair", anchor=False)
+    st.subheader("All similarity measures of this pair", anchor=False)
     rows = [
         {
             "Measure": entry.title,

@@ -71,7 +71,7 @@ def show(state: ExploreState, clear: Callable[[], object]) -> None:
 
 
 def _price(method: CamMethod) -> str:
-    return f"It takes {method.price}." if method.price else "What has been computed once is remembered."
+    return f"It takes {method.price}." if method.price else "CAM Lab keeps the result for next time."
 
 
 @told()

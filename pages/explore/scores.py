@@ -44,7 +44,11 @@ def _progress(sweep: Sweep) -> None:
         elif waiting or job.cancelled:
             cost = f" (about {duration(waiting)})" if waiting else ""
             left, right = st.columns([3, 2], vertical_alignment="center")
-            left.caption("The rest of the curve waits." if waiting else "Stopped; results so far stay.")
+            left.caption(
+                "The rest of the curve is not computed yet."
+                if waiting
+                else "Stopped; results so far are kept."
+            )
             right.button(
                 f"Compute the whole curve{cost}",
                 key="sweep.go",
@@ -75,7 +79,7 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
     here = f"at severity {state.severity:g}" if state.scope == "severity" else "in the whole sweep"
     shown = sweep.scope_frame(state)
     if shown.empty:
-        st.caption("The first draws are being measured.")
+        st.caption("Measuring the first draws …")
         return
     if field == "rm" and len(state.seeds) == 1 and state.scope == "severity":
         st.caption(

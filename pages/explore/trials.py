@@ -156,7 +156,7 @@ def _averaging(scene: Scene, shown: Shown) -> None:
     if run is None or not run.job.running:
         passes = 2 * sum(max(n, 1) for n in COPIES)
         st.button(
-            "Compare again" if run else f"Compare none, 1, 4 and 16 copies ({passes} maps)",
+            "Compare again" if run else f"Compare 0, 1, 4 and 16 copies ({passes} maps)",
             icon=":material/blur_on:",
             key="remedy.start",
             on_click=_compare,

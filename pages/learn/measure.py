@@ -131,7 +131,7 @@ def _dozen(setting: Setting, run: Measuring) -> None:
         )
     )
     st.button(
-        "Put back as measured", icon=":material/undo:", on_click=page.change, kwargs={"placed": ""},
+        "Reset to measured", icon=":material/undo:", on_click=page.change, kwargs={"placed": ""},
         disabled=placed == measured,
     )  # fmt: skip
 
@@ -190,7 +190,7 @@ def _table(run: Measuring) -> None:
         for name, (pooled, within) in run.table().items()
     ]
     if not rows:
-        st.caption("The first pictures are being measured.")
+        st.caption("Measuring the first pictures …")
         return
     st.dataframe(pd.DataFrame(rows).set_index("Map"), width="stretch")
     st.caption(

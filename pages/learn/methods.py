@@ -34,7 +34,9 @@ def lab(setting: Setting, run: Identities) -> None:
                 with column:
                     twins = [n for n in level.like(name) if n != name]
                     same = (
-                        f"same as {', '.join(CAMS[n].title for n in twins)}" if twins else "equal to no other"
+                        f"same as {', '.join(CAMS[n].title for n in twins)}"
+                        if twins
+                        else "different from all others"
                     )
                     st.html(pair_html.title(f"{letters[name]} · {CAMS[name].title}"))
                     frame.image(

@@ -35,7 +35,7 @@ def main() -> None:
         st.warning(plain(notice), icon=":material/info:")
     frame.opening(lesson)
     page.write()
-    with told(), standing_in("The engine is at work.", first=not frame.is_there(lesson)) as clear:
+    with told(), standing_in("Computing the lesson …", first=not frame.is_there(lesson)) as clear:
         setting = frame.setting(lesson)
         run = frame.run_of(lesson, setting)
         clear()

@@ -33,7 +33,7 @@ def _quiz(setting: Setting, run: Quiz) -> None:
     elif place < len(run.items):
         _ask(run.items[place], place)
     else:
-        st.caption("The next question is being made.")
+        st.caption("Preparing the next question …")
     if place and not hide and place < QUESTIONS:
         st.caption(plain(mark.sentence))
 

@@ -102,7 +102,7 @@ def attack_lab(setting: Setting, run: Fooling) -> None:
 def _attacked(run: Fooling) -> None:
     result = run.result
     if result is None:
-        st.caption("The attack is at its first step.")
+        st.caption("Computing the first step …")
         return
     st.caption(plain(("" if run.complete else "Best so far. ") + " ".join(sentences(run.scene, run.attack))))
     drawn = panels(run.scene, result)

@@ -135,7 +135,7 @@ def watch(kind: str, run: Run | None, noun: str, draw: Callable[[], None]) -> No
         elif job.running:
             job_progress(job, noun, job.cancel, f"work.{kind}.cancel")
         elif job.cancelled:
-            st.caption(f"Cancelled after {job.done} of {job.total} {noun}; results so far stay.")
+            st.caption(f"Cancelled after {job.done} of {job.total} {noun}; the results so far are kept.")
         draw()
 
     live(part, lambda: job.running, job)

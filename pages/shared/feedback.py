@@ -76,7 +76,7 @@ def waiting(place: DeltaGenerator, what: str, about: str) -> Callable[[], None]:
         last = now
         place.html(
             f'<div class="cl-waiting" role="status"><b>{escape(what)}</b> · {now - begun:.0f} s so far. '
-            f"{escape(about)} Any other choice stops it.</div>"
+            f"{escape(about)} Changing any setting stops it.</div>"
         )
 
     return check

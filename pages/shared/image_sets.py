@@ -18,11 +18,11 @@ COUNT_KEY, SEED_KEY = "shapes.count", "shapes.seed"
 
 #: Why a link cannot show a visitor's own picture, by the name of the picture's set.
 ELSEWHERE = {
-    "upload": "This state belongs to an uploaded picture; upload the same file to see it "
-    "(both files, if it was a pair).",
-    "folder": "This state belongs to a picture in a folder that is not open, or whose file has changed; "
+    "upload": "This state shows an uploaded picture; upload the same file to see it "
+    "(both files of a pair).",
+    "folder": "This state shows a picture in a folder that is not open, or a file that has changed; "
     "open the folder to see it.",
-    "file": "This state belongs to a picture file that was named on a command line; upload it to see it here.",
+    "file": "This state shows a picture file named on the command line; upload that file to see it here.",
 }
 
 
@@ -97,7 +97,7 @@ def add_pair(clean: Picture, noisy: Picture) -> tuple[Picture, OwnPair]:
     found = paired(clean, noisy)
     pair = set_companion(found, noisy)
     pairs()[found.id] = noisy
-    keep_uploads(with_picture(found, own().get(UPLOAD), "Your clean picture, with a noisy one beside it."))
+    keep_uploads(with_picture(found, own().get(UPLOAD), "Your clean picture, paired with your noisy one."))
     return found, pair
 
 
@@ -130,13 +130,13 @@ def reachable(state: ExploreState, current: str) -> tuple[ExploreState, list[str
     except CamLabError as error:
         shown = _usable(current, default.image)
         why = ELSEWHERE.get(set_of(state.image), str(error))
-        problems.append(f"{why} Meanwhile “{shown.title}” is shown.")
+        problems.append(f"{why} Until then, CAM Lab shows “{shown.title}”.")
         state = dataclasses.replace(state, image=shown.id)
     noise = NOISES[state.noise]
     if noise.needs == "companion" and shown.id not in pairs():
         problems.append(
             f"The noise type “{noise.title}” needs a pair of pictures; add your own under “More pictures”. "
-            f"Meanwhile {NOISES[default.noise].title} is used."
+            f"Until then, CAM Lab uses {NOISES[default.noise].title}."
         )
         state = dataclasses.replace(state, noise=default.noise)
     return state, problems

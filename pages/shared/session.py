@@ -213,7 +213,7 @@ def usable_model() -> Classifier:
             return load_classifier(name)
         except CamLabError as error:
             failure = failure or error
-    raise failure or CamLabError("There is no model to choose from; reinstall CAM Lab.")
+    raise failure or CamLabError("No model is available; reinstall CAM Lab.")
 
 
 def reachable(state: ExploreState, chosen_for: str = "") -> tuple[ExploreState, list[str]]:

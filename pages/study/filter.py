@@ -54,7 +54,7 @@ def bar(opened: data.Opened) -> Filters:
                     key=page.key(name),
                     format_func=partial(level_title, column),
                     placeholder="all",
-                    help="Without a choice: all.",
+                    help="Empty: all.",
                 )
             else:
                 page.choose(name, [])

@@ -85,7 +85,7 @@ def test_pairs_are_sorted_by_mouse_and_by_keyboard(server: str, visit: Visit) ->
     # A click that meets a new run of the page is lost; a visitor clicks again.
     until(
         lambda timeout: expect(kept.get_by_role("button")).to_have_count(before, timeout=timeout),
-        page.get_by_role("button", name="Put back as measured").click,
+        page.get_by_role("button", name="Reset to measured").click,
     )
     fits(page)
 

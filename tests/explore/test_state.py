@@ -243,7 +243,7 @@ def test_what_is_said_about_a_bad_value() -> None:
             "swep",
         ): "The setting 'scope' could not be used (There is no scope called 'swep'; did you mean "
         "'sweep'?) and stays at severity.",
-        ("layer", "<b>"): "The setting 'layer' could not be used ('<b>' is no layer's name) and stays at the "
+        ("layer", "<b>"): "The setting 'layer' could not be used ('<b>' is not a layer name) and stays at the "
         "default.",
     }
     for (field, text), said in cases.items():
@@ -268,7 +268,7 @@ def test_an_unknown_field_is_ignored_with_a_sentence(name: str) -> None:
 
 def test_an_unknown_field_is_named() -> None:
     assert parse_query({"sevrity": "1"})[1] == [
-        "This link names 'sevrity', which is no setting here; it was ignored."
+        "This link names 'sevrity', which is not a setting; it was ignored."
     ]
 
 

@@ -111,7 +111,7 @@ def test_sorted_pairs_come_back_from_the_link() -> None:
     at = open_learn(lesson="measure", placed="k" * 12)
     page = "\n".join(element.value for element in at.html)
     assert "Responsiveness not observed" in page.replace("aria-label=", "")
-    next(b for b in at.button if b.label == "Put back as measured").click().run()
+    next(b for b in at.button if b.label == "Reset to measured").click().run()
     assert "placed" not in at.query_params
 
 

@@ -142,7 +142,7 @@ def test_a_cancelled_attack_keeps_what_it_has() -> None:
     run = works(at, "attack")[-1]
     wait_for(at, lambda _: not run.job.running)  # type: ignore[attr-defined]
     at.run()
-    assert "Cancelled after" in said(at) and "results so far stay" in said(at)
+    assert "Cancelled after" in said(at) and "the results so far are kept" in said(at)
     assert len(at.image) == 9
     assert at.button(key="attack.start").label == "Attack again"
 
@@ -195,7 +195,7 @@ def test_what_a_link_says_wrong_about_the_attack_is_told_and_harms_nothing() -> 
     at = open_app(model="shapes_resnet", image="shapes/0-0", **link)
     assert "epsilon cannot be '900'; 4.0 is used" in alerts(
         at
-    ) and "'attack.x', which is no setting" in alerts(at)
+    ) and "'attack.x', which is not a setting" in alerts(at)
     assert "goal cannot be 'up'" in alerts(at)
     assert at.number_input(key="attack.epsilon").value == 4.0
     at.selectbox(key="attack.goal").set_value("picture").run()

@@ -58,7 +58,7 @@ def from_link(link: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
         else:
             value = text if name == OTHER else None
         if name not in settings:
-            problems.append(f"This link names {parameter[:40]!r}, which is no setting here; it was ignored.")
+            problems.append(f"This link names {parameter[:40]!r}, which is not a setting; it was ignored.")
         elif value is None:
             problems.append(
                 f"The attack's {name} cannot be {text[:30]!r}; {settings[name]} is used, choose another below."

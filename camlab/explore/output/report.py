@@ -14,9 +14,8 @@ from camlab.engine.spec import Explained
 from camlab.explore.charts.curve import sweep_curve
 from camlab.explore.charts.draws import sweep_ecdf, sweep_violin
 from camlab.explore.output import pair_html
-from camlab.explore.output.panels import draw_change, draw_panel
+from camlab.explore.output.panels import draw_change, draw_panel, perturbed_title, shown_verdict
 from camlab.explore.output.record import package_versions, settings
-from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState, to_query
@@ -173,7 +172,7 @@ def _caveats(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
             "which is not zero."
         )
     said.append(
-        "A map that holds is not thereby right, and a map that moves does not mean that the model is wrong."
+        "A map that holds is not necessarily right, and a map that moves does not prove the model wrong."
     )
     return said
 
@@ -240,7 +239,7 @@ def _similarities(shown: Shown) -> Table:
         for name, e in SIMILARITIES.items()
     ]
     head = ("Measure", "Value", "Range", "Identical maps", "What it compares")
-    return Table("Every similarity of this pair", head, rows)
+    return Table("All similarity measures of this pair", head, rows)
 
 
 def _levels(sweep: Sweep) -> list[Table]:

@@ -10,8 +10,7 @@ from camlab.drawing.slides import Image, Slide
 from camlab.engine.spec import Explained
 from camlab.explore.charts.dots import steady_methods
 from camlab.explore.output import pair_html
-from camlab.explore.output.panels import draw_panel
-from camlab.explore.output.words import perturbed_title, shown_verdict
+from camlab.explore.output.panels import draw_panel, perturbed_title, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Sweep
@@ -110,9 +109,9 @@ def _noise(found: Measured) -> Slide:
     if floors and floors.other is not None and floors.threshold is not None:
         against = (
             f" The maps of other pictures score {floors.other:.2f}; a map counts as broken below "
-            f"{floors.threshold:.2f}, halfway to the same map."
+            f"{floors.threshold:.2f}, halfway to an identical map."
         )
-    said.append(f"The two maps are {score} similar ({measure}; 1 is the same map).{against}")
+    said.append(f"The similarity of the two maps is {score} ({measure}; 1 means identical).{against}")
     return Slide(
         "noise",
         _NOISE[found.kind],
@@ -147,7 +146,7 @@ def _methods(found: Measured) -> Slide:
         f"{plural(first.n, 'draw')}, of which {first.kept} kept the prediction.",
         *([f"Hold: {listed(holds)}."] if holds else []),
         *([f"Move: {listed(moves)}."] if moves else []),
-        *([f"The draws do not decide on {rest}."] if rest and first.kept else []),
+        *([f"Undecided: {rest}."] if rest and first.kept else []),
     ]
     title = SIMILARITIES[found.scene.state.similarity].scored_title
     return Slide(
@@ -194,7 +193,7 @@ def _advice(found: Measured) -> Slide:
         "holds": [
             f"{method} stays at {score} over {plural(first.measured, 'draw')} that kept the prediction, "
             f"where {decimal(first.threshold)} would be broken. Show that number beside the map.",
-            "Check the opposite, too: a map that never moves would score as well. Does it move when the "
+            "Check the opposite, too: a map that never moves would score just as well. Does it move when the "
             "prediction flips?",
         ],
         "unsure": [

@@ -241,7 +241,7 @@ def _cautions(made: Verdict, has_baseline: bool) -> tuple[str, ...]:
     best = [each for each in made.candidates if each.method in made.top]
     said = []
     if not has_baseline:
-        said.append(f"The rows have no {BASELINE}, so a random map might do as well.")
+        said.append(f"The rows have no {BASELINE}, so a random map might score just as well.")
     if made.response == "flipped":
         said.append(
             "Responsiveness alone misleads: a random map moves most when the prediction flips. Read the "
@@ -255,7 +255,7 @@ def _cautions(made: Verdict, has_baseline: bool) -> tuple[str, ...]:
         if still := [each.method for each in best if each.still]:
             said.append(
                 f"{listed(still)}: within a severity, the map is not shown to change more where the prediction "
-                "flips; a map that never moves would score as well."
+                "flips; a map that never moves would score just as well."
             )
         if unseen := [each.method for each in best if each.gap is None]:
             said.append(

@@ -96,7 +96,7 @@ def test_a_map_that_never_moves_is_told() -> None:
     assert found.candidates[0].still
     assert found.cautions == (
         "gradcam: within a severity, the map is not shown to change more where the prediction flips; a map that "
-        "never moves would score as well.",
+        "never moves would score just as well.",
     )
     assert judged(study(2, pictures=14, step=0.05)).candidates[0].still is False
 
