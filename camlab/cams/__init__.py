@@ -1,4 +1,4 @@
-"""Class activation maps: a registry, one small file a family, and one shared pass that serves them all."""
+"""Class activation maps: the registry of methods, one module per family, and the shared pass they all read."""
 
 from camlab.cams import ablation, cluster, eigen, gradient, random, score
 from camlab.cams.base import (

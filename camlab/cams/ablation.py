@@ -18,19 +18,18 @@ UPDATES_AT_ONCE = 32
     uses_gradients=False,
     cost="tail",
     order=40,
-    price="a pass of the layers behind the target layer for each channel, or none where a formula gives the answer",
+    price="one pass of the layers after the target layer per channel, or none where a formula gives the answer",
     gives="weights",
 )
 def ablationcam(shared: SharedPass) -> Tensor:
     """Compute the weights y − y_k of Σ_k (y − y_k) · A_k, y_k the target logit with channel k set to zero.
 
-    The paper divides by y. For y > 0 that is a scale, which min-max scaling removes; for y < 0 it would turn
-    the map upside down, so that the channels which support the class go dark. The drop itself is used, and
-    the map keeps its orientation for every logit.
+    The paper divides by y. For y > 0 that is a scale, which min-max scaling removes; for y < 0 it would invert the
+    map, so that channels which support the class go dark. The drop itself keeps the orientation for every logit.
 
-    Where the layer feeds average pooling and one linear layer, the drop is exactly w_k · mean(A_k). Where a
-    1 × 1 convolution and an activation stand between, leaving out a channel takes one outer product from the
-    pre-activations; nothing has to be convolved again.
+    Where the layer feeds average pooling and one linear layer, the drop is exactly w_k · mean(A_k). Where a 1 × 1
+    convolution and an activation stand between, ablating a channel subtracts one outer product from the
+    pre-activations, without another convolution.
     """
     classifier, layer = shared.classifier, shared.layer
     if (head := classifier.linear_head(layer)) is not None:
@@ -54,7 +53,7 @@ def drops_by_updates(shared: SharedPass, head: PointwiseHead) -> Tensor:
         for row, values in enumerate(activations):
             shared.check()
             before = torch.addmm(head.shift[:, None], head.mix, values)
-            # A mean over positions and a weight for each channel, as one product with the flattened maps.
+            # Average over positions and weight the channels in one product with the flattened maps.
             weights = head.weights[shared.targets[row]] / values.shape[1]
             score = head.act(before.clone()).sum(dim=1) @ weights
             # Ablating a channel that is zero changes nothing.

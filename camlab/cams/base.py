@@ -1,4 +1,4 @@
-"""The parts of every CAM method: what it needs of a network, the shared pass, the registry."""
+"""The foundations of the CAM methods: the interface of a classifier, the shared pass, the registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from camlab.models.network.split import PLUS, PointwiseHead
 
 
 class LayerLike(Protocol):
-    """What the CAM methods need to know of a target layer; `camlab.models.TargetLayer` implements it."""
+    """The properties of a target layer that CAM methods read; `camlab.models.TargetLayer` implements it."""
 
     @property
     def channels(self) -> int:
@@ -38,14 +38,14 @@ class LayerLike(Protocol):
 
 
 class Explainable(Protocol):
-    """What the CAM methods need of a classifier; `camlab.models.Classifier` implements it.
+    """The interface of a classifier that CAM methods use; `camlab.models.Classifier` implements it.
 
     Every member is a pure function: no hooks, nothing mutated, so many threads may share one classifier.
     """
 
     @property
     def device(self) -> torch.device:
-        """Where the network runs."""
+        """The device of the network."""
 
     @property
     def fingerprint(self) -> str:
@@ -106,7 +106,7 @@ def never(*_: object) -> None:
 
 @dataclass
 class SharedPass:
-    """One pass of a batch through a classifier, split at the target layer: everything a CAM method may read.
+    """One pass of a batch through a classifier, split at the target layer: the input of every CAM method.
 
     Shapes: inputs (N, 3, H, W), normalised, on the device; activations and gradients (N, K, h, w), the
     gradients those of the target logits, or None where no method asked for them; native: the activations as
@@ -178,23 +178,22 @@ CamFn = Callable[[SharedPass], Tensor]
 Cost = Literal["shared", "tail", "full"]
 Gives = Literal["map", "weights", "terms"]
 Serves = Callable[[Explainable, str], str | None]
-"""Why a method cannot serve a classifier at a layer, in one sentence that says what to do; None: it can."""
+"""Returns one sentence on why a method cannot be used with a classifier at a layer and what to do; None: it can."""
 
 
 def anywhere(classifier: Explainable, layer: str) -> None:
-    """Serve every network at every layer: the default of `CamMethod.serves`."""
+    """Return None, the default of `CamMethod.serves`: the method works for every network and layer."""
 
 
 @dataclass(frozen=True)
 class CamMethod:
     """One CAM method: its names and texts, what it needs, and the function (SharedPass -> raw (N, h, w)).
 
-    `uses_gradients`: it reads the gradients of the pass. `cost`: "shared" reads the pass only; "tail" runs the
-    layers after the target layer again, "full" the whole model, once per channel or as `price` says: the cost
-    beyond the shared pass, in words, shown before the method is chosen. `version` is part of the cache key: raise
-    it when the method's values change. `order` is its place in lists. `serves` says why the method cannot be
-    used at a layer. `terms`: where the map is a sum over the channels, what is summed (SharedPass -> raw
-    (N, K, h, w)); None elsewhere.
+    `uses_gradients`: it reads the gradients of the pass. `cost`: "shared" reads the pass only; "tail" also runs the
+    layers after the target layer, "full" the whole model, once per channel or as `price` says (the cost beyond the
+    shared pass in words, for the user who chooses a method). `version` is part of the cache key: raise it when the
+    method's values change. `order` is its place in lists. `serves` says why the method cannot be used at a layer.
+    `terms` (SharedPass -> raw (N, K, h, w)): the terms of a map that is a sum over the channels; None for other maps.
     """
 
     name: str
@@ -222,12 +221,12 @@ class _CamRegistry(Registry[CamMethod]):
 CAMS: Registry[CamMethod] = _CamRegistry("CAM method")
 
 
-#: What a cost means for the wait, in a word or two; empty where only the shared pass runs.
+#: A word or two for the speed of each cost; empty where only the shared pass runs.
 PACES: dict[Cost, str] = {"shared": "", "tail": "extra passes", "full": "slow"}
 
 
 def unserved(classifier: Explainable, layer: str) -> dict[str, str]:
-    """Say by name why methods cannot be used at a layer (of several, "a+b": at any one); see `CamMethod.serves`."""
+    """Return the unusable methods at a layer (or at any of several, "a+b"), by name, each with the reason."""
     found = {}
     for name, entry in CAMS.items():
         reasons = (entry.serves(classifier, one) for one in layer.split(PLUS))
@@ -291,7 +290,7 @@ _FORMS: dict[Gives, Callable[[CamFn], tuple[CamFn, CamFn | None]]] = {
 
 
 def probabilities(logits: Tensor) -> np.ndarray:
-    """Compute the softmax of logits (N, C) in float64 on the CPU: float32 (N, C), read-only."""
+    """Compute the softmax of logits (N, C) in float64 on the CPU; return it as read-only float32 (N, C)."""
     values: np.ndarray = torch.softmax(logits.detach().cpu().double(), dim=1).float().numpy()
     values.setflags(write=False)
     return values
@@ -308,17 +307,17 @@ def shared_pass(
     check: Callable[[], None] = never,
     chunk: int = 16,
 ) -> SharedPass:
-    """Run a batch once: to the layer without a graph, then the tail, with one if gradients are wanted.
+    """Run a batch once: up to the layer without a graph, then through the tail, with a graph if gradients are wanted.
 
-    pictures: (N, 3, H, W) in [0, 1]. A target of None is the class that the model predicts on that picture.
-    The gradients are those of the sum of the target logits; as no layer mixes inputs, each input's part is
-    its own. Nothing is hooked and nothing in the classifier changes.
+    pictures: (N, 3, H, W) in [0, 1]. A target of None is the class that the model predicts on that picture. The
+    gradients are those of the sum of the target logits; as no layer mixes inputs, each input gets its own. There are
+    no hooks, and the classifier does not change.
     """
     with torch.no_grad():
         inputs = classifier.normalise(pictures)
         native = classifier.head(inputs, layer).detach()
     size = group_size(native.device, len(native))
-    # Group by group, so that memory holds the graph of one group only.
+    # Run group by group, so that memory holds the graph of only one group.
     done = [
         _tail_pass(classifier, layer, part, targets[i * size : (i + 1) * size], gradients)
         for i, part in enumerate(torch.split(native, size))

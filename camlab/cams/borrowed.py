@@ -72,14 +72,13 @@ def _raw(kind: Any, wrapper: _FromMaps, inputs: Tensor, target: int) -> Maps:
         base.get_cam_image = keep
         _call(cam, inputs, target)
         del base.get_cam_image  # else the CAM would keep itself alive
-    raw: Maps = np.asarray(kept[-1], dtype=np.float32)[0]
-    return raw
+    return np.asarray(kept[-1], dtype=np.float32)[0]
 
 
 def from_maps(kind: Any, shared: SharedPass) -> Maps:
-    """Run a method that needs the layer's maps and the network behind them; zeros where no channel varies.
+    """Run a method that needs the layer's maps and the network after them; return zeros where no channel varies.
 
-    Without variation the library would scale up rounding errors; it replaces values that are not finite.
+    Without variation the library would amplify rounding errors; it replaces values that are not finite.
     """
     flat = shared.activations.flatten(2)
     varies = flat.amax(dim=2) - flat.amin(dim=2) > _NOTHING * flat.abs().amax(dim=2)
@@ -89,7 +88,7 @@ def from_maps(kind: Any, shared: SharedPass) -> Maps:
 
 
 def from_input(kind: Any, shared: SharedPass) -> Maps:
-    """Run a method that may use the whole picture, as every unknown one may."""
+    """Run a method that may read the whole picture, as any unknown method may."""
     from pytorch_grad_cam.base_cam import BaseCAM
 
     if not issubclass(kind, BaseCAM):
@@ -98,7 +97,7 @@ def from_input(kind: Any, shared: SharedPass) -> Maps:
 
 
 def enhanced(kind: Any, shared: SharedPass) -> Maps:
-    """Run a method whose map has the picture's size; the result is its mean over each cell of the layer's map."""
+    """Run a method whose map has the picture's size, and average it over each cell of the layer's map."""
     wrapper = _FromInput(shared)
     with _released(kind(wrapper, [wrapper.mark])) as cam:
         found = _call(cam, shared.inputs.clone(), int(shared.targets[0]))
@@ -116,8 +115,7 @@ def everywhere(kind: Any, shared: SharedPass) -> Maps:
 def _cells(found: Any, shared: SharedPass) -> Maps:
     whole = torch.as_tensor(np.asarray(found, dtype=np.float32))[None]
     height, width = shared.activations.shape[-2:]
-    pooled: Maps = F.adaptive_avg_pool2d(whole, (height, width))[0, 0].numpy()
-    return pooled
+    return F.adaptive_avg_pool2d(whole, (height, width))[0, 0].numpy()
 
 
 def _call(cam: Any, inputs: Tensor, target: int) -> Any:
@@ -137,7 +135,7 @@ def _released(cam: Any) -> Iterator[Any]:
         yield cam
     finally:
         if (hooks := getattr(_base(cam), "activations_and_grads", None)) is not None:
-            # Dropped, not detached in place as the library would do: gradients of rearranged maps are views.
+            # Drop them: the library would detach them in place, which fails for views such as rearranged maps.
             hooks.activations, hooks.gradients = [], []
             hooks.release()
 

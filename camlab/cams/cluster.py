@@ -32,24 +32,23 @@ SIGMA = 1.0
     gives="weights",
 )
 def cfcam(shared: SharedPass) -> Tensor:
-    """Weights of the channels in three levels: dominant, clustered, noise.
+    """Compute the channel weights of CF-CAM in three levels: dominant, clustered, noise.
 
-    Dominant channels (the quarter with the largest L2 norm) keep Grad-CAM's weight, mean(G_k). The others are
-    clustered by DBSCAN on their flattened maps, its radius the 25th percentile of the Euclidean distances, a
-    core being 5 % of the channels. All channels of a cluster weigh the mean of their gradients' mean after a
-    Gaussian filter. What is in no cluster is noise and weighs 0.
+    Dominant channels (the quarter with the largest L2 norm) keep Grad-CAM's weight, mean(G_k). DBSCAN clusters the
+    others by the Euclidean distances of their flattened maps; its radius is the 25th percentile of these distances,
+    and a core channel has 5 % of the clustered channels, at least two, within the radius. Every channel of a cluster
+    gets the same weight: the cluster's mean gradient, smoothed by a Gaussian filter and averaged over positions.
+    Channels outside all clusters are noise and weigh 0.
 
-    So much is the authors' published code, read beside the paper's abstract: the three levels, L2 norms, Euclidean
-    distances of the maps as they are (no PCA), the two percentiles, 5 % and at least two of the channels that are
-    left, one mean gradient a cluster, filtered, and its mean as the weight.
+    All this follows the authors' published code and the paper's abstract, except:
 
-    What differs from that code, or is open in it: a channel that is zero everywhere is left out before anything is
-    counted (at a layer behind a ReLU most are, and the radius would be 0, which the code replaces by 1e-5). The
-    paper filters by a Gaussian, the code by one kernel as large as the map that it calls bilateral (σ 5 cells, range
-    0.1); taken here is the paper's, its width SIGMA ours. What lies outside a map has no gradient, as in the code:
-    with mirrored borders a filter would not change the mean at all. The code puts the weights through a softmax;
-    here they are taken as they are, as a softmax over mean gradients near 1e-3 would make them all alike, whatever
-    the class.
+    - Channels that are zero everywhere are left out first. After a ReLU most channels are zero, and the radius would
+      be 0, which the code replaces by 1e-5.
+    - The filter is the paper's Gaussian, of our own width SIGMA; the code uses one kernel as large as the map, which
+      it calls bilateral (σ 5 cells, range 0.1). As in the code, the gradient is zero outside the map: with mirrored
+      borders a filter would not change the mean at all.
+    - The weights are used directly. The code applies a softmax, which makes the weights of mean gradients near 1e-3
+      almost equal, whatever the class.
     """
     activations = shared.activations.detach().cpu().double().numpy()
     gradients = shared.grads.detach().cpu().double().numpy()
@@ -88,7 +87,7 @@ def clusters(points: Floats) -> list[NDArray[np.intp]]:
     from sklearn.cluster import DBSCAN
 
     distances = pdist(points)
-    # If all rows are equal, the radius is 0, which DBSCAN refuses.
+    # DBSCAN refuses the radius 0 of equal rows.
     radius = max(float(np.percentile(distances, RADIUS_PERCENTILE)), float(np.finfo(np.float64).tiny))
     core = max(2, int(CORE_SHARE * len(points)))
     labels = DBSCAN(eps=radius, min_samples=core, metric="precomputed").fit(squareform(distances)).labels_

@@ -1,4 +1,4 @@
-"""Find the CAM methods that are one method on a given layer, by algebra, not by measurement."""
+"""Find the CAM methods that give the same map on a layer, by algebra, not by measurement."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from camlab.cams.score import TOP_CHANNELS
 
 @dataclass(frozen=True)
 class Coincidence:
-    """Methods that give the same map on a layer, and the reason in one plain sentence."""
+    """Methods that give the same map on a layer, and the reason in one sentence."""
 
     methods: tuple[str, ...]
     reason: str
@@ -42,8 +42,8 @@ def _few_channels(classifier: Explainable, layer: str) -> bool:
     return classifier.layer_info(layer).channels <= TOP_CHANNELS
 
 
-# Linear head: G_k is the same number g_k = w_k/hw at every position, so mean(G_k), ΣA·G/ΣA and G itself are
-# all g_k; no gradient changes with an activation, so ShapleyCAM has nothing to correct.
+# Linear head: G_k is the same number g_k = w_k/hw at every position, so mean(G_k), ΣA·G/ΣA and G itself all
+# equal g_k; no gradient depends on an activation, so ShapleyCAM's correction is zero.
 # Non-negative A: ReLU(G·A) = ReLU(G)·A.
 _RULES = (
     _Rule(
@@ -99,12 +99,12 @@ BASELINE = "randomcam"
 
 
 def is_baseline(method: str) -> bool:
-    """Say whether a method, or one of several joined names, is the baseline."""
+    """Return whether a method, or one of several joined names, is the baseline."""
     return BASELINE in str(method).split(JOINT)
 
 
 def linked_sets(names: Sequence[str], places: Sequence[Sequence[tuple[str, ...]]]) -> list[list[str]]:
-    """Return the sets of two or more names that the groups of every place link."""
+    """Return the sets of two or more names that are in one group in every place."""
     label: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     for groups in places:
         leader = {name: name for name in names}

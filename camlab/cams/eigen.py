@@ -56,12 +56,12 @@ def first_component(values: Tensor, reference: Tensor) -> Tensor:
 
 
 def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
-    """Return the same projections (N, m), with gradients that flow to the values (N, K, m).
+    """Return the same projections (N, m), made differentiable with respect to the values (N, K, m).
 
     First-order perturbation of the leading eigenpair (λ, u) of M: dλ = uᵀ dM u and du = R dM u, where R has
     the eigenvalues 1/(λ − λ_i), and 0 for u itself (Magnus 1985, Econometric Theory 1, theorem 1). For
     p = √λ·u that is dp = (R + uuᵀ/2λ) dM p. Where M is XXᵀ the projection is p = Xᵀu, with u found alike.
-    Components as strong as the leading one have no derivative; they count as not moving, and so do zeros.
+    Where a component is as strong as the leading one, or the map is zero, there is no derivative: it is set to zero.
     """
     centred = values - values.mean(dim=2, keepdim=True)
     spread, vectors = torch.linalg.eigh(gram)
@@ -71,8 +71,7 @@ def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
     kept = projection.detach()
 
     def solve(moved: Tensor, weights: Tensor) -> Tensor:
-        solved: Tensor = vectors @ (weights[..., None] * (vectors.mT @ moved))
-        return solved
+        return vectors @ (weights[..., None] * (vectors.mT @ moved))
 
     if centred.shape[1] >= centred.shape[2]:
         weights = torch.cat([inverse[:, :-1], 1 / (2 * largest)], dim=1)
@@ -88,7 +87,7 @@ def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
 def _leading(symmetric: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the largest eigenvalue (N,) and its eigenvector (N, m) of symmetric matrices (N, m, m), in float64.
 
-    On a CPU LAPACK is asked for this one pair, which takes less than half the time of all of them.
+    On a CPU, LAPACK computes only this pair, in less than half the time of all pairs.
     """
     if symmetric.device.type != "cpu":
         values, vectors = torch.linalg.eigh(symmetric)
@@ -111,7 +110,7 @@ def _leading(symmetric: Tensor) -> tuple[Tensor, Tensor]:
     order=60,
 )
 def eigencam(shared: SharedPass) -> Tensor:
-    """First principal component of A, positive where the mean activation is high."""
+    """Compute the first principal component of A, positive where the mean activation is high."""
     return first_component(shared.activations, shared.activations.mean(dim=1))
 
 
@@ -125,5 +124,5 @@ def eigencam(shared: SharedPass) -> Tensor:
     order=90,
 )
 def eigengradcam(shared: SharedPass) -> Tensor:
-    """First principal component of G · A, positive where the mean activation is high."""
+    """Compute the first principal component of G · A, positive where the mean activation is high."""
     return first_component(shared.product, shared.activations.mean(dim=1))

@@ -32,13 +32,12 @@ def gradcam(shared: SharedPass) -> Tensor:
 def gradcam_plus_plus(shared: SharedPass) -> Tensor:
     """Compute w_k of Σ_k w_k · A_k: w_k = Σ_ij α_ij · ReLU(G_ij) and α = G² / (2G² + ΣA_k · G³), 0 where that is 0/0.
 
-    G² cancels: α = 1 / (2 + ΣA_k · G). In this form nothing underflows (gradients near 1e-3 have squares
-    near 1e-6), and no ε is needed that would be as large as what it guards. Where G is 0 the product with
-    ReLU(G) is 0 whatever α is.
+    G² cancels: α = 1 / (2 + ΣA_k · G). This form does not underflow (gradients near 1e-3 have squares near 1e-6) and
+    needs no ε, which would be as large as the denominator. Where G is 0, the product with ReLU(G) is 0 for any α.
     """
     grads = shared.grads
     denominator = 2 + shared.activations.sum(dim=(2, 3), keepdim=True) * grads
-    # Divided by 1 instead of 0: a quotient that is not used must not spoil the derivative.
+    # Divide by 1 instead of 0, because an unused quotient would still make the derivative NaN.
     shares = torch.where(denominator == 0, 0.0, grads.clamp(min=0) / denominator.where(denominator != 0, 1.0))
     return shares.sum(dim=(2, 3))
 

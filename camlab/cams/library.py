@@ -1,7 +1,7 @@
-"""Every further CAM of the installed pytorch-grad-cam through one adapter; the maps are the library's own.
+"""Register every further CAM of the installed pytorch-grad-cam through one adapter; the library computes the maps.
 
-What the library ships is read from its source (`shipped_cams`), as importing it takes seconds. Whatever a release
-adds is there under its class's name in small letters; what is registered already (`gradcam`, …) is left out.
+The list of CAMs is read from the library's source (`shipped_cams`), because importing it takes seconds. Each one gets
+its class's name in lower case; methods that are already registered (`gradcam`, …) are left out.
 """
 
 import ast
@@ -34,7 +34,7 @@ _LOCK = threading.Lock()
 
 
 class _Numpy:
-    """NumPy as the library's modules see it while they run, with a random stream of its own."""
+    """A stand-in for NumPy in the library's modules, with its own random stream."""
 
     def __init__(self) -> None:
         self.random = np.random.RandomState(0)
@@ -47,8 +47,8 @@ class _Numpy:
 def _same_draws() -> Iterator[None]:
     """Give the library the same random draws each time and leave NumPy's global stream alone.
 
-    Other threads may be drawing from that. So the names `np` and `KernelPCA` (which starts its solver from a draw)
-    are replaced in the library's own modules, in which one thread runs at a time. Called under the lock.
+    Other threads may draw from the global stream. So the names `np` and `KernelPCA` (whose solver starts from a random
+    draw) are replaced in the library's modules, which one thread runs at a time. Call it under the lock.
     """
     from sklearn.decomposition import KernelPCA
 
@@ -70,7 +70,7 @@ def _same_draws() -> Iterator[None]:
 
 
 def _has_biases(classifier: Explainable, layer: str) -> str | None:
-    """Say why FullGrad cannot be used: the library must find layers with biases."""
+    """Return why FullGrad cannot be used, or None: the library needs layers with biases."""
     try:
         parts = list(plain_network(classifier).modules())
     except BadSetting as error:
@@ -84,18 +84,18 @@ def _has_biases(classifier: Explainable, layer: str) -> str | None:
 
 
 def _few_places(classifier: Explainable, layer: str) -> str | None:
-    """Say why a method with a matrix of places × places cannot be used: the matrix must stay small."""
+    """Return why a method with a matrix of places × places cannot be used, or None: it must fit into memory."""
     info = classifier.layer_info(layer)
     if (places := info.height * info.width) <= PLACES:
         return None
     return (
         f"This layer's maps have {places} places, and pytorch-grad-cam would compare each with each other, in memory "
-        "for gigabytes; choose a layer further back."
+        "for gigabytes; choose a later layer."
     )
 
 
 def _square(classifier: Explainable, layer: str) -> str | None:
-    """Say why SESS cannot be used: its crops must be as large as the network's pictures."""
+    """Return why SESS cannot be used, or None: its crops must be as large as the network's input."""
     height, width = classifier.input_size
     if height == width:
         return None
@@ -103,7 +103,7 @@ def _square(classifier: Explainable, layer: str) -> str | None:
 
 
 def _one_layer(classifier: Explainable, layer: str) -> str | None:
-    """Say why Refine-CAM cannot be used at any layer."""
+    """Return why Refine-CAM cannot be used at any layer."""
     return (
         "RefineCAM multiplies the maps of several layers, and one layer is explained here, where it is Grad-CAM++; "
         "choose gradcam++."
@@ -112,12 +112,12 @@ def _one_layer(classifier: Explainable, layer: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Words:
-    """A method of the library: its texts, and how it is run."""
+    """A method of the library: its texts, and the function that runs it."""
 
     title: str
     summary: str
     source: str
-    price: str = "a pass of the layers behind the target layer and back for each picture"
+    price: str = "one forward and backward pass of the layers after the target layer per picture"
     class_specific: bool = True
     cost: Cost = "tail"
     compute: Callable[[Any, SharedPass], Maps] = from_maps
@@ -133,14 +133,14 @@ _KNOWN = {
     ),
     "finercam": _Words(
         "Finer-CAM",
-        "Shows what speaks for the class and against the three classes that score most like it.",
+        "Shows what supports the class against the three classes with the most similar scores.",
         "Zhang et al. 2025, arXiv 2501.11309",
     ),
     "fullgrad": _Words(
         "FullGrad",
         "Adds up what the picture and every bias of the network contribute; the target layer only sets the resolution.",
         "Srinivas & Fleuret 2019, arXiv 1905.00780",
-        "a pass of the whole network and back, and a picture-sized map for each channel of every layer",
+        "one forward and backward pass of the whole network, and a picture-sized map per channel of every layer",
         cost="full",
         compute=everywhere,
         serves=_has_biases,
@@ -149,7 +149,7 @@ _KNOWN = {
         "KPCA-CAM",
         "Shows the strongest common pattern of the channels as a kernel sees it; the class plays no role.",
         "Karmani et al. 2024, arXiv 2410.00267",
-        "a kernel decomposition whose size is the number of places of the layer's map, for each picture",
+        "one kernel decomposition per picture, as large as the number of places of the layer's map",
         class_specific=False,
         serves=_few_places,
     ),
@@ -167,9 +167,9 @@ _KNOWN = {
     ),
     "sess": _Words(
         "SESS (Grad-CAM)",
-        "Puts together the Grad-CAM maps of many crops at twelve scales, each as bright as its crop scores.",
+        "Combines the Grad-CAM maps of many crops at twelve scales, each weighted by the score of its crop.",
         "Tursun et al. 2022, arXiv 2207.01769",
-        "about 120 passes of the whole network and back for each picture",
+        "about 120 forward and backward passes of the whole network per picture",
         cost="full",
         compute=enhanced,
         serves=_square,
@@ -179,7 +179,7 @@ _KNOWN = {
         "Like Grad-CAM, but corrects each channel's weight by how its gradient changes with the channels: by nothing "
         "where only ReLUs and linear layers follow.",
         "Cai 2025, arXiv 2501.06261",
-        "a pass of the layers behind the target layer and twice back for each picture",
+        "one forward and two backward passes of the layers after the target layer per picture",
     ),
 }
 
@@ -187,9 +187,9 @@ _KNOWN = {
 def _unknown(kind: str) -> _Words:
     return _Words(
         kind,
-        f"The method {kind} of the installed pytorch-grad-cam, of which no more is known here.",
+        f"The method {kind} of the installed pytorch-grad-cam, about which CAM Lab knows no more.",
         f"pytorch-grad-cam, {kind}",
-        "passes of the whole network, at least one and back for each picture",
+        "at least one forward and backward pass of the whole network per picture",
         cost="full",
         compute=from_input,
     )
@@ -217,7 +217,7 @@ def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
 
 @contextmanager
 def _derivatives() -> Iterator[None]:
-    """Explain what to do where torch has no second derivative (of fused attention, for example)."""
+    """Raise BadSetting with advice where torch lacks a second derivative (of fused attention, for example)."""
     try:
         yield
     except RuntimeError as error:

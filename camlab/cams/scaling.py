@@ -1,4 +1,4 @@
-"""Scale raw CAMs to maps in [0, 1] and tell degenerate ones."""
+"""Scale raw CAMs to maps in [0, 1] and flag degenerate ones."""
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def uncancelled(raw: Tensor, magnitude: Tensor) -> Tensor:
 
 
 def scale_maps(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """ReLU and min-max scale raw CAMs (N, h, w): maps in [0, 1] and a flag for each degenerate one.
+    """Apply ReLU and min-max scaling to raw CAMs (N, h, w): return maps in [0, 1] and flags of degenerate ones.
 
     Returns float32 maps and bool flags (N,), both on the CPU, as low-resolution maps are all that leaves the
     device. Degenerate: max − min of the ReLU'd map is at most 1e-6 of the raw map's largest absolute value

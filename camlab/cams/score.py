@@ -13,19 +13,19 @@ TOP_CHANNELS = 128
 @cam_method(
     "scorecam",
     title="Score-CAM",
-    summary="Masks the picture with each channel in turn and weights it by the class score that is left.",
+    summary="Masks the picture with each channel in turn and weights the channel by the remaining class score.",
     source="Wang et al. 2020, arXiv 1910.01279",
     uses_gradients=False,
     cost="full",
     order=95,
-    price="a pass of the whole network for each channel that is not constant",
+    price="one pass of the whole network per channel that is not constant",
     gives="weights",
 )
 def scorecam(shared: SharedPass) -> Tensor:
     """Compute the weights of Σ_k softmax_k(logit of the masked input) · A_k.
 
-    A mask is a channel, upsampled to the input (bilinear, align_corners=True), min-max scaled, times the
-    normalised input. The paper subtracts the score of a baseline, which the softmax over channels removes.
+    The masked input is the normalised input times a channel, upsampled (bilinear, align_corners=True) and min-max
+    scaled. The paper subtracts the score of a baseline, which cancels in the softmax over channels.
     """
     with torch.no_grad():
         return masked_scores(shared).softmax(dim=1)
@@ -41,7 +41,7 @@ def scorecam(shared: SharedPass) -> Tensor:
     uses_gradients=False,
     cost="full",
     order=96,
-    price=f"up to {TOP_CHANNELS} passes of the whole network for each picture",
+    price=f"up to {TOP_CHANNELS} passes of the whole network per picture",
     gives="weights",
 )
 def scorecam_top(shared: SharedPass) -> Tensor:

@@ -1,4 +1,4 @@
-"""Smooth a method's map: a principal component instead of a sum, or a mean over changed pictures."""
+"""Smooth a method's map: by its first principal component, or by the mean over augmented or noisy pictures."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +14,9 @@ from camlab.cams.scaling import scale_maps, uncancelled
 from camlab.common.errors import BadSetting
 from camlab.models.preprocessing import mean_colour
 
-#: What test-time augmentation multiplies the normalised picture by, once as it is and once mirrored.
+#: The factors of the normalised picture in test-time augmentation, each used unmirrored and mirrored.
 INTENSITIES = (0.9, 1.0, 1.1)
-#: Part of the cache keys: raise it when `smoothed` gives other maps.
+#: Part of the cache keys: raise it when `smoothed` returns different maps.
 SMOOTHING_VERSION = 2
 #: The largest number of noisy copies: beyond it the mean hardly moves.
 MOST_COPIES = 200
@@ -24,12 +24,12 @@ MOST_COPIES = 200
 
 @dataclass(frozen=True)
 class Smoothing:
-    """How a map is smoothed. Raises BadSetting for copies or a sigma out of range.
+    """The settings of smoothing. Raises BadSetting for copies or a sigma out of range.
 
-    eigen: the first principal component of the terms that the map is the sum of, in place of that sum;
-    augment: the mean map over the picture, mirrored or not, at intensities of 0.9, 1 and 1.1 (pytorch-grad-cam's
-    aug_smooth); noisy: the mean map over so many copies with Gaussian noise of standard deviation ``sigma``, in
-    units of the pictures' range from 0 to 1 (after SmoothGrad, Smilkov et al. 2017, arXiv 1706.03825); 0: none.
+    eigen: replace the sum of the map's terms by their first principal component; augment: average the maps of the
+    picture and its mirror image at intensities 0.9, 1 and 1.1 (pytorch-grad-cam's aug_smooth); noisy: average over
+    this number of copies with Gaussian noise of standard deviation ``sigma``, in units of the pictures' range [0, 1]
+    (after SmoothGrad, Smilkov et al. 2017, arXiv 1706.03825); 0 switches it off.
     """
 
     eigen: bool = False
@@ -78,8 +78,8 @@ def variants(
 ) -> Iterator[Variant]:
     """Yield the variants whose maps average to one smoothed map, ``smoothing.passes`` of them.
 
-    Values may leave [0, 1]. A picture's noise depends on its key and the number of the copy, not on the rest of
-    the batch. The intensity multiplies the normalised picture, so mean colour stays what it is.
+    Values may leave [0, 1]. A picture's noise depends on its key and the copy's number, not on the rest of the batch.
+    The intensity multiplies the normalised picture, so the mean colour does not change.
     """
     mean = mean_colour(classifier, pictures) if smoothing.augment else None
     for copy in range(max(1, smoothing.noisy)):
@@ -140,7 +140,7 @@ def smoothed(
 
 
 def eigen_smoothed(method: CamMethod) -> Callable[[SharedPass], Tensor]:
-    """Return the method with the first principal component of its terms in place of their sum, raw (N, h, w).
+    """Return a function like the method's, raw (N, h, w), with the first principal component of its terms.
 
     This is pytorch-grad-cam's eigen_smooth with a fixed sign: positive where the plain map is high. Raises
     BadSetting where the method's map is no sum of terms.

@@ -1,4 +1,4 @@
-"""Directories: where the assets lie, and where the user's caches and data go."""
+"""Directories of the assets and of the user's caches and data."""
 
 import os
 import sys

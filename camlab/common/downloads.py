@@ -102,10 +102,10 @@ class Patience(NamedTuple):
 
 
 def follow(child: Child, within: float, hear: Callable[[News], Patience | None]) -> Steps:
-    """Step until the child tells its result; the last message that ``hear`` gets holds it under "result".
+    """Pass the child's messages to ``hear`` until one holds its "result", yielding between them. Raises Problem.
 
-    ``within`` seconds are allowed until the first message; ``hear`` may return another patience. The limits include
-    the child's start, because that is how long a user waits who is offline. Raises Problem.
+    The first message must come within ``within`` seconds; ``hear`` may return another patience for the next ones. The
+    limit includes the child's start, so that a user who is offline waits no longer.
     """
     patience = Patience(within)
     deadline = time.monotonic() + within
@@ -131,7 +131,7 @@ def follow(child: Child, within: float, hear: Callable[[News], Patience | None])
 
 
 def finish(steps: Steps, check: Check | None) -> None:
-    """Run the steps to the end, calling ``check`` before each; it may raise, which closes the steps."""
+    """Run the steps to the end, calling ``check`` before each; an error that it raises closes the steps."""
     with contextlib.closing(steps):  # type: ignore[type-var]  # steps are generators
         if check is not None:
             check()
@@ -146,7 +146,7 @@ def hub_address() -> str:
 
 
 def hub_is_off() -> bool:
-    """Whether HF_HUB_OFFLINE forbids to ask the hub, read as the hub's own library reads it."""
+    """Return whether HF_HUB_OFFLINE forbids requests to the hub, parsed as huggingface_hub parses it."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
@@ -208,7 +208,7 @@ def reach(url: str, silence: float, method: str = "GET", redirect: bool = True) 
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Turns a redirect into an HTTPError, which is answer enough."""
+    """A handler that follows no redirect: urllib then raises HTTPError, which shows that the server answers."""
 
     def redirect_request(self, *_: Any) -> None:
         return None

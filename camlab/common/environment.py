@@ -1,8 +1,8 @@
-"""The libraries and the device that compute a result: besides its inputs, they decide its last digits.
+"""The libraries' versions and the device, which affect the last digits of a result.
 
 They are part of the cache keys, because results on disk outlive an upgrade and a change of device. Another release
 may round, blur or encode a JPEG differently, and two devices that share one entry could not be compared. The number
-of threads and the rest of the batch move only the last bits of activations and are left out. (A study fixes both.)
+of threads and the batch change only the last bits of activations and are left out. (A study fixes both.)
 """
 
 import platform

@@ -1,4 +1,4 @@
-"""Number the groups of rows that agree in some columns: pandas' groupby, fast for columns of few values."""
+"""Group a table's rows by columns: faster than pandas' groupby where the columns have few distinct values."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -12,11 +12,10 @@ Index = NDArray[np.intp]
 
 
 def numbered(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, list[tuple[Any, ...]]]:
-    """Return the group number (n,) of each row, groups agreeing in the columns ``by``, and the groups' keys.
+    """Group the rows by the columns ``by``; return each row's group number (n,) and the groups' keys.
 
-    Groups come in the order of their keys, first column first: categoricals in the order of their
-    categories, all others by value. A missing value is a key of its own, None, and comes last. Without columns
-    all rows are one group.
+    Groups are sorted by key, first column first: categoricals in the order of their categories, all others by value.
+    A missing value is a key of its own, None, and comes last. Without columns all rows are one group.
     """
     if not by:
         return np.zeros(len(rows), np.intp), [()] if len(rows) else []
@@ -29,12 +28,12 @@ def numbered(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, list[tuple[A
 
 
 def counted(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, int]:
-    """Return the numbers of ``numbered`` and the number of groups, without the keys: for as many groups as rows."""
+    """Return the group number (n,) of each row and the number of groups; use it where keys would be many."""
     return _joint([_values(rows[column]) for column in by], len(rows))
 
 
 def _joint(found: Sequence[tuple[Index, list[Any]]], rows: int) -> tuple[Index, int]:
-    """Return (n,) numbers without gaps of the combinations of several columns' values, and their count."""
+    """Return gapless numbers (n,) of the combinations of several columns' values, and their count."""
     number, width = np.zeros(rows, np.intp), min(rows, 1)
     for codes, values in found:
         # Only existing combinations get numbers, so that the numbers stay small.
@@ -63,7 +62,7 @@ def _dense(number: Index, width: int) -> tuple[Index, int]:
 
 
 def within_groups(rows: pd.DataFrame, by: Sequence[str], group: Index) -> tuple[Index, Index]:
-    """Return (n,) numbers of the rows that agree in group and columns, and the group of each number."""
+    """Split each group by the columns ``by``; return each row's subgroup number (n,) and each subgroup's group."""
     inner, many = counted(rows, by)
     number, width = _dense(group * max(many, 1) + inner, (int(group.max(initial=0)) + 1) * many)
     home = np.zeros(width, np.intp)
@@ -72,10 +71,10 @@ def within_groups(rows: pd.DataFrame, by: Sequence[str], group: Index) -> tuple[
 
 
 def in_order(number: Index, count: int) -> Index:
-    """Sort numbers in 0 … count − 1 stably and return the positions that do so.
+    """Return the positions (n,) that sort numbers in 0 … count − 1 stably.
 
-    NumPy sorts 16-bit numbers by radix, several times faster than by comparing; larger numbers are sorted in
-    halves, the lower one first.
+    NumPy's radix sort of 16-bit numbers is several times faster than its comparison sort; larger numbers are sorted
+    by their lower 16 bits first, then by the rest.
     """
     order = np.argsort((number & 0xFFFF).astype(np.uint16), kind="stable")
     if count > 1 << 16:
@@ -84,7 +83,7 @@ def in_order(number: Index, count: int) -> Index:
 
 
 def members_of(group: Index, count: int) -> Iterator[tuple[int, Index | slice]]:
-    """Yield the number and the rows of every group that has any; ``group`` is (n,) in 0 … count − 1."""
+    """Yield the number and the row positions of every non-empty group; ``group`` is (n,) in 0 … count − 1."""
     if count == 1:
         yield 0, slice(None)
         return

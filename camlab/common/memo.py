@@ -13,9 +13,9 @@ ENTRY_OVERHEAD = 512
 
 
 class Memo(Generic[Value]):
-    """Expensive values by key, at most ``limit`` bytes of them as ``size`` counts.
+    """A least-recently-used cache of at most ``limit`` bytes, as ``size`` counts them, for several threads.
 
-    The last used value stays however large it is. Threads share a memo, and no value is made twice at once.
+    The last used value stays however large it is. Threads never compute the same value twice at once.
     """
 
     def __init__(self, limit: int, size: Callable[[Value], int]) -> None:
@@ -33,7 +33,7 @@ class Memo(Generic[Value]):
         return int(self._entries.currsize)
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return the value under the key, made where it is missing."""
+        """Return the value under the key; where it is missing, make and keep it."""
         with self._lock:
             if key not in self._entries:
                 self._entries[key] = make()

@@ -1,4 +1,4 @@
-"""Registry: an ordered mapping of everything that is chosen by name; it refuses a name twice."""
+"""Registry: an ordered mapping from names to entries, in which every name is unique."""
 
 import difflib
 from collections.abc import Iterator, Mapping

@@ -88,7 +88,7 @@ def await_the_parent() -> None:
 
 
 def _read(stream: IO[str], hear: Callable[[News | None], object]) -> None:
-    # A child that is killed may leave half a line.
+    # A killed child may leave half a line.
     with stream, contextlib.suppress(ValueError):
         for line in stream:
             if line.startswith("{"):

@@ -1,4 +1,4 @@
-"""Pictures: where they come from, decoding, sets, outlines and labels."""
+"""Pictures: sources, safe decoding, image sets, labels and outlines."""
 
 from camlab.images.builtin import IMAGE_SETS
 from camlab.images.decode import decode_image

@@ -1,8 +1,8 @@
 """Read the pictures in uploads (files, ZIP archives, or both), and count unusable files by reason.
 
-Nothing is written to disk, and no entry is trusted: limits hold for the number of an archive's entries, the size and
-the growth of each, and the bytes and pixels of all. Only stored and deflated entries are read, because only these
-can be decompressed in pieces of a bounded size.
+Nothing is written to disk, and no entry is trusted: there are limits on the number of entries, the size and growth of
+each, and the bytes and pixels of all. Only stored and deflated entries are read, because only these can be
+decompressed in pieces of bounded size.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ from camlab.images.picture import Picture, digest_of, mask_from_bytes, own_pictu
 
 MAX_ENTRIES = 20_000  # entries of one archive, folders and refused ones included
 MAX_PICTURES = 5_000  # pictures of one upload
-MAX_TOTAL_BYTES = 512 * 2**20  # of an upload's files, once unpacked
-MAX_TOTAL_PIXELS = 4 * 10**9  # a minute of decoding
+MAX_TOTAL_BYTES = 512 * 2**20  # all unpacked files of one upload
+MAX_TOTAL_PIXELS = 4 * 10**9  # about a minute of decoding
 MAX_GROWTH = 100  # the factor by which an entry may grow; picture files are already compressed
 MAX_PROBLEMS = 20  # sentences kept
 
@@ -43,7 +43,7 @@ _NESTED = (
     b"Rar!",
     b"\x28\xb5\x2f\xfd",
 )
-#: The errors of zipfile for damaged bytes, depending on where the damage is.
+#: The errors that zipfile raises for damaged bytes, depending on where the damage is.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
@@ -108,7 +108,7 @@ def is_archive(data: bytes) -> bool:
 class _Source:
     """The files of one archive, or the loose ones, by path, and the paths of pictures left out.
 
-    Lost paths still matter: their outlines must not be taken for pictures.
+    The outlines of pictures left out must not be taken for pictures.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -136,8 +136,8 @@ class _Collection:
     def unpack(self, data: bytes, shown: str) -> _Source:
         """Read the picture files in an archive."""
         source = _Source()
-        # Counted before zipfile makes an object per entry. The count includes all that zipfile finds; a picture's own
-        # bytes practically never look like an entry.
+        # Count before zipfile makes an object per entry. The count covers all that zipfile finds, and a picture's own
+        # bytes almost never look like an entry.
         if data.count(ENTRY) > MAX_ENTRIES:
             self.skip(
                 "archive", f"“{shown}” has over {MAX_ENTRIES:,} entries; split it into smaller archives."
@@ -183,7 +183,7 @@ class _Collection:
             source.lost.add(path)
             return
         self._bytes_left -= size  # before reading: a damaged file costs time, too
-        # More than there should be, so that zipfile reaches the end and compares the checksum.
+        # Read more than there should be, so that zipfile reaches the end and compares the checksum.
         source.files[path] = head + read(MAX_BYTES)
 
     def decode(self, source: _Source) -> Iterator[None]:
@@ -232,7 +232,7 @@ class _Collection:
         return None
 
     def _fits(self, data: bytes, path: str, size: tuple[int, int], picture: str) -> bool:
-        """Whether a mask can be read and has its picture's size; otherwise it is counted as skipped."""
+        """Return whether a mask can be read and has its picture's size; count it as skipped otherwise."""
         try:
             height, width = mask_from_bytes(data, path).shape
         except BadImage as error:
@@ -250,7 +250,7 @@ class _Collection:
 
 
 def refusal(info: zipfile.ZipInfo) -> str:
-    """Return the reason why an entry must not be opened; empty where it may be."""
+    """Return the reason why an entry must not be opened; empty where it is safe."""
     name = info.orig_filename  # the stored name: zipfile cuts names at a null character
     kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on a Unix system
     checks: Sequence[tuple[str, bool]] = (

@@ -3,8 +3,8 @@
 Every fault of an upload raises BadImage, whose text is one sentence. The first bytes decide a file's format, and
 its size is read from its header before any pixel is decoded.
 
-Colours: alpha and transparent palette entries are laid on white; 16-bit values are scaled
-to 8 bits (never clipped); an embedded colour profile is ignored, as in the training of the usual networks.
+Colours: transparent pixels are blended with white; 16-bit values are scaled to 8 bits (never clipped); an embedded
+colour profile is ignored, as in the training of common networks.
 """
 
 import contextlib
@@ -88,9 +88,9 @@ _ORIENTATION, _BITS, _PHOTOMETRIC = 0x0112, 258, 262  # EXIF and TIFF tags
 def decode_image(data: bytes, name: str) -> Image.Image:
     """Decode a JPEG, PNG, WebP, BMP or TIFF file to an upright RGB picture.
 
-    ``name`` is the file's name: its extension must not contradict the content. Transparency is laid on white.
-    Raises BadImage, with one sentence, for what is empty, over 30 MB or 50 megapixels, under 8 pixels on a
-    side, damaged, animated, of another format, or with pixels of no fixed range (float, 32-bit integers).
+    ``name`` is the file's name; its extension must not contradict the content. Raises BadImage, with one sentence,
+    for a file that is empty, over 30 MB or 50 megapixels, under 8 pixels on a side, damaged, animated, of another
+    format, or whose pixels have no fixed range (float, 32-bit integers).
     """
     shown = f"“{clean_name(name)}”"
     if not data:
@@ -120,7 +120,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
 def clean_name(name: str) -> str:
     """Return a file name for display: no folders, printable characters, single spaces, 60 characters at most."""
     base = re.split(r"[/\\]", str(name))[-1]
-    # isprintable() is false for control characters, lone surrogates and marks that reverse the text.
+    # isprintable() rejects control characters, lone surrogates and marks that reverse the text.
     printable = "".join(c if c.isprintable() else " " for c in base)
     return " ".join(printable.split())[:MAX_NAME].strip() or "picture"
 

@@ -90,7 +90,7 @@ def is_hidden(path: str) -> bool:
 
 
 def account(taken: int, skipped: Mapping[str, int], classes: int = 0) -> str:
-    """Write one sentence about the number of pictures and the files left out."""
+    """Return one sentence about the number of pictures taken and the files left out by reason."""
     text = f"{taken:,} {'picture' if taken == 1 else 'pictures'}"
     if classes:
         text += f" in {classes:,} classes"
@@ -156,7 +156,7 @@ def _masks(paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _labels(paths: list[str]) -> list[str | None]:
-    """Return the class of each picture; None for all where the folders do not look like classes."""
+    """Return the class of each picture; all None where the folders do not look like classes."""
     nothing: list[str | None] = [None] * len(paths)
     folders = [[each for each in path.split("/")[:-1] if each.casefold() != "images"] for path in paths]
     depth = 0

@@ -15,21 +15,21 @@ from camlab.images.picture import OWN_KINDS, ImageSet, Picture, digest_of, own_p
 
 
 def picture_from_bytes(data: bytes, name: str) -> Picture:
-    """Return a picture of an uploaded file's bytes, which stay in memory. Raises BadImage."""
+    """Return the picture in an uploaded file's bytes, which stay in memory. Raises BadImage."""
     digest = digest_of(decode_image(data, name))
     read = partial(decode_image, data, name)
     return own_picture("upload", digest, name, read, digest=digest, held=len(data))
 
 
 def picture_from_path(path: str | Path) -> Picture:
-    """Return a picture of a file on this machine, read again at each ``load``. Raises BadImage."""
+    """Return the picture in a file on this machine, read again at each ``load``. Raises BadImage."""
     path = Path(path)
     digest = digest_of(read_file(path))
     return own_picture("file", digest, path.name, partial(_read_unchanged, path, digest), digest=digest)
 
 
 def built_in_pictures() -> list[Picture]:
-    """Return all pictures that come as files with CAM Lab, set by set; ShapeScenes are not among them."""
+    """Return all pictures that ship as files with CAM Lab, set by set; ShapeScenes are not among them."""
     return list(BY_ID.values())
 
 
@@ -41,8 +41,8 @@ def set_of(picture_id: str) -> str:
 def find_picture(picture_id: str, sets: Iterable[ImageSet] = ()) -> Picture:
     """Return the picture with this id: built-in, generated, of a downloaded data set, or of ``sets``.
 
-    Raises UnknownName, also for the user's own pictures outside ``sets``, which are not kept, and BadSource for
-    pictures of a data set that is not on this machine.
+    Raises UnknownName for an unknown id or the user's own picture outside ``sets``, and BadSource for a picture of a
+    data set that is not on this machine.
     """
     picture_id = str(picture_id)
     found = BY_ID.get(picture_id)

@@ -51,8 +51,8 @@ def open_folder(
     """Open a folder and its subfolders as a lazy image set, flat or one folder per class (`camlab.images.file_layout`).
 
     ``roots`` are the readable folders, by default those of ``allowed_roots``; a relative path is searched in each.
-    A picture's id is ``folder/`` and 12 digits of a digest of its path below the folder, its size and the time of
-    its last change: it needs no reading, survives moving or copying the folder with its times, and changes with the
+    A picture's id is ``folder/`` and 12 hex digits of a digest of its relative path, its size and the time of its last
+    change. So the id needs no reading, survives moving or copying the folder with its times, and changes with the
     content. ``check`` may raise to stop the listing.
 
     Raises BadSource where the folder is outside the roots, cannot be listed, has no picture or too many files.
@@ -111,14 +111,14 @@ def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tup
     found: list[str] = []
     skipped: Counter[str] = Counter()
     waiting = [("", str(folder))]
-    # A heap, and folders behind links last: so no path, and no id, depends on the order of the listing.
+    # A heap, with linked folders last, makes paths and ids independent of the order of the listing.
     linked: list[tuple[str, str]] = []
     visited: set[str] = set()
     seen = 0
     while waiting or linked:
         prefix, place = waiting.pop() if waiting else heapq.heappop(linked)
         real = os.path.realpath(place)
-        # A link to a folder listed before or to a parent, or a link created during the listing.
+        # Skip links to a parent or a folder listed before, and links created during the listing.
         if real in visited or not _is_inside(Path(real), roots):
             skipped["link"] += 1
             continue
@@ -178,7 +178,7 @@ def _sort(
 def _picture(folder: Path, roots: tuple[Path, ...], entries: Sequence[Entry], index: int) -> Picture:
     entry = entries[index]
     stamp = _stamp(folder / entry.path)
-    # Bytes of a file name that are not text arrive as lone surrogates.
+    # Python represents undecodable bytes of a file name as lone surrogates.
     text = f"{entry.path}\n{stamp}".encode("utf-8", "surrogateescape")
     read = partial(_read, folder, entry.path, roots, stamp)
     return own_picture(

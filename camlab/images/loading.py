@@ -108,7 +108,7 @@ def read_upload(
 def upload_set(found: Collected, already: ImageSet | None = None) -> ImageSet:
     """Return the set of a visitor's uploaded pictures, new ones first.
 
-    It keeps at most MAX_PICTURES and MAX_TOTAL_BYTES of files in memory and drops the oldest; one upload fits always.
+    It keeps at most MAX_PICTURES and MAX_TOTAL_BYTES of files in memory and drops the oldest; one upload always fits.
     """
     old = () if already is None else already.pictures
     new = {picture.id for picture in found.pictures}
@@ -126,7 +126,7 @@ def upload_set(found: Collected, already: ImageSet | None = None) -> ImageSet:
 
 
 def with_picture(picture: Picture, already: ImageSet | None, summary: str) -> ImageSet:
-    """Return the set of a visitor's uploaded pictures with one more, which comes first."""
+    """Return the set of a visitor's uploaded pictures with ``picture`` in front."""
     return replace(upload_set(Collected((picture,)), already), summary=summary)
 
 

@@ -1,7 +1,7 @@
 """Pairs of a clean and a noisy photograph of one scene: another camera setting, a scan, rain.
 
 The noisy picture is resized and cropped like the clean one, so that their pixels correspond. The shift between the
-two is estimated and reported, never corrected: maps are compared place by place.
+two is estimated and reported but never corrected, because maps are compared pixel by pixel.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class OwnPair:
 
     @property
     def warning(self) -> str | None:
-        """A sentence about what makes the comparison doubtful, or None."""
+        """One sentence saying why the comparison is doubtful, or None."""
         if self.likeness < ALIKE:
             return (
                 f"The two pictures hardly look alike (correlation {self.likeness:.2f}); make sure that they show "
@@ -145,9 +145,9 @@ _companions: Memo[tuple[Picture, tuple[int, int]]] = Memo(COMPANION_BYTES, lambd
 
 
 def paired(clean: Picture, noisy: Picture) -> Picture:
-    """Return the clean picture as part of a pair: a new picture, whose digest stands for both files.
+    """Return the clean picture under a new digest that stands for both files.
 
-    So the same photograph alone, or paired with another one, never gets this second picture.
+    The same photograph alone, or paired with another one, therefore never gets this second picture.
     """
     both = hashlib.blake2b(f"{clean.digest}+{noisy.digest}".encode(), digest_size=16).hexdigest()
     found = dataclasses.replace(
@@ -163,8 +163,8 @@ def paired(clean: Picture, noisy: Picture) -> Picture:
 def set_companion(clean: Picture, noisy: Picture) -> OwnPair:
     """Remember the noisy picture under the clean one's digest, for the whole process, and return the pair.
 
-    The last used ones stay, COMPANION_BYTES in all; a new noisy picture replaces the old one of the same clean
-    picture. Raises BadImage as ``own_pair`` does, and then remembers nothing.
+    The most recently used ones stay, COMPANION_BYTES in all; a new noisy picture replaces the old one of the same
+    clean picture. Raises BadImage as ``own_pair`` does, and then remembers nothing.
     """
     pair = own_pair(clean, noisy)
     digest, size = clean.digest, clean.load().size

@@ -96,7 +96,7 @@ class Picture:
 class LazyPictures(Sequence[Picture]):
     """A sequence of ``count`` pictures, each made by ``make(index)`` on demand.
 
-    The last KEPT of them stay, so that their digests are not computed again. Threads may share it.
+    The KEPT most recently used pictures stay in memory with their digests. Threads may share the sequence.
     """
 
     def __init__(self, count: int, make: Callable[[int], Picture]) -> None:
@@ -164,7 +164,7 @@ class ImageSet:
 
     def place(self, picture_id: str) -> int | None:
         """Return the picture's index in the set, from 0, or None; the first call indexes a lazy set."""
-        # Most ids come from a picture that this set has made already; these need no index.
+        # Most ids belong to a picture that this set has already made; these need no index.
         seen = self.pictures.place_of(picture_id) if isinstance(self.pictures, LazyPictures) else None
         return self._index[0].get(picture_id) if seen is None else seen
 
@@ -238,7 +238,7 @@ def digest_of(image: Image.Image) -> str:
 def mask_from(image: Image.Image) -> Mask:
     """Return the mask (H, W) of an outline picture: True where it is brighter than half of its brightest pixel.
 
-    So 0/1, 0/255 and smooth edges give the same mask. A black picture marks nothing.
+    Files with values 0/1, 0/255 or smooth edges thus give the same mask. A black picture gives an empty mask.
     """
     grey = np.asarray(image.convert("L"))
     return grey > max(float(grey.max()), 1.0) / 2

@@ -1,10 +1,10 @@
-"""Batch sizes, and recognising that memory has run out."""
+"""Batch sizes, and the recognition of out-of-memory errors."""
 
 import torch
 
 #: Pictures that go through a network together on a CPU. The activations of larger batches outgrow the allocator's
-#: cache; each layer's memory then comes from the system, which takes up to half as long again. A fixed size also
-#: keeps a picture's last bits the same, because they depend on the batch size.
+#: cache; then each layer's memory comes from the system, and a pass takes up to 1.5 times as long. A fixed size also
+#: keeps the last bits of results the same, because they depend on the batch size.
 AT_ONCE = 6
 
 
@@ -14,23 +14,23 @@ def group_size(device: torch.device, count: int) -> int:
 
 
 def part_size(count: int, most: int, step: int = 1) -> int:
-    """Return the size of equal parts of ``count``, at most ``most`` each: 17 at 16 gives 9 and 8, not 16 and 1.
+    """Return the size of nearly equal parts of ``count``, at most ``most`` each: 17 at 16 gives 9 and 8, not 16 and 1.
 
-    The size is a multiple of ``step``, as ``most`` must be; only the last part may then be smaller.
+    The size is a multiple of ``step``, of which ``most`` must be one too; only the last part may be smaller.
     """
     size = -(-count // max(1, -(-count // most)))
     return max(step, -(-size // step) * step)
 
 
 def halved(size: int, chunk: int, device: torch.device) -> tuple[int, int]:
-    """Halve a batch size, on a CPU to whole groups while possible; then halve the ``chunk`` as well."""
+    """Halve a batch size, on a CPU to a multiple of AT_ONCE while possible; where it is 1, halve the ``chunk``."""
     if device.type == "cpu" and size > AT_ONCE:
         return size // 2 // AT_ONCE * AT_ONCE or AT_ONCE, chunk
     return max(1, size // 2), max(1, chunk // 2)
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error means that memory ran out; CUDA, MPS and the CPU's allocator word it differently."""
+    """Return whether an error means that memory ran out: CUDA, MPS and the CPU's allocator word it differently."""
     text = str(error).lower()
     words = ("out of memory", "not enough memory", "can't allocate memory")
     return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or any(w in text for w in words)

@@ -1,4 +1,4 @@
-"""The names of a model's classes, and which of them a picture's label means."""
+"""A model's class names, and the match between a picture's label and its classes."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,7 +15,7 @@ def imagenet_classes(subset: str = "imagenet-1k") -> tuple[str, ...]:
 
 
 def class_names_for(count: int) -> tuple[str, ...]:
-    """Return names for ``count`` classes: those of ImageNet or a larger subset known to timm, else "class 0" and on."""
+    """Return names for ``count`` classes: those of timm's ImageNet subset of that size, else as ``numbered`` does."""
     from timm.data.imagenet_info import infer_imagenet_subset
 
     subset = infer_imagenet_subset({"num_classes": count})

@@ -1,4 +1,4 @@
-"""The loaded model: pure functions from pictures to activations and logits."""
+"""The loaded classifier: pure functions from pictures to activations and logits."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Classifier:
 
     It never changes after construction and sets no hooks, so threads may share it without a lock. Every method is
     a pure function; gradients flow through ``head``, ``tail`` and ``logits`` where the caller's tensor requires
-    them. ``module`` may be read or copied, but not changed; a copy with the batch norms folded in runs, after a
-    comparison with the original.
+    them. ``module`` may be read or copied, but not changed. Predictions come from a copy with the batch norms folded
+    in, if its outputs agree with the original's.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Classifier:
         class_names: Sequence[str],
         device: torch.device,
     ) -> None:
-        """Take over ``module``: it is moved to ``device`` and frozen, and the caller must not change it any more.
+        """Take over ``module``: move it to ``device`` and freeze it; the caller must not change it any more.
 
         Raises BadSetting where the network cannot be split or the class names do not fit its outputs.
         """
@@ -99,7 +99,7 @@ class Classifier:
             y = x.contiguous(memory_format=self._memory)
             for ours, theirs in zip(quick, plain, strict=True) if same else ():
                 x, y = theirs.module(x), ours.module(y)
-                # Between a convolution and its norm the two differ; no layer is read there.
+                # Between a convolution and its norm the two differ; no target layer is offered there.
                 same = same and (not (theirs.offered or theirs is plain[-1]) or agree(y, x))
             if not same:
                 x = _run(plain, start)
@@ -116,7 +116,7 @@ class Classifier:
         return torch.randn(count, 3, *self.input_size, generator=generator).to(self.device)
 
     def _find_layouts(self) -> dict[str, Layout]:
-        """Return the layout of each offered stage's output, leaving out outputs without places of the picture."""
+        """Return the layout of each offered stage's output, except of outputs without a spatial grid."""
         prefix = getattr(self.module, "num_prefix_tokens", None)
         found: dict[str, Layout] = {}
         with torch.inference_mode():
@@ -128,7 +128,7 @@ class Classifier:
                     found[stage.name] = layout
         if x.shape != (1, len(self.class_names)):
             raise BadSetting(
-                f"{self.title} has {x.shape[-1]} outputs but {len(self.class_names)} class names; name each."
+                f"{self.title} has {x.shape[-1]} outputs but {len(self.class_names)} class names; give one name per output."
             )
         for name in self._misplaced(found):
             del found[name]
@@ -149,7 +149,7 @@ class Classifier:
                 x = stage.module(x)
                 if layout := doubtful.get(stage.name):
                     verdict = follows_places(layout, x)
-                    # Deep layers mix all places, which is no evidence of another order: keep the last verdict.
+                    # Deep layers mix all places, which proves no other order: keep the last verdict.
                     in_place = in_place if verdict is None else verdict
                     if not in_place:
                         wrong.append(stage.name)
@@ -159,8 +159,8 @@ class Classifier:
         layers: list[TargetLayer] = []
         for i, stage in reversed(list(enumerate(self._stages))):
             layout = self._layout.get(stage.name)
-            # After the last layer on whose places the logits depend, no layer can be explained: a class token
-            # that alone is read has taken in the others before.
+            # Stop at the last layer on whose places the logits depend: where only a class token is read later, it has
+            # already collected the other tokens.
             if layout is None:
                 continue
             pooled = pools_globally(self._stages[i + 1 :], layout.places)
@@ -185,7 +185,7 @@ class Classifier:
         return tuple(reversed(layers))
 
     def _reaches(self, cut: int, layout: Layout) -> bool:
-        """Whether the logits depend on most places of the input of stage number ``cut``."""
+        """Return whether the logits depend on most places of the input of stage number ``cut``."""
         with torch.no_grad():
             x = _run(self._stages[:cut], self._probe(1))
         x = x.detach().clone().requires_grad_()
@@ -246,7 +246,7 @@ class Classifier:
         return _run(self._stages[self._cut[self.resolve_layer(layer)] :], activations)
 
     def to_maps(self, activations: Tensor, layer: str | None) -> Tensor:
-        """Return the maps (N, K, h, w) in the activations of ``layer``, whatever their layout."""
+        """Return the activations of ``layer``, of any layout, as maps (N, K, h, w)."""
         return self._layout[self.resolve_layer(layer)].to_maps(activations)
 
     def with_maps(self, activations: Tensor, maps: Tensor, layer: str | None) -> Tensor:
@@ -268,7 +268,7 @@ class Classifier:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def linear_head(self, layer: str | None) -> tuple[Tensor, Tensor] | None:
-        """Return weights (C, K) and bias (C,) where just a global mean and a linear layer follow, else None."""
+        """Return weights (C, K) and bias (C,) where only a global mean and a linear layer follow, else None."""
         return self._linear.get(self.resolve_layer(layer))
 
     def pointwise_head(self, layer: str | None) -> PointwiseHead | None:
@@ -284,7 +284,7 @@ def _run(stages: Sequence[Stage], x: Tensor) -> Tensor:
 
 
 def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> str:
-    """Return the hex digest of all that decides a prediction: architecture name, preprocessing, every tensor."""
+    """Return the hex digest of everything that decides a prediction: architecture name, preprocessing, tensors."""
     digest = hashlib.blake2b(repr((name, preprocessing)).encode(), digest_size=16)
     for key, tensor in module.state_dict().items():
         values = tensor.detach().cpu().contiguous()
@@ -294,9 +294,9 @@ def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> s
 
 
 def stop_working_in_place(module: nn.Module) -> None:
-    """Stop activations from working in place, which could overwrite the input of ``tail``.
+    """Make activations work out of place, so that they cannot overwrite the input of ``tail``.
 
-    Those inside a normalisation layer overwrite only that layer's own output and stay in place.
+    Those inside a normalisation layer overwrite only that layer's own output and are left unchanged.
     """
     for part in module.children():
         if getattr(part, "inplace", False) and not isinstance(module, nn.BatchNorm2d):

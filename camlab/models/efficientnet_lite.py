@@ -65,7 +65,7 @@ def weights_file(package: str) -> Path:
     Raises MissingWeights, with the command that installs it, where the package is missing or its file is not the
     published one (its name ends in the start of its SHA-256).
     """
-    # Otherwise a package installed while the app runs is not found until a restart.
+    # Without this, a package installed while the app runs is found only after a restart.
     importlib.invalidate_caches()
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FINDERS = {PREFIX: find_pretrained, OWN_PREFIX: find_own}
 
-#: How many loaded models that are not bundled stay in memory; one may take a gigabyte.
+#: The number of non-bundled models that stay in memory; one may take a gigabyte.
 MAX_LOADED = 4
 
 _Key = tuple[str, str]
@@ -45,8 +45,8 @@ def find_model(name: str) -> ModelRow:
 def load_classifier(name: str, device: str = "auto") -> Classifier:
     """Return the model called ``name`` on ``device``, loaded once and shared by all callers and threads.
 
-    Of models that are not bundled the last MAX_LOADED are kept. Raises UnknownName, BadSetting for a device that
-    this machine lacks, and MissingWeights with the command to run; models loaded before stay loaded.
+    Bundled models stay in memory, as do the MAX_LOADED last used others. Raises UnknownName, BadSetting for a device
+    that this machine lacks, and MissingWeights with the command to run.
     """
     row = find_model(name)
     place = pick_device(device)
@@ -71,7 +71,7 @@ def _build(row: ModelRow, device: torch.device) -> Classifier:
 
     from camlab.models.classifier import Classifier
 
-    # Built inside inference mode, the weights would block the gradients of all later callers.
+    # Weights built inside inference mode would block the gradients of all later callers.
     with torch.inference_mode(False):
         module = row.build()
         config: Any = module.pretrained_cfg

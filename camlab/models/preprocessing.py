@@ -1,4 +1,4 @@
-"""Prepare pictures of any size as a network's input, and undo its normalisation. Imports torch only to compute."""
+"""Prepare pictures of any size as a network's input. Imports torch only to compute."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _WIDEST = 8
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the input: resized to side / ``crop_pct``, then centre cropped.
+    """The preprocessing of a picture: resize to side / ``crop_pct``, then crop the centre.
 
-    ``input_size`` is (height, width); ``mean`` and ``std`` are per channel, for values in [0, 1]. ``crop_mode``:
-    what is resized to that length is, under "center", the shorter side, so that proportions stay; under "squash",
-    each side, so that nothing is cut off where ``crop_pct`` is 1.
+    ``input_size`` is (height, width); ``mean`` and ``std`` are per channel, for values in [0, 1]. ``crop_mode``
+    "center" resizes the shorter side to that length and keeps the proportions; "squash" resizes each side, so that
+    nothing is cut off where ``crop_pct`` is 1.
     """
 
     input_size: tuple[int, int]
@@ -39,7 +39,7 @@ class Preprocessing:
 
     @classmethod
     def from_timm(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """Read a timm configuration (``model.pretrained_cfg``). Raises BadSetting for one not covered."""
+        """Read a timm configuration (``model.pretrained_cfg``). Raises BadSetting where it is unsupported."""
         channels, height, width = config["input_size"]
         crop_mode = str(config.get("crop_mode") or "center")
         if channels != 3 or crop_mode not in CROP_MODES:
@@ -61,7 +61,7 @@ class Preprocessing:
 
         height, width = self.input_size
         picture = image if image.mode == "RGB" else image.convert("RGB")
-        if self.crop_mode != "squash":  # squash shrinks, and needs the whole picture
+        if self.crop_mode != "squash":  # squash needs the whole picture
             picture = _middle(picture, max(width / height, height / width))
         # Both sides are rounded down to whole pixels.
         short = int(min(height, width) / self.crop_pct)
@@ -87,7 +87,7 @@ def _shorter_side(size: tuple[int, int], short: int) -> tuple[int, int]:
 
 
 def _middle(image: Image.Image, aspect: float) -> Image.Image:
-    """Return the picture, or the middle of a very long one, which would grow to gigabytes when resized."""
+    """Return the picture; of a very long one only the middle, as resizing all of it could take gigabytes."""
     width, height = image.size
     limit = int(min(width, height) * _WIDEST * aspect)
     cut_w, cut_h = (max(0, side - limit) // 2 for side in (width, height))
@@ -95,7 +95,7 @@ def _middle(image: Image.Image, aspect: float) -> Image.Image:
 
 
 class Normalising(Protocol):
-    """A classifier, as far as its mean and standard deviation matter."""
+    """The part of a classifier that applies its mean and standard deviation."""
 
     def normalise(self, x: Tensor) -> Tensor:
         """Return (x − mean) / std, per channel."""

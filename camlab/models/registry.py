@@ -17,7 +17,7 @@ from camlab.models.shape_nets import build as build_shape_net
 if TYPE_CHECKING:
     from torch import nn
 
-#: The names of the user's own models begin so; the digest of the checkpoint follows.
+#: The prefix of the names of the user's own models, before the digest of the checkpoint.
 OWN_PREFIX = "own/"
 
 
@@ -25,9 +25,9 @@ OWN_PREFIX = "own/"
 class ModelRow:
     """One model that can be loaded.
 
-    ``parameters`` counts trainable numbers, ``input_size`` is (height, width). ``build`` returns a fresh timm
-    network with its weights, in eval mode, whose ``pretrained_cfg`` says how pictures are prepared; it raises
-    MissingWeights where they are not on this machine. ``class_names`` returns one name per output.
+    ``parameters`` counts trainable weights, ``input_size`` is (height, width). ``build`` returns a fresh timm network
+    with its weights, in eval mode, whose ``pretrained_cfg`` describes the preprocessing; it raises MissingWeights where
+    they are not on this machine. ``class_names`` returns one name per output.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ModelRow:
     class_names: Callable[[], tuple[str, ...]]
 
 
-#: The models whose weights come with the project's packages.
+#: The models whose weights ship with the project or its packages.
 MODELS: Registry[ModelRow] = Registry("model")
 
 
@@ -66,7 +66,7 @@ def _add_lite(number: int, summary: str, parameters: int, side: int) -> None:
 
 
 _add_lite(0, "The smallest and fastest of the three: the one to start with.", 4_652_008, 224)
-_add_lite(1, "A deeper twin of Lite0 that sees slightly larger pictures.", 5_416_680, 240)
+_add_lite(1, "A deeper version of Lite0 with a slightly larger input.", 5_416_680, 240)
 _add_lite(2, "The widest of the three, with the largest input and the finest maps.", 6_092_072, 260)
 
 for _net in SHAPE_NETS.values():

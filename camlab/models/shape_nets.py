@@ -29,7 +29,7 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 @dataclass(frozen=True)
 class ShapeNet:
-    """One architecture: ``parameters`` counts trainable numbers, ``skeleton`` makes it with random weights.
+    """One architecture: ``parameters`` counts trainable weights, ``skeleton`` builds it with random weights.
 
     ``classifier`` names its last layer; ``any_size``: it also takes pictures of other sizes. ``learning_rate``,
     ``close_epochs`` and ``epochs`` are its training settings (see `camlab.models.shape_training.Settings`).
@@ -89,7 +89,7 @@ def _vit() -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer
     from timm.models.vision_transformer_hybrid import ConvStem
 
-    # A few convolutions before the tokens: a transformer learns much faster from them than from raw patches
+    # A few convolutions come before the tokens: a transformer learns much faster from them than from raw patches
     # (Xiao et al. 2021, arXiv 2106.14881). Each position of the stem's last map, 16 pixels apart, is a token.
     stem = ConvStem(
         depth=6, channels=(12, 24, 24, 48, 48, 96), kernel_size=3, stride=(2, 2, 1, 2, 1, 2), padding=1
@@ -150,7 +150,7 @@ for _net in (
 
 
 def pretrained_cfg(name: str) -> dict[str, Any]:
-    """Return timm's description of a pretrained network for one of these: input, preprocessing, names of layers."""
+    """Return the timm configuration of one of these networks: input, preprocessing, names of layers."""
     net = SHAPE_NETS[name]
     return {
         "architecture": name,

@@ -25,7 +25,7 @@ from camlab.models.loading import pick_device
 from camlab.models.shape_nets import SHAPE_NETS, SIDE
 from camlab.noise import perturb
 
-_OFTEN = 2500  # scenes between two reports
+_OFTEN = 2500  # scenes between two progress reports
 
 Say = Callable[[str], None]
 
@@ -93,7 +93,7 @@ def scene_bank(count: int, seed: int, say: Say) -> Bank:
 
 
 def close_ups(bank: Bank, rows: NDArray[np.intp], side: int, generator: torch.Generator) -> NDArray[np.uint8]:
-    """Return parts of scenes, (N, side, side, 3), with the object's middle near the part's."""
+    """Return crops of scenes (N, side, side, 3), each centred near the object's middle."""
     shift = (torch.rand(len(rows), 2, generator=generator).numpy() - 0.5) * side / 3
     corner = np.rint(bank.middles[rows] * SIDE + shift - side / 2).astype(int).clip(0, SIDE - side)
     pairs = zip(rows, corner, strict=True)
@@ -139,7 +139,7 @@ def _batches(bank: Bank, settings: Settings, side: int, epoch: int) -> Iterator[
 
 
 def _rate(step: int, steps: int) -> float:
-    """Return the share of the learning rate: rising in the first twentieth, then falling along half a cosine."""
+    """Return the factor of the learning rate: a linear rise in the first 5 % of steps, then half a cosine."""
     warm = max(1, steps // 20)
     if step < warm:
         return (step + 1) / warm

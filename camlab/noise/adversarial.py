@@ -79,7 +79,7 @@ def pgd(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -
     stochastic=True,
 )
 def pgd_targeted(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings) -> Tensor:
-    """As ``pgd``, down the loss of the class ranked second on the clean picture."""
+    """Apply ``pgd`` down the loss of the class ranked second on the clean picture."""
     return _many_steps(x, parameters, streams, around, targeted=True)
 
 
@@ -119,7 +119,7 @@ def _many_steps(
 
 
 def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Tensor:
-    """Return the gradient (3,H,W) away from class ``goal``, or towards it, up to a positive factor.
+    """Return the gradient (3,H,W) that leads away from class ``goal``, or towards it, up to a positive factor.
 
     The cross-entropy's gradient is Σ_j (p_j − [j = goal])·∇z_j. Divided by 1 − p of the goal, its weights are
     the softmax over the other classes, and −1: where the model is certain, p is 1 to the last bit of a float32,
@@ -138,7 +138,7 @@ def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Ten
 
 
 def _goal(model: Attackable, picture: Tensor, targeted: bool) -> int:
-    """Return the class predicted on the clean picture, or the one ranked second; of equals, the lower index first.
+    """Return the class predicted on the clean picture, or the one ranked second; ties go to the lower index.
 
     Raises BadSetting for a targeted attack on a model with a single class.
     """

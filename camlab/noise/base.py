@@ -217,9 +217,9 @@ def perturb(
 
 
 def unavailable(noise: str, around: Surroundings, digest: str) -> str | None:
-    """Return why a noise type cannot be applied to a picture, by its digest, in one sentence; None where it can.
+    """Return one sentence saying why a noise type cannot be applied to a picture and what to do; None where it can.
 
-    The sentence says what to do. Raises UnknownName for the type.
+    ``digest`` is the picture's. Raises UnknownName for the type.
     """
     kind = NOISES[noise]
     if kind.needs == "model" and around.classifier is None:
@@ -284,20 +284,20 @@ def _checked_seed(seed: object) -> int:
 def _checked_pictures(images: object) -> int:
     if not isinstance(images, Tensor) or images.dim() != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         shape = tuple(getattr(images, "shape", ())) or type(images).__name__
-        raise BadSetting(f"Pictures to perturb come as a tensor of shape (N, 3, height, width), not {shape}.")
+        raise BadSetting(f"Pictures to perturb must be a tensor of shape (N, 3, height, width), not {shape}.")
     if images.dtype != torch.float32 or images.device.type != "cpu":
         raise BadSetting(
-            f"Pictures to perturb come as float32 on the CPU, not {images.dtype} on {images.device}."
+            f"Pictures to perturb must be float32 on the CPU, not {images.dtype} on {images.device}."
         )
     if images.numel():
         low, high = torch.aminmax(images.detach())
         if not (low >= 0 and high <= 1):  # also catches NaN
-            raise BadSetting("Pictures to perturb have values from 0 to 1; perturb before normalising.")
+            raise BadSetting("Pictures to perturb need values from 0 to 1; perturb before normalising.")
     return int(images.shape[0])
 
 
 def _one_each(values: Any, count: int, what: str) -> list[Any]:
-    """Repeat one value for all pictures, or check that there is one per picture."""
+    """Return one value per picture: repeat a single value, or check the number of several."""
     if isinstance(values, (str, Real)) or not isinstance(values, (Sequence, np.ndarray, Tensor)):
         return [values] * count
     listed = list(values.tolist() if isinstance(values, (np.ndarray, Tensor)) else values)

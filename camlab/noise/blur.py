@@ -164,8 +164,8 @@ def _motion(picture: Pixels, stream: np.random.Generator, radius: float, sigma: 
 def zoom_blur(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     """Average the picture and its centre crops zoomed by 1, 1 + step, … up to the largest zoom.
 
-    The level rows name the largest factor that ImageNet-C really averages: its ranges 1→1.11/.01, 1.16/.01,
-    1.21/.02, 1.26/.02, 1.31/.03 leave their end out, save the first, where rounding lets 1.11 in.
+    The levels state the largest factor that ImageNet-C averages: its ranges 1→1.11/.01, 1.16/.01, 1.21/.02,
+    1.26/.02, 1.31/.03 exclude their end, except the first, where rounding includes 1.11.
 
     A zoomed copy is defined for hundredths (crop of ⌈side/zoom⌉ pixels, bilinear back), because the crop
     jumps by whole pixels. A factor between two hundredths is their blend, and the outermost factor enters by
@@ -206,7 +206,7 @@ def _between(start: Pixels, end: Pixels, share: NDArray[np.float32]) -> Pixels:
 
 @lru_cache(maxsize=256)
 def _zoom_taps(side: int, hundredths: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Return for every place along one side the two source places of its zoom and the second one's weight."""
+    """Return, for each position along one side, its two source positions and the weight of the second."""
     # ImageNet-C's np.arange yields 1.3000000000000003, not 1.3, which decides the size of the zoomed crop.
     zoom = 1.0 + hundredths * (1.01 - 1.0)
     crop = math.ceil(side / zoom)

@@ -23,7 +23,7 @@ GREY = 0.5
     stochastic=True,
 )
 def occlusion(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generator]) -> Tensor:
-    """Cover the share c with patches of 1/8 of the side, in mid grey (0.5).
+    """Cover the share c of the picture with mid-grey (0.5) patches of 1/8 of its side.
 
     The patches lie on an 8×8 grid; the seed draws their order. The last one is covered row by row from its
     top, so the covered share is c to the pixel, and a covered pixel stays covered at higher severities.
@@ -36,7 +36,7 @@ def occlusion(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generat
 
 
 def covering_ranks(height: int, width: int, stream: np.random.Generator) -> NDArray[np.int64]:
-    """Return (height, width): 0 for the pixel covered first, 1 for the next, and so on."""
+    """Return each pixel's place (height, width) in the order of covering, from 0."""
     turn = np.argsort(stream.permutation(GRID * GRID)).reshape(GRID, GRID)  # patch -> its place in the order
     rows = np.arange(height) * GRID // height
     columns = np.arange(width) * GRID // width

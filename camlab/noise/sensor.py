@@ -41,7 +41,7 @@ def gaussian_noise(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     "shot_noise",
     title="Shot noise",
     family="Sensor noise",
-    summary="Counts too few photons: bright areas get noisier than dark ones.",
+    summary="Simulates too few photons: bright areas get noisier than dark ones.",
     parameters=("1 / photons at white",),
     levels=((0.0,), (1 / 60,), (1 / 25,), (1 / 12,), (1 / 5,), (1 / 3,)),
     stochastic=True,
@@ -95,7 +95,7 @@ def _quantile_by_sum(u: NDArray[np.float64], m: NDArray[np.float64]) -> NDArray[
 
 
 def _quantile_by_expansion(u: NDArray[np.float64], m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute the quantile by its Cornish-Fisher expansion (Giles 2016, ACM TOMS 42(1), eq. for Q_N), made exact.
+    """Compute the exact quantile from its Cornish-Fisher expansion (Giles 2016, ACM TOMS 42(1), eq. for Q_N).
 
     From mean 20 on and for |z| < 4 the expansion is off by less than 0.2/mean (measured on 5 million draws),
     so it can name a wrong count only that close to a whole number. Within 0.5/mean of one, and in the tails,
@@ -124,10 +124,10 @@ def _quantile_by_expansion(u: NDArray[np.float64], m: NDArray[np.float64]) -> ND
 
 
 def _salt_and_pepper(x: Tensor, parameters: Tensor, streams: Streams, channels: int) -> Tensor:
-    """Replace the share c of the cells, those whose uniform draw is below c, by 0 or 1 (an even coin).
+    """Set the cells whose uniform draw is below c to 0 or 1, with equal probability.
 
-    The coin has its own draw: a cell's colour is the same at every severity, and the replaced cells at one
-    severity are among those at the next.
+    A second draw decides between 0 and 1, so a cell's colour is the same at every severity, and the cells replaced at
+    one severity are among those at the next.
     """
     shape = (channels, *x.shape[2:])
     draws = [

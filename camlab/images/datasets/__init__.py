@@ -1,1 +1,1 @@
-"""Well-known data sets: which there are, their download, and reading them once they are unpacked."""
+"""Well-known data sets: their catalogue, download and reading."""

@@ -1,4 +1,4 @@
-"""Data sets: their archives, their rows, and the directory that holds them on this machine."""
+"""The records of data sets and their archives, and the directory that holds them on this machine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from camlab.common.directories import user_directory
 from camlab.images.datasets.torchvision_sets import Samples
 
 DIRECTORY_VARIABLE = "CAMLAB_DATA_DIR"
-#: What to do without a network, as error messages say it.
+#: The advice in error messages about a missing network.
 OFFLINE_ADVICE = "connect to the network, or use built-in pictures, uploads or a folder"
 
 

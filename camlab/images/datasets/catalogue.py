@@ -1,6 +1,6 @@
 """Data sets by name: contents, licence, size, and their pictures once downloaded.
 
-torchvision knows the layouts and splits of the built-in rows; of each, the test part is shown. Data sets of the
+torchvision knows the layouts and splits of the built-in rows, of which the test part is shown. Data sets of the
 Hugging Face hub join them once looked up (`camlab.images.datasets.hub`).
 """
 
@@ -19,7 +19,7 @@ from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture
 
 
 class Datasets(Registry[Dataset]):
-    """The data sets by name; those of the Hugging Face hub that were looked up or downloaded come last."""
+    """The data sets by name; those looked up on, or downloaded from, the Hugging Face hub come last."""
 
     def __getitem__(self, name: str) -> Dataset:
         """Return the row. Raises UnknownName, with the nearest names, where there is none."""
@@ -43,7 +43,7 @@ DATASETS = Datasets("data set")
 
 
 def is_here(name: str, root: Path | None = None) -> bool:
-    """Whether the whole data set is on this machine. Raises UnknownName, BadSetting."""
+    """Return whether the whole data set is on this machine. Raises UnknownName, BadSetting."""
     try:
         return ((root or data_directory()) / DATASETS[name].name).is_dir()
     except OSError:  # no permission
@@ -51,7 +51,7 @@ def is_here(name: str, root: Path | None = None) -> bool:
 
 
 def open_dataset(name: str, root: Path | None = None) -> ImageSet:
-    """Open a downloaded data set as a lazy image set; a picture's id is the set's name and its file's.
+    """Open a downloaded data set as a lazy image set; a picture's id joins the set's name and the file's.
 
     Raises UnknownName, and BadSource where it is not downloaded or its files have changed.
     """
@@ -122,7 +122,7 @@ _ROWS = (
     Dataset(
         name="imagenette",
         title="Imagenette",
-        summary="Ten ImageNet classes that are easy to tell apart, at 320 pixels: the validation part.",
+        summary="Ten ImageNet classes that are easy to tell apart, at 320 pixels: the validation split.",
         author="Jeremy Howard, fast.ai (selection); the photographers of ImageNet",
         licence="ImageNet's terms: for research and education, not commercial",
         licence_url="https://www.image-net.org/download.php",
@@ -143,7 +143,7 @@ _ROWS = (
     Dataset(
         name="oxford-iiit-pet",
         title="Oxford-IIIT Pet",
-        summary="Cats and dogs of 37 breeds, each with an outline: the test part.",
+        summary="Cats and dogs of 37 breeds, each with an outline: the test split.",
         author="Parkhi, Vedaldi, Zisserman, Jawahar",
         licence="CC BY-SA 4.0",
         licence_url="https://creativecommons.org/licenses/by-sa/4.0/",
@@ -163,7 +163,7 @@ _ROWS = (
     Dataset(
         name="cifar10",
         title="CIFAR-10",
-        summary="Tiny pictures, 32 × 32 pixels, of ten kinds of animals and vehicles: the test part.",
+        summary="Tiny pictures, 32 × 32 pixels, of ten kinds of animals and vehicles: the test split.",
         author="Alex Krizhevsky, Vinod Nair, Geoffrey Hinton",
         licence="not stated",
         licence_url="",
@@ -182,7 +182,7 @@ _ROWS = (
     Dataset(
         name="food101",
         title="Food-101",
-        summary="Dishes of 101 kinds, photographed by their eaters: the test part.",
+        summary="Photographs of 101 kinds of dishes, taken by diners: the test split.",
         author="Bossard, Guillaumin, Van Gool; the photographers of Foodspotting",
         licence="Foodspotting's terms: scientific fair use only",
         licence_url="https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
@@ -199,7 +199,7 @@ _ROWS = (
     Dataset(
         name="flowers102",
         title="Oxford 102 Flowers",
-        summary="Flowers of 102 kinds that are common in Britain: the test part.",
+        summary="Flowers of 102 kinds that are common in Britain: the test split.",
         author="Maria-Elena Nilsback, Andrew Zisserman",
         licence="not stated",
         licence_url="",

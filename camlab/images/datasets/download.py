@@ -1,4 +1,4 @@
-"""Download a data set, whole or not at all; it can be stopped at any moment, and says soon that there is no network.
+"""Download data sets: complete or not at all, stoppable at any moment, with an early error where offline.
 
 torchvision's own download waits forever for a silent server, cannot be stopped or watched, and leaves partial files.
 Here a child process (`camlab.images.datasets.fetch_process`) does the work.
@@ -49,9 +49,8 @@ def download(
     """Fetch a data set into ``root`` (default: ``data_directory()``) unless it is there, and return its folder.
 
     ``check`` is called about fifty times a second and may raise (Cancelled) to stop; ``progress`` gets the bytes
-    fetched and those in all, by the registry's count. Nothing half-written stays behind. Raises UnknownName,
-    BadSetting, and BadSource where no server answers within ANSWER_WITHIN seconds, the disk lacks room or the files
-    arrive damaged.
+    fetched and the registry's total. No partial file stays behind. Raises UnknownName, BadSetting, and BadSource
+    where no server answers within ANSWER_WITHIN seconds, the disk lacks room or the files arrive damaged.
     """
     root = root or data_directory()
     finish(fetching(name, root, progress), check)
@@ -76,7 +75,7 @@ def fetching(name: str, root: Path | None = None, progress: Progress | None = No
             try:
                 part.rename(folder)
             except OSError:
-                if not folder.is_dir():  # else another process was quicker
+                if not folder.is_dir():  # another process may have finished first
                     raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -92,7 +91,7 @@ def _fetched(dataset: Dataset, part: Path, progress: Progress | None) -> Steps:
     def hear(news: News) -> Patience:
         if progress is not None and "done" in news:
             progress(news["done"], max(news["done"], dataset.megabytes * 10**6))
-        # From now on the child itself gives up a silent server; unpacking may take any time.
+        # From now on the child itself gives up on a silent server; unpacking may take any time.
         return Patience(math.inf)
 
     child = Child("camlab.images.datasets.fetch_process", [str(part), str(listing)])

@@ -76,7 +76,7 @@ def fetch(archive: Mapping[str, Any], part: Path, done: int, silence: float, roo
 
 
 def _digest(archive: Mapping[str, Any]) -> Any:
-    """Return a new digest of the kind that the publisher gives, told apart by its length."""
+    """Return a new hash object of the publisher's kind, which the digest's length tells."""
     kind = len(archive["digest"])
     if kind == 64:
         return hashlib.sha256()

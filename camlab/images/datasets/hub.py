@@ -1,9 +1,9 @@
 """Image data sets of the Hugging Face hub by name: contents, licence and pictures.
 
-Parquet tables with a column of pictures, archives and picture files are read; of a repository, the test part where it
-has one. A repository that was looked up becomes a row of `DATASETS` under ``hf--OWNER--NAME``, and so does every
-downloaded one, whose folder describes it. `camlab.images.datasets.download` downloads them like all others;
-HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE apply.
+Parquet tables with a column of pictures, archives and picture files are read; where a repository has a test part, only
+that part. A repository that was looked up or downloaded is a row of `DATASETS` under ``hf--OWNER--NAME``; a downloaded
+one is described in its folder. `camlab.images.datasets.download` downloads them like all others; HF_ENDPOINT, HF_TOKEN
+and HF_HUB_OFFLINE apply.
 """
 
 import json
@@ -37,7 +37,7 @@ MOST_FILES = 3000  # each needs its own request
 #: Repositories offered by name, each with its contents.
 CURATED = {
     "AI-Lab-Makerere/beans": "leaves of bean plants, healthy or with one of two diseases",
-    "uoft-cs/cifar100": "tiny pictures of a hundred kinds of things",
+    "uoft-cs/cifar100": "tiny pictures of a hundred kinds of objects",
     "zalando-datasets/fashion_mnist": "tiny grey pictures of clothes",
 }
 
@@ -68,9 +68,9 @@ def row_name(repo: str) -> str:
 
 
 def look_up(text: str, check: Check | None = None) -> Dataset:
-    """Ask the hub for a repository's contents and make it a row of `DATASETS`; a known row is returned at once.
+    """Ask the hub for a repository's contents, add it to `DATASETS` and return its row; return a known row at once.
 
-    Raises BadSetting for a malformed name, and BadSource with a sentence, within 5 seconds where there is no network.
+    Raises BadSetting for a malformed name, and BadSource on failure, within 5 seconds where there is no network.
     """
     repo = repository(text)
     if (known := find(row_name(repo))) is not None:

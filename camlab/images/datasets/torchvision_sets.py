@@ -33,7 +33,7 @@ def _from_files(
     """Return samples that are files; ``folders`` adds a file's folder to its key, where names are not unique."""
     paths = [Path(each) for each in files]
     keys = [f"{path.parent.name}/{path.stem}" if folders else path.stem for path in paths]
-    # Decoded by the stem: some of these files are called .jpg and have another format.
+    # Without the extension: some of these files are called .jpg but have another format.
     return Samples(classes, keys, labels, lambda i: decode_image(read_bytes(paths[i]), paths[i].stem))
 
 
@@ -69,7 +69,7 @@ def pets(folder: Path) -> Samples:
     from torchvision.datasets import OxfordIIITPet
 
     found = OxfordIIITPet(folder, split="test")
-    # The public interface decodes every picture to reach its label, so private lists are read.
+    # Read private lists, because the public interface decodes every picture to return its label.
     samples = _from_files(found._images, found._labels, found.classes)  # noqa: SLF001  see above
     return Samples(samples.classes, samples.keys, samples.labels, samples.read, partial(_trimap, found._segs))  # noqa: SLF001  see above
 

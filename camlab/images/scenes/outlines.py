@@ -1,4 +1,4 @@
-"""The outlines of ShapeScenes: signed distances of ten shapes, and of the bits that belong to no class.
+"""The outlines of ShapeScenes: signed distances of the ten classes' shapes, and of scattered bits without a class.
 
 A form is a function of two arrays of coordinates (x to the right, y down; the form fits the unit circle) and
 returns the signed distance: below zero inside, zero on the outline. The sign is exact everywhere. Where a form

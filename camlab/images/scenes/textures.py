@@ -1,6 +1,6 @@
 """The grounds of ShapeScenes (clouds, wood, stones, cloth …) and the surfaces of its objects (stripes, dots …).
 
-As in `camlab.images.scenes.fields`, no operation's result depends on the machine.
+As in `camlab.images.scenes.fields`, results do not depend on the machine.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""timm's classifiers as a searchable list, from a table that comes with the project.
+"""timm's classifiers as a searchable list, from a table that ships with the project.
 
 Nothing slow is imported: the table is a file (``python -m benchmarks.make_architectures`` writes it), and the folders
-of the Hugging Face cache show which weights are on this machine, without the network. timm's package holds no
+of the Hugging Face cache show, without the network, which weights are on this machine. timm's package holds no
 accuracies, so none are shown.
 """
 
@@ -36,9 +36,9 @@ class CatalogueRow:
     """One pretrained classifier of timm.
 
     ``name`` is architecture.tag and ``family`` the timm module that defines it; ``parameters`` counts trainable
-    numbers and ``input_size`` is (height, width). ``crop_mode`` says how timm brings a picture to that size,
-    ``classifier`` names the layers whose outputs are the classes; ``signature`` and ``sketch`` are digests of
-    all other tensors (`camlab.models.own.signature`).
+    weights and ``input_size`` is (height, width). ``crop_mode`` is timm's way of cropping a picture to that size,
+    ``classifier`` names the layers that output the logits; ``signature`` and ``sketch`` are digests of all other
+    tensors (`camlab.models.own.signature`).
     """
 
     name: str
@@ -70,7 +70,7 @@ class CatalogueRow:
 
     @property
     def download_bytes(self) -> int:
-        """The approximate bytes of the weights, nearly all of which are float32."""
+        """The approximate size of the weights in bytes; nearly all are float32."""
         return 4 * self.parameters
 
     @property
@@ -124,11 +124,11 @@ class Badge(StrEnum):
     DOWNLOAD = "needs download"
 
 
-#: The curated models in the order shown: a name, and the network's strength.
+#: The curated models in display order: name → what the network is good for.
 SHELF: dict[str, str] = {
     "resnet18.a1_in1k": "The smallest of the classic ResNets: quick, and the usual first test of a CAM.",
     "resnet50.a1_in1k": "The network that most CAM papers report; compare your numbers with theirs.",
-    "vgg16_bn.tv_in1k": "No shortcuts and large maps, 14 × 14 in its last stage; the heaviest weights of this shelf.",
+    "vgg16_bn.tv_in1k": "No shortcuts and large maps, 14 × 14 in its last stage; the heaviest weights in this list.",
     "densenet121.tv_in1k": "Every layer sees all earlier ones; a favourite in medical imaging.",
     "inception_v3.tv_in1k": "Parallel filters of several sizes at 299 pixels; often used in older studies.",
     "mobilenetv3_large_100.ra_in1k": "Made for phones: fast on a CPU, so studies finish soon.",
@@ -159,7 +159,7 @@ def catalogue() -> dict[str, CatalogueRow]:
 
 
 def table_version() -> str:
-    """Return the version of timm in the table's first line, with which it was made."""
+    """Return the version of timm that made the table, from its first line."""
     with TABLE.open(encoding="utf-8") as stream:
         return stream.readline().rpartition(" ")[2].strip()
 
@@ -255,7 +255,7 @@ def _words_of(text: str) -> tuple[str, ...]:
 def _word_score(word: str, own: tuple[str, ...], joined: str) -> float:
     if word in own or _SIZES.get(word) in own:
         return 3
-    if word in _SIZES:  # such a letter is a size or nothing
+    if word in _SIZES:  # these letters match sizes only
         return 0
     if any(each.startswith(word) for each in own):
         return 2
@@ -265,7 +265,7 @@ def _word_score(word: str, own: tuple[str, ...], joined: str) -> float:
 
 
 def badges(rows: Iterable[CatalogueRow]) -> dict[str, Badge]:
-    """Locate the weights of each row, by name; the cache's folders are listed once for all."""
+    """Return the location of each row's weights, by name, listing the cache's folders only once."""
     here = _cached_repositories()
     return {
         row.name: Badge.CACHED if row.hub_id in here and cached_weights(row) else Badge.DOWNLOAD
@@ -280,7 +280,7 @@ def cached_rows() -> list[CatalogueRow]:
 
 
 def badge(name: str) -> Badge:
-    """Locate the weights of the model called ``name``. Raises UnknownName."""
+    """Return the location of the weights of the model called ``name``. Raises UnknownName."""
     if name in MODELS:
         return Badge.BUNDLED
     if name.startswith(OWN_PREFIX):

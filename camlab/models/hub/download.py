@@ -1,8 +1,8 @@
 """Download the weights of a timm model, with progress; it can be stopped at any moment.
 
-A child process (`camlab.models.hub.fetch_process`) does the work, and half-written files are removed. Files go into
-the Hugging Face cache, where all programs on this machine find them, and its environment variables (HF_HOME,
-HF_HUB_OFFLINE, HF_ENDPOINT, HF_TOKEN and the proxies') apply.
+A child process (`camlab.models.hub.fetch_process`) does the work, and partial files are removed. Files go into the
+Hugging Face cache, which all programs on this machine share; its environment variables (HF_HOME, HF_HUB_OFFLINE,
+HF_ENDPOINT, HF_TOKEN and those of proxies) apply.
 """
 
 from __future__ import annotations
@@ -32,21 +32,20 @@ from camlab.models.hub.fetch_process import Leftovers
 from camlab.models.preprocessing import Preprocessing
 
 READY_WITHIN = 30.0  # seconds for slow imports, once the hub has answered
-STALLED_AFTER = 90.0  # seconds without a byte; the hub's library bridges shorter breaks
+STALLED_AFTER = 90.0  # seconds without a byte; the hub's library survives shorter breaks
 _STOP_WITHIN = 3.0  # seconds for the child to end by itself
 
 
 def download(name: str, progress: Progress | None = None, check: Check | None = None) -> Path:
     """Download the weights of ``timm/NAME`` unless they are on this machine, and return their path.
 
-    ``progress`` gets the bytes so far and in all. ``check`` is called about fifty times a second and stops the
-    download by raising (`Job.check` raises Cancelled). Raises UnknownName, BadSetting for a model whose pictures
-    cannot be prepared, and DownloadFailed with a sentence, within 5 seconds where there is no network; nothing
-    half-written stays behind.
+    ``progress`` gets the bytes so far and in total. ``check`` is called about fifty times a second and stops the
+    download by raising (`Job.check` raises Cancelled). No partial file stays behind. Raises UnknownName, BadSetting
+    for a model whose preprocessing is unsupported, and DownloadFailed, within 5 seconds where there is no network.
     """
     finish(fetching(name, progress), check)
     path = cached_weights(catalogue_row(name))
-    if path is None:  # removed a moment ago
+    if path is None:  # removed since the download ended
         raise DownloadFailed(f"The weights of {name} were removed again; download them once more.")
     return path
 
@@ -126,7 +125,7 @@ class _Transfer:
                 return None
             if (
                 not checked
-            ):  # only now: its imports are slow, and must not delay the news that there is no network
+            ):  # only now, because its slow imports must not delay the error that there is no network
                 _check_usable(self.row)
                 checked = True
             self.done, self.total = news.get("done", 0), news.get("total", self.total)
@@ -141,7 +140,7 @@ class _Transfer:
             raise self.error from problem
 
     def stop(self) -> None:
-        """End the child where it still runs, and remove what it has half-written."""
+        """End the child where it still runs, and remove its partial files."""
         if self._child is not None and self._child.stop(_STOP_WITHIN) != 0:
             self._leftovers.remove()
 
@@ -158,15 +157,15 @@ class _Transfer:
         return DownloadFailed(wanted.sentence(problem, self.total))
 
     def _start(self) -> Child:
-        # The hub's fast protocol reports nothing for long stretches, and cannot be interrupted.
+        # The hub's fast protocol (Xet) reports no progress for long stretches and cannot be interrupted.
         environment = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_CACHE": str(self._cache)}
         return Child("camlab.models.hub.fetch_process", [self.row.hub_id, WEIGHTS], environment)
 
 
 def _check_usable(row: CatalogueRow) -> None:
-    """Raise BadSetting for a model whose pictures cannot be prepared."""
+    """Raise BadSetting for a model whose preprocessing is unsupported."""
     from timm.models import get_pretrained_cfg
 
     config: Any = get_pretrained_cfg(row.name)
-    if config is not None:  # unknown to this timm: loading reports it
+    if config is not None:  # a model unknown to this timm is reported when it is loaded
         Preprocessing.from_timm(config.to_dict())

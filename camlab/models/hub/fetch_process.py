@@ -33,7 +33,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Leftovers:
-    """The half-written files that a download of one repository adds to the hub's cache."""
+    """The partial files that a download of one repository adds to the hub's cache."""
 
     def __init__(self, cache: Path, repository: str) -> None:
         self._folder = cache / f"models--{repository.replace('/', '--')}"
@@ -41,10 +41,10 @@ class Leftovers:
         self._before = self._half_written()
 
     def remove(self) -> None:
-        """Remove them, and the repository's folder where nothing else is in it."""
+        """Remove the files, and the repository's folder where it holds nothing else."""
         for path in self._half_written() - self._before:
             path.unlink(missing_ok=True)
-        # An empty folder would claim that the model is here. Another program's download has a file in it.
+        # An empty folder would look like a downloaded model. Another program's download has a file in it.
         if not any(p.is_file() for part in ("blobs", "snapshots") for p in self._folder.glob(f"{part}/**/*")):
             shutil.rmtree(self._folder, ignore_errors=True)
             shutil.rmtree(self._locks, ignore_errors=True)
@@ -79,7 +79,7 @@ def _fetch(repository: str, filename: str) -> str:
 def _reach_hub(address: str) -> None:
     """Raise Problem where the hub does not answer at all."""
     if any(proxy.startswith("socks") for proxy in urllib.request.getproxies().values()):
-        return  # the hub's library can use this proxy, and Python itself cannot
+        return  # the hub's library supports this proxy, Python's urllib does not
     try:
         reach(address, ANSWER_WITHIN, method="HEAD", redirect=False).close()
     except Problem as problem:

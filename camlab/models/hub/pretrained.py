@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def find_pretrained(name: str) -> ModelRow:
-    """Return the row of ``timm/NAME``, whether or not its weights are here. Raises UnknownName."""
+    """Return the row of ``timm/NAME``, whether or not its weights are on this machine. Raises UnknownName."""
     row = catalogue_row(name)
     return ModelRow(
         name=row.id,
@@ -52,7 +52,7 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
             f"timm {timm.__version__} does not know {row.architecture}; run `pip install --upgrade timm`."
         )
     try:
-        # Not on the meta device: buffers that are not among the weights, such as Swin's indices, must be filled.
+        # Not on the meta device, which leaves buffers outside the weights, such as Swin's indices, empty.
         with torch.random.fork_rng(devices=[]):
             model = cast(
                 "Any",
@@ -65,6 +65,6 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
             f"The weights of {row.id} in {path} are damaged or do not fit timm {timm.__version__}; remove that file "
             f"and run `camlab download {row.id}`."
         ) from error
-    # The weights were passed in the configuration, which would keep a second copy of them.
+    # Drop the weights passed in the configuration, which would keep a second copy of them.
     model.pretrained_cfg = {key: value for key, value in model.pretrained_cfg.items() if key != "state_dict"}
     return cast("nn.Module", model.eval())

@@ -1,4 +1,4 @@
-"""Fold a network into fewer steps: the copy runs, the original is described."""
+"""Fold a network's batch norms and padding into its convolutions, in a copy that runs faster."""
 
 import copy
 from itertools import pairwise
@@ -11,8 +11,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from camlab.models.network.trace import Absorbed
 
-#: Allowed difference of a folded copy from the original, as a share of the largest value: float32 rounding through
-#: a hundred layers is near 1e-6, a wrong fold near 1.
+#: The largest difference between a folded copy and the original, as a share of the largest value: float32 rounding
+#: through a hundred layers is near 1e-6, a wrong fold near 1.
 TOLERANCE = 1e-4
 
 
@@ -25,8 +25,8 @@ def folded(module: nn.Module) -> nn.Module:
     can carry (Jacob et al. 2018, arXiv 1712.05877, eq. 14; the product is taken in float64). An activation
     inside the norm layer (timm's BatchNormAct2d) stays in the norm's place, under its name.
 
-    "Directly after" follows the order of a module's children, which usually, but not always, is the data's: the
-    caller must compare the copy with the original.
+    "Directly after" means the next child of the same module, which usually, but not always, is the next step of the
+    forward pass: the caller must compare the copy with the original.
     """
     copied = copy.deepcopy(module)
     _fold_children(copied)
@@ -71,7 +71,7 @@ class SamePadded(nn.Module):
 
     @staticmethod
     def suits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-        """Whether this is such a convolution: timm's class, stride 2, an odd square kernel, not dilated."""
+        """Return whether this is timm's convolution of stride 2 with an odd square kernel, not dilated."""
         return (
             type(module).__name__ == "Conv2dSame"
             and isinstance(module, nn.Conv2d)
@@ -130,7 +130,7 @@ def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def agree(ours: Tensor, theirs: Tensor) -> bool:
-    """Whether two outputs are the same up to rounding (TOLERANCE of the largest value)."""
+    """Return whether two outputs are the same up to rounding (TOLERANCE of the largest value)."""
     if ours.shape != theirs.shape:
         return False
     scale = float(theirs.abs().amax()) if theirs.numel() else 0.0

@@ -21,7 +21,7 @@ class Layout:
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The dimensions of the output over which a mean covers exactly the places of the picture."""
+        """The spatial dimensions of the output: a mean over them averages the places of the picture."""
         return {"maps": (2, 3), "channels_last": (1, 2), "tokens": () if self.prefix else (1,)}[self.kind]
 
     def to_maps(self, native: Tensor) -> Tensor:
@@ -49,8 +49,8 @@ def find_layout(shape: tuple[int, ...], size: tuple[int, int], prefix: int | Non
     """Find the layout of an output of this shape for pictures of ``size`` (height, width); None without maps.
 
     A grid has the picture's proportions to within one place, and at least two places each way. ``prefix`` is the
-    network's number of tokens before those of the picture; not every layer has them, and where the network does not
-    state it, there may be one or two (class and distillation).
+    number of tokens before the picture's, which not every layer has; where it is None, there may be one or two
+    (class and distillation).
     """
     if len(shape) == 4:
         _, a, b, c = shape
@@ -83,7 +83,7 @@ def _grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
     return min(fitting, key=lambda grid: abs(grid[0] / grid[1] - wanted), default=None)
 
 
-#: Places count as mixed up to this ratio of the changes in two quarters.
+#: Up to this ratio of the changes in two quarters, a layer counts as mixing its places.
 MIXED = 2.0
 QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -100,10 +100,10 @@ def quarters_changed(picture: Tensor) -> Tensor:
 
 
 def follows_places(layout: Layout, outputs: Tensor) -> bool | None:
-    """Whether each changed quarter of the picture changes a layer's output most in that quarter of its grid.
+    """Return whether each changed quarter of the picture changes a layer's output most in that quarter of its grid.
 
     ``outputs`` are the layer's for `quarters_changed`. False: the tokens are not in row order. None: undecidable,
-    because every place has mixed in about as much from every other.
+    because each place depends about equally on all places.
     """
     maps = layout.to_maps(outputs)
     change = (maps[1:] - maps[:1]).square().sum(dim=1)
@@ -111,10 +111,10 @@ def follows_places(layout: Layout, outputs: Tensor) -> bool | None:
     rows = (slice(0, layout.height // 2), slice(-(-layout.height // 2), None))
     columns = (slice(0, layout.width // 2), slice(-(-layout.width // 2), None))
     parts = [change[:, rows[down], columns[across]].flatten(1) for down, across in QUARTERS]
-    # First place by place: an order that spreads the quarters evenly would give equal means.
+    # Compare place by place first, because an order that spreads the quarters evenly would give equal means.
     own = torch.cat([torch.full_like(part[0], i) for i, part in enumerate(parts)])
     each = torch.cat(parts, dim=1)
-    each = each / each.mean(dim=1, keepdim=True)  # one quarter may change all places more than another does
+    each = each / each.mean(dim=1, keepdim=True)  # one quarter may affect all places more than another
     told = each.amax(dim=0) > MIXED * each.amin(dim=0)
     if float(told.float().mean()) > 0.5:
         return float((each.argmax(dim=0) == own)[told].float().mean()) > 0.5

@@ -1,7 +1,7 @@
 """Split a network into a head (up to a layer) and a tail (from there to the logits).
 
-A network is an ordered list of stages whose composition is the whole forward pass. Each family of networks is one row
-of ``SPLITS``: a rule that recognises a module and lists its stages.
+A network is an ordered list of stages whose composition is the forward pass. Each row of ``SPLITS`` is the rule for
+one family of networks: it recognises a module and lists its stages.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,7 +176,7 @@ SPLITS.add("traced", Split("traced", _is_traceable, _traced_stages))
 
 
 def is_nonnegative(module: nn.Module) -> bool:
-    """Whether a stage ends in an activation that is never negative.
+    """Return whether a stage ends in an activation that is never negative.
 
     Only compositions whose last step is certain are followed (sequences, normalisation plus activation); a
     block that may add a shortcut at its end counts as signed.
@@ -190,7 +190,7 @@ def is_nonnegative(module: nn.Module) -> bool:
 
 
 def pools_globally(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> bool:
-    """Whether these stages begin with pooling each whole map to one number.
+    """Return whether these stages begin with the global pooling of each map to one number.
 
     ``places`` are the spatial dimensions of the first stage's input.
     """
@@ -199,10 +199,10 @@ def pools_globally(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> b
 
 
 def linear_head(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> tuple[Tensor, Tensor] | None:
-    """Weights (C, K) and bias (C,) where the stages are a global mean and one linear layer; else None.
+    """Return weights (C, K) and bias (C,) where the stages are a global mean and one linear layer; else None.
 
-    Recognised from the modules themselves (flattening and dropout, which is off in eval mode, may stand
-    between), so that the logits are ``mean(activations) @ weights.T + bias``.
+    The logits are then ``mean(activations) @ weights.T + bias``. Flattening and dropout (off in eval mode) may stand
+    between the two.
     """
     steps = list(_steps(stage.module for stage in stages))
     kinds = [m for m in steps if not isinstance(m, nn.Flatten)]
@@ -291,7 +291,7 @@ def _timm_pool_type(module: nn.Module) -> str | None:
     if not isinstance(module, SelectAdaptivePool2d):
         return None
     if getattr(module.pool, "output_size", 1) not in (1, (1, 1)):
-        return None  # leaves more than one cell: not global
+        return None  # more than one cell is left: not global
     kind = str(module.pool_type)
     return (
         "avg" if kind == "fast" else kind.removeprefix("fast")

@@ -28,8 +28,8 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 class Piece:
     """One step of a traced network, tensor in and tensor out.
 
-    ``name`` is the module whose output ends the piece (``named``), else a made-up name. ``shape`` is its output's for
-    two pictures; () where unknown.
+    ``name`` is the module whose output ends the piece (``named``), else a made-up name. ``shape`` is the output's shape
+    for two pictures; () where unknown.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Untraceable(Exception):
 def pieces(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
     """Cut a network in eval mode into pieces whose composition is its forward pass; they share its weights.
 
-    torch.fx traces the forward pass into a graph. Between two pieces the graph is connected by one tensor only (a cut
-    vertex), so the later pieces are a function of that tensor. Values computed from the pictures' ``size`` (height,
-    width) alone become constants.
+    torch.fx traces the forward pass into a graph. Two pieces are connected by one tensor only (a cut vertex), so the
+    later pieces are a function of that tensor. Values computed from the pictures' ``size`` (height, width) alone
+    become constants.
 
-    A timm network that cannot be traced has two pieces, its features and its head. Raises BadSetting for any other.
+    A timm network that cannot be traced has two pieces, features and head. Raises BadSetting for any other.
     """
     try:
         return _traced(module, size)
@@ -80,7 +80,7 @@ def _traced(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
     for start, end in _cuts(graph, values):
         part, ends = _part(module, start, end, values), tracer.ends.get(end.name, [])
         if isinstance(part, TRANSPARENT) and not isinstance(part, Absorbed) and steps:
-            # A module without effect is no layer; a block that ends with it ends with the step before.
+            # A module without effect is no layer: a block that ends with it ends with the step before.
             steps[-1][2].extend(name for name in ends if not isinstance(inner[name], TRANSPARENT))
             ends = []
         steps.append((end, part, list(ends)))
@@ -126,7 +126,7 @@ class _Values(fx.Interpreter):
         return value
 
     def constant(self, node: fx.Node) -> bool:
-        """Whether the node has the same numbers for every batch size."""
+        """Return whether the node has the same numbers for every batch size."""
         value = self._first[node.name]
         return _is_numbers(value) and value == self._second[node.name]
 
@@ -135,11 +135,11 @@ class _Values(fx.Interpreter):
         return self._first[node.name]
 
     def counts_batch(self, node: fx.Node) -> bool:
-        """Whether the node is the number of pictures in the batch."""
+        """Return whether the node is the number of pictures in the batch."""
         return (self._first[node.name], self._second[node.name]) == (2, 3)
 
     def numbers(self, node: fx.Node) -> bool:
-        """Whether the node's value is numbers, not a tensor."""
+        """Return whether the node's value is numbers, not a tensor."""
         return _is_numbers(self._first[node.name])
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
@@ -148,7 +148,7 @@ class _Values(fx.Interpreter):
         return value.sizes if isinstance(value, _Shape) else ()
 
     def cuttable(self, node: fx.Node) -> bool:
-        """Whether the node is one tensor whose first dimension is the batch."""
+        """Return whether the node is one tensor whose first dimension is the batch."""
         shape = self.shape(node)
         return len(shape) > 1 and shape[0] == 2
 
@@ -167,7 +167,7 @@ class _Shape:
 
 
 def _is_numbers(value: Any) -> bool:
-    """Whether a value is a number, or a tuple of numbers such as a size."""
+    """Return whether a value is a number, or a tuple of numbers such as a size."""
     if isinstance(value, (tuple, list)):
         return all(map(_is_numbers, value))
     return isinstance(value, (int, float, bool))
@@ -193,7 +193,7 @@ class _Tracer(fx.Tracer):
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         out = super().call_module(m, forward, args, kwargs)
-        # A block that returns more than its maps (their size, a second stream) returns them first.
+        # A block that returns a tuple (maps with their size or a second stream) returns the maps first.
         first = out[0] if isinstance(out, tuple) and out else out
         if isinstance(first, fx.Proxy):
             self.ends.setdefault(first.node.name, []).append(self.path_of_module(m))
@@ -246,7 +246,7 @@ def _part(root: nn.Module, start: fx.Node, end: fx.Node, values: _Values) -> nn.
         return MeanOver(dims)
     graph = fx.Graph()
     copies: dict[fx.Node, Any] = {start: graph.placeholder("x")}
-    # Nodes that depend on no picture (weights, sizes) may be used on both sides of a cut: each part copies them.
+    # Nodes that depend on no picture (weights, sizes) may be used on both sides of a cut, so each part copies them.
     needed: dict[fx.Node, None] = {}
     open_ends = [end]
     while open_ends:
@@ -273,7 +273,7 @@ def _part(root: nn.Module, start: fx.Node, end: fx.Node, values: _Values) -> nn.
 
 
 def _mean_dims(start: fx.Node, end: fx.Node) -> tuple[int, ...] | None:
-    """Return the dimensions where the step between two cuts is one mean that drops them; else None."""
+    """Return the dimensions that the step between two cuts averages away, where it is one mean; else None."""
     if end.op != "call_method" or end.target != "mean" or end.args[:1] != (start,) or len(end.args) > 2:
         return None
     dims = end.args[1] if len(end.args) == 2 else end.kwargs.get("dim")

@@ -42,7 +42,7 @@ WRAPPERS = (
 )
 #: Prefixes that wrappers around a network (parallel training, compiling, Lightning) add to its names.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
-_MOST = 0.5  # the share of names that must have a prefix; a new classifier often lacks it
+_MOST = 0.5  # the share of names that must have a prefix: a replaced classifier often lacks it
 _DEPTH = 3  # nested wrappers
 _SAVE = "save `model.state_dict()` with torch.save or safetensors and load that"
 
@@ -68,7 +68,7 @@ class Checkpoint:
 def read_checkpoint(data: bytes | Path, name: str | None = None) -> Checkpoint:
     """Read a checkpoint from a file or its bytes; messages call it ``name``, by default the file's own name.
 
-    Raises BadCheckpoint with one sentence that says what the file is and what to do.
+    Raises BadCheckpoint with one sentence on what the file is and what to do.
     """
     title = name or (data.name if isinstance(data, Path) else "The file")
     try:
@@ -94,7 +94,7 @@ def read_checkpoint(data: bytes | Path, name: str | None = None) -> Checkpoint:
     return Checkpoint(title, digest, _strip(state, notes), tuple(notes))
 
 
-# --- what kind of file it is ---
+# --- the kind of file ---
 
 _Load = Callable[[bytes | Path, IO[bytes], str], Any]
 
@@ -188,7 +188,7 @@ def _harmless() -> Iterator[None]:
         yield
 
 
-# --- what is in it ---
+# --- its content ---
 
 
 def _is_tensor(value: object) -> bool:
@@ -217,7 +217,7 @@ def _unwrap(loaded: Any, title: str, notes: list[str]) -> Mapping[str, Any]:
 
 
 def _tensors(found: Mapping[str, Any], title: str) -> dict[str, Tensor]:
-    """Return plain tensors; a few bytes that claim to be a huge tensor are refused before they are copied."""
+    """Return plain tensors; refuse a few bytes that claim to be a huge tensor before copying them."""
     import torch
 
     state: dict[str, Tensor] = {key: value for key, value in found.items() if _is_tensor(value)}

@@ -21,9 +21,9 @@ _NEAR = 0.6  # least similarity of two names for a suggestion (difflib's ratio)
 class ArchitectureMatch:
     """An architecture that a checkpoint may have.
 
-    ``share``: the share (0 to 1) of the architecture's tensors, without its classifier, that the checkpoint has
-    by name and shape; ``exact``: it has all of these and no others. ``classes``: outputs of the checkpoint's
-    classifier, None where it has none of that name.
+    ``share``: the share (0 to 1) of the architecture's tensors, classifier excluded, whose names and shapes are in the
+    checkpoint; ``exact``: all are, and no others. ``classes``: outputs of the checkpoint's classifier, None where it
+    has none of that name.
     """
 
     architecture: str
@@ -35,7 +35,7 @@ class ArchitectureMatch:
 def detect(checkpoint: Checkpoint, limit: int = 5) -> list[ArchitectureMatch]:
     """Return the best matching architectures, best first: exact matches where there are any, else the most similar.
 
-    Several architectures may have the same tensors (and differ in padding, say); all are listed, the best known first.
+    Architectures with the same tensors (differing in padding, for example) are all listed, the best known first.
     """
     shapes = checkpoint.shapes
     digests = {layers: signature(without(shapes, layers)) for layers in {r.classifier for r in _trunks()}}
@@ -206,7 +206,7 @@ def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mi
 
 
 def _prefix_hint(network: Shapes, stored: Shapes) -> str | None:
-    """Suggest removing or adding a prefix where that makes most names fit."""
+    """Return the advice to remove or add a prefix, where that makes most names fit; else None."""
     for longer, shorter, advice in (
         (stored, network, "all names in the file begin with {!r}: remove it"),
         (network, stored, "all names of the network begin with {!r}: add it to the file's"),
@@ -226,7 +226,7 @@ def _prefixes(shapes: Shapes) -> list[str]:
 def _input_hint(
     network: Shapes, reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
 ) -> str | None:
-    """Explain a first convolution with another number of colour channels."""
+    """Return the explanation of a first convolution with another number of colour channels; else None."""
     for ours, theirs in reshaped.values():
         if len(ours) == len(theirs) == 4 and ours[1] == 3 and theirs[1] != 3 and ours[2:] == theirs[2:]:
             return f"it was trained on pictures with {theirs[1]} channels, and only RGB pictures can be explained"
@@ -247,7 +247,7 @@ def _nearest(
 
 
 def classifier_of(architecture: str) -> tuple[str, ...]:
-    """Return the layers of a timm architecture whose outputs are the classes; none for an unknown architecture."""
+    """Return the layers of a timm architecture that output the logits; none for an unknown architecture."""
     from timm.models import get_pretrained_cfg
 
     found = next((row.classifier for row in _trunks() if row.architecture == architecture), None)

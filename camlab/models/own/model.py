@@ -1,6 +1,6 @@
-"""Use the user's own checkpoints as models: compare them with an architecture of timm, then name them by a digest.
+"""Use the user's own checkpoints as models: match them with an architecture of timm and name them by a digest.
 
-The process remembers the last few models, up to MAX_OWN_BYTES. After that the user must load the file again; the same
+The process keeps the last used models, up to MAX_OWN_BYTES; a dropped one must be loaded from its file again. The same
 file and settings get the same name.
 """
 
@@ -56,7 +56,7 @@ _lock = threading.Lock()
 def read_upload(
     upload: str, data: Callable[[], bytes], name: str
 ) -> tuple[Checkpoint, list[ArchitectureMatch]]:
-    """Read an uploaded checkpoint and find its architectures; it is read again only after it was dropped from memory.
+    """Read an uploaded checkpoint and find its architectures, or return both from memory.
 
     ``upload`` is a key for the file, ``data`` returns its bytes. Raises BadCheckpoint.
     """
@@ -101,7 +101,7 @@ def own_model(
 ) -> ModelRow:
     """Make a checkpoint a model of a timm ``architecture``, found from now on by its name ``own/<12 hex digits>``.
 
-    ``class_names``: one per output; default: ImageNet's where their number fits, else "class 0" and on. ``mean`` and
+    ``class_names``: one per output; default: ImageNet's where their number fits, else "class 0" … . ``mean`` and
     ``std`` hold for values in [0, 1], ``input_size`` is (height, width), ``crop_pct`` the share (over 0, at most 1) of
     the shorter side that is kept; default: timm's values for the architecture. Raises UnknownName, BadSetting, and
     BadCheckpoint with the sentence of ``explain_mismatch``.
@@ -111,9 +111,9 @@ def own_model(
     names = tuple(class_names_for(classes) if class_names is None else class_names)
     if len(names) != classes:
         raise BadSetting(
-            f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; name each."
+            f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; give one name per output."
         )
-    # All that decides a prediction: one file may be loaded with several settings.
+    # Everything that decides a prediction: one file may be loaded with several settings.
     decisive = repr((checkpoint.digest, architecture, names, sorted(settings.items()), input_size))
     name = OWN_PREFIX + hashlib.sha256(decisive.encode()).hexdigest()[:12]
     network = skeleton(architecture, classes, input_size)
@@ -138,9 +138,9 @@ def own_model(
 def model_from_file(
     path: Path, architecture: str | None = None, class_file: Path | None = None, **settings: Any
 ) -> ModelRow:
-    """Load the model in a checkpoint file; without an ``architecture``, the one that matches exactly is used.
+    """Load the model in a checkpoint file; ``architecture`` defaults to the one that matches exactly.
 
-    ``settings`` are those of ``own_model``. Raises BadCheckpoint, with the likely ones, where none matches exactly.
+    ``settings`` are those of ``own_model``. Raises BadCheckpoint, listing similar architectures, where none matches.
     """
     checkpoint = read_checkpoint(path)
     names = None
@@ -228,7 +228,7 @@ def _fit(
 def _through_timm(
     checkpoint: Checkpoint, architecture: str, input_size: tuple[int, int] | None
 ) -> Mapping[str, Tensor] | None:
-    """Convert other projects' names (such as torchvision's VGG) with timm's own conversion; None if that fails.
+    """Convert other projects' names (such as torchvision's VGG) with timm's own conversion; return None if that fails.
 
     Some families accept missing tensors, which would leave random weights. So all values are loaded a second time
     with 1 added: a weight that does not change was not in the checkpoint.

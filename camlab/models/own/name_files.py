@@ -38,7 +38,7 @@ def parse_class_names(data: bytes, filename: str) -> tuple[str, ...]:
 
 
 class _Unclear(Exception):
-    """The fault of the contents, in words."""
+    """Raised with the fault of a file's contents in words."""
 
 
 def _from_text(text: str) -> Iterable[str]:
