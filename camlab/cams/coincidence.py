@@ -66,15 +66,15 @@ _RULES = (
         _straight_pieces,
         Coincidence(
             ("gradcam", "shapleycam"),
-            "Everything after this layer is made of straight pieces, on which a channel's gradient does not change "
-            "with the channels, so there is nothing to correct.",
+            "Everything after this layer is piecewise linear, so a channel's gradient does not change with the "
+            "channels and there is nothing to correct.",
         ),
     ),
     _Rule(
         _few_channels,
         Coincidence(
             ("scorecam", "scorecam_top"),
-            f"This layer has no more than the {TOP_CHANNELS} channels that the approximation tries, so nothing is "
+            f"This layer has no more than the {TOP_CHANNELS} channels that the approximation uses, so nothing is "
             "left out.",
         ),
     ),

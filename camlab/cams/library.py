@@ -78,8 +78,8 @@ def _has_biases(classifier: Explainable, layer: str) -> str | None:
     if any(type(m) in (nn.Conv2d, nn.BatchNorm2d) and m.bias is not None for m in parts):
         return None
     return (
-        "FullGrad adds up the gradients of all biases, and pytorch-grad-cam knows none of this network's layers with "
-        "one; choose a ResNet or another method."
+        "FullGrad adds up the gradients of all biases, but pytorch-grad-cam finds no layer with one in this network; "
+        "choose a ResNet or another method."
     )
 
 
@@ -89,8 +89,8 @@ def _few_places(classifier: Explainable, layer: str) -> str | None:
     if (places := info.height * info.width) <= PLACES:
         return None
     return (
-        f"This layer's maps have {places} places, and pytorch-grad-cam would compare each with each other, in memory "
-        "for gigabytes; choose a later layer."
+        f"This layer's maps have {places} places, and pytorch-grad-cam would compare every pair of them, which takes "
+        "gigabytes of memory; choose a later layer."
     )
 
 
@@ -105,7 +105,7 @@ def _square(classifier: Explainable, layer: str) -> str | None:
 def _one_layer(classifier: Explainable, layer: str) -> str | None:
     """Return why Refine-CAM cannot be used at any layer."""
     return (
-        "RefineCAM multiplies the maps of several layers, and one layer is explained here, where it is Grad-CAM++; "
+        "Refine-CAM multiplies the maps of several layers; on the one layer explained here it equals Grad-CAM++: "
         "choose gradcam++."
     )
 
@@ -176,8 +176,8 @@ _KNOWN = {
     ),
     "shapleycam": _Words(
         "ShapleyCAM",
-        "Like Grad-CAM, but corrects each channel's weight by how its gradient changes with the channels: by nothing "
-        "where only ReLUs and linear layers follow.",
+        "Like Grad-CAM, but corrects each channel's weight by how its gradient changes with the channels; there is "
+        "nothing to correct where only ReLUs and linear layers follow.",
         "Cai 2025, arXiv 2501.06261",
         "one forward and two backward passes of the layers after the target layer per picture",
     ),
@@ -223,8 +223,8 @@ def _derivatives() -> Iterator[None]:
     except RuntimeError as error:
         if "derivative for" in str(error) and "not implemented" in str(error):
             raise BadSetting(
-                "This method takes second derivatives, and torch has none for the attention behind this layer; choose "
-                "a layer further back or another method."
+                "This method needs second derivatives, which torch lacks for the attention after this layer; choose a "
+                "later layer or another method."
             ) from error
         raise
 

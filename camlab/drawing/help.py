@@ -13,8 +13,8 @@ _EMPTY = "An empty cell was not observed: nothing flipped there, or everything d
 
 for _name, _text in {
     # drawn by a page without a chart function
-    "panels": "The picture as the model sees it, clean and noisy, each under the heat map of what the method holds "
-    "responsible for the decision. Each map is scaled to 0–1 by itself, so compare brightness within a map, not "
+    "panels": "The picture as the model sees it, clean and noisy, each under its heat map: the places that the method "
+    "holds responsible for the decision. Each map is scaled to 0–1 by itself, so compare brightness within a map, not "
     "between the two. The third panel shows the difference: orange where the map grew, purple where it shrank. The "
     "numbers mark the segments whose rank changed most.",
     "moved_by": "A flip changes two things at once: the picture and the class that is explained. Each bar is the "
@@ -53,8 +53,8 @@ for _name, _text in {
     "draws that flipped it below. For a trustworthy map, kept draws lie far to the right and flipped draws to the "
     "left. Where the two overlap, similarity cannot tell them apart.",
     "similarity_ecdf": "For each similarity, the share of draws at or below it, separately for kept and flipped "
-    "draws. The further apart the two steps, the better similarity distinguishes them. The lines mark the "
-    "similarity by chance, which no map should come near.",
+    "draws. The further apart the two curves, the better similarity distinguishes them. The lines mark the "
+    "similarity by chance; kept draws should lie well above it.",
     "faithfulness_curves": "The probability of the explained class while pixels are removed, or restored, in the "
     "order of the map, hottest first. For a faithful map it falls (or rises) at once: a small area under the "
     "deletion curve, a large area under the insertion curve.",
@@ -65,7 +65,7 @@ for _name, _text in {
     "steady_methods": "Each dot is the mean similarity of a method's noisy maps with its clean one, over the draws "
     "that kept the prediction, with a 95 % interval over draws. The tick marks where the map counts as broken: "
     "halfway between 1 and the similarity with maps of other pictures. A dot left of its tick is a broken map. The "
-    "random map shows what no knowledge scores.",
+    "random map shows the score of a method that knows nothing.",
     # a comparison
     "pair_dots": "Each row is one pair of a clean and a noisy picture, and its dot the similarity of the two maps: a "
     "circle if the prediction stayed, a diamond if it flipped. The tick is the similarity of two random rankings. "
@@ -86,7 +86,7 @@ for _name, _text in {
     "similarity_ridges": "The distribution of similarities as one hill each for kept and flipped pairs. The further "
     f"apart the two peaks, the better similarity distinguishes them. {_FLOORS}",
     "similarity_steps": "For each similarity, the share of pairs at or below it, separately for kept and flipped "
-    f"pairs. Where the two steps run together, the map does not react to the flip. {_FLOORS}",
+    f"pairs. Where the two curves run together, the map does not react to the flip. {_FLOORS}",
     "similarity_histogram": "The number of pairs at each similarity, separately for kept and flipped pairs. Tall "
     f"bars near 1 for flipped pairs are maps that stayed although the prediction changed. {_FLOORS}",
     "severity_values": "The value at each severity; beside it, the value of all severities pooled (as in the paper) "
@@ -98,8 +98,8 @@ for _name, _text in {
     "band. At high severities, kept pairs come only from the pictures whose prediction survived.",
     "property_correlations": "Spearman's rank correlation of a picture's mean similarity with a property of the "
     "picture, with its interval over pictures. It does not show a cause: properties are related to each other.",
-    "similarity_against": "Each point is one picture: its mean similarity against the chosen property. A slope says "
-    "that pictures with more of it have steadier maps, in this study and selection. It does not show a cause.",
+    "similarity_against": "Each point is one picture: its mean similarity against the chosen property. A rising line "
+    "says that pictures with more of it have steadier maps, in this study and selection. It does not show a cause.",
     "paired_lines": "Each line is one picture: the mean similarity of its kept and its flipped pairs, at severities "
     "that have both. A falling line says that the map moves more when the prediction does.",
     "critical_diagram": "Methods on a line by their average rank over pictures, rank 1 the best. A bar joins methods "

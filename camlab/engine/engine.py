@@ -1,4 +1,4 @@
-"""The compute core: versions of a picture in, predictions and low-resolution maps out, each computed once."""
+"""The compute core: predictions and low-resolution maps of a picture's versions, each computed only once."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from camlab.models.batching import AT_ONCE, halved, out_of_memory, part_size
 from camlab.models.network.split import PLUS
 from camlab.noise import Companion, no_companion
 
-#: Parts of the cache keys: raise one when the values of its step change (CAM methods have a `version` each).
+#: Parts of the cache keys: raise one when its step's values change (each CAM method has its own `version`).
 PERTURB_VERSION = 1
 FORWARD_VERSION = 3
 
@@ -40,7 +40,7 @@ class _Job:
 
 
 class Engine:
-    """Explains versions of pictures with one classifier. Threads may share an engine, and engines a cache."""
+    """The explainer of pictures' versions with one classifier. Threads may share an engine, and engines a cache."""
 
     def __init__(
         self,
@@ -66,19 +66,19 @@ class Engine:
         self.chunk = batch if chunk is None else chunk
         self.queue = queue or device_queue(str(classifier.device))
         height, width = classifier.input_size
-        # A study asks for the pictures of a batch again on each layer.
+        # A study requests the pictures of a batch again for each layer.
         kept = max(KEPT_BYTES, batch * 3 * height * width * 4)
         self.pictures = Inputs(classifier, self.queue, companion, kept)
         if classifier.device.type == "cuda":
-            # TF32 keeps 10 bits of each factor: enough for a preview, not for a score that is stored.
+            # TF32 keeps 10 bits of each factor, too few for stored scores.
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cuda.matmul.allow_tf32 = False
 
     def part_size(self, count: int) -> int:
         """Return how many of ``count`` pictures to compute at once, in equal parts.
 
-        A batch of whole groups (see `group_size`) is cut into whole groups: every such batch then sends the same
-        pictures through the network together, so that all values agree bit for bit.
+        A batch of whole groups (see `group_size`) is cut into whole groups, so that the same pictures go through the
+        network together and all values agree bit for bit.
         """
         whole = self.classifier.device.type == "cpu" and self.batch % AT_ONCE == 0
         return part_size(count, self.batch, AT_ONCE if whole else 1)
@@ -102,13 +102,12 @@ class Engine:
     ) -> list[Explained]:
         """Explain each version of a picture, from the cache where it holds the results.
 
-        clean: (3, H, W) float32 in [0, 1] at the model's input size; digest: the picture's own. A target of
-        None is the class predicted on that very version. `check` is called between steps; what it raises
-        (Cancelled) passes through, and finished results stay in the cache. When memory runs out, the batch is
-        halved and the work continues. For several layers ("a+b") the maps are averaged. Raises UnknownName for
-        an unknown method, layer or noise type, BadSetting for a picture of another size, a target that is no
-        class or a method that cannot be used at the layer, CamLabError where not even one picture fits in
-        memory.
+        clean: (3, H, W) float32 in [0, 1] at the model's input size; digest: the picture's own. A target of None is
+        the class predicted on the same version. `check` is called between steps and may raise (Cancelled); finished
+        results stay in the cache. When memory runs out, the batch is halved and the work continues. For several
+        layers ("a+b") the maps are averaged. Raises UnknownName for a method, layer or noise type, BadSetting for a
+        picture of another size, a target that is no class or a method that cannot be used at the layer, and
+        CamLabError where not even one picture fits in memory.
         """
         layer = self.classifier.resolve_layer(layer)
         if PLUS in layer:
@@ -145,7 +144,9 @@ class Engine:
         goals = list(targets) if isinstance(targets, Sequence) else [targets] * count
         classes = len(self.classifier.class_names)
         if len(goals) != count:
-            raise BadSetting(f"There are {len(goals)} target classes for {count} pictures; give each one.")
+            raise BadSetting(
+                f"There are {len(goals)} target classes for {count} pictures; give one per picture."
+            )
         for goal in goals:
             if goal is not None and not 0 <= goal < classes:
                 raise BadSetting(f"There is no class {goal}; choose a number from 0 to {classes - 1}.")
@@ -153,7 +154,7 @@ class Engine:
 
 
 class _Request:
-    """One call of `Engine.explain`: what all its jobs share."""
+    """One call of `Engine.explain`, with the data that all its jobs share."""
 
     def __init__(
         self,
@@ -169,10 +170,10 @@ class _Request:
         self.engine, self.classifier, self.cache = engine, engine.classifier, engine.cache
         self.clean, self.digest, self.layer, self.methods, self.check = clean, digest, layer, methods, check
         pixels = clean.numpy()
-        # The digest decides the noise, the pixels the rest: one picture may be cropped in two ways.
+        # The digest decides the noise, and the pixels the rest, as one picture may be cropped in two ways.
         picture = (digest, pixels.shape, pixel_digest(pixels))
         network = (self.classifier.fingerprint, arithmetic(self.classifier.device))
-        # One digest of what many keys share keeps each key short and quick to make.
+        # A digest of the parts that many keys share makes each key short and cheap.
         self._common = content_key(FORWARD_VERSION, network, picture)
         self._versions: dict[Spec, str] = {}
         info = self.classifier.layer_info(layer)
@@ -200,7 +201,7 @@ class _Request:
         return self._versions[spec]
 
     def _content(self, spec: Spec) -> str:
-        # The seed of random maps must be the same on every machine, so it leaves out the pixels' digest.
+        # Without the pixels' digest, because the seed of random maps must be the same on every machine.
         return content_key(self.digest, tuple(self.clean.shape), spec.noise, spec.severity, spec.seed)
 
     # cache
@@ -241,7 +242,7 @@ class _Request:
             else:
                 jobs = jobs[len(part) :]
                 continue
-            # Outside the handler, where the error would keep the tensors of the failed try alive.
+            # Outside the except block, where the error would keep the tensors of the failed try alive.
             size, chunk = halved(min(size, len(part)), chunk, self.classifier.device)
 
     def _run(self, jobs: list[_Job], chunk: int) -> None:
@@ -317,6 +318,6 @@ def _explained(job: _Job, methods: list[str], source: VersionPixels) -> Explaine
     if job.probabilities is None:
         raise RuntimeError("a version was not computed")
     maps = {name: job.maps[name] for name in methods}
-    # A map that is not degenerate reaches 1, so the flag needs no storing.
+    # A map that is not degenerate reaches 1, so the flag need not be stored.
     degenerate = {name: not map_.any() for name, map_ in maps.items()}
     return Explained(job.probabilities, _known_target(job), maps, degenerate, not job.computed, source)

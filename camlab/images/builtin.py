@@ -19,7 +19,11 @@ IMAGE_SETS: Registry[ImageSet] = Registry("image set")
 # name, title, summary: one row per built-in set, in the order offered
 _BUILT_IN = (
     ("photos", "Animal photographs", "Animals in their surroundings, most with an outline of the animal."),
-    ("composites", "Composites", "Objects cut out and pasted onto unrelated backgrounds, with exact outlines."),
+    (
+        "composites",
+        "Composites",
+        "Objects cut out and pasted onto unrelated backgrounds, with exact outlines.",
+    ),
     ("places", "Places", "Buildings and landscapes, where the whole scene is the object."),
     ("objects", "Objects", "Tools and household objects, most with an outline."),
 )

@@ -97,8 +97,8 @@ def own_pair(clean: Picture, noisy: Picture) -> OwnPair:
     ratio = (noisy_width * height) / (noisy_height * width)
     if max(ratio, 1 / ratio) > 1 + ASPECT_TOLERANCE:
         raise BadImage(
-            f"The clean picture is {width}×{height} pixels and the noisy one {noisy_width}×{noisy_height}, which is "
-            "another aspect ratio; crop both to the same part of the scene."
+            f"The clean picture is {width}×{height} pixels and the noisy one {noisy_width}×{noisy_height}: their "
+            "aspect ratios differ; crop both to the same part of the scene."
         )
     return OwnPair(clean, noisy)
 

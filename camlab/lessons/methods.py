@@ -167,7 +167,7 @@ class Identities(LessonRun):
                 options,
                 right,
                 " ".join(_said(first)) + (
-                    " These are several names for one explanation: that they agree is no evidence."
+                    " These are several names for one explanation, so their agreement is no evidence."
                     if len(same) > 1 else " No identity holds here: no average and linear layer follow this layer."
                 ),
             ),

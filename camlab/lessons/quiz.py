@@ -68,8 +68,8 @@ class QuizScore:
     "quiz",
     title="Can you tell?",
     minutes=5,
-    intro="Eight new questions about several pictures: which of two maps belongs to the noisy picture, and "
-    "which prediction flipped? A guess is right half of the time.",
+    intro="Eight questions about several pictures: which of two maps belongs to the noisy picture, and "
+    "which prediction flipped? A guess is right half the time.",
     goals=(
         "Judge by eye whether a map moved because of noise, and whether a prediction flipped.",
         "Compare your score with guessing.",
@@ -153,8 +153,8 @@ class Quiz(LessonRun):
                 *(f"{number}. {i.because}" for number, i in enumerate(self.items, 1)),
             ),
             Question(
-                f"How many of the {QUESTIONS} answers must be right so that guessing does as well less than "
-                "once in twenty times?",
+                f"How many of the {QUESTIONS} answers must be right so that guessing does as well in fewer "
+                "than one of twenty tries?",
                 tuple(map(str, options)),
                 options.index(need),
                 f"{need}: guessing gets {need} or more right with a probability of "

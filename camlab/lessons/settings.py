@@ -56,7 +56,7 @@ COMMON = ("model", "image", "answer", "run", "hide", "fixed")
 def _letters(allowed: str, most: int) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(f"[{allowed}]{{0,{most}}}", text):
-            raise BadSetting(f"{text[:30]!r} is not a row of up to {most} letters {' or '.join(allowed)}.")
+            raise BadSetting(f"{text[:30]!r} is not a series of up to {most} letters {' or '.join(allowed)}.")
         return text
 
     return parse

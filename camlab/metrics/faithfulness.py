@@ -1,4 +1,4 @@
-"""Measure whether the prediction uses what a map shows, by removing or restoring pixels in the map's order."""
+"""Faithfulness: whether the prediction uses what a map shows, by removing or restoring pixels in the map's order."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,18 +16,18 @@ from camlab.common.registry import Registry
 from camlab.metrics.pixels import DECIMALS, Floats, is_constant
 from camlab.models.preprocessing import mean_colour, scale_and_shift
 
-#: Steps from the whole picture to the empty canvas: RISE takes 224 pixels of 224 × 224 at a time.
+#: Steps from the whole picture to the empty canvas: RISE changes 224 pixels of 224 × 224 at a time.
 STEPS = 224
 #: The canvas of insertion: a Gaussian blur of this window and standard deviation, in pixels, as in RISE.
 BLUR_SIZE, BLUR_SIGMA = 11, 5.0
-#: Percentiles at which ROAD cuts: it removes the hottest, or the coldest, per cent of the pixels.
+#: The percentages of hottest, or coldest, pixels that ROAD removes.
 PERCENTILES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 #: Standard deviation of the noise that ROAD adds to filled-in pixels, in units of the normalised picture.
 FILL_NOISE = 0.01
 
 
 class Scorer(Protocol):
-    """What these measures need of a classifier; `camlab.models.Classifier` implements it."""
+    """The interface of a classifier that these measures use; `camlab.models.Classifier` implements it."""
 
     def normalise(self, x: Tensor) -> Tensor:
         """Return pictures (N, 3, H, W) in [0, 1] as the network takes them."""
@@ -40,11 +40,11 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class FaithfulnessInput:
-    """Pictures with the maps to judge and the classes that these explain.
+    """Pictures with the maps to judge and the classes that the maps explain.
 
-    pictures: (N, 3, H, W) in [0, 1], clean or perturbed; maps: (N, H, W) in [0, 1], as shown; targets: the class of
-    each. `check` is called between batches of at most ``batch`` pictures and raises Cancelled. Raises BadSetting
-    where they do not fit together.
+    pictures: (N, 3, H, W) in [0, 1], clean or perturbed; maps: (N, H, W) in [0, 1], as shown; targets: one class per
+    map. `check` is called between batches of at most ``batch`` pictures and raises Cancelled. Raises BadSetting where
+    the sizes do not match.
     """
 
     classifier: Scorer
@@ -67,12 +67,11 @@ class FaithfulnessInput:
         return ~is_constant(self.maps)
 
     def probabilities(self, pictures: Tensor, rows: Sequence[int]) -> Floats:
-        """Return the target's probability (M,) in pictures (M, 3, H, W), versions of those numbered ``rows``."""
+        """Return the target's probability (M,) in pictures (M, 3, H, W), variants of the pictures at ``rows``."""
         with torch.inference_mode():
             shares = torch.softmax(self.classifier.logits(pictures).double(), dim=1).cpu()
         goals = torch.tensor([self.targets[row] for row in rows])
-        found: Floats = shares.gather(1, goals[:, None])[:, 0].numpy()
-        return found
+        return shares.gather(1, goals[:, None])[:, 0].numpy()
 
 
 FaithfulnessFn = Callable[[FaithfulnessInput], Floats]
@@ -81,9 +80,9 @@ _Fn = TypeVar("_Fn", bound=FaithfulnessFn)
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """A measure of how far a prediction uses what its map shows: FaithfulnessInput -> (N,), nan for constant maps.
+    """A measure of how much a prediction uses what its map shows: FaithfulnessInput -> (N,), nan for constant maps.
 
-    low, high: its range; `higher_is_better`: which end is the faithful one; `price`: its cost in words.
+    low, high: its range; `higher_is_better`: the high end is the faithful one; `price`: its cost in words.
     """
 
     name: str
@@ -122,9 +121,9 @@ def faithfulness_measure(
 
 
 def hottest_first(maps: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Rank each pixel (N, H·W), 0 the hottest; equal values (to 1e-6) in one fixed random order.
+    """Rank the pixels (N, H·W), 0 the hottest; values equal to 1e-6 come in one fixed random order.
 
-    Without the random order, ties would be removed from top to bottom, which is not what chance would do.
+    Without the random order, ties would be removed from top to bottom of the picture.
     """
     flat = maps.reshape(len(maps), math.prod(maps.shape[1:]))
     values = np.round(flat.astype(np.float64), DECIMALS)
@@ -166,10 +165,10 @@ def area_under(curves: Floats) -> Floats:
 @faithfulness_measure(
     "deletion",
     title="Deletion",
-    summary="The class's mean probability while the hottest pixels are replaced by mean colour first; low is faithful.",
+    summary="The class's mean probability while pixels are replaced by mean colour, hottest first; low is faithful.",
     source="Petsiuk et al. 2018, arXiv 1806.07421",
     higher_is_better=False,
-    price=f"{STEPS + 1} passes for each picture",
+    price=f"{STEPS + 1} passes per picture",
 )
 def deletion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     """Compute the area under the probability while pixels turn to the model's mean colour (zero after normalising)."""
@@ -180,9 +179,9 @@ def deletion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
 @faithfulness_measure(
     "insertion",
     title="Insertion",
-    summary="The class's mean probability while the hottest pixels come back into a blurred picture first.",
+    summary="The class's mean probability while pixels return to a blurred picture, hottest first; high is faithful.",
     source="Petsiuk et al. 2018, arXiv 1806.07421",
-    price=f"{STEPS + 1} passes for each picture",
+    price=f"{STEPS + 1} passes per picture",
 )
 def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     """Compute the area under the probability while pixels of the picture replace those of its blurred copy."""
@@ -192,21 +191,22 @@ def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
 @faithfulness_measure(
     "road",
     title="ROAD",
-    summary="Half of what the class's probability loses more when the hottest pixels are filled in than the coldest.",
+    summary="Half the gap between the class's probability with the coldest and with the hottest pixels filled in; "
+    "high is faithful.",
     source="Rong et al. 2022, arXiv 2202.00449, in pytorch-grad-cam's implementation",
     low=-0.5,
     high=0.5,
-    price=f"{2 * len(PERCENTILES)} passes, and as many fillings of under a second each, for each picture",
+    price=f"{2 * len(PERCENTILES)} passes per picture, each after a filling that takes under a second",
 )
 def road(
     case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE
 ) -> Floats:
     """Compute (mean probability without the coldest − without the hottest pixels) / 2, over the percentiles.
 
-    The library removes and fills in. It gets ranks instead of values: the same without ties, while with many ties
-    (half a map may be zero) it would remove all of them at once. The noise depends on the percentile alone, not
-    on the library's global stream. Raises BadSetting for a percentile outside
-    0 to 100, both excluded, and what `check` raises, between fillings.
+    The library removes and fills in the pixels. It gets ranks instead of values, because it would remove many tied
+    pixels (half a map may be zero) at once; without ties the result is the same. The noise depends only on the
+    percentile, not on the library's global random state. Raises BadSetting for a percentile outside 0 to 100, both
+    excluded, and what `check` raises, between percentiles.
     """
     from pytorch_grad_cam.metrics.perturbation_confidence import (
         RemoveLeastRelevantFirst,
@@ -232,7 +232,7 @@ def road(
                 relevance = torch.from_numpy(heat[row].reshape(case.maps.shape[1:]))
                 new = remove(percentile, NoisyLinearImputer(0.0))(whole, relevance)
                 draws = noise * torch.randn(whole.shape, generator=stream)
-                # Noise only where pixels were removed.
+                # Add noise only where pixels were removed.
                 filled.append(torch.where(new == whole, whole, new + draws))
             back = (torch.stack(filled).to(case.pictures) - shift) / scale
             sums[:, row] += case.probabilities(back, [row, row])

@@ -4,12 +4,11 @@ Sources: Webber, Moffat and Zobel, "A similarity measure for indefinite rankings
 23 and 32; Corsi and Urbano, "The treatment of ties in rank-biased overlap", SIGIR 2024, for the variants w,
 a and b.
 
-How it is computed. With one-based depth d, an item whose tie group fills the ranks a+1 … a+g belongs to the
-first d ranks with the share clip((d − a) / g, 0, 1). RBO is the sum over items and depths of W_d · share in
-x · share in y, and that product is a polynomial of at most the second degree in d between the ends of the
-two groups. So suffix sums of W_d, d·W_d and d²·W_d give an item's whole sum at once: O(n) a pair instead of
-O(n²). Suffix sums, not prefix sums: deep ranks weigh little, and summing from the far end keeps their
-precision.
+Algorithm. With one-based depth d, an item whose tie group fills the ranks a+1 … a+g belongs to the first d ranks
+with the share clip((d − a) / g, 0, 1). RBO is the sum over items and depths of W_d · share in x · share in y, and
+that product is a polynomial of degree 2 at most in d between the ends of the two groups. So suffix sums of W_d,
+d·W_d and d²·W_d give an item's whole sum at once: O(n) per pair instead of O(n²). Suffix sums are more precise than
+prefix sums, because deep ranks weigh little.
 """
 
 import math
@@ -26,20 +25,20 @@ from camlab.common.registry import Registry
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Ranks = tuple[Whole, Whole]
-"""(above, size): the items ranked above an item's tie group, and the items in the group; both (N, n)."""
+"""(above, size): the numbers of items ranked above an item's tie group and in the group; both (N, n)."""
 SizeFn = Callable[[Ranks, Ranks], Floats]
 
 BLOCK = 1 << 19
-"""Largest number of pairs × items worked on at once: bounds memory to about 100 MB."""
+"""Largest number of pairs × items processed at once: bounds memory to about 100 MB."""
 
 
 @dataclass(frozen=True)
 class TieVariant:
     """One treatment of ties.
 
-    whole: whether a tie group enters whole at its first rank instead of bit by bit; size_at: the
-    denominators of the agreement at depths 1..n, from the two rankings' (above, size); (N, n), or (1, n)
-    where all pairs share them.
+    whole: whether a tie group enters as a whole at its first rank instead of gradually; size_at: returns the
+    denominators of the agreement at depths 1..n from the two rankings' (above, size): (N, n), or (1, n) where all
+    pairs share them.
     """
 
     name: str
@@ -60,7 +59,7 @@ def _variant(name: str, summary: str, whole: bool = False) -> Callable[[SizeFn],
 
 
 def _by_depth(ranks: Ranks) -> tuple[Floats, Floats]:
-    """Reorder (above, size) from items to depths 1..n: which group fills each rank."""
+    """Reorder (above, size) from items to depths 1..n: those of the group that fills each rank."""
     above, size = ranks
     order = np.argsort(above, axis=1, kind="stable")
     return (
@@ -81,8 +80,7 @@ def _size_a(x: Ranks, y: Ranks) -> Floats:
 @_variant("w", "Tied items all hold the first of their ranks: ties mean equal.", whole=True)
 def _size_w(x: Ranks, y: Ranks) -> Floats:
     (above_x, size_x), (above_y, size_y) = _by_depth(x), _by_depth(y)
-    mean: Floats = (above_x + size_x + above_y + size_y) / 2
-    return mean
+    return (above_x + size_x + above_y + size_y) / 2
 
 
 @_variant("b", "As a, divided by the information lost to ties: identical rankings give 1.")
@@ -96,10 +94,10 @@ def _size_b(x: Ranks, y: Ranks) -> Floats:
 
 
 def tie_groups(scores: NDArray[np.floating]) -> Ranks:
-    """Rank items by descending score and say where each one's tie group lies.
+    """Rank items by descending score, with ties.
 
-    scores: (N, n). Returns (above, size), both (N, n) int64: how many items score strictly higher, and how
-    many items share the score (the item itself included).
+    scores: (N, n). Returns (above, size), both (N, n) int64: the number of items with a higher score, and of items
+    with the same score (the item itself included).
     """
     count, n = scores.shape
     order = np.argsort(-scores, axis=1, kind="stable")
@@ -125,8 +123,7 @@ def tie_groups(scores: NDArray[np.floating]) -> Ranks:
 def average_ranks(scores: NDArray[np.floating]) -> Floats:
     """Return one-based ranks by descending score (N, n); tied items share the mean of their ranks."""
     above, size = tie_groups(scores)
-    ranks: Floats = above + (size + 1) / 2
-    return ranks
+    return above + (size + 1) / 2
 
 
 def _check_p(p: float) -> None:
@@ -159,8 +156,7 @@ def _sum_of_shares(x: Ranks, y: Ranks, weights: Floats) -> Floats:
     s0, s1, s2 = _suffix_sums(weights)
     bottom_x, bottom_y = above_x + size_x, above_y + size_y
     start = np.maximum(above_x, above_y) + 1
-    # Depths start … inner-1: both groups are cut; inner … outer: one is; beyond outer: the item is whole in
-    # both.
+    # Depths start … inner-1 cut both groups, inner … outer only one; beyond outer the item is whole in both.
     inner = np.maximum(np.minimum(bottom_x, bottom_y) + 1, start)
     outer = np.maximum(bottom_x, bottom_y)
     x_is_longer = bottom_x > bottom_y
@@ -183,7 +179,7 @@ def _sum_of_shares(x: Ranks, y: Ranks, weights: Floats) -> Floats:
 
 
 def _overlap(x: Ranks, y: Ranks, common: tuple[Whole, Whole] | None, p: float, ties: str) -> Floats:
-    """Compute RBO of N pairs; common: the columns in x and in y of the items both hold (None: the same columns)."""
+    """Compute the RBO of N pairs; common: the columns in x and y of the shared items (None: the same columns)."""
     variant = TIE_VARIANTS[ties]
     weights = depth_weights(x[0].shape[1], p) / variant.size_at(x, y)
     if common is not None:
@@ -204,19 +200,19 @@ def rbo(
     """Compute the extrapolated rank-biased overlap of N pairs of rankings of the same n items.
 
     x, y: (N, n) scores (or (1, n), compared with every row of the other); items are ranked by descending
-    score and equal scores are ties. p: persistence in (0, 1). ties: "a" shares a cut group's places evenly,
-    which is the mean over all random tie-breaks; "w" lets a group in whole at its first rank (ties mean
-    equal); "b" divides "a" by the information lost to ties (identical rankings give 1). chunk: pairs worked
-    on at once; the value does not depend on it. Returns (N,) in [0, 1], nan where a score is nan. Identical
-    rankings give 1 under w and b, and under a where nothing is tied; under a, ties lower it. Raises
-    BadSetting, UnknownName. Source: Webber et al. 2010, eq. 32; Corsi and Urbano 2024.
+    score and equal scores are ties. p: persistence in (0, 1). ties: "a" shares a cut group's places evenly, which is
+    the mean over all random tie-breaks; "w" admits a whole group at its first rank (ties mean equality); "b" divides
+    "a" by the information lost to ties (identical rankings give 1). chunk: pairs processed at once; it does not change
+    the value. Returns (N,) in [0, 1], nan where a score is nan. Identical rankings give 1 under w and b; under a they
+    do without ties, and less with ties. Raises BadSetting, UnknownName. Source: Webber et al. 2010, eq. 32; Corsi and
+    Urbano 2024.
     """
     _check_p(p)
     TIE_VARIANTS[ties]
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or x.shape[1] == 0:
         raise BadSetting(f"RBO compares scores of the same items, not tables of {x.shape} and {y.shape}.")
     if len(x) != len(y) and 1 not in (len(x), len(y)):
-        raise BadSetting(f"RBO compares as many rankings on either side, not {len(x)} and {len(y)}.")
+        raise BadSetting(f"RBO needs equally many rankings on both sides, not {len(x)} and {len(y)}.")
     count, n = np.broadcast_shapes(x.shape, y.shape)
     rows = max(1, chunk or BLOCK // n)
     result = np.empty(count)
@@ -233,7 +229,7 @@ def _rbo_block(x: NDArray[np.floating], y: NDArray[np.floating], p: float, ties:
 
 
 def _flatten(ranking: Sequence[Hashable]) -> tuple[dict[Hashable, int], Ranks]:
-    """Turn items and tie groups (tuples) into item -> column, and the ranks (1, n)."""
+    """Return the column of each item, and the ranks (1, n), of a list of items and tie groups (tuples)."""
     column: dict[Hashable, int] = {}
     above: list[int] = []
     size: list[int] = []
@@ -250,12 +246,11 @@ def _flatten(ranking: Sequence[Hashable]) -> tuple[dict[Hashable, int], Ranks]:
 
 
 def rbo_lists(a: Sequence[Hashable], b: Sequence[Hashable], p: float = 0.9, ties: str = "a") -> float:
-    """Compute the extrapolated RBO of two ranked lists that need not hold the same items.
+    """Compute the extrapolated RBO of two ranked lists that may hold different items.
 
-    a, b: best first, of equal length; a tuple is a group of tied items, as in ["a", ("b", "c"), "d"], and a
-    string is a list of its letters. p, ties: as in ``rbo``. Returns a value in [0, 1]; lists without a
-    common item give 0. Raises BadSetting for an empty list, lists of different length or an item that comes
-    twice.
+    a, b: best first, of equal length; a tuple is a group of tied items, as in ["a", ("b", "c"), "d"], and a string is
+    a list of its letters. p, ties: as in ``rbo``. Returns a value in [0, 1]; lists without a common item give 0.
+    Raises BadSetting for an empty list, lists of different length or a repeated item.
     """
     _check_p(p)
     TIE_VARIANTS[ties]
@@ -289,9 +284,9 @@ def floor_corrected(value: float, floor: float) -> float: ...
 @overload
 def floor_corrected(value: Floats, floor: float | Floats) -> Floats: ...
 def floor_corrected(value: Any, floor: Any) -> Any:
-    """Return (value − floor) / (1 − floor): 1 stays 1, the floor becomes 0, worse than the floor is negative.
+    """Return (value − floor) / (1 − floor): 1 stays 1, the floor becomes 0, values below it become negative.
 
-    nan where the floor is 1 (a single item: nothing can be told apart). Takes numbers or arrays.
+    nan where the floor is 1 (a single item). Takes numbers or arrays.
     """
     room = np.where(np.asarray(floor) < 1.0, 1.0 - np.asarray(floor, dtype=np.float64), np.nan)
     corrected = (np.asarray(value, dtype=np.float64) - floor) / room

@@ -1,4 +1,4 @@
-"""Segments of a picture, and the mean of a map over each of them."""
+"""Segments of a picture, and the mean of a map over each segment."""
 
 import threading
 import weakref
@@ -34,13 +34,13 @@ class Parameter:
 
     @property
     def whole(self) -> bool:
-        """Whether the setting takes whole numbers only."""
+        """Whether the setting takes only whole numbers."""
         return float(self.step).is_integer() and float(self.default).is_integer()
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """A way of cutting a picture into segments."""
+    """A method of cutting a picture into segments."""
 
     name: str
     title: str
@@ -69,9 +69,21 @@ def segmentation(
     "Quickshift superpixels",
     "Groups neighbouring pixels of similar colour; segments differ in size and follow the edges.",
     (
-        Parameter("kernel_size", "Kernel size", 4, 1, 12, 1, "Smoothing in pixels: larger, fewer segments."),
-        Parameter("max_dist", "Largest distance", 200, 1, 500, 1, "Largest jump: larger, fewer segments."),
-        Parameter("ratio", "Colour against place", 0.2, 0.0, 1.0, 0.05, "Weight of colour against place."),
+        Parameter(
+            "kernel_size",
+            "Kernel size",
+            4,
+            1,
+            12,
+            1,
+            "Smoothing in pixels; larger values give fewer segments.",
+        ),
+        Parameter(
+            "max_dist", "Largest distance", 200, 1, 500, 1, "Largest jump; larger values give fewer segments."
+        ),
+        Parameter(
+            "ratio", "Colour versus position", 0.2, 0.0, 1.0, 0.05, "Weight of colour versus position."
+        ),
         Parameter("rng", "Seed", 42, 0, 9999, 1, "Seed of the random numbers that break exact ties."),
     ),
 )
@@ -95,8 +107,10 @@ def _quickshift(image: Floats, settings: Mapping[str, float]) -> NDArray[np.inte
     "SLIC superpixels",
     "Cuts the picture into patches of about the same size that follow the edges.",
     (
-        Parameter("n_segments", "Segments wanted", 50, 4, 400, 1, "Fewer may come out."),
-        Parameter("compactness", "Compactness", 10.0, 0.1, 100.0, 0.1, "Higher: squarer segments."),
+        Parameter("n_segments", "Number of segments", 50, 4, 400, 1, "A target: there may be fewer."),
+        Parameter(
+            "compactness", "Compactness", 10.0, 0.1, 100.0, 0.1, "Higher values give squarer segments."
+        ),
     ),
 )
 def _slic(image: Floats, settings: Mapping[str, float]) -> NDArray[np.integer]:
@@ -157,9 +171,9 @@ def segment(image: NDArray[np.floating], name: str = "quickshift", **parameters:
         raise BadSetting(
             f"A picture to be cut into segments has shape (height, width, 3), not {image.shape}."
         )
-    # Always float64: in float32 quickshift gives other segments, on flat pictures several times as many.
+    # Always float64: in float32 quickshift gives different segments, in flat pictures several times as many.
     labels = entry.apply(np.ascontiguousarray(image, dtype=np.float64), settings)
-    # Libraries may skip numbers; all code here relies on 0..n-1 without holes.
+    # Libraries may skip numbers, but all code here relies on 0..n-1 without holes.
     _, contiguous = np.unique(labels, return_inverse=True)
     return contiguous.reshape(labels.shape).astype(np.int32)
 
@@ -171,7 +185,7 @@ _matrices_lock = threading.Lock()
 
 
 def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
-    """Return `pooling_matrix`, read-only, from a cache for read-only labels and matrices that fit."""
+    """Return `pooling_matrix`, read-only; matrices of read-only labels are cached where they fit."""
     if labels.flags.writeable:
         return pooling_matrix(labels, h, w)
     key = (id(labels), h, w)
@@ -191,9 +205,9 @@ def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
 def pooling_matrix(labels: Labels, h: int, w: int) -> Floats:
     """Return the linear map from a low-resolution map to its segment means.
 
-    labels: (H, W), 0..n-1 without holes. Returns (n, h*w); row s holds the mean, over the pixels of segment
-    s, of the bilinear weights (align_corners=False) with which each map cell reaches them, so rows sum to
-    1. Raises BadSetting for labels with holes.
+    labels: (H, W), 0..n-1 without holes. Returns (n, h*w); row s holds each map cell's bilinear weight
+    (align_corners=False), averaged over the pixels of segment s, so rows sum to 1. Raises BadSetting for labels with
+    holes.
     """
     height, width = labels.shape
     flat = labels.astype(np.int64).ravel()
@@ -202,7 +216,7 @@ def pooling_matrix(labels: Labels, h: int, w: int) -> Floats:
         raise BadSetting("Segment labels must count up from 0 without holes; cut the picture again.")
     n = len(pixels)
     down, across = bilinear_weights(height, h), bilinear_weights(width, w)
-    # A pixel reaches at most two rows and two columns of the map: four weighted counts give the whole matrix.
+    # A pixel depends on at most two rows and two columns of the map: four weighted counts give the whole matrix.
     row, row_next, row_share = _two_weights(down)
     col, col_next, col_share = _two_weights(across)
     total = np.zeros(n * h * w)
@@ -227,8 +241,7 @@ def pool(maps: NDArray[np.floating], matrix: Floats) -> Floats:
     """Return segment means (N, n), rounded to 1e-6, of maps (N, h, w) through a pooling matrix (n, h*w)."""
     flat = maps.reshape(len(maps), -1).astype(np.float64, copy=False)
     # einsum without BLAS keeps a row's value independent of the batch it comes in.
-    means: Floats = np.round(np.einsum("nc,sc->ns", flat, matrix, optimize=False), DECIMALS)
-    return means
+    return np.round(np.einsum("nc,sc->ns", flat, matrix, optimize=False), DECIMALS)
 
 
 def segment_means(maps: NDArray[np.floating], labels: Labels) -> Floats:
@@ -238,5 +251,5 @@ def segment_means(maps: NDArray[np.floating], labels: Labels) -> Floats:
     equal values are ties. The means are those of the maps upsampled to (H, W), without upsampling them.
     """
     if maps.ndim != 3:
-        raise BadSetting(f"Maps come as (number, height, width), not with shape {maps.shape}.")
+        raise BadSetting(f"Maps need the shape (number, height, width), not {maps.shape}.")
     return pool(maps, pooling_matrix(labels, maps.shape[1], maps.shape[2]))

@@ -1,4 +1,4 @@
-"""Similarity of two maps: one registered function per measure, all for batches of pairs."""
+"""Similarity of two maps: one registered function per measure, for batches of pairs."""
 
 import math
 from collections.abc import Callable
@@ -27,16 +27,16 @@ from camlab.metrics.segments import Labels, kept_matrix, pool
 
 TOP_PART = 5  # the hottest fifth
 PIXELS_AT_ONCE = 1 << 18
-"""Pixels of upsampled maps held at once: a dozen arrays of 2 MB stay in a processor's cache."""
+"""Pixels of upsampled maps processed at once: a dozen arrays of 2 MB stay in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What a measure needs besides the maps.
+    """The input of a measure besides the maps.
 
-    labels: int32 (H, W), segments of the clean picture, 0..n-1; size: (H, W), the model's input size; p and
-    ties: RBO's persistence and tie variant. Safe to share between threads. Raises BadSetting where they do
-    not fit together.
+    labels: int32 (H, W), segments of the clean picture, 0..n-1; size: (H, W), the model's input size; p and ties:
+    RBO's persistence and tie variant. Threads may share it. Raises BadSetting where labels and size do not match or
+    p and ties are invalid.
     """
 
     labels: Labels
@@ -75,10 +75,10 @@ SimilarityFn = Callable[[Floats, Floats, Comparison], Floats]
 class Similarity:
     """A measure of the similarity of two maps.
 
-    low, high: its range on maps in [0, 1]; identical: its value for two identical, non-constant maps
-    (``summary`` says where that needs more); apply: (N, h, w), (N, h, w), Comparison -> (N,), nan where
-    undefined. Either side may hold one map that is compared with all of the other's. random_floor: the mean
-    value for two unrelated random rankings, where there is a formula for it.
+    low, high: its range on maps in [0, 1]; identical: its value for two identical, non-constant maps (``summary``
+    states further conditions); apply: (N, h, w), (N, h, w), Comparison -> (N,), nan where undefined. One side may hold
+    a single map, which is compared with all maps of the other. random_floor: the mean value for two independent
+    random rankings, where a formula exists.
     """
 
     name: str
@@ -153,9 +153,8 @@ def _spearman(a: Floats, b: Floats, comparison: Comparison) -> Floats:
 def _ssim(a: Floats, b: Floats, comparison: Comparison) -> Floats:
     """Wang et al. 2004, eq. 13, averaged where the 11-pixel window fits; nan for pictures smaller than it.
 
-    The upsampled map is bilinear, so the products that SSIM smooths are sums of products of neighbouring
-    cells. Smoothing therefore acts on small matrices: the pixel grid is only ever filled by two thin matrix
-    products.
+    The upsampled map is bilinear, so the products that SSIM smooths are sums of products of neighbouring cells.
+    Smoothing therefore acts on small matrices, and two thin matrix products fill the pixel grid.
     """
     height, width = comparison.size
     if min(height, width) < 2 * SSIM_RADIUS + 1:
@@ -188,7 +187,7 @@ def _ssim(a: Floats, b: Floats, comparison: Comparison) -> Floats:
 def _pearson(a: Floats, b: Floats, comparison: Comparison) -> Floats:
     size = comparison.size
     weight = mean_weights(size, a.shape[1:])
-    # Taking the mean off before the product keeps nearly constant maps precise; upsampling keeps constants.
+    # Subtracting the mean before the product keeps nearly constant maps precise; upsampling preserves constants.
     x = a - np.sum(a * weight, axis=(1, 2), keepdims=True)
     y = b - np.sum(b * weight, axis=(1, 2), keepdims=True)
     value = _ratio(inner(x, y, size), inner(x, x, size), inner(y, y, size))
@@ -217,9 +216,8 @@ def _cosine(a: Floats, b: Floats, comparison: Comparison) -> Floats:
 def _iou_top20(a: Floats, b: Floats, comparison: Comparison) -> Floats:
     x, y = (top_part(maps, comparison.size, TOP_PART) for maps in (a, b))
     shared = x.shared(y)
-    # Both parts are of one size, and what they cover together is twice that without what they share.
-    result: Floats = shared / (2 * top_places(comparison.size, TOP_PART) - shared)
-    return result
+    # Both parts have the same size, so their union is twice that size minus the shared part.
+    return shared / (2 * top_places(comparison.size, TOP_PART) - shared)
 
 
 @similarity_measure(
@@ -230,7 +228,7 @@ def _iou_top20(a: Floats, b: Floats, comparison: Comparison) -> Floats:
     low=0.0,
 )
 def _l1(a: Floats, b: Floats, comparison: Comparison) -> Floats:
-    # Upsampling is linear: the difference is upsampled once instead of both maps.
+    # Upsampling is linear, so upsample the difference once instead of both maps.
     result: Floats = 1.0 - np.abs(upsample(a - b, comparison.size)).mean(axis=(1, 2))
     return result
 
@@ -244,19 +242,18 @@ def similarity(
 ) -> Floats:
     """Compare N pairs of maps.
 
-    name: a measure of SIMILARITIES; a, b: (N, h, w) in [0, 1], at the layer's own resolution (one side may
-    be (1, h, w)). Segment measures use the segments' mean values; the others the maps upsampled to the
-    model's input size. chunk: pairs worked on at once; the value does not depend on it. Returns raw values
-    (N,), nan where the measure is undefined. The caller leaves out pairs with a degenerate map. Raises
-    BadSetting, UnknownName.
+    name: a measure of SIMILARITIES; a, b: (N, h, w) in [0, 1], at the layer's own resolution (one side may be
+    (1, h, w)). Segment measures use the segments' mean values, the others the maps upsampled to the model's input
+    size. chunk: pairs processed at once; it does not change the value. Returns raw values (N,), nan where the measure
+    is undefined. The caller must leave out pairs with a degenerate map. Raises BadSetting, UnknownName.
     """
     entry = SIMILARITIES[name]
     if a.ndim != 3 or b.ndim != 3 or a.shape[1:] != b.shape[1:] or 0 in a.shape[1:]:
         raise BadSetting(
-            f"Maps to compare come as (number, height, width) of one size, not {a.shape} and {b.shape}."
+            f"Maps to compare need one shape (number, height, width), not {a.shape} and {b.shape}."
         )
     if len(a) != len(b) and 1 not in (len(a), len(b)):
-        raise BadSetting(f"Maps are compared pair by pair, which {len(a)} and {len(b)} maps do not allow.")
+        raise BadSetting(f"Maps are compared pair by pair; give equally many, not {len(a)} and {len(b)}.")
     count = min(len(a), len(b)) and max(len(a), len(b))
     x, y = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     rows = max(1, chunk or PIXELS_AT_ONCE // math.prod(comparison.size))
@@ -269,7 +266,7 @@ def similarity(
 
 
 def rbo_cells(a: NDArray[np.floating], b: NDArray[np.floating], p: float = 0.9, ties: str = "a") -> Floats:
-    """RBO of the rankings of the maps' own cells, no picture and no segments needed.
+    """Compute the RBO of the rankings of the maps' own cells, without segments.
 
     a, b: (N, h, w) or (1, h, w); values are rounded to 1e-6 before ranking. Returns (N,) in [0, 1].
     """
@@ -279,10 +276,9 @@ def rbo_cells(a: NDArray[np.floating], b: NDArray[np.floating], p: float = 0.9, 
 
 
 def unit_scale(name: str, values: NDArray[np.floating]) -> Floats:
-    """Put raw values on the scale of C, R and RM: (1 + v)/2 where a measure ranges from −1 to 1, else v."""
+    """Convert raw values to the scale of C, R and RM: (1 + v)/2 where a measure ranges from −1 to 1, else v."""
     raw = np.asarray(values, dtype=np.float64)
-    scaled: Floats = (1.0 + raw) / 2 if SIMILARITIES[name].low == -1.0 else raw
-    return scaled
+    return (1.0 + raw) / 2 if SIMILARITIES[name].low == -1.0 else raw
 
 
 def _ratio(product: Floats, square_a: Floats, square_b: Floats) -> Floats:

@@ -128,7 +128,7 @@ class Classifier:
                     found[stage.name] = layout
         if x.shape != (1, len(self.class_names)):
             raise BadSetting(
-                f"{self.title} has {x.shape[-1]} outputs but {len(self.class_names)} class names; give one name per output."
+                f"{self.title} has {x.shape[-1]} outputs but {len(self.class_names)} class names; give one per output."
             )
         for name in self._misplaced(found):
             del found[name]

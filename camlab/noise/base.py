@@ -41,6 +41,9 @@ FAMILIES: tuple[str, ...] = (
     "Your own",
 )
 
+Streams = Sequence[np.random.Generator]
+"""One random stream per picture."""
+
 NoiseFn = Callable[..., Tensor]
 """Pictures (N,3,H,W) float32, parameters (N,P) float64, one stream per picture -> pictures, not yet clipped.
 
@@ -53,21 +56,6 @@ Needs = Literal["", "model", "companion"]
 
 class Attackable(Protocol):
     """The interface that attacks need of a classifier (`camlab.models.Classifier` has it)."""
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the weights."""
-        ...
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """Height and width of the input in pixels."""
-        ...
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """One name per class."""
-        ...
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, classes) of pictures (N,3,H,W) in [0, 1]."""
@@ -255,7 +243,7 @@ def stack(fields: Sequence[NDArray[Any]]) -> Tensor:
 def each_picture(
     images: Tensor,
     parameters: Tensor,
-    streams: Sequence[np.random.Generator],
+    streams: Streams,
     one: Callable[..., NDArray[Any]],
 ) -> Tensor:
     """Return ``one(picture (3,H,W), stream, *parameters)`` of every picture, stacked.

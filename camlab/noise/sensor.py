@@ -4,17 +4,13 @@ Levels and rules are ImageNet-C's (arXiv 1903.12261); uniform noise and whole-pi
 lacks, take the standard deviations of its Gaussian noise and the shares of its impulse noise.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import special
 from torch import Tensor
 
-from camlab.noise.base import Pixels, column, each_picture, noise_type, stack
-
-Streams = Sequence[np.random.Generator]
+from camlab.noise.base import Pixels, Streams, column, each_picture, noise_type, stack
 
 _IMPULSE_LEVELS = ((0.0,), (0.03,), (0.06,), (0.09,), (0.17,), (0.27,))
 

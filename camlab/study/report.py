@@ -46,7 +46,9 @@ def study_rows(study: Study, similarity: str = "rbo", filters: Filters | None = 
     rows = merge_methods(scored(study.rows(list(wanted)), similarity), study.coincide)
     rows = rows if filters is None else filters.apply(rows)
     if not len(rows):
-        raise BadStudy(f"“{study.name}” has no pair that passes; run it first, or clear a filter.")
+        raise BadStudy(
+            f"“{study.name}” has no pair that passes the filters; run the study first, or clear a filter."
+        )
     return rows
 
 
@@ -143,7 +145,7 @@ def _caveats(
         said.append(
             "Chance level: "
             + "; ".join(f"{name} scores {value:.2f}" for name, value in floors.items())
-            + ". Read similarities and C against these, not against 0."
+            + ". Compare similarities and C with these, not with 0."
         )
     if not any(is_baseline(str(r["method"])) for r in methods):
         said.append(f"The study has no {BASELINE}, so a random map might score just as well.")
@@ -317,9 +319,7 @@ def _tested(
             said.append(titled(result.sentence))
             said += [f"Caution: {titled(each.says)}" for each in result.assumptions if each.holds is False]
     for title, count in undone.items():
-        parts[title].append(
-            f"Not possible in {plural(count, 'group')}: too few pairs of the kind that it needs."
-        )
+        parts[title].append(f"Not possible in {plural(count, 'group')}: too few pairs of the kind it needs.")
     verdicts, cautions = verdict_texts(layer_verdicts(cells))
     parts["Pictures needed"] = [
         titled(power_note(part, "kept").sentence) for _, part in cells.split(["model", "layer"])

@@ -103,8 +103,8 @@ def _progress(grid: Grid) -> None:
             )
         else:
             lacking = sum(cell.map is None for cell in grid.cells.values())
-            without = f"; {lacking} without a map, each with its reason" if lacking else ""
-            st.caption(f"All {plural(len(grid.places()), 'cell')} there{without}.")
+            without = f"; {lacking} without a map, each with the reason" if lacking else ""
+            st.caption(f"All {plural(len(grid.places()), 'cell')} computed{without}.")
 
 
 def _table(grid: Grid, state: CompareState) -> None:

@@ -171,7 +171,7 @@ def _take(held: Any) -> bool:
 
 def _misleading(run: Measuring) -> None:
     st.markdown("**5. Why RM alone misleads**")
-    st.caption("Three methods on the same noisy pictures; the map of one is random.")
+    st.caption("Three methods on the same noisy pictures; one of the methods is random.")
     frame.measure(LESSONS["measure"], run, "Measure on ten pictures", lambda: _table(run))
 
 

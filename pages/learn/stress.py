@@ -66,7 +66,9 @@ def noise_lab(setting: Setting, run: Breaking) -> None:
 
 def _breaking_points(run: Breaking) -> None:
     if not run.found:
-        st.caption("First come the maps of other pictures: they show how similar unrelated maps are.")
+        st.caption(
+            "CAM Lab first measures the maps of other pictures, to learn how similar unrelated maps are."
+        )
         return
     rows = [(NOISES[f.noise].title, f.breaks, f.flips) for f in run.found]
     chart = first_chart(rows, [f.sentence for f in run.found])

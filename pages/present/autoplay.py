@@ -24,7 +24,7 @@ def autoplay() -> None:
     state = page.state()
     if state is None:
         st.info(
-            "A study has no one picture to play; choose a story, or what Explore shows.",
+            "Autoplay needs one picture; choose a story, or “What Explore shows”, instead of a study.",
             icon=":material/info:",
         )
         return
@@ -123,7 +123,7 @@ def _film(scene: Scene, sweep: Sweep, name: str, title: str) -> None:
         f"Make a {title}" if name == "gif" else f"Make an {title}",
         "movie",
         width="stretch",
-        help="One rise and fall of the severity with its gauges; made in the background, with progress.",
+        help="The severity rises and falls once, with its gauges. Rendered in the background.",
     )
 
 

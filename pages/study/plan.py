@@ -85,7 +85,7 @@ def _cost(plan: StudyPlan) -> None:
         pictures, needed = min(count_pictures(plan).values()), fewest_pictures(methods)
         if pictures < needed:
             st.caption(
-                f":material/info: {plural(pictures, 'picture')} per model cannot distinguish any two of {methods} "
+                f":material/info: {plural(pictures, 'picture')} per model cannot separate any two of {methods} "
                 f"methods, however clear the difference: a verdict takes {needed} or more."
             )
     right.button(

@@ -331,7 +331,7 @@ def test_attention_without_a_second_derivative_is_said() -> None:
         device=torch.device("cpu"),
     )
     shared = shared_pass(vit, "blocks.0", random_pictures(1, (224, 224)), [0], ["a"])
-    with pytest.raises(BadSetting, match="choose a layer further back"):
+    with pytest.raises(BadSetting, match="choose a later layer"):
         CAMS["shapleycam"].apply(shared)
     assert CAMS["finercam"].apply(shared).shape == (1, 14, 14)
 

@@ -26,7 +26,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "study": ("/study", ".st-key-study_welcome, .st-key-study_tiles"),
     "compare": (
         f"/compare?{LIGHT}&methods=gradcam,eigencam&columns=2,4&pins={PIN}&a={PIN}",
-        "text=/cells there/",
+        "text=/cells computed/",
     ),
     "learn": (f"/learn?{LIGHT}", ".st-key-learn_words"),
     "learn-quiz": (f"/learn?lesson=quiz&{LIGHT}", ".st-key-learn_words"),

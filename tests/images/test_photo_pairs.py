@@ -87,7 +87,7 @@ def test_the_shape_must_be_the_same(size: tuple[int, int], fits: bool) -> None:
         if fits:
             assert own_pair(*pair) == OwnPair(*pair)
         else:
-            with pytest.raises(BadImage, match=r"200×100.*another aspect ratio; crop them .*\.$"):
+            with pytest.raises(BadImage, match=r"200×100.*aspect ratios differ; crop both .*\.$"):
                 own_pair(*pair)
 
 

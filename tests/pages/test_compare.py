@@ -19,7 +19,7 @@ from pages.compare import grid as compare_view
 from pages.compare import report
 from pages.compare.state import page
 from pages.shared.navigation import COMPARE, EXPLORE
-from tests.pages.conftest import APP, PATIENCE, alerts, html, said, wait_for
+from tests.pages.conftest import APP, PATIENCE, alerts, html, open_app, said, wait_for
 
 SMALL = {"model": "shapes_vgg", "image": "shapes/0-0"}
 FEW = {"methods": "gradcam,eigencam", "columns": "1,4"}
@@ -28,7 +28,8 @@ PIN = "eigencam~shapes_vgg~gaussian_noise~4~0"
 
 def open_page(link: Mapping[str, str] | None = None, wait: bool = True, **more: str) -> AppTest:
     """A new session that follows a link to a comparison."""
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
+    at = open_app(**SMALL)  # AppTest knows the pages once the app has run
+    at.query_params.clear()
     for name, value in {**SMALL, **(link or {}), **more}.items():
         at.query_params[name] = value
     at.switch_page(COMPARE).run()
@@ -37,7 +38,7 @@ def open_page(link: Mapping[str, str] | None = None, wait: bool = True, **more: 
 
 
 def complete(at: AppTest) -> bool:
-    return "cells there" in said(at)
+    return "cells computed" in said(at)
 
 
 def table(at: AppTest) -> pd.DataFrame:
@@ -164,7 +165,7 @@ def test_a_comparison_can_be_stopped_and_gone_on_with() -> None:
         assert complete(at)
         return
     stop[0].click().run()
-    wait_for(at, lambda page: "to come" in said(page) or complete(page))
+    wait_for(at, lambda page: "not computed yet" in said(page) or complete(page))
     if not complete(at):
         next(button for button in at.button if button.label == "Resume").click().run()
         wait_for(at, complete)

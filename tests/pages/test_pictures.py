@@ -273,7 +273,7 @@ def test_a_pair_of_different_shapes_or_no_picture_is_refused() -> None:
     at = open_app(draws="1")
     before = state(at)
     pair(at, png(1, 64, 48), png(2, 48, 64))
-    assert "another aspect ratio" in alerts(at) and state(at) == before
+    assert "aspect ratios differ" in alerts(at) and state(at) == before
     pair(at, png(1, 64, 48), b"hello")
     assert "is text" in alerts(at) and state(at) == before
     press(at, "More pictures")

@@ -54,6 +54,6 @@ def test_a_slow_map_says_what_it_takes_and_the_notice_goes(monkeypatch: pytest.M
     monkeypatch.setattr(feedback, "PATIENCE", 0.0)
     monkeypatch.setattr(feedback, "EVERY", 0.0)
     at = open_app(model="shapes_vgg", image="shapes/0-3", method="scorecam", draws="1")
-    assert asked[0].startswith("Computing Score-CAM: It takes a pass of the whole network for each channel")
+    assert asked[0].startswith("Computing Score-CAM: It takes one pass of the whole network per channel")
     assert asked.count("checked") > 10, "each chunk of passes can be left"
     assert "so far" not in html(at)

@@ -84,13 +84,12 @@ def _summary(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
     names = scene.classifier.class_names
     measure = SIMILARITIES[state.similarity].scored_title
     clean = short_name(names[row["clean_index"]])
-    similar = decimal(None if row["degenerate"] else row["similarity"])
+    similar = "no similarity" if row["degenerate"] else f"a similarity of {decimal(row['similarity'])}"
     kept = "kept its prediction" if not row["flipped"] else "changed its prediction"
     said = [
         f"Shown the picture under {perturbed_title(row).lower()}, {scene.classifier.title} {kept} "
-        f"({shown_verdict(scene, row)}). The heat map that {scene.method.title} draws for it is "
-        f"{similar} similar to the "
-        f"one of the clean picture ({measure}; 1 means the same)."
+        f"({shown_verdict(scene, row)}). Its {scene.method.title} map and that of the clean "
+        f"picture have {similar} ({measure}; 1 means identical)."
     ]
     floors = sweep.floors
     if floors and floors.other is not None and not row["degenerate"]:

@@ -88,7 +88,7 @@ def _claim(found: Measured) -> Slide:
         f"“{label}”, says the network. The heat map shows why.",
         [
             f"{scene.classifier.title} is {percent(clean.probability)} sure. {scene.method.title} colours "
-            "the places that, it says, made the network decide. It looks convincing."
+            "the places that it holds responsible for the decision. It looks convincing."
         ],
         images=[
             _image(found, clean, "What the network sees", "image"),

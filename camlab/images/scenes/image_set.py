@@ -53,7 +53,7 @@ def shape_scenes(seed: int = 0, count: int = DEFAULT_COUNT) -> SceneSet:
     return SceneSet(
         name=SHAPES,
         title="ShapeScenes",
-        summary="Generated: one object on a natural-looking ground, its shape is the class; exact outlines.",
+        summary="Generated: one object, whose shape is the class, on a natural-looking background; exact outlines.",
         pictures=LazyPictures(count, partial(_scene, seed)),
         labels=CLASSES,
         seed=seed,

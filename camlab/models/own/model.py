@@ -111,7 +111,7 @@ def own_model(
     names = tuple(class_names_for(classes) if class_names is None else class_names)
     if len(names) != classes:
         raise BadSetting(
-            f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; give one name per output."
+            f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; give one per output."
         )
     # Everything that decides a prediction: one file may be loaded with several settings.
     decisive = repr((checkpoint.digest, architecture, names, sorted(settings.items()), input_size))
