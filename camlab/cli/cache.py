@@ -11,8 +11,8 @@ HELP = "inspect, clear or verify the results kept on disk"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.description = (
-        "info: show where they are and how many; clear: remove them; verify: read them all, remove broken "
-        "ones and end with code 1 if there were any."
+        "info: show where the results are and how many there are; clear: remove them; verify: read them all, "
+        "remove broken ones, and exit with code 1 if there were any."
     )
     parser.epilog = "CAMLAB_CACHE_DIR names the directory (off: none), CAMLAB_CACHE_BYTES its largest size."
     parser.add_argument("what", metavar="WHAT", help="info, clear or verify")

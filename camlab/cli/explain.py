@@ -94,13 +94,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--attack",
         action="store_true",
-        help="search for a picture that looks and is classified the same but has another map",
+        help="search for a picture that looks the same and keeps its class, but has another map",
     )
     for name, kind, what in (
         ("epsilon", number(), "how far the attack may change any value, of 255"),
         ("steps", whole_number(0), "number of steps"),
         ("slack", number(), "how far the prediction's probability may fall, 0 to 1"),
-        ("goal", str, "away, top left and so on, or picture"),
+        ("goal", str, "away, a corner such as “top left”, or picture"),
     ):
         add(f"--{name}", metavar=name[0].upper(), type=kind, help=f"{what}; default {DEFAULTS[name]}")
     add("--imitate", metavar="IMAGE", help="the picture whose map the goal `picture` imitates")

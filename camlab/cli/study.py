@@ -62,14 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         metavar="W",
         type=whole_number(1),
-        help="processes that compute; default: one a processor or GPU",
+        help="worker processes; default: one per processor or GPU",
     )
     add(
         "--batch",
         metavar="N",
         type=whole_number(1),
         default=16,
-        help="pictures that are computed at once, on a CPU in sixes; a matter of memory; default 16",
+        help="pictures per batch (a CPU takes six at once); lower it to save memory; default 16",
     )
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--backend", metavar="B", default="local", help="local (default) or ray")

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "severity, seed; default: all but image and seed",
     )
     add("--similarity", metavar="N", default="rbo", help="see `list similarities`; default rbo")
-    add("--macro", action="store_true", help="add the means of each picture's values (with --json)")
+    add("--macro", action="store_true", help="also give the mean of the pictures' own values (with --json)")
     add("--no-intervals", action="store_true", help="leave out the intervals, which is much faster")
     add("--json", action="store_true", help="print a list with one record per line")
 

@@ -23,7 +23,7 @@ def layer_controls(classifier: Classifier) -> None:
         index=layers.index(st.session_state[session.key("layer")]),
         format_func=lambda name: _branch(classifier, name),
         key=session.key("layer"),
-        help=f"The layer whose activations make the map, with their size: channels × height × width. The last layers "
+        help=f"The layer whose activations form the map, with their size: channels × height × width. The last layers "
         f"come first; type to search. {_why_default(classifier)} Earlier layers have finer maps of simpler patterns.",
     )
     st.caption(plain(classifier.layer_info(first).title))
@@ -35,8 +35,8 @@ def layer_controls(classifier: Classifier) -> None:
         key=session.key("more_layers"),
         max_selections=MOST_BESIDE,
         placeholder="no other layer",
-        help="Each further layer adds its map; CAM Lab shows and measures their mean, at the size of the largest. "
-        f"Without a choice: the map of {first} alone.",
+        help="Each layer that you add contributes its map; CAM Lab shows and measures the mean, at the largest map's "
+        f"size. Empty: the map of {first} alone.",
     )
 
 

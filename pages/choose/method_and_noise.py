@@ -180,7 +180,7 @@ def noise_control() -> str:
     )
     if NOISES[name].needs == "model":
         st.caption(
-            ":material/hourglass: An attack on this model with its own gradients: each severity takes further passes."
+            ":material/hourglass: An attack that uses this model's own gradients: each severity takes extra passes."
         )
     missing("noise type", {NOISES[each].title: reason for each, reason in reasons.items()})
     return name

@@ -96,11 +96,11 @@ def _facts(row: ModelRow, classifier: Classifier) -> str:
 def _more() -> None:
     session.follow_callbacks()  # after a choice the page follows and the dialog closes
     # The session holds the tab: the browser would return to the first one at each rerun.
-    titles = ["Shelf", "All of timm", "Your checkpoint"]
+    titles = ["Well-known", "All of timm", "Your checkpoint"]
     shelf, everything, own = st.tabs(titles, key="models.tab", on_change="rerun")
     with shelf, told():
         st.caption(
-            "Networks that are often explained, each with the reason. All know ImageNet's 1,000 classes."
+            "Networks often used with CAMs, each with a reason to try it. All know ImageNet's 1,000 classes."
         )
         _rows([catalogue_row(name) for name in SHELF], "shelf")
     with everything, told():

@@ -171,8 +171,8 @@ def _hub(repo: str) -> None:
             "Name on the hub",
             key="hub_name",
             placeholder="owner/name",
-            help="As in its address. CAM Lab reads tables with a column of pictures, archives and picture files, "
-            "and only the test split if there is one.",
+            help="As in its address. CAM Lab reads tables with a column of pictures, archives and picture files. "
+            "If the data set has a test split, CAM Lab reads only that.",
         )
     st.button(
         "Look up licence and size",

@@ -187,7 +187,7 @@ def _words(grid: Grid, state: CompareState) -> None:
     flooring = "" if floor is None else f" Two unrelated random rankings would score {decimal(floor)}."
     st.caption(
         f"Robustness of a row: the mean similarity of its maps to their clean ones, {plain(measure)}, over n cells, "
-        "flipped ones included, where a map should move. "
+        "including flipped ones, where the map should move. "
         f"One picture is an anecdote; a study tests it.{plain(flooring)}"
     )
     with st.expander("The grid as a table", icon=":material/table:"):

@@ -92,7 +92,7 @@ def _columns(axis: str, base: ExploreState) -> None:
     st.multiselect(
         entry.plural.capitalize(), options, format_func=lambda text: _said(axis, text), key=name,
         max_selections=MOST_COLUMNS, placeholder="previous choice",
-        help=f"The {entry.plural} of the columns.",
+        help=f"The {entry.plural} to show, one per column.",
     )  # fmt: skip
 
 

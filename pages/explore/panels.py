@@ -6,8 +6,7 @@ from camlab.cams import CAMS
 from camlab.drawing import html
 from camlab.drawing.pictures import DIVERGING, VIEWS, data_url
 from camlab.explore.output import pair_html
-from camlab.explore.output.panels import draw_change, draw_panel
-from camlab.explore.output.words import perturbed_title
+from camlab.explore.output.panels import draw_change, draw_panel, perturbed_title
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.images import Picture
@@ -32,7 +31,7 @@ def headline(scene: Scene, shown: Shown) -> None:
         if explained.degenerate[method]:
             st.warning(
                 f"The {side} map is degenerate: {scene.method.title} favours no place (the same value "
-                "everywhere, nothing above 0, or nothing but rounding), so there is nothing to compare and this "
+                "everywhere, nothing above 0, or nothing but rounding error), so there is nothing to compare and this "
                 "pair counts as not observed. Choose another picture or method.",
                 icon=":material/texture:",
             )

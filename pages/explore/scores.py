@@ -83,7 +83,7 @@ def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
         return
     if field == "rm" and len(state.seeds) == 1 and state.scope == "severity":
         st.caption(
-            "RM needs kept and flipped draws together, and one draw per severity is only one of them. "
+            "RM needs both kept and flipped draws, but a single draw per severity is one or the other. "
             "“The whole sweep” shows the pooled value."
         )
         return

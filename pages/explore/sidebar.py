@@ -62,7 +62,7 @@ def _noise() -> None:
         disabled=still,
         help=reason
         if still
-        else "How many draws the scores rest on: the block of consecutive seeds that holds yours.",
+        else "How many draws the scores rest on: a block of consecutive seeds that includes yours.",
     )
     st.button(
         "Reshuffle the noise",

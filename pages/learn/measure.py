@@ -75,7 +75,7 @@ def _ranking(setting: Setting, run: Measuring, places: list[Any], names: list[st
         what("bump_chart")
         st.caption(
             "Solid: the segment rose. Dashed: it fell. Dotted: it stayed. A line that ends at the bottom "
-            "leaves the ranks shown."
+            "falls below the ranks shown."
         )
     with right:
         st.markdown("**3. RBO by depth**")

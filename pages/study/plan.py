@@ -86,7 +86,7 @@ def _cost(plan: StudyPlan) -> None:
         if pictures < needed:
             st.caption(
                 f":material/info: {plural(pictures, 'picture')} per model cannot separate any two of {methods} "
-                f"methods, however clear the difference: a verdict takes {needed} or more."
+                f"methods, however large the difference: a verdict needs {needed} or more."
             )
     right.button(
         "Plan",

@@ -17,7 +17,7 @@ NAME = CACHED_MODEL.removeprefix("timm/")
 def open_dialog(page: Page) -> None:
     page.get_by_role("button", name="More models").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    shelf = page.get_by_role("tabpanel", name="Shelf")
+    shelf = page.get_by_role("tabpanel", name="Well-known")
     expect(shelf.get_by_text("The smallest of the classic ResNets")).to_be_visible()
 
 

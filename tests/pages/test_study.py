@@ -273,8 +273,8 @@ def test_a_plan_is_checked_costed_and_started(root: Path, monkeypatch: pytest.Mo
     at.text_input(key="study.plan.name").set_value("Mine").run()
     assert not at.error
     # Two methods are one pair: 2 · 2⁻ⁿ ≤ .05 from six pictures on.
-    few = "3 pictures a model cannot tell any two of 2 methods apart"
-    assert f"{few}, however clear the difference: a verdict takes 6 or more." in said(at)
+    few = "3 pictures per model cannot separate any two of 2 methods"
+    assert f"{few}, however large the difference: a verdict needs 6 or more." in said(at)
     at.number_input(key="study.plan.limit").set_value(6).run()
     assert "cannot tell any two" not in said(at)
     at.number_input(key="study.plan.limit").set_value(3).run()

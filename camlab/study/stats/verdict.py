@@ -117,7 +117,7 @@ def verdict(
     chosen = list(combinations(range(len(table.levels)), 2))
     if len(table) < (fewest := fewest_to_differ(len(chosen), alpha)):
         why = f"{plural(len(table), 'picture')} cannot decide between {plural(len(chosen), 'pair')} of methods, "
-        why += f"however clear the difference (Wilcoxon, Holm); a verdict takes at least {fewest}."
+        why += f"however large the difference (Wilcoxon, Holm); a verdict needs at least {fewest}."
         return _no_verdict(sample, table, why)
     pairs = compare_pairs(sample, table, chosen)
     candidates = _candidates(sample, table, judged, pairs)

@@ -143,8 +143,8 @@ def test_too_few_pictures_for_so_many_methods_make_no_verdict() -> None:
     rows = study(pictures=8, methods=[*methods, "randomcam"], step=0.1, severities=(1.0,), degenerate=0)
     found = judged(rows.assign(flipped=False))
     why = (
-        "8 pictures cannot decide between 28 pairs of methods, however clear the difference (Wilcoxon, Holm); a "
-        "verdict takes at least 11."
+        "8 pictures cannot decide between 28 pairs of methods, however large the difference (Wilcoxon, Holm); a "
+        "verdict needs at least 11."
     )
     assert (found.reason, found.top) == (why, ())
     assert fewest_pictures(8) == 11
