@@ -1,1 +1,1 @@
-"""What pictures, HTML, slides, charts and reports share, whatever they show."""
+"""Shared drawing code of pictures, HTML, slides, charts and reports."""

@@ -144,9 +144,9 @@ def truth(label: str, right: bool | None) -> str:
 
 
 def progress_grid(done: Mapping[str, Mapping[str, tuple[int, int]]], titles: Mapping[str, str]) -> str:
-    """Return a table of progress, one row per noise type, one column per model: a bar and a percentage per cell.
+    """Return a progress table, one row per noise type and one column per model, with a bar and percentage per cell.
 
-    done: (done, total) by model and noise type; titles: of the noise types.
+    done: (done, total) by model and noise type; titles: the titles of the noise types.
     """
     names = list(dict.fromkeys(name for each in done.values() for name in each))
     head = "".join(f'<th scope="col">{escape(model)}</th>' for model in done)

@@ -64,8 +64,7 @@ def enlarge(picture: Floats) -> Bytes:
     """Return a picture (H, W, 3) in [0, 1] as uint8 at ENLARGE times its size."""
     size = (picture.shape[1] * ENLARGE, picture.shape[0] * ENLARGE)
     large = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
-    result: Bytes = np.clip(large * 255, 0, 255).round().astype(np.uint8)
-    return result
+    return np.clip(large * 255, 0, 255).round().astype(np.uint8)
 
 
 def blend(picture: Bytes, colours: Bytes, opacity: float) -> Bytes:
@@ -96,7 +95,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class View:
-    """One way to draw a panel."""
+    """A way to draw a panel."""
 
     title: str
     draw: Callable[[Panel, str, float], Bytes]
@@ -109,12 +108,7 @@ def view(
     name: str, title: str
 ) -> Callable[[Callable[[Panel, str, float], Bytes]], Callable[[Panel, str, float], Bytes]]:
     """Register a way to draw a panel: (panel, colour map, opacity) -> uint8 RGB."""
-
-    def register(draw: Callable[[Panel, str, float], Bytes]) -> Callable[[Panel, str, float], Bytes]:
-        VIEWS.add(name, View(title, draw))
-        return draw
-
-    return register
+    return VIEWS.adding(name, lambda draw: View(title, draw))
 
 
 def _heat(picture: Floats, map_: Floats, colormap: str) -> Bytes:
@@ -180,7 +174,7 @@ def mark(size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]
         mask = (zoomed == segment).astype(np.uint8)
         contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(ink, contours, -1, 255, 2)
-        # At the point farthest from the border, the number is inside any shape.
+        # The point farthest from the border lies inside any shape.
         distance = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
         y, x = np.unravel_index(int(distance.argmax()), distance.shape)
         place = (int(x) - 7 * len(number), int(y) + 8)
@@ -205,8 +199,7 @@ def object_ink(mask: NDArray[np.bool_]) -> Bytes:
 def lay_over(picture: Bytes, layer: Bytes) -> Bytes:
     """Lay an RGBA layer over an RGB picture, both uint8 of one size."""
     share = layer[..., 3:] / 255
-    laid: Bytes = (picture * (1 - share) + layer[..., :3] * share).round().astype(np.uint8)
-    return laid
+    return (picture * (1 - share) + layer[..., :3] * share).round().astype(np.uint8)
 
 
 def encode_png(picture: Bytes) -> bytes:
@@ -219,7 +212,7 @@ def encode_png(picture: Bytes) -> bytes:
 def data_url(picture: Bytes) -> str:
     """Encode a picture, uint8 RGB (H, W, 3) or RGBA, as a data URL of a PNG file.
 
-    A page that is redrawn often would remove separate files before the browser fetches them.
+    Separate files of a page that is redrawn often would be removed before the browser fetches them.
     """
     return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode()
 

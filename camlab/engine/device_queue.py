@@ -1,4 +1,4 @@
-"""One queue per device: urgent requests run first, and compatible ones run as one batch."""
+"""The queue of a device: urgent requests run first, and compatible ones run as one batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PassRequest:
     chunk: int = 16
 
     def fits(self, other: PassRequest) -> bool:
-        """Say whether two requests can share a batch: the same network, layer and kind of pass."""
+        """Return whether two requests can share a batch: the same network, layer and kind of pass."""
         return (
             self.classifier is other.classifier
             and self.layer == other.layer
@@ -44,7 +44,7 @@ class PassRequest:
 
 @dataclass(eq=False)
 class Ticket:
-    """A place in the queue; if it has a request, another thread's turn may serve it."""
+    """A place in the queue; another thread may serve its request, if any, in its own turn."""
 
     urgent: bool
     request: PassRequest | None = None
@@ -59,9 +59,9 @@ class Ticket:
 
 
 class DeviceQueue:
-    """The turns on one device. It has no thread: the thread whose turn it is also runs compatible waiting requests.
+    """The queue for one device, without its own thread: the thread in turn also runs compatible waiting requests.
 
-    Urgent requests go before those of the background; among equals, first come, first served.
+    Urgent requests precede background ones; otherwise first come, first served.
     """
 
     def __init__(self, limit: int = 16) -> None:
@@ -101,7 +101,7 @@ class DeviceQueue:
 
     @contextmanager
     def turn(self, check: Callable[[], None] = never) -> Iterator[Callable[[], None]]:
-        """Hold the device alone; the yielded check, called between steps, lets others go first.
+        """Hold the device alone; the yielded check, called between steps, lets more urgent requests go first.
 
         Raises what `check` raises, also while waiting.
         """
@@ -132,12 +132,12 @@ class DeviceQueue:
                 release()
 
     def _wanted(self, urgent: bool) -> bool:
-        """Say whether a waiting ticket may go before one that has already run a step."""
+        """Return whether a waiting ticket may go before one that has already run a step."""
         with self._changed:
             return any(ticket.urgent or not urgent for ticket in self._waiting)
 
     def _wait(self, ticket: Ticket, check: Callable[[], None]) -> None:
-        """Wait until it is the ticket's turn (the device is then busy with it) or the ticket is served."""
+        """Wait until the ticket is served or its turn comes, which marks the device as busy."""
         with self._changed:
             self._waiting.append(ticket)
             try:
@@ -174,7 +174,7 @@ class DeviceQueue:
             self._release()
 
     def _companions(self, ticket: Ticket) -> list[Ticket]:
-        """Take compatible waiting requests from the queue, up to the limit; none that is less urgent."""
+        """Take compatible waiting requests that are at least as urgent from the queue, up to the limit."""
         request = _request(ticket)
         room = self.limit - len(request.pictures)
         chosen = []
@@ -206,7 +206,7 @@ def _serve(group: Sequence[Ticket]) -> None:
             for ticket, part in zip(group, _together([_request(t) for t in group]), strict=True):
                 ticket.result = part
             return
-        except Exception:  # run one by one to find the request at fault
+        except Exception:  # run the requests one by one, so that only the faulty one fails
             for ticket in group:
                 ticket.result = None
     for ticket in group:

@@ -1,4 +1,4 @@
-"""The perturbed pictures that a model sees: each made once while it is kept, within bounds of memory."""
+"""The perturbed pictures that a model sees, cached within a limit of memory."""
 
 import threading
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _Key = tuple[object, ...]
 
 
 class Inputs:
-    """Makes versions of pictures for one model. Threads may share it."""
+    """The maker of pictures' versions for one model. Threads may share it."""
 
     def __init__(
         self, classifier: Explainable, queue: DeviceQueue, companion: Companion, limit: int = KEPT_BYTES
@@ -30,7 +30,7 @@ class Inputs:
         ``companion`` returns a scene's second picture by the digest of the first.
         """
         self.classifier, self.queue, self.companion = classifier, queue, companion
-        # Attacks take seconds: a sweep under a cheap noise type must not drive them out.
+        # Attacks take seconds, so a sweep under a cheap noise type must not evict them.
         self._attacked, self._others = (
             LRUCache[_Key, Tensor](limit, getsizeof=lambda kept: kept.nbytes) for _ in range(2)
         )
@@ -38,14 +38,15 @@ class Inputs:
         self._changed = threading.Condition()
 
     def surroundings(self, check: Check = never) -> Surroundings:
-        """Return what noise types may ask for: the model, the second picture, the check."""
+        """Return the context of noise types: the model, the second picture, the check."""
         return Surroundings(self.classifier, self.companion, check)
 
     def material(self, spec: Spec, digest: str) -> tuple[object, ...]:
-        """Return what decides a version besides picture, model and spec, as parts of a cache key.
+        """Return the parts of a version's cache key besides picture, model and spec.
 
-        For noise types that use the second picture, its pixels. For attacks, the number of threads: it moves the
-        last bits of a gradient, and each step of a search enlarges that (for PGD to a third of the values).
+        For noise types that use the second picture, these are its pixels. For attacks, it is the number of threads,
+        which changes the last bits of a gradient; each step of a search amplifies that (for PGD to a third of the
+        values).
         """
         needs = None if spec.noise is None else NOISES[spec.noise].needs
         if needs == "model":
@@ -56,9 +57,9 @@ class Inputs:
     def make(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Check = never) -> Tensor:
         """Return the perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs.
 
-        clean: (3, H, W) in [0, 1] at the model's input size; digest: the picture's, which decides its noise.
-        A version that is kept is not made again, and one that another thread is making is waited for. Attacks
-        take the device's turn. Raises UnknownName and BadSetting as `perturb` does, and what ``check`` raises.
+        clean: (3, H, W) in [0, 1] at the model's input size; digest: the picture's, which decides its noise. Kept
+        versions are returned as they are, and those that another thread is making are awaited. Attacks wait for their
+        turn on the device. Raises UnknownName and BadSetting as `perturb` does, and what ``check`` raises.
         """
         clean = clean.detach().contiguous()
         asked = [canonical(spec) for spec in specs]
@@ -70,7 +71,7 @@ class Inputs:
         return torch.stack([found[spec] for spec in asked]) if asked else clean.new_zeros((0, *clean.shape))
 
     def version(self, clean: Tensor, digest: str, spec: Spec) -> VersionPixels:
-        """Return a handle on one version's pixels, which perturbs the picture only when they are asked for."""
+        """Return one version's pixels, which are computed only on first use."""
         if canonical(spec) == CLEAN:
             return VersionPixels(lambda _: clean)
         return VersionPixels(lambda check: self.make(clean, digest, [spec], check)[0])
@@ -79,7 +80,7 @@ class Inputs:
         return self._attacked if _is_attack(spec) else self._others
 
     def _once(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Check) -> dict[Spec, Tensor]:
-        """Return versions under one noise type, those that are kept as they are."""
+        """Return versions under one noise type, from memory where they are kept."""
         picture = (digest, tuple(clean.shape), pixel_digest(clean.numpy()))
         wanted: dict[Spec, _Key] = {spec: (*picture, spec, *self.material(spec, digest)) for spec in specs}
         found: dict[Spec, Tensor] = {}
@@ -92,7 +93,7 @@ class Inputs:
         return found
 
     def _claim(self, wanted: dict[Spec, _Key], found: dict[Spec, Tensor]) -> dict[Spec, _Key]:
-        """Move what is kept into ``found``; return what no thread is making: it is now this thread's to make."""
+        """Add kept versions to ``found``; claim for this thread, and return, those that no thread is making."""
         with self._changed:
             for spec, key in wanted.items():
                 if (kept := self._kept(spec).get(key)) is not None:
@@ -116,7 +117,7 @@ class Inputs:
                     rows = self._perturb(clean, digest, specs, step_aside)
             else:
                 rows = self._perturb(clean, digest, specs, check)
-            # Copies of their own: a row would keep its whole batch in memory.
+            # Copy the rows, because a view would keep its whole batch in memory.
             made = {spec: row.clone() for spec, row in zip(specs, rows, strict=True)}
         finally:
             with self._changed:

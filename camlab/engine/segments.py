@@ -1,4 +1,4 @@
-"""Segments of model-input pictures: shipped for built-in pictures, else cached, else cut in the background."""
+"""Segments of model-input pictures: shipped with built-in pictures, else cached, else computed in the background."""
 
 import threading
 import zipfile
@@ -29,7 +29,7 @@ _pool = ThreadPoolExecutor(2, thread_name_prefix="camlab-segments")
 def begin_segments(
     clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache
 ) -> Future[Labels]:
-    """Return the segments of a model-input picture as a future: done if they are known, else cut in a thread.
+    """Return the segments of a model-input picture as a future: done if they are known, else computed in a thread.
 
     clean: (3, H, W) float32 in [0, 1]; the result is read-only int32 (H, W), or what `segment` raises. Equal
     requests share one future while it runs. Raises UnknownName for the segmentation.
@@ -45,7 +45,7 @@ def begin_segments(
     with _lock:
         if (under_way := _under_way.get(place)) is not None:
             return under_way
-        if (known := _cached(cache, key, clean)) is not None:  # finished meanwhile
+        if (known := _cached(cache, key, clean)) is not None:  # another thread has finished meanwhile
             return _done(known)
         future = _under_way[place] = _pool.submit(_cut, clean, name, dict(parameters), cache, key)
     future.add_done_callback(lambda _: _under_way.pop(place, None))
@@ -60,10 +60,10 @@ def picture_segments(
 
 
 def shipped_key(clean: torch.Tensor, name: str, parameters: Mapping[str, float]) -> str:
-    """Digest all that decides the segments of (3, H, W): pixels, segmentation, parameters, our version.
+    """Return the digest of what decides the segments of a picture: pixels, segmentation, parameters, our version.
 
-    scikit-image's version is no part of it: the archive fixes the segments of the built-in pictures, so that
-    their scores survive a change of scikit-image.
+    It leaves out scikit-image's version: the archive fixes the segments of the built-in pictures, so that their
+    scores survive a change of scikit-image.
     """
     pixels = np.ascontiguousarray(clean.numpy())
     settings = _settings(name, parameters)

@@ -1,4 +1,4 @@
-"""What scenes share: engines, model-input pictures, masks and reference pictures."""
+"""Engines, model-input pictures, masks and reference pictures that the whole process shares."""
 
 from dataclasses import fields
 from functools import lru_cache, partial
@@ -41,13 +41,13 @@ _masks: Memo[NDArray[np.bool_] | None] = Memo(_MASK_BYTES, lambda mask: 0 if mas
 
 
 def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
-    """Return the clean model-input picture, (3, H, W) in [0, 1], remembered for the last pictures used."""
+    """Return the clean model-input picture, (3, H, W) in [0, 1]; the last used ones are cached."""
     key = (classifier.fingerprint, picture.digest)
     return _inputs.get(key, lambda: classifier.preprocess(picture.load()))
 
 
 def model_mask(classifier: Classifier, picture: Picture) -> NDArray[np.bool_] | None:
-    """Return the object's mask as the model sees it, (H, W), remembered; None for a picture without an outline.
+    """Return the object's mask at the model's input, (H, W), cached; None for a picture without an outline.
 
     Raises BadImage where the outline's file cannot be read.
     """
@@ -64,9 +64,9 @@ def model_mask(classifier: Classifier, picture: Picture) -> NDArray[np.bool_] | 
 
 
 def second_input(classifier: Classifier, digest: str) -> torch.Tensor | None:
-    """Return the user's second picture for the picture of this digest, as the model sees it; None without one.
+    """Return the user's second picture, by the first one's digest, at the model's input; None without one.
 
-    Remembered for the last ones used. Raises BadImage where its file is gone or has changed.
+    The last used ones are cached. Raises BadImage where its file is missing or has changed.
     """
     noisy = companion_of(digest)
     if noisy is None:
@@ -74,13 +74,13 @@ def second_input(classifier: Classifier, digest: str) -> torch.Tensor | None:
     known = _inputs.peek(key := (classifier.fingerprint, digest, noisy.digest))
     if known is None:
         known = companion_input(digest, classifier.preprocess)
-        if known is not None:  # None: it was forgotten a moment ago
+        if known is not None:  # it may have been forgotten meanwhile
             _inputs.put(key, known)
     return known
 
 
 def reference_pictures(picture: Picture) -> list[Picture]:
-    """Return the pictures of the other-picture floor: REFERENCE_COUNT photographs, evenly spaced, never itself."""
+    """Return the REFERENCE_COUNT photographs, other than ``picture``, of the other-picture floor, evenly spaced."""
     others = [p for p in IMAGE_SETS[REFERENCE_SET].pictures if p.digest != picture.digest]
     picks = np.linspace(0, len(others) - 1, min(REFERENCE_COUNT, len(others))).round().astype(int)
     return [others[i] for i in picks]

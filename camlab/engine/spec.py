@@ -1,4 +1,4 @@
-"""Versions of a picture, and what a model says about each."""
+"""Versions of a picture, and their explanations by a model."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -53,9 +53,8 @@ class Explained:
     """A model's prediction for one version of a picture, and the maps that explain it.
 
     probabilities: float32 (C,); target: the class that the maps explain; maps: float32 (h, w) in [0, 1] by
-    method, in the order asked for; degenerate: by method, True where the map says nothing (all zeros);
-    cached: nothing was computed for it; source: the pixels that it explains. The arrays are read-only, as they
-    are shared with the cache.
+    method, in the requested order; degenerate: by method, True where the map is all zeros; cached: nothing had to be
+    computed; source: the pixels explained. The arrays are read-only, because the cache shares them.
     """
 
     probabilities: np.ndarray
@@ -68,8 +67,8 @@ class Explained:
     def pixels(self, check: Check = never) -> NDArray[np.float32]:
         """Return the picture as the model saw it, (3, H, W) float32 in [0, 1], read-only.
 
-        The first call may perturb the picture, where the engine no longer holds it. Raises what ``check`` raises
-        meanwhile, and ValueError for an explanation that names no picture.
+        The first call may perturb the picture again, if the engine has dropped it. Raises what ``check`` raises, and
+        ValueError for an explanation without a source.
         """
         if self.source is None:
             raise ValueError("this explanation does not know which pixels it explains")
@@ -86,13 +85,13 @@ class Explained:
         return float(self.probabilities[self.index])
 
     def top(self, k: int = 5) -> list[tuple[int, float]]:
-        """Return the k most probable classes and their probabilities, best first; of equals, the lower index."""
+        """Return the k most probable classes and their probabilities, best first; ties go to the lower index."""
         order = np.argsort(-self.probabilities, kind="stable")[:k]
         return [(int(i), float(self.probabilities[i])) for i in order]
 
 
 def canonical(spec: Spec) -> Spec:
-    """Normalise a version: severity 0 is the clean picture, and noise types without draws have seed 0.
+    """Return the canonical spec of a version: severity 0 is the clean picture, noise types without draws have seed 0.
 
     Raises UnknownName for an unknown noise type.
     """
@@ -118,8 +117,8 @@ def averaged(versions: Sequence[Explained]) -> Explained:
 def mean_map(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Average maps (h, w) in [0, 1] on the finest of their grids and scale to [0, 1]; read-only float32.
 
-    Coarser maps are enlarged as on screen (bilinear, align_corners False). A degenerate map counts as zeros.
-    pytorch-grad-cam averages layers likewise, but at the size of the picture.
+    Coarser maps are upsampled (bilinear, align_corners=False). A degenerate map counts as zeros. pytorch-grad-cam
+    averages layers in the same way, but at the picture's size.
     """
     shape = max((found.shape for found in maps), key=lambda each: each[0] * each[1])
     fine = [

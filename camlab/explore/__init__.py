@@ -1,1 +1,1 @@
-"""One picture, one model, one method, one noise: state, scene, sweep of severities, and what they show."""
+"""Exploring one picture with one model, method and noise type: state, scene, sweep, attack, trials, charts, output."""

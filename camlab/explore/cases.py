@@ -21,7 +21,7 @@ LISTED = 6
 
 @dataclass(frozen=True)
 class FoundCase:
-    """One pair found by the search: the state that shows it, its row, and the threshold of a broken map."""
+    """One pair found by the search: the state that shows it, its row, and the similarity below which a map is broken."""
 
     state: ExploreState
     row: dict[str, Any]
@@ -63,8 +63,8 @@ DISAGREEMENTS: dict[str, Disagreement] = {
 class CaseSearch:
     """The search over pictures and noise types; ``found`` holds the strongest cases of each kind so far.
 
-    ``skipped`` counts pictures whose clean map is degenerate, ``unreadable`` those whose file is gone or
-    damaged; ``left_out`` says by noise type, in a sentence, why it could not be applied to a picture.
+    ``skipped`` counts pictures whose clean map is degenerate, ``unreadable`` those whose file is missing or damaged;
+    ``left_out`` holds, by noise type, one sentence on why it could not be applied to a picture.
     """
 
     engine: Engine
@@ -92,7 +92,7 @@ class CaseSearch:
             state = dataclasses.replace(self.state, image=picture.id)
             try:
                 scene = Scene(self.engine, picture, state)
-            except BadImage:  # the search goes through the rest of the folder
+            except BadImage:  # continue with the rest of the folder
                 self.unreadable += 1
                 job.advance(len(self.noises))
                 yield
@@ -100,7 +100,7 @@ class CaseSearch:
             for _ in scene.references(job.check):
                 yield
             threshold = scene.floors(job.check).threshold
-            if threshold is None:  # the clean map is degenerate: there is nothing to compare with
+            if threshold is None:  # the clean map is degenerate, so no comparison is possible
                 self.skipped += 1
                 job.advance(len(self.noises))
                 continue

@@ -11,10 +11,10 @@ from camlab.models import Classifier, short_name
 def switched(state: ExploreState, old: Classifier | None, new: Classifier) -> tuple[ExploreState, list[str]]:
     """Adapt a state to the model ``new``; return it with one sentence per choice that had to change.
 
-    ``old``: the model for which layer and class were chosen; None: unknown. A fixed class is found by its name if
+    ``old``: the model for which layer and class were chosen; None: unknown. A fixed class is matched by its name if
     the two models have different class lists.
     """
-    # A widget holds the default layer's name, but the user has not chosen it: it stays the default.
+    # A widget shows the default layer's name although the user has not chosen it: it stays the default.
     default = old is not None and state.layer == old.default_layer
     state = dataclasses.replace(state, model=new.name, layer="" if default else state.layer)
     state, problems = _layer(state, new)

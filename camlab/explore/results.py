@@ -1,4 +1,4 @@
-"""Results about a pair of maps: the shown pair, its floors, the segments that moved, and why the map moved."""
+"""Results for a pair of maps: measurements, floors, the segments that moved, and why the map moved."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ class SegmentMove:
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Similarity to the clean map, 0..1, when only class, only noise, or both changed (None: degenerate)."""
+    """Similarity to the clean map, 0..1, with only the class, only the noise, or both changed (None: degenerate)."""
 
     class_only: float | None
     noise_only: float | None

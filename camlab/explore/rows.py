@@ -1,7 +1,7 @@
-"""Compare the versions of a picture with the clean one: predictions, similarities, floors, and what moved the map."""
+"""Compare versions of a picture with the clean one: predictions, similarities, floors, and causes of a map's move."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +16,10 @@ Maps = NDArray[np.float32]
 Values = NDArray[np.float64]
 
 
-class Explain(Protocol):
-    """Explains versions of one picture on one layer: one target per version, None for its own prediction."""
-
-    def __call__(
-        self, specs: Sequence[Spec], targets: Sequence[int | None], methods: Sequence[str]
-    ) -> list[Explained]:
-        """Return one explanation per version."""
-        ...
-
-
-class MapSimilarity(Protocol):
-    """Compares one map (h, w) with others (N, h, w): (N,), nan where there is no value."""
-
-    def __call__(self, clean: Maps, others: Maps) -> Values:
-        """Return one value per other map."""
-        ...
+#: Explains versions of one picture on one layer by methods: one target per version, None for its own prediction.
+Explain = Callable[[Sequence[Spec], Sequence[int | None], Sequence[str]], list[Explained]]
+#: Compares one map (h, w) with others (N, h, w): (N,), nan where there is no value.
+MapSimilarity = Callable[[Maps, Maps], Values]
 
 
 def predictions(
@@ -57,9 +45,8 @@ def predictions(
 
 
 def degenerate_pairs(clean: Maps, others: Maps) -> NDArray[np.bool_]:
-    """Say for each map of others (N, h, w) whether it or the clean one (h, w) is degenerate (all zeros)."""
-    empty: NDArray[np.bool_] = np.logical_or(~others.any(axis=(1, 2)), not clean.any())
-    return empty
+    """Flag (N,) the maps of others (N, h, w) that are degenerate (all zeros), or all if the clean one (h, w) is."""
+    return np.logical_or(~others.any(axis=(1, 2)), not clean.any())
 
 
 def similarities(
@@ -80,10 +67,10 @@ def decompose(
     methods: Sequence[str],
     compare: MapSimilarity,
 ) -> dict[str, tuple[Values, Values]]:
-    """Return, by method, the similarity to the clean map when only the class changes, and when only the noise does.
+    """Return, by method, the similarity to the clean map after changing only the class, and only the noise.
 
-    ``versions`` explain their own predictions. Class only: the clean picture explained for each version's
-    class. Noise only: each version explained for the clean picture's class. Both have one value per version.
+    ``versions`` explain their own predictions. Class only: the clean picture explained for each version's class.
+    Noise only: each version explained for the clean picture's class. Both have one value per version.
     """
     flips = [i for i, version in enumerate(versions) if version.index != clean.index]
     classes = sorted({versions[i].index for i in flips})

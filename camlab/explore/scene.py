@@ -39,7 +39,7 @@ from camlab.noise import unavailable
 class Scene:
     """One picture under the choices of a state: the source of everything that the Explore page shows.
 
-    Raises UnknownName for a layer the model does not have, BadSetting for a class it does not have.
+    Raises UnknownName for a layer, and BadSetting for a class, that the model does not have.
     """
 
     def __init__(self, engine: Engine, picture: Picture, state: ExploreState) -> None:
@@ -54,15 +54,15 @@ class Scene:
                 f"{self.classifier.title} has no class {state.target}; choose one from 0 to {classes - 1}."
             )
         self.input = model_input(self.classifier, picture)
-        # Unknown segments are cut during the forward pass.
+        # Segments that are not known yet are computed during the forward pass.
         self._labels = begin_segments(self.input, state.segmentation, state.segment_parameters, engine.cache)
         self._comparison: Comparison | None = None
 
     @property
     def comparison(self) -> Comparison:
-        """Segments, size and RBO p, as measures need them besides the maps; made on first use.
+        """The measures' input besides the maps: segments, size and RBO's p; made on first use.
 
-        Raises BadSetting for segments that the picture has no room for.
+        Raises BadSetting for more segments than the picture can hold.
         """
         if self._comparison is None:
             labels = self._labels.result()
@@ -71,7 +71,7 @@ class Scene:
 
     @property
     def cost(self) -> Cost:
-        """The cost of a map: the method's own, or more than a shared pass where many maps are averaged."""
+        """The cost of a map: the method's own, but more than a shared pass where smoothing averages many maps."""
         own = self.method.cost
         return "tail" if own == "shared" and self.state.smoothing.passes > 1 else own
 
@@ -82,7 +82,7 @@ class Scene:
 
     @property
     def lacking(self) -> str | None:
-        """Why the state's noise type cannot be applied to this picture, in one sentence; None: it can."""
+        """One sentence on why the state's noise type cannot be applied to this picture; None: it can."""
         return unavailable(self.state.noise, self.engine.pictures.surroundings(), self.picture.digest)
 
     @property
@@ -197,8 +197,8 @@ class Scene:
     def shown(self, severity: float, seed: int, check: Check = never, *, brief: bool = False) -> Shown:
         """Return the pair at one severity and seed with everything the panels need.
 
-        ``brief`` leaves out the measures that were not chosen and, where an expensive method would have to run
-        again for it, what moved the map.
+        ``brief`` leaves out the measures that were not chosen and, if an expensive method would have to run again, the
+        decomposition of the move.
         """
         start = time.perf_counter()
         clean, perturbed = self.pair(severity, seed, check)
@@ -238,7 +238,7 @@ class Scene:
         """Return the segments whose rank changed most, largest change first; ties share their mean rank."""
         before, after = (rankdata(-self.segment_values(e), method="average") for e in (clean, perturbed))
         areas = np.bincount(self.comparison.labels.ravel()) / self.comparison.labels.size
-        # Of equal jumps the larger segment comes first: its move is easier to see.
+        # Of equal changes the larger segment comes first, because its move is easier to see.
         order = np.lexsort((-areas, -np.abs(after - before)))[:count]
         return tuple(
             SegmentMove(int(k), float(before[k]), float(after[k]), float(areas[k]))
@@ -252,7 +252,7 @@ class Scene:
         return random_floor(self.comparison, self.state.similarity)
 
     def references(self, check: Check = never, methods: Sequence[str] | None = None) -> Iterator[Explained]:
-        """Explain the other pictures under the same class rule, one at a time; the engine remembers them."""
+        """Explain the other pictures under the same class rule, one at a time; the engine caches the results."""
         for other in reference_pictures(self.picture):
             clean = model_input(self.classifier, other)
             yield self._explain(clean, other.digest, [CLEAN], self.fixed_target, check, methods)[0]

@@ -24,7 +24,7 @@ STATE_VERSION = 1
 MAX_DRAWS = 64
 MAX_SEED = 999_999
 SEVERITY_STEP = 0.25
-#: Fields that decide how a result is shown, not what it is.
+#: Fields that affect the display of a result, not the result.
 LOOKS = ("view", "opacity", "colormap", "scope", "outline")
 
 CLASS_RULES: Registry[str] = Registry("class rule")
@@ -67,7 +67,7 @@ class ExploreState:
 
     @property
     def smoothing(self) -> Smoothing:
-        """How maps are smoothed."""
+        """The smoothing of maps."""
         return Smoothing(self.eigen, self.augment, self.copies, self.sigma if self.copies else PLAIN.sigma)
 
     @property
@@ -80,8 +80,7 @@ class ExploreState:
     def seeds(self) -> tuple[int, ...]:
         """The seeds of the noise draws: the block of ``draws`` consecutive seeds that holds ``seed``.
 
-        Stepping through the draws of a block leaves the block, and so every distribution, as it is.
-        A noise type with nothing to draw has one.
+        Stepping through the draws of a block thus changes no distribution. A noise type without draws has one seed.
         """
         if not NOISES[self.noise].stochastic:
             return (0,)
@@ -90,24 +89,24 @@ class ExploreState:
 
     @property
     def shown_seed(self) -> int:
-        """The seed of the pair on screen (0 where the noise has nothing to draw)."""
+        """The seed of the pair on screen (0 for a noise type without draws)."""
         return self.seed if NOISES[self.noise].stochastic else 0
 
 
 def _picture(text: str) -> str:
-    # Only the session knows which of the user's own pictures it holds; here the name's form is checked.
+    # Check only the form of the name: the session alone knows the user's own pictures.
     if not re.fullmatch(f"(?:{'|'.join(OWN_KINDS)})/[0-9a-f]{{12}}", text):
         find_picture(text)
     return text
 
 
 def _model(text: str) -> str:
-    # Only the session knows which of the user's checkpoints it holds; here the name's form is checked.
+    # Check only the form of the name: the session alone knows the user's checkpoints.
     return text if re.fullmatch(OWN_PREFIX + "[0-9a-f]{12}", text) else find_model(text).name
 
 
 def _layer(text: str) -> str:
-    # Only the model knows its layers; here the name's form is checked.
+    # Check only the form of the name: the model alone knows its layers.
     if not re.fullmatch(r"[A-Za-z0-9_.\-\[\]+]{0,200}", text):
         raise BadSetting(f"{text[:30]!r} is not a layer name")
     return text
@@ -201,7 +200,7 @@ def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> t
 
 
 def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
-    """Make fields that depend on each other agree; return one sentence per change."""
+    """Adjust fields that contradict each other; return the state and one sentence per change."""
     problems: list[str] = []
     known = {p.name: p for p in SEGMENTATIONS[state.segmentation].parameters}
     kept = []
@@ -234,11 +233,11 @@ def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
 
 
 def to_json(state: ExploreState, results: Mapping[str, Any] | None = None) -> str:
-    """Write the state, and results beside it, as the text of a file that `parse_json` reads back."""
+    """Return the state, with any results, as the text of a file that `parse_json` reads back."""
     document = {
         "format": STATE_FORMAT,
         "version": STATE_VERSION,
-        # Empty fields too: a file describes the whole state, whatever state it is loaded over.
+        # Write empty fields, too, so that a file describes the whole state, whatever state it replaces.
         "state": {name: field_text(getattr(state, name)) for name in _PARSERS},
         "results": dict(results or {}),
     }

@@ -1,4 +1,4 @@
-"""Measure the noise draws of one picture over all severities in the background, what is on screen first."""
+"""Measure the noise draws of one picture over all severities in the background, those on screen first."""
 
 import dataclasses
 import threading
@@ -19,8 +19,8 @@ from camlab.noise import NOISES
 
 #: Columns of an empty table.
 NEEDED = ("image", "severity", "seed", "similarity", "flipped", "near", "degenerate")
-PATIENCE = 60.0  # seconds of computing that start without asking
-EVIDENCE = 3.0  # seconds of drawing before the pace is believed: one slow step on a busy machine says little
+PATIENCE = 60.0  # the longest computation, in seconds, that starts without asking
+EVIDENCE = 3.0  # seconds of drawing before the pace is trusted, because single steps may be slow on a busy machine
 #: Draws that one background step may take, by the method's cost.
 STEP_IMAGES = {"shared": 4, "tail": 1, "full": 1}
 
@@ -37,9 +37,9 @@ def coarse_to_fine(severities: Sequence[float]) -> list[float]:
 
 
 def draws_of(state: ExploreState) -> ExploreState:
-    """Return the state with every field reset that does not decide the values of its draws.
+    """Return the state with every field reset that does not affect its draws: severity, seed and LOOKS.
 
-    Two states with equal results share all draws. Reset are severity, seed (to the first of its block) and LOOKS.
+    States with equal results share all draws. The seed becomes the first of its block.
     """
     standard = ExploreState()
     looks = {name: getattr(standard, name) for name in LOOKS}
@@ -48,7 +48,7 @@ def draws_of(state: ExploreState) -> ExploreState:
 
 @dataclass(frozen=True)
 class Scores:
-    """C, R and RM of the draws so far, at one severity and over all, and where map and prediction break."""
+    """C, R and RM of the draws so far, at one severity and over all, and where the map breaks and the prediction flips."""
 
     severity: Robustness
     pooled: Robustness
@@ -77,8 +77,8 @@ class Scores:
 class Sweep:
     """The rows of one scene's draws, filled in by a job; threads may read them meanwhile.
 
-    ``focus`` is the severity whose draws come next; it may change at any time. ``waiting``: the seconds that the
-    rest would take, set when the job stopped to let the user decide.
+    ``focus`` is the severity whose draws come next; it may change at any time. ``waiting``: the seconds that the rest
+    would take, set when the job stops to let the user decide.
     """
 
     def __init__(self, scene: Scene, focus: float, patient: bool = False) -> None:
@@ -94,7 +94,7 @@ class Sweep:
         self.job = Job("Noise draws", self._work)
 
     def fits(self, state: ExploreState) -> bool:
-        """Say whether the draws of this sweep are those of the state; it may show another draw or severity."""
+        """Return whether the state has the same draws as this sweep, at any draw or severity shown."""
         return draws_of(self.scene.state) == draws_of(state)
 
     def frame(self, severity: float | None = None) -> pd.DataFrame:
@@ -131,7 +131,7 @@ class Sweep:
             return [seed for seed in self.seeds_at(severity) if (severity, seed) not in self._rows]
 
     def has(self, severity: float, seed: int) -> bool:
-        """Say whether a draw is measured."""
+        """Return whether a draw is measured."""
         with self._lock:
             return (severity, seed) in self._rows
 
@@ -141,7 +141,7 @@ class Sweep:
         return not any(self.missing(s) for s in sweep_severities(self.scene.state.noise))
 
     def wants(self, severity: float) -> bool:
-        """Say whether draws of this severity are missing while no job is running."""
+        """Return whether draws of this severity are missing and no job is running."""
         idle = not self.job.running and not self.job.error
         return idle and severity != self._stopped_at and bool(self.missing(severity))
 

@@ -80,9 +80,9 @@ class Picture:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """A key of the pixels that needs no reading: the digest where it is known, else folder and id.
+        """A key of the pixels that needs no decoding: the digest where it is known, else folder and id.
 
-        A folder's ids encode the path inside it, the file's size and the time of its last change.
+        An id in a folder encodes the relative path, the file's size and the time of its last change.
         """
         known = self.__dict__.get("digest")
         return (self.place, self.id) if known is None else (known,)

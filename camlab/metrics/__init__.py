@@ -1,6 +1,6 @@
 """Segments, rankings, similarity of maps, and C, R and RM with intervals, floors and warnings.
 
-``similarity`` and ``robustness`` name functions here; their modules are reached with ``from … import name``.
+``similarity`` and ``robustness`` are functions here; reach the modules of these names with ``from … import name``.
 """
 
 from camlab.metrics.assess import Robustness
@@ -8,7 +8,7 @@ from camlab.metrics.intervals import Interval
 from camlab.metrics.landmarks import breaks_at, flips_at, other_picture_floor
 from camlab.metrics.pixels import upsample
 from camlab.metrics.ranking import TIE_VARIANTS, floor_corrected, random_ranking_floor, rbo, rbo_lists
-from camlab.metrics.robustness import auroc_within, by_severity, macro, robustness, same_pictures, stratified
+from camlab.metrics.robustness import macro, robustness, same_pictures, stratified
 from camlab.metrics.segments import (
     SEGMENTATIONS,
     Parameter,
@@ -29,9 +29,7 @@ __all__ = [
     "Robustness",
     "Segmentation",
     "Similarity",
-    "auroc_within",
     "breaks_at",
-    "by_severity",
     "flips_at",
     "floor_corrected",
     "macro",

@@ -1,4 +1,4 @@
-"""Assess groups of pairs, many at once: values, counts, intervals and warnings."""
+"""Compute values, counts, intervals and warnings for many groups of pairs at once."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,12 +30,12 @@ THREADS = min(4, processors())
 class Robustness:
     """Values, counts, intervals and warnings of one group of pairs; None is "not observed".
 
-    n: pairs; n_flipped, n_near: pairs with a flip, and those of them near; n_degenerate: pairs without a
-    similarity, left out of every value; n_consistency, n_responsiveness: pairs that C and R rest on. auroc:
-    chance that a kept pair is more similar than a flipped one, ties half. blind: s̄(1 − s̄), the RM of a
-    map whose similarity ignores flips. consistency_bounds: C if the unflipped degenerate pairs had
-    similarity 0, or 1. unit: what intervals draw, "image" or "row". averaged_over: "" where rows are
-    pooled, else "severity" or "image"; averaged: how many severities (or pictures) each value averages.
+    n: pairs; n_flipped, n_near: pairs with a flip, and with a near flip; n_degenerate: pairs without a similarity,
+    left out of every value; n_consistency, n_responsiveness: pairs behind C and R. auroc: the probability that a kept
+    pair is more similar than a flipped one, ties counting half. blind: s̄(1 − s̄), the RM of a map whose similarity
+    ignores flips. consistency_bounds: C if the unflipped degenerate pairs had similarity 0, or 1. unit: what the
+    bootstrap draws, "image" or "row". averaged_over: "" where rows are pooled, else "severity" or "image"; averaged:
+    the number of severities (or pictures) that each value averages.
     """
 
     n: int
@@ -79,15 +79,15 @@ def assess(
 ) -> list[Robustness]:
     """Assess each group of pairs, in the order of the groups' numbers.
 
-    rows, names: as ``read_pairs`` gives them; group: (n,) in 0 … count − 1; unit: what intervals draw,
-    "image" or "row"; replicates: 0 leaves intervals out; over: what the values are averaged over, "" (rows are
-    pooled), "severity" or "image". A group's intervals draw from a generator of their own, seeded by ``seed``.
+    rows, names: from ``read_pairs``; group: (n,) in 0 … count − 1; unit: what the bootstrap draws, "image" or "row";
+    replicates: 0 leaves intervals out; over: what the values are averaged over, "severity" or "image", or "" to pool
+    the rows. Each group has its own generator, seeded by ``seed``.
     """
     picture, pictures, number = _within(group, rows.picture, count)
     part, parts = group, np.arange(count)
     if over:
         _, level = np.unique(rows.severity, return_inverse=True)
-        # The number of a stratum, and the group of each stratum.
+        # Each row's stratum, and each stratum's group.
         part, parts, _ = _strata(group, level if over == "severity" else rows.picture, count)
     strata = _Strata(rows, part, parts, count)
     observed = strata.observed(over)
@@ -104,7 +104,7 @@ def assess(
     results = []
     for g in range(count):
         sizes = {name: int(each[g]) for name, each in counts.items()}
-        # Values of both sides rest on the smaller one.
+        # Values of both C and R rest on the smaller number of pairs.
         both = min(sizes["consistency"], sizes["responsiveness"])
         sizes |= {"rm": both, "gap": both, "auroc": both, "blind": sizes["mean_similarity"]}
         value = {name: None if np.isnan(x := float(observed[name][g])) else x for name in VALUES}
@@ -143,7 +143,7 @@ def auroc_of(rows: Rows, stratum: Index, home: Index, count: int) -> list[float 
 
 
 class _Strata:
-    """Values of every stratum, and their averages over the strata of a group."""
+    """The values of every stratum, and their averages over the strata of a group."""
 
     def __init__(self, rows: Rows, part: Index, parts: Index, count: int) -> None:
         self._rows, self._part, self._parts, self._count = rows, part, parts, count
@@ -155,7 +155,7 @@ class _Strata:
         }
 
     def observed(self, over: str) -> dict[str, Floats]:
-        """Average each value per group, (count,); every stratum where it is observed counts once."""
+        """Average each value over the strata of each group, (count,); strata without the value are left out."""
         found = {name: self._mean(value) for name, value in self._values.items()}
         if over == "severity":
             found["auroc"] = divide(self._total(self._wins), self._total(self._contests))
@@ -192,7 +192,7 @@ def _pooled(rows: Rows, part: Index, units: int) -> Replicate:
 
 
 def _by_severity(rows: Rows, part: Index, units: int) -> Replicate:
-    """Average over severities; a replicate counts if it has a value at every severity of the observed one."""
+    """Average over severities; a replicate counts if it has a value at every severity where one is observed."""
     levels, level = np.unique(part, return_inverse=True)
     tally = Tally(rows, units, level, len(levels))
     once, _ = tally.values(np.ones((1, units)))
@@ -228,18 +228,18 @@ _REPLICATES: dict[str, Prepare] = {"": _pooled, "severity": _by_severity, "image
 def _intervals(
     rows: Rows, group: Index, part: Index, units: Index, prepare: Prepare, replicates: int, seed: int
 ) -> list[dict[str, Interval | None]]:
-    """Compute the intervals of every group, a few groups at a time; units: the number that each has."""
+    """Compute the intervals of every group, a few groups at a time; units: the number of units in each group."""
     found: list[dict[str, Interval | None]] = [dict.fromkeys(VALUES) for _ in units]
 
     def fill(of: tuple[int, Index | slice]) -> None:
         g, members = of
-        # One unit always gives the same replicate: no interval rather than one of width 0.
+        # A single unit always gives the same replicate: give no interval, not one of width 0.
         if units[g] > 1:
             values = prepare(rows.take(members), part[members], int(units[g]))
             found[g] = bootstrap(values, int(units[g]), replicates, seed)
 
     if replicates > 0:
-        # NumPy lets other threads run. Each group has its own draws, so their order changes nothing.
+        # NumPy releases the GIL. Each group has its own draws, so the order of the groups does not matter.
         with one_blas_thread():
             if (workers := min(THREADS, len(units))) <= 1:
                 for members in members_of(group, len(units)):
@@ -252,7 +252,7 @@ def _intervals(
 
 
 def _strata(group: Index, key: Index, count: int) -> tuple[Index, Index, Index]:
-    """Return the number (n,) of each row's combination of group and key, and group and key by number."""
+    """Return each row's stratum, a combination of group and key, (n,), and each stratum's group and key."""
     width = int(key.max()) + 1 if len(key) else 1
     joint = group * width + key
     if count * width <= 4 * len(joint):  # sorting takes longer than counting
@@ -266,7 +266,7 @@ def _strata(group: Index, key: Index, count: int) -> tuple[Index, Index, Index]:
 
 
 def _within(group: Index, picture: Index, count: int) -> tuple[Index, Index, Index]:
-    """Count pictures and rows within each group: each row's picture number, pictures per group, row numbers."""
+    """Return each row's picture number within its group, the pictures per group, and row numbers within groups."""
     part, parts, _ = _strata(group, picture, count)
     pictures = np.bincount(parts, minlength=count)
     first = np.cumsum(pictures) - pictures
@@ -280,7 +280,7 @@ def _within(group: Index, picture: Index, count: int) -> tuple[Index, Index, Ind
 def _warnings(
     rows: Rows, names: Sequence[object], group: Index, pictures: Index, counts: dict[str, Index], count: int
 ) -> dict[int, list[str]]:
-    """Write sentences about the groups that rest on one picture or on few pairs."""
+    """Return warnings, in sentences, for groups that depend on one picture or on few pairs."""
     found: dict[int, list[str]] = {}
     lost = rows.lost
     part, parts, picture = _strata(group[lost], rows.picture[lost], count)

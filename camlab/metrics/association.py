@@ -37,7 +37,7 @@ def association(
 ) -> Association:
     """Correlate the ranks of two properties (n,); points with a nan on either side do not count.
 
-    picture: which picture each point belongs to; by default each is its own.
+    picture: the picture of each point, (n,); by default each point has its own.
     """
     picture = np.arange(len(x)) if picture is None else picture
     good = ~(np.isnan(x) | np.isnan(y))
@@ -61,7 +61,7 @@ def association(
 
 
 class _Ranks:
-    """Mean ranks of the same values under many weights, sorted once (SciPy would sort for every draw)."""
+    """Mean ranks of the same values under many weights; the values are sorted only once, unlike in SciPy."""
 
     def __init__(self, values: Floats) -> None:
         self._order = np.argsort(values, kind="stable")
@@ -70,11 +70,10 @@ class _Ranks:
         self._end = np.cumsum(counts) - 1
 
     def weighted(self, weights: Floats) -> Floats:
-        """Compute the mean rank (r, n) of each value when it occurs as often as its weight."""
+        """Compute the mean rank (r, n) of each value, where weights count its occurrences."""
         ends = np.cumsum(weights[:, self._order], axis=1)[:, self._end]
         starts = np.concatenate([np.zeros((len(weights), 1)), ends[:, :-1]], axis=1)
-        ranks: Floats = ((starts + ends + 1) / 2)[:, self._tie]
-        return ranks
+        return ((starts + ends + 1) / 2)[:, self._tie]
 
 
 def _correlation(x: Floats, y: Floats, weights: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Percentile bootstrap: resample pictures (or rows) and read the interval off the replicates."""
+"""Percentile bootstrap intervals, which resample pictures or rows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ CELLS_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval; undefined: the share of replicates in which the value could not be formed."""
+    """A 95 % interval; undefined: the share of replicates in which the value is undefined."""
 
     low: float
     high: float
@@ -29,10 +29,10 @@ class Interval:
 
 
 def resample(units: int, replicates: int, seed: int, block: int | None = None) -> Iterator[Floats]:
-    """Yield how often each unit is drawn, (replicates, units), in blocks of at most ``block`` replicates.
+    """Yield how often each unit is drawn, (replicates, units), in read-only blocks of at most ``block`` replicates.
 
-    Each replicate draws ``units`` units with replacement from ``default_rng(seed)``; the draws do not
-    depend on the block. Not to be written to.
+    Each replicate draws ``units`` units with replacement from ``default_rng(seed)``; the draws do not depend on the
+    block.
     """
     block = block or replicates
     if units * replicates <= CELLS_AT_ONCE:
@@ -65,9 +65,8 @@ def bootstrap(
 ) -> dict[str, Interval | None]:
     """Return the percentile interval of every value.
 
-    values: from draw counts (r, units) to arrays (r,), nan where undefined; width: numbers it holds a
-    replicate, where that is more than ``units``. Undefined replicates are dropped; where all are, the
-    interval is None.
+    values: from draw counts (r, units) to arrays (r,), nan where undefined; width: the numbers it holds per replicate,
+    if more than ``units``. Undefined replicates are dropped; where all are, the interval is None.
     """
     block = max(1, CELLS_AT_ONCE // max(units, width))
     parts = [values(weights) for weights in resample(units, replicates, seed, block)]
@@ -76,9 +75,9 @@ def bootstrap(
 
 
 def percentile_intervals(replicates: Floats) -> list[Interval | None]:
-    """Return the central 95 % of the defined replicates of each row of (values, r), or None.
+    """Return the central 95 % of the defined replicates in each row of (values, r), or None.
 
-    Linear between order statistics, as numpy.percentile does.
+    Interpolates linearly between order statistics, as numpy.percentile does.
     """
     ordered = np.sort(replicates, axis=1)  # nan goes last
     defined = replicates.shape[1] - np.isnan(replicates).sum(axis=1)

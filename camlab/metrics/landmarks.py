@@ -1,4 +1,4 @@
-"""Points of reference along the severities, and the floor that says how alike unrelated maps are."""
+"""The severities at which maps break and predictions flip, and the similarity floor of unrelated pictures' maps."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,9 +14,9 @@ def breaks_at(
 ) -> float | None:
     """Return the severity at which the map breaks, or None.
 
-    That is the first severity with mean similarity below halfway between 1 and the floor, (1 + floor)/2,
-    that stays below at the next one; the last severity counts when it is below. Severities without a value
-    are passed over. mean_similarity and floor on the scale of C (``unit_scale``); floor None: no answer.
+    That is the first severity whose mean similarity is below (1 + floor)/2 and still is at the next severity; the last
+    severity needs no next one. Severities without a value are skipped. mean_similarity and floor are on the scale of
+    C (``unit_scale``); None for a floor of None.
     """
     if floor is None:
         return None
@@ -24,9 +24,9 @@ def breaks_at(
 
 
 def flips_at(severities: Sequence[float], flip_rate: Sequence[float | None]) -> float | None:
-    """Return the first severity where most draws flip (over one half) and still do at the next, or None.
+    """Return the first severity where over half of the draws flip and still do at the next, or None.
 
-    The last severity counts when most flip there; severities without a value are passed over.
+    The last severity needs no next one; severities without a value are skipped.
     """
     return _first_lasting(severities, flip_rate, lambda value: value > 0.5)
 
@@ -39,8 +39,8 @@ def other_picture_floor(
 ) -> float | None:
     """Return the mean similarity of a map with the maps of other pictures, on this picture's segments.
 
-    clean_map: (h, w); other_maps: (M, h, w), best 20 or more, same method and layer; on the scale of C
-    (``unit_scale``). Constant maps are left out; None where nothing is left to compare.
+    clean_map: (h, w); other_maps: (M, h, w), preferably 20 or more, of the same method and layer. The result is on
+    the scale of C (``unit_scale``). Constant maps are left out; None where no map is left.
     """
     others = other_maps[~is_constant(other_maps)] if len(other_maps) else other_maps
     if not len(others) or is_constant(clean_map[None])[0]:

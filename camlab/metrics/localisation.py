@@ -1,4 +1,4 @@
-"""Measure whether maps point at the object, against a mask of the object; all for batches of maps."""
+"""Localisation: how well a batch of maps matches a mask of the object."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from camlab.models.preprocessing import Preprocessing
 
 Mask = NDArray[np.bool_]
 
-#: The pointing game's tolerance in pixels, at pictures whose shorter side is REFERENCE_SIDE.
+#: The pointing game's tolerance in pixels, for pictures whose shorter side is REFERENCE_SIDE.
 TOLERANCE = 15.0
 REFERENCE_SIDE = 224
 
@@ -43,12 +43,7 @@ def localisation_measure(
     name: str, *, title: str, summary: str, source: str, chance: Callable[[Mask], float]
 ) -> Callable[[Measure], Measure]:
     """Register the decorated function as a localisation measure."""
-
-    def register(apply: Measure) -> Measure:
-        LOCALISATIONS.add(name, Localisation(name, title, summary, source, apply, chance))
-        return apply
-
-    return register
+    return LOCALISATIONS.adding(name, lambda apply: Localisation(name, title, summary, source, apply, chance))
 
 
 def localisation(name: str, maps: NDArray[np.floating], mask: Mask) -> Floats | None:
@@ -69,7 +64,7 @@ def localisation(name: str, maps: NDArray[np.floating], mask: Mask) -> Floats | 
 
 
 def near(mask: Mask, tolerance: float = TOLERANCE) -> Mask:
-    """Flag pixels at most ``tolerance`` (for a shorter side of 224, else scaled) from the mask, centre to centre."""
+    """Flag the pixels within ``tolerance`` of the mask, centre to centre; scaled where the shorter side is not 224."""
     from scipy.ndimage import distance_transform_edt
 
     reach = tolerance * min(mask.shape) / REFERENCE_SIDE
@@ -85,7 +80,7 @@ def near(mask: Mask, tolerance: float = TOLERANCE) -> Mask:
     chance=lambda mask: float(near(mask).mean()),
 )
 def pointing_game(maps: Floats, mask: Mask, tolerance: float = TOLERANCE) -> Floats:
-    """Score 1 where a map's maximum lies near the mask, else 0; for equal maxima, the share that does."""
+    """Score 1 where a map's maximum lies near the mask, else 0; of equal maxima, the share that lies near it."""
     values = np.round(maps.reshape(len(maps), -1), DECIMALS)
     top = values == values.max(axis=1, keepdims=True)
     hits: Floats = (top & near(mask, tolerance).ravel()).sum(axis=1) / top.sum(axis=1)
@@ -100,7 +95,7 @@ def pointing_game(maps: Floats, mask: Mask, tolerance: float = TOLERANCE) -> Flo
     chance=lambda mask: float(mask.mean()),
 )
 def energy_inside(maps: Floats, mask: Mask) -> Floats:
-    """Compute the map's sum inside the mask over its whole sum; nan where that is 0."""
+    """Compute the share of the map's sum that lies inside the mask; nan where the sum is 0."""
     flat = maps.reshape(len(maps), -1)
     inside, whole = flat @ mask.ravel().astype(np.float64), flat.sum(axis=1)
     share = np.divide(inside, whole, out=np.full(len(maps), np.nan), where=whole > 0)
@@ -123,8 +118,8 @@ def iou(maps: Floats, mask: Mask) -> Floats:
 def best_iou(maps: Floats, mask: Mask) -> tuple[Floats, Floats]:
     """Find the threshold t at which {map ≥ t} and the mask have the largest intersection over union.
 
-    maps: (N, H, W), rounded to 1e-6. Returns that IoU (N,) and t (N,), the highest of equal ones. The lowest t
-    covers the whole picture, so the IoU is never below the mask's share.
+    maps: (N, H, W), rounded to 1e-6. Returns the IoU (N,) and t (N,), the highest of equally good ones. The lowest t
+    covers the whole picture, so the IoU is never below the mask's share of it.
     """
     values = np.round(maps.reshape(len(maps), -1), DECIMALS)
     order = np.argsort(-values, axis=1, kind="stable")
@@ -132,7 +127,7 @@ def best_iou(maps: Floats, mask: Mask) -> tuple[Floats, Floats]:
     count = np.arange(1, values.shape[1] + 1)
     hits = np.cumsum(mask.ravel()[order], axis=1)
     overlap = hits / (count + mask.sum() - hits)
-    # A cut lies only behind the last of equal values.
+    # A threshold separates only different values: cut after the last of equal ones.
     last = np.concatenate([ranked[:, 1:] < ranked[:, :-1], np.ones((len(maps), 1), dtype=bool)], axis=1)
     overlap = np.where(last, overlap, -1.0)
     best = overlap.argmax(axis=1)[:, None]
@@ -153,5 +148,4 @@ def mask_at_input(mask: NDArray[np.generic], preprocessing: Preprocessing) -> Ma
         )
     picture = Image.fromarray(np.where(mask.astype(bool), 255, 0).astype(np.uint8)).convert("RGB")
     seen = dataclasses.replace(preprocessing, interpolation="box").apply(picture)
-    inside: Mask = seen[0].numpy() > 0.5
-    return inside
+    return seen[0].numpy() > 0.5

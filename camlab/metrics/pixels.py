@@ -1,4 +1,4 @@
-"""Work with maps at the model's input size, at their own resolution where algebra allows."""
+"""Computations on maps at the model's input size, done at the maps' own resolution where algebra allows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def upsample(maps: NDArray[np.floating], size: tuple[int, int]) -> Floats:
 
 
 def is_constant(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Tell for each of N maps (N, ...) whether it is constant: max − min ≤ 1e-6 · max|map|."""
+    """Flag the constant ones of maps (N, ...): max − min ≤ 1e-6 · max|map|."""
     flat = maps.reshape(len(maps), math.prod(maps.shape[1:])).astype(np.float64, copy=False)
     high, low = flat.max(axis=1), flat.min(axis=1)
     return np.asarray(high - low <= 1e-6 * np.maximum(np.abs(high), np.abs(low)))
@@ -66,32 +66,30 @@ def inner(a: Floats, b: Floats, size: tuple[int, int]) -> Floats:
 def mean_weights(size: tuple[int, int], shape: tuple[int, ...]) -> Floats:
     """Compute the weight (h, w) of each cell in the mean of the upsampled map."""
     down, across = bilinear_weights(size[0], shape[0]), bilinear_weights(size[1], shape[1])
-    weights: Floats = np.outer(down.mean(axis=0), across.mean(axis=0))
-    return weights
+    return np.outer(down.mean(axis=0), across.mean(axis=0))
 
 
 @dataclass(frozen=True)
 class TopPart:
-    """The hottest part of N maps: pixels above the boundary value, those at it, and the share of those that counts."""
+    """The hottest part of N maps: pixels above the boundary value, pixels at it, and the share of these that counts."""
 
     above: NDArray[np.bool_]
     tied: NDArray[np.bool_]
     share: Floats
 
     def shared(self, other: TopPart) -> Floats:
-        """Count the pixels (N,) that two parts share: the sum of the smaller of both memberships."""
+        """Count the pixels (N,) that two parts share: the sum of the pixelwise minimum of their memberships."""
 
         def both(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.intp]:
             counts: NDArray[np.intp] = np.count_nonzero(a & b, axis=1)
             return counts
 
-        result: Floats = (
+        return (
             both(self.above, other.above)
             + other.share * both(self.above, other.tied)
             + self.share * both(self.tied, other.above)
             + np.minimum(self.share, other.share) * both(self.tied, other.tied)
         )
-        return result
 
 
 def top_places(size: tuple[int, int], part: int) -> int:
@@ -112,35 +110,25 @@ def top_part(maps: Floats, size: tuple[int, int], part: int) -> TopPart:
 
 
 def selected(values: NDArray[np.int32], place: int) -> int:
-    """Find the value at a place of the ascending order of (P,); about 5 × faster than ``np.partition``.
+    """Return the value at a place of the sorted (P,) values, about 5 × faster than ``np.partition``.
 
-    A sample says between which two values it most likely lies; only those in between are put in order.
+    A sample bounds the value with high probability; only the values between the bounds are sorted.
     """
     sample = np.sort(values[::SAMPLE_STEP])
     near = place * len(sample) // len(values)
     low, high = sample[max(near - SAMPLE_SLACK, 0)], sample[min(near + SAMPLE_SLACK, len(sample) - 1)]
     below = int(np.count_nonzero(values < low))
     between = values[(values >= low) & (values <= high)]
-    if not below <= place < below + len(between):  # the sample did not represent the rest
+    if not below <= place < below + len(between):  # the sample's bounds were wrong
         below, between = 0, values
     elif low == high:
         return int(low)
     return int(np.partition(between, place - below)[place - below])
 
 
-def top_membership(maps: Floats, size: tuple[int, int], part: int) -> Floats:
-    """Compute each pixel's membership of the hottest ``1/part``: (N, H·W) in [0, 1], summing to ⌈H·W/part⌉.
-
-    Pixels above the boundary value belong wholly; those at it (after rounding to 1e-6) share the places left.
-    """
-    found = top_part(maps, size, part)
-    membership: Floats = found.above + found.tied * found.share[:, None]
-    return membership
-
-
 @lru_cache(maxsize=32)
 def smoothers(size_out: int, size_in: int) -> tuple[Floats, Floats]:
-    """Return matrices "upsample, then smooth with the Gaussian window" along one axis, where the window fits.
+    """Return the matrices that upsample and smooth with the Gaussian window along one axis, where the window fits.
 
     The first acts on map cells (size_in), the second on products of neighbouring cells (see ``products``).
     """

@@ -51,11 +51,7 @@ TIE_VARIANTS: Registry[TieVariant] = Registry("treatment of ties")
 
 
 def _variant(name: str, summary: str, whole: bool = False) -> Callable[[SizeFn], SizeFn]:
-    def register(size_at: SizeFn) -> SizeFn:
-        TIE_VARIANTS.add(name, TieVariant(name, summary, whole, size_at))
-        return size_at
-
-    return register
+    return TIE_VARIANTS.adding(name, lambda size_at: TieVariant(name, summary, whole, size_at))
 
 
 def _by_depth(ranks: Ranks) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 Source of C, R and RM: "Assessing the Noise Robustness of Class Activation Maps", arXiv 2508.18154. The gap,
 the AUROC, the blind value, the floors and the intervals are ours; docs/metric.md says why.
 
-A table of pairs has one row a pair (clean picture, noisy picture) with the columns ``image``, ``severity``,
+A table of pairs has one row per pair (clean picture, noisy picture) with the columns ``image``, ``severity``,
 ``flipped``, ``near`` (the new prediction is in the clean top five), ``degenerate`` and ``similarity`` (in
 [0, 1], nan where degenerate). "Not observed" is None, never 0.
 """
@@ -16,12 +16,8 @@ from numpy.typing import NDArray
 
 from camlab.common.errors import BadSetting
 from camlab.common.grouping import Index, numbered, within_groups
-from camlab.metrics.assess import Robustness as Robustness
-from camlab.metrics.assess import assess, auroc_of
+from camlab.metrics.assess import Robustness, assess
 from camlab.metrics.intervals import REPLICATES, SEED
-from camlab.metrics.landmarks import breaks_at as breaks_at
-from camlab.metrics.landmarks import flips_at as flips_at
-from camlab.metrics.landmarks import other_picture_floor as other_picture_floor
 from camlab.metrics.tally import read_pairs
 
 
@@ -30,8 +26,8 @@ def robustness(
 ) -> Robustness:
     """Pool all rows of a table of pairs, as the paper does.
 
-    unit: what the bootstrap draws: "image", pictures with all their rows, or "row", for the noise draws of
-    one picture. replicates: 0 leaves the intervals out. Raises BadSetting for a table that cannot be read.
+    unit: what the bootstrap draws: "image", pictures with all their rows, or "row", the noise draws of one picture.
+    replicates: 0 leaves the intervals out. Raises BadSetting for an invalid table.
     """
     return _one(pairs, unit, replicates, seed)
 
@@ -39,20 +35,19 @@ def robustness(
 def stratified(
     pairs: pd.DataFrame, unit: str = "image", replicates: int = REPLICATES, seed: int = SEED
 ) -> Robustness:
-    """Average the per-severity values, each severity where the value is observed counting once.
+    """Average each value over the severities where it is observed, with equal weights.
 
-    ``averaged`` says how many severities each value rests on. RM is the average of the per-severity
-    products, and the gap of the per-severity gaps. The AUROC compares pairs within a severity only,
-    weighted by the number of comparisons (``auroc_within``). A replicate counts where every severity behind
-    the observed value has one too.
+    ``averaged`` counts these severities. RM averages the per-severity products, the gap the per-severity gaps. The
+    AUROC compares pairs within a severity only, weighted by the number of comparisons. A replicate
+    counts if it has a value at all of these severities.
     """
     return _one(pairs, unit, replicates, seed, "severity")
 
 
 def macro(pairs: pd.DataFrame, replicates: int = REPLICATES, seed: int = SEED) -> Robustness:
-    """Average the per-picture values, each picture where the value is observed counting once.
+    """Average each value over the pictures where it is observed, with equal weights.
 
-    The AUROC is the average of the pictures' own. ``averaged`` says how many pictures each value rests on.
+    The AUROC is the average of the pictures' own. ``averaged`` counts these pictures.
     """
     return _one(pairs, "image", replicates, seed, "image")
 
@@ -62,40 +57,13 @@ def _one(pairs: pd.DataFrame, unit: str, replicates: int, seed: int, over: str =
     return assess(rows, names, np.zeros(len(rows), np.intp), 1, unit, replicates, seed, over)[0]
 
 
-def by_severity(
-    pairs: pd.DataFrame, unit: str = "image", replicates: int = REPLICATES, seed: int = SEED
-) -> dict[float, Robustness]:
-    """Return the pooled values of each severity, ascending."""
-    severity = pairs["severity"].to_numpy(dtype=np.float64)
-    return {
-        float(level): robustness(pairs[severity == level], unit, replicates, seed)
-        for level in np.unique(severity)
-    }
-
-
-def auroc_within(pairs: pd.DataFrame, by: Sequence[str]) -> float | None:
-    """Compute the AUROC of similarity for kept against flipped, comparing only pairs that agree in the columns ``by``.
-
-    Strata are pooled with their number of comparisons (kept × flipped) as weight. None where no stratum has
-    both.
-    """
-    rows, _, _ = read_pairs(pairs)
-    unknown = [column for column in by if column not in pairs.columns]
-    if unknown or not by:
-        raise BadSetting(
-            f"The table of pairs has no column {unknown[0] if unknown else ''!r} to compare within."
-        )
-    stratum, strata = numbered(pairs, by)
-    return auroc_of(rows, stratum, np.zeros(len(strata), np.intp), 1)[0]
-
-
 def same_pictures(pairs: pd.DataFrame, across: str = "outcomes", within: Sequence[str] = ()) -> pd.DataFrame:
-    """Keep the rows of pictures that occur on both sides of a comparison.
+    """Return the rows of the pictures that occur on both sides of a comparison.
 
-    across="outcomes": for C against R, the rows of each picture at each severity where it has both a kept
-    and a flipped pair. across="severities": for C along the severities, all rows of the pictures with a
-    kept pair at every severity of the table. Degenerate pairs do not qualify a picture but stay with it.
-    within: columns that tell tables apart, each of which is treated by itself.
+    across="outcomes" compares C with R: it keeps the rows of a picture at each severity where it has both a kept and a
+    flipped pair. across="severities" compares C along the severities: it keeps all rows of the pictures with a kept
+    pair at every severity. Degenerate pairs do not qualify a picture but stay with it. within: columns whose
+    combinations are treated as separate tables.
     """
     if across not in ("outcomes", "severities"):
         raise BadSetting(

@@ -56,12 +56,7 @@ def segmentation(
     name: str, title: str, summary: str, parameters: tuple[Parameter, ...]
 ) -> Callable[[SegmentFn], SegmentFn]:
     """Register the decorated function as a segmentation."""
-
-    def register(apply: SegmentFn) -> SegmentFn:
-        SEGMENTATIONS.add(name, Segmentation(name, title, summary, parameters, apply))
-        return apply
-
-    return register
+    return SEGMENTATIONS.adding(name, lambda apply: Segmentation(name, title, summary, parameters, apply))
 
 
 @segmentation(

@@ -109,12 +109,9 @@ def similarity_measure(
     random_floor: Callable[[Comparison], float] | None = None,
 ) -> Callable[[SimilarityFn], SimilarityFn]:
     """Register the decorated function as a similarity measure."""
-
-    def register(apply: SimilarityFn) -> SimilarityFn:
-        SIMILARITIES.add(name, Similarity(name, title, summary, low, high, identical, apply, random_floor))
-        return apply
-
-    return register
+    return SIMILARITIES.adding(
+        name, lambda apply: Similarity(name, title, summary, low, high, identical, apply, random_floor)
+    )
 
 
 @similarity_measure(

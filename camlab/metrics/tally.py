@@ -1,7 +1,7 @@
 """Compute C, R and related values for many weightings of the same pairs at once.
 
-Every value is a function of how often each unit (a picture with all its rows, or a single row) counts. All
-weights 1 gives the observed value; the counts of a bootstrap draw give a replicate. One path serves both.
+Every value is a function of the weights of the units (a picture with all its rows, or a single row). Weights of 1
+give the observed value; the counts of a bootstrap draw give a replicate.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _KEPT, _LOST = (2 * MEANS.index(name) + 1 for name in ("consistency", "responsiv
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Pairs as arrays of one length; usable: the pair has a similarity; unit: the bootstrap unit it belongs to."""
+    """Pairs as arrays of equal length; usable: the pair has a similarity; unit: the pair's bootstrap unit."""
 
     picture: Index
     severity: Floats
@@ -61,7 +61,7 @@ class Rows:
 
     @cached_property
     def ladder(self) -> Index:
-        """Positions that put the rows in the order of their similarities."""
+        """The positions that sort the rows by similarity."""
         return np.argsort(self.similarity)
 
     @cached_property
@@ -97,7 +97,7 @@ def read_pairs(pairs: pd.DataFrame, unit: str = "image") -> tuple[Rows, Sequence
         raise BadSetting("Every pair needs the name of its picture in the column 'image'.")
     similarity = pairs["similarity"].to_numpy(dtype=np.float64, na_value=np.nan)
     usable = ~(_flags(pairs, "degenerate") | np.isnan(similarity))
-    # The tolerance is for rounding; a value further out is a raw one that was not put on the unit scale.
+    # Tolerate rounding; a value further outside is a raw one that was not converted to the unit scale.
     if np.any((similarity[usable] < -1e-9) | (similarity[usable] > 1 + 1e-9)):
         raise BadSetting("C, R and RM need similarities in [0, 1]; put raw values through unit_scale first.")
     flipped = _flags(pairs, "flipped")
@@ -123,7 +123,7 @@ def _pictures(column: pd.Series) -> tuple[Index, Sequence[Any]]:
     there = np.bincount(numbers[numbers >= 0], minlength=len(column.cat.categories)) > 0
     order = np.argsort(column.cat.categories.to_numpy(dtype=object), kind="stable")
     order = order[there[order]]
-    number = np.full(len(there) + 1, -1, np.intp)  # the last one is that of a missing name, −1
+    number = np.full(len(there) + 1, -1, np.intp)  # the last entry serves a missing name, −1
     number[order] = np.arange(len(order))
     return number[numbers], list(column.cat.categories[order])
 
@@ -139,7 +139,7 @@ def _flags(pairs: pd.DataFrame, column: str) -> Flags:
 class Tally:
     """The values of one table of pairs for any number of weightings of its units, 0 … units − 1.
 
-    stratum: (n,) in 0 … strata − 1, whose values are told apart.
+    stratum: (n,) in 0 … strata − 1; each stratum gets its own values.
     """
 
     def __init__(self, rows: Rows, units: int, stratum: Index, strata: int = 1) -> None:
@@ -155,7 +155,7 @@ class Tally:
         )  # fmt: skip
 
     def values(self, weights: Floats) -> tuple[list[dict[str, Floats]], Floats]:
-        """Return every value of VALUES but the AUROC of each stratum, and the AUROC within strata.
+        """Return each stratum's values of VALUES except the AUROC, and the AUROC within strata.
 
         weights: (r, units); all values are (r,), nan where not observed.
         """
@@ -166,7 +166,7 @@ class Tally:
 
 
 def stratum_counts(rows: Rows, stratum: Index, count: int) -> tuple[Floats, Floats, Floats]:
-    """Return what ``values_from`` takes, for each stratum; stratum: (n,) in 0 … count − 1."""
+    """Return the arguments of ``values_from`` for each stratum; stratum: (n,) in 0 … count − 1."""
     wins = stratum_wins(rows.similarity, rows.ladder, rows.kept, rows.lost, stratum, count)
     return stratum_sums(rows, stratum, count), *wins
 
@@ -186,7 +186,7 @@ def values_from(sums: Floats, wins: Floats, contests: Floats) -> dict[str, Float
 
 
 def means_from(sums: Floats) -> dict[str, Floats]:
-    """Return every value but the AUROC, (r,), from sums (r, 2 · groups)."""
+    """Return every value except the AUROC, (r,), from sums (r, 2 · groups)."""
     means = {name: divide(sums[:, 2 * i], sums[:, 2 * i + 1]) for i, name in enumerate(MEANS)}
     consistency = means["consistency"]
     responsiveness = 1.0 - means["responsiveness"]
@@ -205,5 +205,4 @@ def means_from(sums: Floats) -> dict[str, Floats]:
 
 def divide(total: Floats, count: Floats) -> Floats:
     """Divide total by count; nan where the count is 0."""
-    ratio: Floats = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    return ratio
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -1,4 +1,4 @@
-"""Count the wins of kept over flipped pairs, for the AUROC: by stratum, and for many weightings."""
+"""Count the wins of kept over flipped pairs for the AUROC, by stratum and for many weightings."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CHUNK_CELLS = 1 << 20
-"""Numbers worked on at once: bounds memory to a few times 8 MB."""
+"""Numbers processed at once: bounds memory to a few times 8 MB."""
 
 TABLE_CELLS = 1 << 23
 """The largest table of units: 64 MB."""
@@ -24,10 +24,10 @@ SHORTEST_BLOCK = 16
 def stratum_wins(
     similarity: Floats, ladder: Index, kept: Flags, lost: Flags, stratum: Index, count: int
 ) -> tuple[Floats, Floats]:
-    """Return (wins, contests), each (count,): every kept pair of a stratum against every flipped one of it.
+    """Return (wins, contests), each (count,), of every kept pair against every flipped pair of the same stratum.
 
-    The kept pair wins where its similarity is the larger; a tie is half a win. ladder: positions that put
-    the similarities in order. kept and lost exclude each other; pairs in neither are left out.
+    The kept pair wins where its similarity is larger; a tie is half a win. ladder: the positions that sort the
+    similarities. kept and lost exclude each other; pairs in neither are left out.
     """
     order = ladder[(kept | lost)[ladder]]
     contests = np.bincount(stratum[kept], minlength=count) * np.bincount(stratum[lost], minlength=count)
@@ -35,7 +35,7 @@ def stratum_wins(
         return np.zeros(count), contests.astype(np.float64)
     order = order[in_order(stratum[order], count)]
     level, place, fell = similarity[order], stratum[order], lost[order]
-    # Runs of equal similarity within a stratum; the flipped pairs before a run are beaten by its kept ones.
+    # Find runs of equal similarity within a stratum: a run's kept pairs beat all flipped pairs before it.
     begin = np.flatnonzero(np.r_[True, (level[1:] != level[:-1]) | (place[1:] != place[:-1])])
     lost_in = np.add.reduceat(fell.astype(np.int64), begin)
     kept_in = np.diff(np.r_[begin, len(order)]) - lost_in
@@ -50,8 +50,8 @@ def stratum_wins(
 class Wins:
     """The wins of the kept pairs in the contests of one stratum, for any number of weightings of its units.
 
-    similarity, unit: (n,) of the kept and of the flipped pairs; units are 0 … units − 1. table: twice the wins
-    of each unit over each; None where that takes longer than going through the rows.
+    similarity, unit: (n,) of the kept and of the flipped pairs; units are 0 … units − 1. table: twice the wins of each
+    unit over each other one; None where counting row by row is faster.
     """
 
     def __init__(self, kept: Floats, kept_unit: Index, lost: Floats, lost_unit: Index, units: int) -> None:
@@ -61,7 +61,7 @@ class Wins:
         ladder, self._lost_unit = lost[order], lost_unit[order]
         order = np.argsort(kept)  # searching in order is several times faster
         self._kept_unit = kept_unit[order]
-        # A kept pair beats the flipped pairs below ``left`` and draws with those from there to ``right``.
+        # A kept pair beats the flipped pairs below ``left`` and ties with those between ``left`` and ``right``.
         self._left, self._right = (np.searchsorted(ladder, kept[order], side) for side in ("left", "right"))
         # Measured: a product of matrices does twenty multiplications in the time of one pass over memory.
         if units * units <= min(TABLE_CELLS, 80 * (len(kept) + len(lost))):
@@ -71,7 +71,7 @@ class Wins:
     def _beaten(self, places: Index) -> Floats:
         """Count the flipped pairs of each unit below the places of each unit's kept pairs, (units, units)."""
         units, steps = self._units, len(self._lost_unit)
-        # Whole blocks of the ladder are counted by units; what remains of a block, pair by pair.
+        # Count whole blocks of the ladder by units, and the rest of a block pair by pair.
         width = max(SHORTEST_BLOCK, -(-steps * units // CHUNK_CELLS))
         block, rest = np.divmod(places, width)
         shape = (steps // width + 1, units)
@@ -90,7 +90,7 @@ class Wins:
         return table
 
     def by_row(self, weights: Floats) -> Floats:
-        """Compute twice the wins row by row, where a table of units would take longer."""
+        """Compute twice the wins row by row: faster than a table where there are many units."""
         across = np.ascontiguousarray(weights.T)
         places = np.concatenate([self._left, self._right])
         order = in_order(places, len(self._lost_unit) + 1)
@@ -100,7 +100,7 @@ class Wins:
         below, wins = np.zeros(across.shape[1]), np.zeros(across.shape[1])
         for begin in range(0, steps, width):
             end = min(begin + width, steps)
-            # beaten: what lies below each place from ``begin`` on, (places, r).
+            # beaten: the weight below each place from ``begin`` on, (places, r).
             beaten = np.concatenate([below[None], across[self._lost_unit[begin:end]]])
             np.cumsum(beaten, axis=0, out=beaten)
             below, beaten = beaten[-1], beaten[: end - begin]
@@ -112,12 +112,12 @@ class Wins:
 
 
 class JoinedWins:
-    """Wins of several strata of the same units, added up; their tables make one table."""
+    """The summed wins of several strata with the same units; their tables are added to one."""
 
     def __init__(self, each: Iterable[Wins]) -> None:
         self._table: Floats | None = None
         self._rest: list[Wins] = []
-        for wins in each:  # one at a time: tables are large
+        for wins in each:  # one at a time, because tables are large
             if wins.table is None:
                 self._rest.append(wins)
             else:
@@ -127,7 +127,7 @@ class JoinedWins:
         """Return the wins, (r,), for weights (r, units)."""
         twice = np.zeros(len(weights))
         if self._table is not None:
-            # Whole numbers below 2²⁴ are exact in 32 bits, which multiply in half the time.
+            # Whole numbers below 2²⁴ are exact in float32, whose products take half the time.
             largest = self._table.sum(axis=0).max(initial=0) * weights.max(initial=0)
             short = np.float32 if largest < 1 << 24 else np.float64
             met = weights.astype(short) @ self._table.astype(short)

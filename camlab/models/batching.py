@@ -23,7 +23,7 @@ def part_size(count: int, most: int, step: int = 1) -> int:
 
 
 def halved(size: int, chunk: int, device: torch.device) -> tuple[int, int]:
-    """Halve a batch size, on a CPU to a multiple of AT_ONCE while possible; where it is 1, halve the ``chunk``."""
+    """Halve a batch size; on a CPU keep whole groups of AT_ONCE, and ``chunk``, while there is more than one group."""
     if device.type == "cpu" and size > AT_ONCE:
         return size // 2 // AT_ONCE * AT_ONCE or AT_ONCE, chunk
     return max(1, size // 2), max(1, chunk // 2)

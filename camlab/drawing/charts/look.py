@@ -43,6 +43,11 @@ UNIT_TICKS: dict[str, Any] = {
 HOVER_TEXT = "%{hovertext}<extra></extra>"
 
 
+def unit_axis(title: str, rim: float = 0.02) -> dict[str, Any]:
+    """Return the settings of an axis from 0 to 1 with a rim at either end; ``title`` must be escaped."""
+    return {"range": [-rim, 1 + rim], "title_text": title, **UNIT_TICKS}
+
+
 @dataclass(frozen=True)
 class Chart:
     """A figure and its text alternative."""
@@ -53,7 +58,7 @@ class Chart:
 
 def chart_layout(height: int, lanes: int, **changes: Any) -> go.Layout:
     """Return the shared layout with room for ``lanes`` rows of labels between plot and legend."""
-    # Lanes take a fixed share of the paper, so that the plot does not move when labels come and go.
+    # Lanes take a fixed share of the paper, so that the plot does not move when labels appear or disappear.
     top = 1 - lanes * LANE / (height - 90)
     title = {"standoff": 8, "font": {"size": FONT}}
     axis = {"fixedrange": True, "automargin": True, "zeroline": False, "gridcolor": GRID, "title": title}
@@ -89,7 +94,7 @@ def text_note(text: str, **where: Any) -> dict[str, Any]:
 
 
 def empty_figure(height: int, lanes: int, axes: Mapping[str, Any], text: str = "no draws yet") -> go.Figure:
-    """Return a figure with axes and, in place of data, a text."""
+    """Return a figure with axes and a text in place of data."""
     figure = go.Figure(layout=chart_layout(height, lanes, **axes))
     return figure.add_annotation(text_note(text, x=0.5, y=0.4, xref="x domain", yref="y domain"))
 
@@ -111,7 +116,7 @@ def reference_line(axis: str, at: float, colour: str, dash: str, width: float) -
 
 @dataclass(frozen=True)
 class LabelledLine:
-    """A labelled vertical line; ``width``: of its escaped text on a screen of 390 pixels, in x units."""
+    """A labelled vertical line; ``width``: the width of its escaped text on a screen of 390 pixels, in x units."""
 
     at: float
     text: str
@@ -125,8 +130,8 @@ def label_lanes(
 ) -> list[tuple[LabelledLine, str, int, bool]]:
     """Place the labels of vertical lines above the plot, between ``low`` and ``high``, without overlap.
 
-    Returns (line, the label's anchor: left, center or right, lane counted from the plot, whether the line may
-    reach up to the label). No line crosses a label, even on a screen of 390 pixels.
+    Returns per line: the line, its label's anchor (left, center or right), its lane counted from the plot, and whether
+    the line may reach up to the label. No line crosses a label, even on a screen of 390 pixels.
     """
     marks = sorted(marks, key=lambda m: m.at)
     rightwards = [m.at + m.width <= high for m in marks]

@@ -1,4 +1,4 @@
-"""Titles and marks of what charts name: methods, models, noise types, measures and outcomes."""
+"""Titles and marks in charts: methods, models, noise types, measures and outcomes."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def titled(sentence: str) -> str:
 
 
 def model_title(name: str) -> str:
-    """Return a model's title, or its name if it is unknown by now, such as an evicted checkpoint."""
+    """Return a model's title, or its name if it is no longer known, such as a dropped checkpoint."""
     try:
         return find_model(name).title
     except CamLabError:
@@ -86,13 +86,13 @@ def level_title(column: str, level: object) -> str:
 
 
 def short_title(column: str, level: object) -> str:
-    """Return a shorter `level_title`: the first of merged methods, and how many more."""
+    """Return a shorter `level_title`: the first of merged methods, and the number of further ones."""
     first, *more = level_title(column, level).removesuffix(" (baseline)").split(JOINT)
     return first + (f" +{len(more)}" if more else "")
 
 
 def lines_of(text: str, width: int = 40, at: str = JOINT) -> list[str]:
-    """Break a text behind ``at`` into lines of about ``width`` characters (40 fit a narrow screen); not escaped."""
+    """Break a text after ``at`` into lines of about ``width`` characters (40 fit a narrow screen); not escaped."""
     lines = [""]
     for part in text.split(at):
         joined = f"{lines[-1]}{at}{part}" if lines[-1] else part

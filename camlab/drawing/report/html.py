@@ -17,7 +17,7 @@ from camlab.drawing.help import LOOKING
 from camlab.drawing.report.material import Material, Photo, Plot, Table
 
 LIMIT = 10_000_000  # bytes
-#: Forbids the browser to fetch anything, whatever a report holds.
+#: Forbids the browser to fetch anything, whatever the report contains.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "font-src data:"
@@ -37,12 +37,7 @@ SECTIONS: Registry[Section] = Registry("section of a report")
 
 def section(name: str, title: str) -> Callable[[Callable[[Material], str]], Callable[[Material], str]]:
     """Register a section; a report shows them in the order of registration."""
-
-    def register(make: Callable[[Material], str]) -> Callable[[Material], str]:
-        SECTIONS.add(name, Section(title, make))
-        return make
-
-    return register
+    return SECTIONS.adding(name, lambda make: Section(title, make))
 
 
 def _paragraphs(texts: Iterable[str]) -> str:

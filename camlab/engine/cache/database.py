@@ -1,4 +1,4 @@
-"""The database of results that a user's processes share: bounded, checked when read, never fatal."""
+"""The database of results that a user's processes share: bounded in size, checked on reading, never fatal."""
 
 import contextlib
 import sqlite3
@@ -20,12 +20,12 @@ T = TypeVar("T")
 DIRECTORY_VARIABLE = "CAMLAB_CACHE_DIR"
 DEFAULT_BYTES = 2 * 2**30
 WAIT = 2.0  # seconds that a write waits for another process's write; reading never waits
-OPEN_WAIT = 0.5  # seconds that opening waits: a user may be waiting too
+OPEN_WAIT = 0.5  # seconds that opening waits, because a user may be waiting too
 PAUSE = 30.0  # seconds without the disk after a failure, so that not every map fails again
-DATABASE = "cache.db"  # diskcache's name; "-wal" and "-shm" behind it name the other two files
+DATABASE = "cache.db"  # diskcache's name; its other two files end in "-wal" and "-shm"
 
 
-_MISSING: Any = object()  # a look-up's answer where there is no entry, not even a broken one
+_MISSING: Any = object()  # the result of a look-up without an entry, not even a broken one
 
 
 class _Bytes(diskcache.Disk):  # type: ignore[misc]  # the library carries no types
@@ -47,12 +47,12 @@ class _Bytes(diskcache.Disk):  # type: ignore[misc]  # the library carries no ty
         return value if mode == diskcache.core.MODE_RAW and filename is None else None
 
     def remove(self, file_path: str) -> None:
-        """No entry has a file of its own."""
+        """Do nothing, because no entry has its own file."""
 
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """A store's directory, entries, bytes of its files, and the bytes it may grow to."""
+    """A store's directory, number of entries, size in bytes and largest allowed size."""
 
     directory: str
     entries: int
@@ -70,11 +70,11 @@ class Checked:
 
 
 class Database:
-    """Arrays by content key in a database of at most `limit` bytes, first stored first out.
+    """Arrays by content key in a database of at most `limit` bytes, evicted in the order of storing.
 
-    Processes and threads may use one directory at once. While the directory cannot be used, the database is
-    locked or the disk is full, nothing is stored or found; after PAUSE seconds the store tries again, and
-    `problem` says in a sentence what is wrong. A damaged database is replaced by an empty one.
+    Processes and threads may use one directory at once. While the directory is unusable, the database locked or the
+    disk full, nothing is stored or found; `problem` says why in a sentence, and the store tries again after PAUSE
+    seconds. A damaged database is replaced by an empty one.
     """
 
     def __init__(self, directory: Path, limit: int = DEFAULT_BYTES) -> None:
@@ -153,7 +153,7 @@ class Database:
         found = self._insist(lambda database: list(read_all(database)))
         return Checked(found.count(True), found.count(False), rebuilt)
 
-    # the database
+    # access to the database
 
     def _use(self, work: Callable[[Any], T], otherwise: T) -> T:
         """Run the work on the database; return `otherwise` if anything goes wrong."""
@@ -161,9 +161,9 @@ class Database:
             return otherwise
         try:
             return work(self._opened())
-        except diskcache.Timeout:  # another process is writing: the next results may succeed
+        except diskcache.Timeout:  # another process is writing; the next try may succeed
             return otherwise
-        # A damaged file raises many errors (a row of the wrong length, for one); results can be computed again.
+        # A damaged file raises many kinds of errors (a row of the wrong length, for example).
         except Exception as error:
             self._fail(error)
             return otherwise
@@ -196,9 +196,9 @@ class Database:
             timeout=WAIT,
             disk=_Bytes,
             size_limit=self.limit,
-            # Eviction by use would turn each look-up into a write, for which processes wait.
+            # Eviction by use would turn each look-up into a write, and processes would wait for each other.
             eviction_policy="least-recently-stored",
-            # Truncating a mapped file kills the process that maps it. Each thread has its own connection.
+            # If a mapped file is truncated, the process that maps it is killed. Each thread has its own connection.
             sqlite_mmap_size=0,
             sqlite_cache_size=512,
             sqlite_journal_size_limit=2**22,
@@ -219,10 +219,10 @@ class Database:
             self._resume = float("-inf")
 
     def _rebuild_damaged(self) -> bool:
-        """Remove the database if it is damaged, and say whether it was.
+        """Remove the database if it is damaged, and return whether it was.
 
-        The check runs again here, as another process may have rebuilt it. A process that still has the old
-        files open keeps using them until it ends.
+        The check is repeated here, because another process may have rebuilt the database. A process that still has the
+        old files open uses them until it ends.
         """
         path = self.directory / DATABASE
         with self._lock:
@@ -244,7 +244,7 @@ class Database:
 
 
 def _give_back(database: Any) -> None:
-    """Empty the log that a large removal leaves behind; while another process works, it is emptied later."""
+    """Empty the write-ahead log after a large removal; while another process works, that happens later."""
     with contextlib.closing(sqlite3.connect(Path(database.directory) / DATABASE, WAIT)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -1,4 +1,4 @@
-"""The store on disk behind the memory: its directory, its size, and writing in the background."""
+"""The store on disk behind the memory cache: directory, size, and writing in the background."""
 
 import atexit
 import os
@@ -19,9 +19,9 @@ STOP_WITHIN = 10.0  # seconds that the exiting program waits for the last writes
 
 
 class DiskStore:
-    """A database that is read directly and written to in the background, all waiting arrays in one transaction.
+    """A database that is read directly and written in the background, all waiting arrays in one transaction.
 
-    Writing them one by one would cost more than computing some of the maps.
+    Writing arrays one by one would take longer than computing some of the maps.
     """
 
     def __init__(self, database: Database) -> None:
@@ -62,7 +62,7 @@ class DiskStore:
         self.database.discard(key)
 
     def flush(self, seconds: float = STOP_WITHIN) -> bool:
-        """Wait up to `seconds` until everything is written, and say whether it is."""
+        """Wait up to `seconds` until everything is written, and return whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._queue and not self._writing, seconds)
 
@@ -82,7 +82,7 @@ class DiskStore:
                     self._changed.notify_all()
 
 
-# where it is
+# location
 
 
 def cache_directory() -> Path | None:
@@ -117,6 +117,6 @@ def shared_store() -> DiskStore | None:
     """Return the store that app, command line and notebooks share; None if it is off or misconfigured."""
     try:
         database = open_database()
-    except BadSetting:  # said by `camlab cache info`; for all others results can be computed
+    except BadSetting:  # `camlab cache info` reports it; everything else works without a store
         return None
     return None if database is None else DiskStore(database)

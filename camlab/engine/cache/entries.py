@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class StoredType:
-    """A type of numbers that can be stored: its valid values, its code on disk, whether it is compressed."""
+    """A storable number type: its valid values, its code on disk, whether it is compressed."""
 
     dtype: np.dtype[Any]
     holds: Callable[[np.ndarray], bool]
@@ -24,7 +24,7 @@ class StoredType:
 STORED_TYPES: dict[np.dtype[Any], StoredType] = {
     kind.dtype: kind
     for kind in (
-        # Maps and probabilities; NaN fails both comparisons. Compression would gain nothing.
+        # Maps and probabilities; NaN fails both comparisons. They hardly compress.
         StoredType(np.dtype(np.float32), lambda a: bool(((a >= 0) & (a <= 1)).all()), b"f", False),
         # Labels of segments: long runs of equal numbers, which shrink a hundredfold.
         StoredType(np.dtype(np.int32), lambda a: bool((a >= 0).all()), b"i", True),
@@ -33,7 +33,7 @@ STORED_TYPES: dict[np.dtype[Any], StoredType] = {
 
 
 def sound(value: np.ndarray) -> bool:
-    """Say whether an array can be stored: float32 in [0, 1] or int32 from 0 up, of any shape."""
+    """Return whether an array can be stored: float32 in [0, 1] or int32 ≥ 0, of any shape."""
     kind = STORED_TYPES.get(value.dtype)
     return kind is not None and kind.holds(value)
 
@@ -44,7 +44,7 @@ _BY_CODE = {kind.code: kind for kind in STORED_TYPES.values()}
 
 
 def pack(key: str, value: np.ndarray) -> bytes:
-    """Encode a sound array: digest of key and rest, magic, type, shape, little-endian numbers."""
+    """Encode a sound array: digest of the key and the rest, magic number, type, shape, little-endian numbers."""
     kind = STORED_TYPES[value.dtype]
     head = _MAGIC + kind.code + struct.pack(f"<B{value.ndim}I", value.ndim, *value.shape)
     body = value.astype(value.dtype.newbyteorder("<")).tobytes()
@@ -59,7 +59,7 @@ def unpack(key: str, data: object) -> np.ndarray | None:
     rest = data[_DIGEST:]
     if data[:_DIGEST] != _digest(key, rest) or not rest.startswith(_MAGIC):
         return None
-    # The bytes are those of `pack`, perhaps of another version of it.
+    # The digest matches, so the bytes come from `pack`, but perhaps from another version of it.
     try:
         kind, dimensions = _BY_CODE[rest[4:5]], rest[5]
         start = 6 + 4 * dimensions
@@ -78,5 +78,5 @@ def unpack(key: str, data: object) -> np.ndarray | None:
 
 
 def _digest(key: str, rest: bytes) -> bytes:
-    # The key is part of it: an entry under another key is as wrong as one with a flipped bit.
+    # The key is included, so that an entry stored under another key is detected like a flipped bit.
     return hashlib.blake2b(key.encode() + b"\0" + rest, digest_size=_DIGEST).digest()

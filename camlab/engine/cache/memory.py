@@ -1,4 +1,4 @@
-"""Results by content key: in memory, bounded in bytes and safe for many threads, in front of a store on disk."""
+"""The memory cache of results by content key: bounded in bytes, thread-safe, in front of a store on disk."""
 
 import hashlib
 import threading
@@ -14,7 +14,7 @@ from camlab.engine.cache.entries import sound
 
 
 def content_key(*parts: object) -> str:
-    """Digest (hex) everything that decides a value; parts that differ in value or type never collide.
+    """Return the hex digest of everything that decides a value; parts that differ in value or type never collide.
 
     Parts must have a `repr` that determines them: strings, numbers, None and tuples of these.
     """
@@ -22,9 +22,9 @@ def content_key(*parts: object) -> str:
 
 
 def pixel_digest(pixels: np.ndarray) -> str:
-    """Digest (hex) the numbers of a contiguous array; the caller adds shape and type.
+    """Return the hex digest of a contiguous array's numbers; the caller adds shape and type.
 
-    SHA-256 has processor instructions: on a whole picture it takes half of BLAKE2's time.
+    Processors have instructions for SHA-256, so on a whole picture it takes half of BLAKE2's time.
     """
     return hashlib.sha256(pixels.data).hexdigest()
 
@@ -78,7 +78,7 @@ class MapCache:
         """Return the array of this shape and type under the key, or None."""
         with self._lock:
             found = self._sound(key, shape, np.dtype(dtype))
-        # Outside the lock, so that hits in memory never wait for the disk.
+        # Read outside the lock, so that hits in memory never wait for the disk.
         stored = self._stored(key, shape, np.dtype(dtype)) if found is None else None
         with self._lock:
             if stored is not None:
@@ -96,8 +96,8 @@ class MapCache:
     def put(self, key: str, value: np.ndarray) -> np.ndarray:
         """Store a read-only copy and return it; if the key is taken, return the stored array.
 
-        First come, first kept: two threads that compute the same result at once get the same bits. An array
-        larger than the whole memory is returned without being kept there.
+        The first array wins, so that two threads which compute the same result at once get the same bits. An array
+        larger than `limit` is returned without being kept in memory.
         """
         kept = np.array(value)
         kept.setflags(write=False)

@@ -27,7 +27,7 @@ def draw_amplified(clean: NDArray[np.float32], attacked: NDArray[np.float32]) ->
 
 
 def panels(scene: Scene, result: AttackResult) -> list[tuple[str, Bytes]]:
-    """Draw picture and map before and after the attack, and what changed, each with its title."""
+    """Draw picture and map before and after the attack, and the change of the picture, each with its title."""
     clean = scene.input.numpy()
     times = amplification(result.picture - clean)
     state = scene.state

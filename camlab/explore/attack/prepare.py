@@ -1,4 +1,4 @@
-"""Prepare an explanation attack on a scene: whether its map can be attacked, and the map that it aims at."""
+"""Prepare an explanation attack on a scene: check that its map can be attacked, and make the goal's map."""
 
 import dataclasses
 from typing import Any
@@ -15,7 +15,7 @@ from camlab.models.network.split import PLUS
 
 
 def unattackable(scene: Scene) -> str | None:
-    """Explain in one sentence why the scene's map cannot be attacked; None if it can."""
+    """Return one sentence on why the scene's map cannot be attacked; None if it can."""
     if PLUS in scene.layer:
         return "An attack moves the map of one layer, and here several are averaged; choose one target layer."
     return attackable(scene.state.method) or scene.method.serves(scene.classifier, scene.layer)
@@ -55,8 +55,8 @@ def prepare_attack(
 ) -> ExplanationAttack:
     """Return an attack on the scene's clean picture that is ready to run: submit its ``job``.
 
-    epsilon: in [0, 1]; slack: how far the prediction's probability may fall, in [0, 1]; goal, other: as in
-    `goal_for`. Raises BadSetting if the method or a setting does not allow it.
+    epsilon: in [0, 1]; slack: the largest allowed fall of the prediction's probability, in [0, 1]; goal, other: as in
+    `goal_for`. Raises BadSetting for an unusable method or setting.
     """
     if reason := unattackable(scene):
         raise BadSetting(reason)

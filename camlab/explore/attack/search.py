@@ -29,7 +29,7 @@ from camlab.noise import stream
 
 LARGEST_EPSILON = 64 / 255
 MOST_STEPS = 1000
-#: Slope of the negative values in the loss: without it, what ReLU hides could never come back.
+#: Slope of the negative values in the loss: without it, values that ReLU hides would have no gradient.
 LEAK = 0.1
 #: Share of the previous direction that a step keeps (Dong et al. 2018, arXiv 1710.06081, keep all of it).
 MOMENTUM = 0.9
@@ -41,8 +41,8 @@ PATH = 2.5
 class Attack:
     """The settings of an attack.
 
-    method, layer: of the map to change (None: the default layer); epsilon: how far any value of the picture in
-    [0, 1] may move; slack: how far the predicted class's probability may fall; goal: a non-negative map of any
+    method, layer: of the map to change (None: the default layer); epsilon: the largest change of any value of the
+    picture in [0, 1]; slack: the largest fall of the predicted class's probability; goal: a non-negative map of any
     size to imitate, or None to move away from the clean map; seed: of the random start.
     """
 
@@ -83,7 +83,7 @@ class AttackResult:
 
 
 def attackable(method: str) -> str | None:
-    """Explain in one sentence why a method's map cannot be attacked by gradients; None if it can.
+    """Return one sentence on why a method's map cannot be attacked by gradients; None if it can.
 
     A method that computes its weights outside torch can be attacked through the activations that it weights.
     Raises UnknownName for the method.
@@ -123,8 +123,8 @@ def differentiable_pass(
 ) -> SharedPass:
     """Return a shared pass of one picture (1, 3, H, W) through which gradients flow back to the picture.
 
-    Its values equal those of `shared_pass`. With ``gradients``, the gradients of the target's logit have a graph of
-    their own.
+    Its values equal those of `shared_pass`. With ``gradients``, the gradients of the target's logit are differentiable
+    themselves.
     """
     inputs = classifier.normalise(picture)
     native = classifier.head(inputs, layer)
@@ -148,9 +148,9 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 class ExplanationAttack:
     """One attack as a job; ``result`` is the best picture so far, from the job's first step on.
 
-    A candidate counts if it keeps the prediction, its probability falls by no more than the slack, no value moves
-    by more than ε, and its map is not degenerate. Candidates are rounded to whole grey levels, so that the picture
-    saved as PNG is the one that was measured.
+    A candidate counts if it keeps the prediction, its probability falls by no more than the slack, no value changes by
+    more than ε, and its map is not degenerate. Candidates are rounded to whole grey levels, so that a PNG file holds
+    exactly the measured picture.
     """
 
     def __init__(self, engine: Engine, clean: Tensor, digest: str, attack: Attack) -> None:
@@ -250,7 +250,7 @@ class ExplanationAttack:
         return _Measured(picture, maps[0].numpy(), logits, probabilities(shared.logits)[0])
 
     def _take(self, start: _Measured, found: _Measured, step: int) -> None:
-        """Keep a candidate that counts and is better than the best so far."""
+        """Keep a candidate if it counts and is better than the best so far."""
         index = int(start.shares.argmax())
         lost = float(start.shares[index] - found.shares[index])
         if found.shares.argmax() != index or lost > self.attack.slack or not found.map.any():
@@ -325,5 +325,4 @@ def goal_map(goal: NDArray[np.floating[Any]], height: int, width: int) -> NDArra
     scaled, degenerate = scale_maps(wide[0])
     if bool(degenerate[0]):
         raise BadSetting("The goal is the same everywhere; choose a corner or a picture's map.")
-    made: NDArray[np.float32] = scaled[0].numpy()
-    return made
+    return scaled[0].numpy()

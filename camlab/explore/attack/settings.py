@@ -1,4 +1,4 @@
-"""The settings of an explanation attack as a form, a command line and a link state them."""
+"""The settings of an explanation attack in forms, on the command line and in links."""
 
 import math
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ for _corner in CORNERS:
     GOALS.add(_corner, f"Into the {_corner} corner")
 GOALS.add(PICTURE, "Like another picture's map")
 
-#: epsilon: of 255; slack: how far the prediction's probability may fall, in [0, 1]; goal: a name in GOALS.
+#: epsilon: in units of 1/255; slack: the largest fall of the prediction's probability, in [0, 1]; goal: a name in GOALS.
 DEFAULTS: dict[str, Any] = {"epsilon": 4.0, "steps": 40, "slack": 0.1, "goal": AWAY}
 #: Smallest and largest value of each number in a form or a link.
 RANGES = {"epsilon": (0.5, 64.0), "steps": (5, 200), "slack": (0.0, 1.0)}
 OTHER = "other"  # the setting that holds the id of the picture for the goal "picture"
-PREFIX = "attack."  # of the settings' names in a link
+PREFIX = "attack."  # begins the settings' names in a link
 
 
 def to_link(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from camlab.drawing.charts.look import (
     keep_opaque,
     reference_line,
     text_note,
+    unit_axis,
 )
 from camlab.explore.sweep import Sweep, ticks
 from camlab.metrics import SIMILARITIES
@@ -90,11 +91,7 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
     pairs = pairs_at_severity
     slots = {"tickvals": [1, 0], "ticktext": ["kept<br>n = 0", "flipped<br>n = 0"], "showgrid": False}
     axes: dict[str, Any] = {
-        "xaxis": {
-            "range": [-0.02, 1.02],
-            "title_text": f"similarity ({escape(similarity_title)})",
-            **UNIT_TICKS,
-        },
+        "xaxis": unit_axis(f"similarity ({escape(similarity_title)})"),
         "yaxis": {"range": [-0.5, 1.5], **slots},
         "margin_t": 10,
         "showlegend": False,
@@ -112,12 +109,10 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
         if not values:
             figure.add_annotation(text_note(_group_words(name, group), x=0.5, xref="x domain", y=row))
             continue
-        for at in UNIT_TICKS[
-            "tickvals"
-        ]:  # drawn by hand, so that no grid line crosses the note in an empty slot
-            figure.add_shape(
-                {**reference_line("x", at, GRID, "solid", 1), "y0": row / 2, "y1": row / 2 + 0.5}
-            )
+        # Draw the grid by hand, so that no grid line crosses the note in an empty slot.
+        for at in UNIT_TICKS["tickvals"]:
+            line = reference_line("x", at, GRID, "solid", 1)
+            figure.add_shape({**line, "y0": row / 2, "y1": row / 2 + 0.5})
         if len(values) >= VIOLIN_FROM and max(values) > min(values):
             width = silverman_bandwidth(values)
             span = [max(0.0, min(values) - 2 * width), min(1.0, max(values) + 2 * width)]
@@ -131,7 +126,7 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
             place = {"y0": row + 0.02, "orientation": "h", "side": "positive", "name": f"{name} density"}
             figure.add_violin(x=values, **place, **density, **look)
         seeds = [int(seed) for seed in shown["seed"]]
-        # Golden-ratio sequence: any run of seeds is spread evenly, and a seed keeps its height.
+        # The golden-ratio sequence spreads any run of seeds evenly, and each seed keeps its height.
         y = [row - 0.08 - 0.26 * (seed * 0.6180339887498949 % 1) for seed in seeds]
         said = [
             f"seed {seed} · {escape(str(label))} {percent(float(probability))} · similarity {value:.2f}"
@@ -182,13 +177,9 @@ def similarity_ecdf(
     """
     pairs = pairs_at_severity
     lanes = max(2, len(floors))
-    axes: dict[str, Any] = {
-        "xaxis": {
-            "range": [-0.02, 1.02],
-            "title_text": f"similarity ({escape(similarity_title)})",
-            **UNIT_TICKS,
-        },
-        "yaxis": {"range": [-0.02, 1.02], "title_text": "share of draws", **UNIT_TICKS},
+    axes = {
+        "xaxis": unit_axis(f"similarity ({escape(similarity_title)})"),
+        "yaxis": unit_axis("share of draws"),
     }
     if pairs.empty:
         return Chart(

@@ -13,11 +13,11 @@ from camlab.drawing.charts.look import (
     KEPT,
     NEUTRAL,
     SIMILARITY,
-    UNIT_TICKS,
     Chart,
     chart_layout,
     empty_figure,
     keep_opaque,
+    unit_axis,
 )
 from camlab.explore.trials.averaging import Averaged, sentence
 from camlab.explore.trials.faithfulness import SIDES, Faithful
@@ -27,11 +27,10 @@ _SHARES = {"deletion": "share of pixels removed", "insertion": "share of pixels 
 
 
 def averaging_chart(found: Sequence[Averaged], *, copies: Sequence[int], similarity_title: str) -> Chart:
-    """Draw the similarity of the two maps, and what is left of the clean map, over the number of averaged copies.
+    """Draw the maps' similarity, and their correlation with the clean map, over the number of averaged copies.
 
-    ``copies``: all numbers on the axis, measured yet or not. Values that are not observed have no point. All
-    values are in [0, 1] except the correlation with the clean map: below 0 it is drawn at 0 and labelled with
-    its true value.
+    ``copies``: all numbers on the axis, measured or not. Values that are not observed have no point. All values are in
+    [0, 1] except the correlation, which is drawn at 0 if it is negative and labelled with its true value.
     """
     axes = {
         "xaxis": {
@@ -40,11 +39,7 @@ def averaging_chart(found: Sequence[Averaged], *, copies: Sequence[int], similar
             "range": [-0.4, len(copies) - 0.6],
             "title_text": "noisy copies averaged",
         },
-        "yaxis": {
-            "range": [-0.035, 1.035],
-            "title_text": f"similarity ({escape(similarity_title)})",
-            **UNIT_TICKS,
-        },
+        "yaxis": unit_axis(f"similarity ({escape(similarity_title)})", 0.035),
     }
     if not found:
         return Chart(empty_figure(HEIGHT, 1, axes, "not computed yet"), "Nothing has been averaged yet.")
@@ -85,10 +80,7 @@ def faithfulness_curves(found: Faithful, measure: str, sides: Sequence[str] = SI
 
     ``measure``: deletion or insertion. The legend gives the area under each curve.
     """
-    axes = {
-        "xaxis": {"range": [-0.02, 1.02], "title_text": _SHARES[measure], **UNIT_TICKS},
-        "yaxis": {"range": [-0.02, 1.02], "title_text": "probability", **UNIT_TICKS},
-    }
+    axes = {"xaxis": unit_axis(_SHARES[measure]), "yaxis": unit_axis("probability")}
     present = [side for side in sides if (measure, side) in found.curves]
     if not present:
         return Chart(

@@ -1,4 +1,4 @@
-"""The data from which the browser draws a comparison: the table's frame at once, cells as they are computed."""
+"""The data from which the browser draws a comparison: the table's frame first, then the cells as they are computed."""
 
 import base64
 import dataclasses
@@ -11,7 +11,7 @@ from camlab.explore.compare.cells import GridCell, GridColumn, GridRow
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place
 from camlab.explore.output.frames import quantise
-from camlab.explore.output.words import perturbed_title, shown_verdict
+from camlab.explore.output.panels import perturbed_title, shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import to_query
 from camlab.metrics import SIMILARITIES

@@ -57,16 +57,15 @@ class GridCell:
 
 @dataclass(frozen=True)
 class RowScore:
-    """A row's robustness: mean similarity over its ``n`` noisy cells that have one, and the number of flips."""
+    """A row's robustness: the mean of the ``n`` similarities among its noisy cells, and the number of flips."""
 
     mean: float | None
     n: int
     flipped: int
-    of: int
 
 
 def spec_of(where: Place) -> Spec:
-    """Return the version of the picture in a cell, as the engine takes it."""
+    """Return the engine's spec of the picture's version in a cell."""
     return CLEAN if where.noise is None else Spec(where.noise, where.severity, where.seed)
 
 

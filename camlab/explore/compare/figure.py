@@ -43,7 +43,7 @@ class FigureFormat:
     metadata: dict[str, Any]
 
 
-#: By file ending. No time is written, so the same tray gives the same file.
+#: The formats by file ending. They contain no time stamp, so the same tray gives the same file.
 FORMATS: Registry[FigureFormat] = Registry("figure format")
 FORMATS.add("png", FigureFormat("PNG", "image/png", {"Software": None}))
 FORMATS.add("svg", FigureFormat("SVG", "image/svg+xml", {"Date": None}))
@@ -111,7 +111,7 @@ def caption(grid: Grid, cell: GridCell) -> list[str]:
 
 
 def settings(grid: Grid) -> list[str]:
-    """Return what all cells share: picture, author, licence, class rule, measure, segments, smoothing, versions."""
+    """Return the settings of all cells: picture, author, licence, class rule, measure, segments, smoothing, versions."""
     state, picture = grid.state.base, grid.picture
     credit = (
         f"Picture: “{picture.title}”, {picture.source}"

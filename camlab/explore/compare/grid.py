@@ -34,7 +34,7 @@ NOT_COMPARABLE = "No similarity: the clean map has the same value everywhere."
 class Grid:
     """All cells of a comparison, filled by a job; safe to read from any thread.
 
-    Pinned cells outside the rows and columns are computed, too. A cell that cannot be computed says why in its note.
+    Pinned cells outside the rows and columns are computed, too. The note of a cell that cannot be computed says why.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Grid:
         self.cells: dict[Place, GridCell] = {}  # in the order of computation
         self.pictures: dict[Place, bytes] = {}  # JPEG, by `Place.version`
         self._scenes: dict[ExploreState, Scene] = {}
-        self._paces: dict[tuple[str, str], float] = {}  # seconds a cell, by `_kind`
+        self._paces: dict[tuple[str, str], float] = {}  # seconds per cell, by `_kind`
         self._lock = threading.RLock()
         self.columns = self._columns()
         self.rows = self._rows()
@@ -133,7 +133,7 @@ class Grid:
         there = [cell.row for cell in found if cell is not None and cell.row is not None]
         values = [cell.similarity for cell in found if cell is not None and cell.similarity is not None]
         flips = sum(bool(each["flipped"]) for each in there)
-        return RowScore(float(np.mean(values)) if values else None, len(values), flips, len(found))
+        return RowScore(float(np.mean(values)) if values else None, len(values), flips)
 
     def ordered(self, sort: str) -> list[GridRow]:
         """Return the rows in an order of SORTS; as listed until the job ends, so that rows do not jump."""
@@ -190,7 +190,7 @@ class Grid:
         return self.job
 
     def adopt(self, state: CompareState) -> bool:
-        """Adopt new pins, pair and order; return whether cells are missing then."""
+        """Adopt new pins, pair and order; return whether they need cells that are missing."""
         self.state = state
         return bool(self.missing())
 
@@ -217,7 +217,7 @@ class Grid:
         for where in self.missing() if self._paces else ():
             try:
                 model, name = self._kind(where)
-            except CamLabError:  # takes no time: the cell only gets a note
+            except CamLabError:  # such a cell takes no time, because it only gets a note
                 continue
             known = [pace for (_, each), pace in list(self._paces.items()) if each == name]
             if not known:
@@ -226,7 +226,7 @@ class Grid:
         return total or None
 
     def _lacking(self, where: Place) -> str | None:
-        """Explain in one sentence why a place can have no map; None if it can."""
+        """Return one sentence on why a place can have no map; None if it can."""
         try:
             scene = self.scene(where)
         except CamLabError as error:

@@ -1,4 +1,4 @@
-"""The report of a tray: each pinned cell of a noisy picture as the pair that Explore would show for it."""
+"""The report of a tray: one pair, as in Explore, for each pinned cell of a noisy picture."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from camlab.explore.charts.dots import PairDot, pair_dots
 from camlab.explore.compare.browser import told, version_title
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place, to_link
+from camlab.explore.output.panels import perturbed_title, shown_verdict
 from camlab.explore.output.record import package_versions
 from camlab.explore.output.report import facts, pair_photos, reproduce
-from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -30,7 +30,7 @@ _FACTS = ("Target layer", "Class rule", "Maps", "Similarity", "Segments")
 
 @dataclass(frozen=True)
 class ReportPair:
-    """One pair of a report; ``label``: its name, by default made of its settings."""
+    """One pair of a report; ``label``: its name, derived from its settings by default."""
 
     scene: Scene
     shown: Shown

@@ -77,7 +77,7 @@ class Place:
 
 
 def place(method: str, model: str, noise: str | None, severity: float, seed: int) -> Place:
-    """Return the unique name of a cell: severity 0 is the clean picture, and noise that is not random has seed 0."""
+    """Return the canonical place of a cell: severity 0 is the clean picture, noise types without draws have seed 0."""
     if noise is None or severity == 0:
         return Place(method, model)
     return Place(method, model, noise, float(severity), seed if NOISES[noise].stochastic else 0)
@@ -174,10 +174,10 @@ class CompareState:
         return place(method, base.model, None if value is None else base.noise, base.severity, base.seed)
 
     def reached_from(self, explored: ExploreState) -> CompareState:
-        """Return this comparison for what Explore shows now, with its method as a row and its value as a column.
+        """Return this comparison for Explore's state, with its method added as a row and its value as a column.
 
-        Either is added only if it changed since the comparison was last shown, so that removed rows and columns
-        stay removed, and only if there is room.
+        Each is added only if there is room and it changed since the comparison was last shown, so that removed rows
+        and columns stay removed.
         """
         state = dataclasses.replace(self, base=explored)
         if explored.method != self.base.method and explored.method not in state.rows:
@@ -246,7 +246,7 @@ def to_link(state: CompareState) -> dict[str, str]:
 def parse_link(query: Mapping[str, str], base: ExploreState | None = None) -> tuple[CompareState, list[str]]:
     """Return the comparison that a link describes, and one sentence for each unusable part.
 
-    A link to the Explore page is also one to a comparison of its picture. ``base``: as in ``state.parse_query``.
+    A link to the Explore page also describes a comparison of its picture. ``base``: as in ``state.parse_query``.
     """
     shared, problems = parse_query({name: text for name, text in query.items() if name not in _OWN}, base)
     state = CompareState(base=shared)

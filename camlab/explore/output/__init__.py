@@ -1,1 +1,1 @@
-"""What Explore shows and exports: panels, frames, films, files, reports, stories."""
+"""The output of Explore: panels, frames, films, files, reports and stories."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,8 +21,7 @@ from camlab.common.wording import decimal, percent
 from camlab.drawing import pictures
 from camlab.drawing.pictures import Bytes, Panel
 from camlab.explore.output.frames import SEVERITIES
-from camlab.explore.output.panels import draw_panel, marked_segments
-from camlab.explore.output.words import shown_verdict
+from camlab.explore.output.panels import draw_panel, marked_segments, shown_verdict
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import SEVERITY_STEP
@@ -41,8 +40,7 @@ KEPT, FLIPPED, TICK = (31, 111, 178), (178, 90, 8), (181, 23, 158)
 class Form:
     """A file format: title, ending, media type, frames per second, seconds of one rise and fall, scale, encoder.
 
-    encode: (frames as uint8 RGB, their number, job, format, list) → steps; the last step appends the file's bytes
-    to the list.
+    encode: (frames as uint8 RGB, job, format) → steps, whose generator returns the file's bytes.
     """
 
     title: str
@@ -51,7 +49,7 @@ class Form:
     fps: int
     seconds: float
     scale: float
-    encode: Callable[[Iterator[Bytes], int, Job, Form, list[bytes]], Steps]
+    encode: Callable[[Iterator[Bytes], Job, Form], Encoding]
 
     @property
     def count(self) -> int:
@@ -59,6 +57,7 @@ class Form:
         return round(self.fps * self.seconds)
 
 
+Encoding = Generator[None, None, bytes]
 FORMS: Registry[Form] = Registry("form of an animation")
 
 
@@ -70,7 +69,7 @@ def eased(share: float) -> float:
 class Animation:
     """One animation of a scene at one seed; ``data`` holds the file once the job has finished.
 
-    Scores and floors are those that ``sweep`` already has; missing draws are not measured.
+    Scores and floors come from the draws that ``sweep`` already has; missing draws are not measured.
     """
 
     def __init__(self, scene: Scene, sweep: Sweep, form: str) -> None:
@@ -96,10 +95,7 @@ class Animation:
                 spool.write(self._frame(eased(i / count), clean).tobytes())
                 job.advance()
                 yield
-            written: list[bytes] = []
-            yield from self.form.encode(_read(spool, count), count, job, self.form, written)
-        if written:
-            self.data = written[0]
+            self.data = yield from self.form.encode(_read(spool, count), job, self.form)
 
     def _frame(self, severity: float, clean: Image.Image) -> Image.Image:
         """Draw one frame: pictures and maps blended between two steps, numbers of the nearer step."""
@@ -149,7 +145,7 @@ def _read(spool: IO[bytes], count: int) -> Iterator[Bytes]:
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     import matplotlib
 
-    # DejaVu comes with Matplotlib and has the arrows and signs of class names and verdicts.
+    # DejaVu ships with Matplotlib and has the arrows and signs of class names and verdicts.
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
@@ -233,34 +229,28 @@ def _meter(
         draw.line((x + width * tick, top - 3, x + width * tick, top + 13), TICK, 2)
 
 
-def _gif(frames: Iterator[Bytes], count: int, job: Job, form: Form, written: list[bytes]) -> Steps:
+def _gif(frames: Iterator[Bytes], job: Job, form: Form) -> Encoding:
     """Write a GIF with Pillow: one palette for all frames, made from four frames along the way."""
     size = (round(WIDTH * form.scale), round(HEIGHT * form.scale))
-    pages = []
     small = [Image.fromarray(f).resize(size, Image.Resampling.LANCZOS) for f in frames]
     yield
     strip = Image.new("RGB", (size[0], size[1] * 4))
     for i in range(4):
-        strip.paste(small[i * (count // 2) // 3], (0, i * size[1]))
+        strip.paste(small[i * (form.count // 2) // 3], (0, i * size[1]))
     palette = strip.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    pages = []
     for page in small:
         pages.append(page.quantize(palette=palette, dither=Image.Dither.NONE))
         job.advance()
         yield
     buffer = io.BytesIO()
     pages[0].save(
-        buffer,
-        "GIF",
-        save_all=True,
-        append_images=pages[1:],
-        duration=round(1000 / form.fps),
-        loop=0,
-        disposal=1,
-    )
-    written.append(buffer.getvalue())
+        buffer, "GIF", save_all=True, append_images=pages[1:], duration=round(1000 / form.fps), loop=0, disposal=1
+    )  # fmt: skip
+    return buffer.getvalue()
 
 
-def _mp4(frames: Iterator[Bytes], count: int, job: Job, form: Form, written: list[bytes]) -> Steps:
+def _mp4(frames: Iterator[Bytes], job: Job, form: Form) -> Encoding:
     """Write an MP4 (H.264) that browsers play, with the ffmpeg of imageio-ffmpeg."""
     import imageio_ffmpeg
 
@@ -282,7 +272,7 @@ def _mp4(frames: Iterator[Bytes], count: int, job: Job, form: Form, written: lis
             ) from error
         finally:
             writer.close()
-        written.append(path.read_bytes())
+        return path.read_bytes()
 
 
 FORMS.add("gif", Form("GIF", ".gif", "image/gif", 8, 6.0, 0.62, _gif))

@@ -1,4 +1,4 @@
-"""What one method finds on a pair, as ``camlab explain`` reports it: similarities, floors and the trials asked for."""
+"""One method's results for a pair, for ``camlab explain``: similarities, floors and the requested trials."""
 
 import dataclasses
 import time
@@ -24,7 +24,7 @@ WORTH_A_NOTE = 5.0  # seconds; a longer wait is announced
 
 @dataclass(frozen=True)
 class Finding:
-    """One method's pair with its floors; None stands for a trial that was not asked for."""
+    """One method's pair with its floors and trials; None: the trial was not requested."""
 
     scene: Scene
     shown: Shown
@@ -37,8 +37,8 @@ class Finding:
 def measure(scene: Scene, note: Callable[[str], None], other_pictures: bool | None = None) -> Finding:
     """Measure the shown pair and its floors; ``note`` is called before anything slow.
 
-    The other-picture floor takes 24 more maps. ``other_pictures`` False leaves it out as not observed; None
-    leaves it out only if each of those maps takes one pass per channel.
+    The other-picture floor takes 24 more maps. ``other_pictures`` False leaves it out (not observed); None leaves it
+    out only if each of these maps takes one pass per channel.
     """
     title, state = scene.method.title, scene.state
     if scene.cost == "full":
@@ -51,7 +51,7 @@ def measure(scene: Scene, note: Callable[[str], None], other_pictures: bool | No
         return Finding(scene, shown, Floors(scene.random_floor, None, 0))
     if not shown.clean.degenerate[state.method]:
         start = time.perf_counter()
-        # The engine caches each map, so floors() finds them all.
+        # Fill the engine's cache, in which floors() then finds all maps.
         for done, _ in enumerate(scene.references(), 1):
             left = (time.perf_counter() - start) / done * (REFERENCE_COUNT - done)
             if done == 1 and left > WORTH_A_NOTE:
@@ -67,7 +67,7 @@ def examine(
     faithful: bool = False,
     attack: ExplanationAttack | None = None,
 ) -> Finding:
-    """Return the finding with localisation, faithfulness and an attack on the clean map, as asked for.
+    """Return the finding with the requested localisation, faithfulness and attack on the clean map.
 
     ``attack``: prepared for the finding's scene; ``note`` is called before anything slow. Raises BadSetting for
     localisation without an outline of the object and for a trial that fails, BadImage for an unreadable outline.

@@ -8,7 +8,6 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -18,8 +17,7 @@ from numpy.typing import NDArray
 from camlab.common.errors import BadSetting
 from camlab.drawing import pictures
 from camlab.explore.output import pair_html
-from camlab.explore.output.panels import marked_segments
-from camlab.explore.output.words import shown_verdict
+from camlab.explore.output.panels import marked_segments, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import SEVERITY_STEP
@@ -49,13 +47,6 @@ def quantise(values: NDArray[np.floating]) -> bytes:
     if not ((values >= 0) & (values <= 1)).all():
         raise BadSetting("Only values from 0 to 1 can be sent; scale the map first.")
     return np.rint(values.astype(np.float64) * LEVELS).astype("<u2").tobytes()
-
-
-def restore(data: bytes, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Decode what `quantise` encoded, to within half of 1/65535. Raises BadSetting for another size."""
-    if len(data) != 2 * int(np.prod(shape)):
-        raise BadSetting(f"{len(data)} bytes cannot hold values of shape {shape}; send the map again.")
-    return np.frombuffer(data, "<u2").reshape(shape) / LEVELS
 
 
 def encode_picture(pixels: NDArray[np.float32]) -> bytes:
@@ -103,7 +94,7 @@ def make_frame(scene: Scene, shown: Shown) -> Frame:
 
 
 def base(scene: Scene) -> tuple[dict[str, Any], list[bytes]]:
-    """Return what all frames of a scene share: sizes, and as blobs the segments and the clean map."""
+    """Return the shared data of a scene's frames: sizes, and as blobs the segments and the clean map."""
     height, width = scene.classifier.input_size
     clean = scene.clean().maps[scene.state.method]
     sizes = {"size": [height, width], "map": list(clean.shape), "enlarge": pictures.ENLARGE}
@@ -123,24 +114,9 @@ def pack(strip: str, parcel: int, header: Mapping[str, Any], blobs: Sequence[byt
     return b"".join((PREFIX.pack(MAGIC, strip.encode(), parcel, 0, len(text)), text, *blobs))
 
 
-def unpack(data: bytes) -> tuple[str, int, dict[str, Any], list[bytes]]:
-    """Unpack strip, parcel, header and blobs. Raises BadSetting for damaged or other data."""
-    try:
-        magic, strip, parcel, _, length = PREFIX.unpack_from(data)
-        header = json.loads(data[PREFIX.size : PREFIX.size + length])
-        lengths = [int(n) for n in header.pop("blobs")]
-    except (struct.error, ValueError, KeyError, AttributeError, TypeError):
-        raise BadSetting("These bytes are not a parcel of frames; send it again.") from None
-    start = PREFIX.size + length
-    if magic != MAGIC or min(lengths, default=0) < 0 or len(data) != start + sum(lengths):
-        raise BadSetting("This parcel of frames is damaged; send it again.")
-    ends = np.cumsum([start, *lengths]).tolist()
-    return strip.decode(), parcel, header, [data[a:b] for a, b in pairwise(ends)]
-
-
 def pack_frames(strip: str, parcel: int, shared: Mapping[str, Any], frames: Sequence[Frame],
                 blobs: Sequence[bytes] = ()) -> bytes:  # fmt: skip
-    """Pack a parcel of frames, four blobs each, behind the blobs that all frames share (first parcel only)."""
+    """Pack a parcel of frames, four blobs each, after the blobs that all frames share (first parcel only)."""
     listed = [{"severity": f.severity, "html": dict(f.html), "spoken": f.spoken} for f in frames]
     parts = [part for f in frames for part in (f.picture, f.map, f.segments, f.ink)]
     return pack(strip, parcel, {**shared, "frames": listed}, [*blobs, *parts])

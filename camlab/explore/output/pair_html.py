@@ -1,4 +1,4 @@
-"""The words and gauges beside a pair as HTML, the same at rest and while the severity is dragged."""
+"""The words and gauges beside a pair as HTML, also used while the user drags the severity."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -7,8 +7,7 @@ from typing import Any
 from camlab.common.wording import decimal, percent, plural
 from camlab.drawing import html
 from camlab.engine.spec import Explained
-from camlab.explore.output.panels import MARKED
-from camlab.explore.output.words import perturbed_title, shown_verdict
+from camlab.explore.output.panels import MARKED, perturbed_title, shown_verdict
 from camlab.explore.results import Decomposition, Floors, SegmentMove, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Scores, Sweep, ticks
@@ -72,7 +71,7 @@ def moved_by(parts: Decomposition, flipped: bool, floors: Floors | None) -> str:
 
 
 def pair(scene: Scene, shown: Shown) -> dict[str, str]:
-    """Return the HTML that depends on the pair alone, by its place on the page."""
+    """Return the HTML that depends only on the pair, by its place on the page."""
     return {
         "headline": headline(scene, shown.row),
         "title": title(perturbed_title(shown.row)),

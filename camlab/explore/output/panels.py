@@ -1,11 +1,17 @@
-"""The panels of a pair as pixels: clean map, perturbed map and their difference."""
+"""The panels of a pair: clean map, perturbed map and their difference as pixels, and the phrases beside them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from camlab.common.errors import BadImage
+from camlab.common.wording import verdict
 from camlab.drawing.pictures import VIEWS, Bytes, Panel, draw_difference, lay_over, object_ink, to_image
 from camlab.engine.spec import Explained
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.trials.localisation import object_mask
+from camlab.models import short_name
+from camlab.noise import NOISES
 
 MARKED = 3  # segments numbered on the difference map
 
@@ -46,3 +52,17 @@ def draw_change(scene: Scene, shown: Shown) -> Bytes:
 def marked_segments(shown: Shown) -> list[tuple[int, str]]:
     """Return the MARKED segments that moved most in rank, each with its number on the difference map."""
     return [(move.segment, str(i + 1)) for i, move in enumerate(shown.moves[:MARKED])]
+
+
+def perturbed_title(version: Mapping[str, Any]) -> str:
+    """Name a perturbation ("Gaussian noise, severity 3, seed 0") from its ``noise``, ``severity`` and ``seed``."""
+    noise = NOISES[version["noise"]]
+    seed = f", seed {version['seed']}" if noise.stochastic else ""
+    return f"{noise.title}, severity {version['severity']:g}{seed}"
+
+
+def shown_verdict(scene: Scene, row: Mapping[str, Any]) -> str:
+    """Return words on whether a pair's prediction was kept or flipped, with both classes and probabilities."""
+    names = scene.classifier.class_names
+    clean, perturbed = short_name(names[row["clean_index"]]), short_name(names[row["perturbed_index"]])
+    return verdict(clean, row["clean_prob"], perturbed, row["perturbed_prob"], row["flipped"], row["near"])

@@ -10,12 +10,12 @@ from camlab.common.registry import Registry
 from camlab.explore.state import ExploreState
 
 FILE = ASSETS / "stories.csv"
-SEEDS = tuple(range(16))  # the draws that every story was measured with
+SEEDS = tuple(range(16))  # the draws with which every story was measured
 
 
 @dataclass(frozen=True)
 class StoryPreset:
-    """One story: its state, and how strong its effect was when it was found.
+    """One story: its state, and the effect measured when it was found.
 
     outcome: one of `camlab.explore.trials.steadiness.OUTCOMES`; similarity, low, high: mean over the draws that kept
     the prediction and its 95 % interval; threshold: halfway between 1 and the floor of other pictures; strength:
@@ -44,15 +44,10 @@ class StoryPreset:
     @property
     def state(self) -> ExploreState:
         """The Explore state of the story."""
-        return ExploreState(
-            model=self.model,
-            image=self.image,
-            method=self.method,
-            noise=self.noise,
-            severity=self.severity,
-            seed=self.seed,
-            draws=len(SEEDS),
-        )
+        chosen = {
+            name: getattr(self, name) for name in ("model", "image", "method", "noise", "severity", "seed")
+        }
+        return ExploreState(**chosen, draws=len(SEEDS))
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""A pair as plain data for JSON: the settings that decide it, its results and the versions that computed them."""
+"""A pair as plain data for JSON: its settings, its results and the versions of the software."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from camlab.common.environment import versions_of
 from camlab.common.errors import BadImage
 from camlab.common.wording import json_number
 from camlab.engine.spec import Explained
-from camlab.explore.output.words import shown_verdict
+from camlab.explore.output.panels import shown_verdict
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Sweep
@@ -107,7 +107,7 @@ def floors_record(floors: Floors | None) -> dict[str, Any] | None:
 
 
 def record(value: Any) -> Any:
-    """Convert a value for JSON: dataclasses become mappings, NumPy scalars Python's own, NaN becomes null."""
+    """Convert a value for JSON: dataclasses to mappings, NumPy scalars to Python's, NaN to null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: record(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):

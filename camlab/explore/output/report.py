@@ -1,4 +1,4 @@
-"""The report of what Explore shows: one picture, one method, one noise type, with all draws measured so far."""
+"""The report of Explore: one picture, one method and one noise type, with all draws measured so far."""
 
 import shlex
 from collections.abc import Callable
@@ -242,7 +242,7 @@ def _similarities(shown: Shown) -> Table:
 
 
 def _levels(sweep: Sweep) -> list[Table]:
-    """Return the table of scores per whole severity, as far as they are measured."""
+    """Return the table of scores at the whole severities measured so far."""
     frame = sweep.noisy()
     rows = []
     for severity in sorted(s for s in frame["severity"].unique() if float(s).is_integer()):

@@ -16,9 +16,9 @@ PARCEL = 4  # fewest frames per parcel while the job works
 class Strip:
     """All frames of a scene at one seed, filled by a job; safe to read from any thread.
 
-    Cheap methods are computed as needed, and the sweep finds them in the cache; for expensive methods only draws
-    that the sweep has measured become frames. ``focus`` (a severity) may change at any time: the nearest missing
-    frame comes next. Once the sweep is complete, the scores of each severity follow.
+    Maps of cheap methods are computed as needed, and the sweep finds them in the cache; expensive methods get frames
+    only for draws that the sweep has measured. ``focus`` (a severity) may change at any time: the nearest missing frame
+    comes next. Once the sweep is complete, the scores of each severity follow.
     """
 
     def __init__(self, scene: Scene, sweep: Sweep, focus: float) -> None:
