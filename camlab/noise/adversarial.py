@@ -10,7 +10,7 @@ several times in one call (one picture at many severities) share what does not d
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -18,9 +18,7 @@ import torch
 from torch import Tensor
 
 from camlab.common.errors import BadSetting
-from camlab.noise.base import Attackable, Surroundings, noise_type
-
-Streams = Sequence[np.random.Generator]
+from camlab.noise.base import Attackable, Streams, Surroundings, noise_type
 
 STEPS = 10
 #: Length of a step of ``pgd`` as a share of ε: ten steps cross the ball of radius ε 1.25 times (Madry et al. use
@@ -85,14 +83,12 @@ def pgd_targeted(x: Tensor, parameters: Tensor, streams: Streams, around: Surrou
 
 def _one_step(x: Tensor, parameters: Tensor, around: Surroundings, targeted: bool) -> Tensor:
     """Attack in one step; equal pictures share the direction, which does not depend on ε."""
-    model = _model(around)
     out = torch.empty_like(x)
-    for picture, rows in _distinct(x):
-        goal = _goal(model, picture, targeted)
+    for model, picture, goal, rows in _attacked(x, around, targeted):
         around.check()
         direction = ascent(model, picture, goal, targeted).sign()
         for row in rows:
-            radius = _radius(parameters, row)
+            radius = float(parameters[row, 0])
             out[row] = _inside(picture + radius * direction, picture, radius)
         around.check()
     return out
@@ -102,12 +98,10 @@ def _many_steps(
     x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings, targeted: bool
 ) -> Tensor:
     """Attack in STEPS steps from a random start; equal pictures share the clean prediction."""
-    model = _model(around)
     out = torch.empty_like(x)
-    for picture, rows in _distinct(x):
-        goal = _goal(model, picture, targeted)
+    for model, picture, goal, rows in _attacked(x, around, targeted):
         for row in rows:
-            radius = _radius(parameters, row)
+            radius = float(parameters[row, 0])
             start = torch.from_numpy(streams[row].random(picture.shape, dtype=np.float32)) * 2 - 1
             moved = _inside(picture + radius * start, picture, radius)
             for _ in range(STEPS):
@@ -137,37 +131,28 @@ def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Ten
     return gradient
 
 
-def _goal(model: Attackable, picture: Tensor, targeted: bool) -> int:
-    """Return the class predicted on the clean picture, or the one ranked second; ties go to the lower index.
+def _attacked(
+    x: Tensor, around: Surroundings, targeted: bool
+) -> Iterator[tuple[Attackable, Tensor, int, list[int]]]:
+    """Yield the model, each distinct picture (3,H,W) once, the class to leave or to reach, and the picture's rows.
 
-    Raises BadSetting for a targeted attack on a model with a single class.
+    The class is the one predicted on the clean picture, or the one ranked second; of equals, the lower index is
+    first. Raises BadSetting without a model, and for a targeted attack on a model with a single class.
     """
-    with torch.no_grad():
-        order = torch.sort(model.logits(picture[None])[0].cpu(), descending=True, stable=True).indices
-    if targeted and len(order) < 2:
-        raise BadSetting("This model has only one class; choose an attack without a target.")
-    return int(order[1 if targeted else 0])
+    if (model := around.classifier) is None:
+        raise BadSetting("Adversarial noise needs a model; perturb through an engine that has one.")
+    rows: dict[bytes, list[int]] = {}
+    for row, picture in enumerate(x):
+        rows.setdefault(hashlib.sha256(picture.contiguous().numpy().data).digest(), []).append(row)
+    for same in rows.values():
+        picture = x[same[0]]
+        with torch.no_grad():
+            order = torch.sort(model.logits(picture[None])[0].cpu(), descending=True, stable=True).indices
+        if targeted and len(order) < 2:
+            raise BadSetting("This model has only one class; choose an attack without a target.")
+        yield model, picture, int(order[1 if targeted else 0]), same
 
 
 def _inside(moved: Tensor, clean: Tensor, radius: float) -> Tensor:
     """Return the nearest picture in [clean − ε, clean + ε] ∩ [0, 1]."""
     return torch.minimum(torch.maximum(moved, clean - radius), clean + radius).clamp(0.0, 1.0)
-
-
-def _radius(parameters: Tensor, row: int) -> float:
-    return float(parameters[row, 0])
-
-
-def _model(around: Surroundings) -> Attackable:
-    if around.classifier is None:
-        raise BadSetting("Adversarial noise needs a model; perturb through an engine that has one.")
-    return around.classifier
-
-
-def _distinct(x: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
-    """Yield each distinct picture (3,H,W) once, with the rows that hold it."""
-    rows: dict[bytes, list[int]] = {}
-    for row, picture in enumerate(x):
-        rows.setdefault(hashlib.sha256(picture.contiguous().numpy().data).digest(), []).append(row)
-    for same in rows.values():
-        yield x[same[0]], same

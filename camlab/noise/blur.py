@@ -5,7 +5,6 @@ blended in proportion, so that the slider never jumps and every level is met exa
 """
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -14,9 +13,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch import Tensor
 
-from camlab.noise.base import Pixels, each_picture, noise_type
+from camlab.noise.base import Pixels, Streams, each_picture, noise_type
 
-Streams = Sequence[np.random.Generator]
 Kernel = NDArray[np.float64]
 
 

@@ -1,13 +1,10 @@
 """The user's own noise: a second photograph of the same scene, taken under worse conditions."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from camlab.common.errors import BadSetting
-from camlab.noise.base import column, noise_type
+from camlab.noise.base import Streams, column, noise_type
 
 
 @noise_type(
@@ -20,7 +17,7 @@ from camlab.noise.base import column, noise_type
     stochastic=False,
     needs="companion",
 )
-def captured(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generator], others: Tensor) -> Tensor:
+def captured(x: Tensor, parameters: Tensor, streams: Streams, others: Tensor) -> Tensor:
     """Return x·(1 − s) + other·s, s the share: exactly the second picture at severity 5.
 
     Raises BadSetting where the second picture has another size or values outside [0, 1].

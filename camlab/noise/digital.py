@@ -2,16 +2,13 @@
 
 import io
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from camlab.noise.base import Pixels, each_picture, noise_type
-
-Streams = Sequence[np.random.Generator]
+from camlab.noise.base import Pixels, Streams, each_picture, noise_type
 
 
 @noise_type(

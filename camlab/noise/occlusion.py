@@ -1,13 +1,11 @@
 """Occlusion: parts of the picture are hidden."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camlab.noise.base import noise_type
+from camlab.noise.base import Streams, noise_type
 
 GRID = 8
 GREY = 0.5
@@ -22,7 +20,7 @@ GREY = 0.5
     levels=((0.0,), (0.05,), (0.1,), (0.2,), (0.3,), (0.4,)),
     stochastic=True,
 )
-def occlusion(x: Tensor, parameters: Tensor, streams: Sequence[np.random.Generator]) -> Tensor:
+def occlusion(x: Tensor, parameters: Tensor, streams: Streams) -> Tensor:
     """Cover the share c of the picture with mid-grey (0.5) patches of 1/8 of its side.
 
     The patches lie on an 8×8 grid; the seed draws their order. The last one is covered row by row from its

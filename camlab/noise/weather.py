@@ -3,16 +3,12 @@
 Levels and rules are ImageNet-C's (arXiv 1903.12261).
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camlab.noise.base import Pixels, column, each_picture, noise_type
-
-Streams = Sequence[np.random.Generator]
+from camlab.noise.base import Pixels, Streams, column, each_picture, noise_type
 
 
 @noise_type(

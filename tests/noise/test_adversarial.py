@@ -242,7 +242,7 @@ def test_what_cannot_be_attacked_is_told() -> None:
         )
     single = Surroundings(Network(classes=1))
     for name in ("fgsm_targeted", "pgd_targeted"):
-        with pytest.raises(BadSetting, match="one class only"):
+        with pytest.raises(BadSetting, match="only one class"):
             perturb(some(1), name, 3, 0, "x", single)
     assert torch.equal(perturb(some(1), "fgsm", 3, 0, "x", single), some(1)), "nothing can be raised"
 
