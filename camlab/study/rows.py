@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from camlab.cams.base import never
@@ -16,7 +17,7 @@ from camlab.common.errors import BadImage, BadStudy
 from camlab.engine.cache.memory import MapCache
 from camlab.engine.engine import Engine
 from camlab.engine.segments import picture_segments
-from camlab.engine.shared import model_input, reference_pictures, second_input
+from camlab.engine.shared import model_input, model_mask, reference_pictures, second_input
 from camlab.engine.spec import CLEAN, Check, Explained, Spec
 from camlab.explore.rows import (
     Maps,
@@ -28,10 +29,10 @@ from camlab.explore.rows import (
     similarities,
 )
 from camlab.images.picture import Picture
+from camlab.images.properties import properties_of
 from camlab.metrics import SIMILARITIES, Comparison, other_picture_floor, rbo_cells
-from camlab.models import Classifier, load_classifier
+from camlab.models import Classifier, load_classifier, short_name
 from camlab.models.batching import AT_ONCE
-from camlab.study.pictures import image_row, is_tie, margin
 from camlab.study.prepare import LayerWork, Prepared
 from camlab.study.sources import Unit, picture_of
 from camlab.study.store.parts import UnitNote
@@ -41,6 +42,8 @@ from camlab.study.store.schema import COLUMNS, arrow_schema
 CACHE_BYTES = 64 * 2**20
 #: Inputs of an extra pass on a CPU, whatever the batch.
 CHUNK = 16
+#: Probabilities that differ by at most this tie, to within float error.
+TIE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -296,3 +299,41 @@ class _UnitWork:
         # from_pandas: nan becomes empty, which every reader leaves out of a mean.
         arrays = [pa.array(columns[column.name], column.type, from_pandas=True) for column in COLUMNS]
         return pa.table(arrays, schema=arrow_schema())
+
+
+def image_row(
+    unit: Unit, classifier: Classifier, picture: Picture, clean: Tensor, seen: Explained
+) -> dict[str, Any]:
+    """Build a picture's row of ``images.parquet``; clean: (3, H, W), the model-input picture."""
+    mask: NDArray[np.bool_] | None
+    try:
+        mask = model_mask(classifier, picture)
+    except BadImage:  # an unreadable outline counts as none
+        mask = None
+    return {
+        "model": unit.model,
+        "image_set": unit.image_set,
+        "image": unit.image,
+        "digest": picture.digest,
+        "title": picture.title,
+        "label": picture.label or "",
+        "licence": picture.licence,
+        "author": picture.author,
+        "source": picture.source,
+        "clean_index": seen.index,
+        "clean_label": short_name(classifier.class_names[seen.index]),
+        "clean_prob": seen.probability,
+        "clean_margin": margin(seen),
+        **properties_of(clean.cpu().numpy(), mask),
+    }
+
+
+def margin(version: Explained) -> float:
+    """Return the probability of the predicted class minus the second one's; with a single class, the probability."""
+    first, *rest = (probability for _, probability in version.top(2))
+    return first - (rest[0] if rest else 0.0)
+
+
+def is_tie(version: Explained) -> bool:
+    """Return whether the top two classes tie to within float error."""
+    return len(version.probabilities) > 1 and margin(version) <= TIE

@@ -24,9 +24,8 @@ from camlab.images.properties import properties_of
 from camlab.metrics import SIMILARITIES, Comparison, rbo_cells, similarity
 from camlab.models import Classifier, load_classifier
 from camlab.study import StudyPlan
-from camlab.study.pictures import TIE, is_tie
 from camlab.study.prepare import plan_at_hand
-from camlab.study.rows import ResumingClassifier, UnitWorker
+from camlab.study.rows import TIE, ResumingClassifier, UnitWorker, is_tie
 from camlab.study.sources import count_pairs
 from camlab.study.store import Study
 

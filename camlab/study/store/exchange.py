@@ -21,7 +21,7 @@ from camlab.images.archives import BROKEN, refusal
 from camlab.images.file_layout import REASONS
 from camlab.study.store.files import MAX_JSON, read_json, sweep, write_json, write_whole
 from camlab.study.store.parts import ROWS
-from camlab.study.store.schema import IMAGE_COLUMNS, KEY, SCHEMA_VERSION, TEXTS, conform, read_rows
+from camlab.study.store.schema import IMAGE_COLUMNS, KEY, SCHEMA_VERSION, arrow_schema, conform, read_rows
 from camlab.study.store.shelf import clean_title, new_folder, studies_root
 from camlab.study.store.study import IMAGES, MANIFEST, Study, open_study
 
@@ -42,14 +42,12 @@ class Export:
     write: Callable[[Study, Path], object]
 
 
+def _keep(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd")
+
+
 def _csv(study: Study, path: Path) -> None:
-    with pa_csv.CSVWriter(path, _plain(study).schema) as writer:
-        for batch in _plain(study).to_batches(_BATCH):
-            writer.write_batch(batch)
-
-
-def _parquet(study: Study, path: Path) -> None:
-    pq.write_table(_plain(study), path, compression="zstd")
+    pa_csv.write_csv(_plain(study), path, pa_csv.WriteOptions(batch_size=_BATCH))
 
 
 def _json(study: Study, path: Path) -> None:
@@ -77,11 +75,12 @@ EXPORTS: Registry[Export] = Registry("export format")
 for _entry in (
     Export("csv", ".csv", "All pairs as CSV", "text/csv", _csv),
     Export(
-        "parquet", ".parquet", "All pairs as one Parquet file", "application/vnd.apache.parquet", _parquet
+        "parquet", ".parquet", "All pairs as one Parquet file", "application/vnd.apache.parquet",
+        lambda study, path: _keep(_plain(study), path),
     ),
     Export("json", ".json", "All pairs as JSON, with the manifest", "application/json", _json),
     Export("zip", ".zip", "The whole study, to be imported elsewhere", "application/zip", _zip),
-):
+):  # fmt: skip
     EXPORTS.add(_entry.name, _entry)
 
 
@@ -174,10 +173,6 @@ def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, most: i
     return written
 
 
-def _keep(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="zstd")
-
-
 def _settle(half: Path, title: str, named: bool) -> None:
     """Check the parts against one another, and write a new manifest and table of pictures."""
     study = Study(half)
@@ -195,7 +190,7 @@ def _settle(half: Path, title: str, named: bool) -> None:
         images = _pictures_of(study)
     _keep(images, half / IMAGES)
     manifest = {
-        **{key: value for key, value in given.items() if key in _TAKEN and isinstance(value, _TAKEN[key])},
+        **{key: value for key, value in given.items() if key in _TAKEN and isinstance(value, dict)},
         "format": "camlab-study",
         "schema": SCHEMA_VERSION,
         "name": title if named or not isinstance(given.get("name"), str) else clean_title(given["name"]),
@@ -214,14 +209,8 @@ def _settle(half: Path, title: str, named: bool) -> None:
     sweep(half)
 
 
-#: The entries of a foreign manifest that an import keeps, with their types.
-_TAKEN: dict[str, type] = {
-    "versions": dict,
-    "models": dict,
-    "image_sets": dict,
-    "image_digests": dict,
-    "run": dict,
-}
+#: The entries of a foreign manifest that an import keeps; all are objects.
+_TAKEN = ("versions", "models", "image_sets", "image_digests", "run")
 
 
 def _is_group(each: Any) -> bool:
@@ -241,10 +230,7 @@ def _pictures_of(study: Study) -> pa.Table:
 
 def _plain(study: Study) -> pa.Table:
     """Return all rows with text columns as plain strings."""
-    table = study.table()
-    for name in TEXTS:
-        table = table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
-    return table
+    return study.table().cast(arrow_schema())
 
 
 def _finite(value: Any) -> Any:

@@ -7,11 +7,10 @@ notes list. The parts alone therefore say what is done; no other record has to a
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -38,17 +37,12 @@ class UnitNote:
     rows: int
     seconds: float = 0.0
     skipped: str = ""
-    image_row: dict[str, Any] | None = field(default=None)
-
-
-def part_path(folder: Path, unit: int) -> Path:
-    """Return the path of the part that begins with this unit."""
-    return folder / ROWS / f"part-{unit:07d}.parquet"
+    image_row: dict[str, Any] | None = None
 
 
 def write_part(folder: Path, notes: Sequence[UnitNote], tables: Iterable[pa.Table]) -> Path:
-    """Write the rows of some units, whole or not at all. Raises OSError."""
-    path = part_path(folder, notes[0].unit)
+    """Write the rows of some units, whole or not at all, named after the first unit. Raises OSError."""
+    path = folder / ROWS / f"part-{notes[0].unit:07d}.parquet"
     said = json.dumps([asdict(note) for note in notes], allow_nan=True).encode()
     schema = arrow_schema().with_metadata({_UNITS: said})
     table = pa.concat_tables([schema.empty_table(), *tables]).replace_schema_metadata(schema.metadata)
@@ -110,9 +104,3 @@ def write_images(folder: Path, notes: Iterable[UnitNote]) -> None:
     """Write ``images.parquet`` from the parts' notes. Raises OSError."""
     table = image_table(notes)
     write_whole(folder / "images.parquet", lambda half: pq.write_table(table, half))
-
-
-def image_frame(table: pa.Table) -> pd.DataFrame:
-    """Convert the table of pictures to a data frame; empty numbers become nan."""
-    ids = ["model", "image_set", "image"]
-    return table.to_pandas(categories=[name for name in ids if name in table.column_names])

@@ -49,14 +49,9 @@ class Column:
         return _TYPES[self.kind]
 
 
-def _similarities() -> list[Column]:
-    return [
-        Column(
-            name, "number", f"{entry.title}, raw; empty where degenerate or undefined",
-            required=name == "rbo", low=entry.low, high=entry.high,
-        )
-        for name, entry in SIMILARITIES.items()
-    ]  # fmt: skip
+def _share(name: str, words: str, required: bool = False) -> Column:
+    """Describe a column of numbers in [0, 1]."""
+    return Column(name, "number", words, required, 0.0, 1.0)
 
 
 #: One row is one pair: a picture, clean and perturbed, explained by one method on one layer of one model.
@@ -70,33 +65,29 @@ COLUMNS: tuple[Column, ...] = (
     Column("severity", "number", "severity; over 0, up to 5", required=True, low=0.0, high=5.0),
     Column("seed", "whole", "which draw of the noise; 0 where nothing is drawn", required=True, low=0),
     Column("clean_index", "whole", "class predicted on the clean picture", required=True, low=0),
-    Column("clean_prob", "number", "its probability", required=True, low=0.0, high=1.0),
-    Column("clean_margin", "number", "that probability minus the second one's", low=0.0, high=1.0),
+    _share("clean_prob", "its probability", required=True),
+    _share("clean_margin", "that probability minus the second one's"),
     Column("perturbed_index", "whole", "class predicted on the perturbed picture", required=True, low=0),
-    Column("perturbed_prob", "number", "its probability", required=True, low=0.0, high=1.0),
-    Column(
-        "clean_class_prob", "number", "probability of `clean_index` on the perturbed picture", low=0.0, high=1.0
-    ),
+    _share("perturbed_prob", "its probability", required=True),
+    _share("clean_class_prob", "probability of `clean_index` on the perturbed picture"),
     Column("flipped", "flag", "the two predictions differ", required=True),
     Column("near", "flag", "flipped, to another class of the clean top five"),
     Column("tied", "flag", "the top two probabilities of either version differ by at most 1e-6"),
     Column("degenerate", "flag", "one of the two maps is degenerate: no similarity", required=True),
     Column("segments", "whole", "segments of the clean picture", required=True, low=1),
-    *_similarities(),
-    Column("rbo_cells", "number", "RBO over the map's cells instead of segments", low=0.0, high=1.0),
-    Column("rbo_slic50", "number", "RBO over about 50 SLIC segments", low=0.0, high=1.0),
-    Column("random_floor", "number", "RBO of two random rankings of these segments", low=0.0, high=1.0),
-    Column(
-        "other_floor", "number", "mean RBO of the clean map with those of other pictures", low=0.0, high=1.0
+    *(
+        Column(
+            name, "number", f"{entry.title}, raw; empty where degenerate or undefined",
+            required=name == "rbo", low=entry.low, high=entry.high,
+        )
+        for name, entry in SIMILARITIES.items()
     ),
-    Column(
-        "rbo_class_only", "number", "RBO with the clean picture's map for `perturbed_index`; if requested",
-        low=0.0, high=1.0,
-    ),
-    Column(
-        "rbo_noise_only", "number", "RBO with the perturbed picture's map for `clean_index`; if requested",
-        low=0.0, high=1.0,
-    ),
+    _share("rbo_cells", "RBO over the map's cells instead of segments"),
+    _share("rbo_slic50", "RBO over about 50 SLIC segments"),
+    _share("random_floor", "RBO of two random rankings of these segments"),
+    _share("other_floor", "mean RBO of the clean map with those of other pictures"),
+    _share("rbo_class_only", "RBO with the clean picture's map for `perturbed_index`; if requested"),
+    _share("rbo_noise_only", "RBO with the perturbed picture's map for `clean_index`; if requested"),
     Column("seconds", "short", "computing time; the only column that differs between two runs", low=0.0),
 )  # fmt: skip
 
@@ -117,8 +108,8 @@ IMAGE_COLUMNS: tuple[Column, ...] = (
     ),
     Column("clean_index", "whole", "class predicted on the clean picture", required=True, low=0),
     Column("clean_label", "text", "that class's name"),
-    Column("clean_prob", "number", "its probability", low=0.0, high=1.0),
-    Column("clean_margin", "number", "that probability minus the second one's", low=0.0, high=1.0),
+    _share("clean_prob", "its probability"),
+    _share("clean_margin", "that probability minus the second one's"),
 )
 
 #: The columns that identify a pair, in the order by which rows are sorted.
@@ -193,7 +184,7 @@ def read_rows(path: Path, may_be_empty: bool = False) -> pa.Table:
 
 
 def _missing(column: Column, table: pa.Table) -> pa.Array:
-    if column.kind == "flag" and column.name == "near":
+    if column.name == "near":
         raise BadStudy("The table has no column 'near'; docs/study.md lists the required ones.")
     value = {"text": "", "number": None, "short": None, "whole": 0, "flag": False}[column.kind]
     return pa.repeat(pa.scalar(value, column.type), len(table))

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from camlab.common.errors import BadStudy
 from camlab.study.store.files import read_json
-from camlab.study.store.parts import all_notes, image_frame, image_table, part_paths, skipped_pictures
+from camlab.study.store.parts import all_notes, image_table, part_paths, skipped_pictures
 from camlab.study.store.schema import COLUMNS, TEXTS, arrow_schema, frame, known_columns
 
 MANIFEST = "manifest.json"
@@ -67,10 +67,10 @@ class Study:
         try:
             # While a study runs, its parts list pictures that the file does not list yet.
             if self.manifest.get("finished") and path.exists():
-                return image_frame(pq.read_table(path))
+                return frame(pq.read_table(path))
         except (OSError, pa.ArrowException) as error:
             raise BadStudy(f"The pictures of “{self.name}” cannot be read; use a copy of it.") from error
-        return image_frame(image_table(all_notes(self.folder)))
+        return frame(image_table(all_notes(self.folder)))
 
     def skipped(self) -> list[dict[str, str]]:
         """List the pictures that could not be used: model, image_set, image, reason."""
