@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from camlab.common.directories import ASSETS
 
@@ -21,7 +22,23 @@ def configure() -> None:
 
 def navigation() -> None:
     """Draw the navigation and run the chosen page; only ``app.py`` calls this."""
-    st.navigation(
+    _chosen_page().run()
+
+
+def enter() -> None:
+    """Start over with ``app.py``; the files ``pages/_NAME.py`` call this.
+
+    Until an app has called `st.navigation` once, Streamlit takes each file in a folder named ``pages`` for a page,
+    and reports that a page without one does not exist. So a link to a page, opened first of all on a new server,
+    needs a file of the page's name there.
+    """
+    configure()
+    _chosen_page()
+    st.rerun()
+
+
+def _chosen_page() -> StreamlitPage:
+    return st.navigation(
         [
             st.Page(
                 EXPLORE, title="Explore", url_path="explore", icon=":material/travel_explore:", default=True
@@ -32,7 +49,7 @@ def navigation() -> None:
             st.Page(PRESENT, title="Present", url_path="present", icon=":material/slideshow:"),
         ],
         position="top",
-    ).run()
+    )
 
 
 def open_dialog(name: str) -> None:

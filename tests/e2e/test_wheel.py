@@ -126,7 +126,7 @@ def test_the_commands_run_from_an_empty_folder(
     assert run(environment, folder, bare, "--version").strip() == f"camlab {camlab.__version__}"
     assert "efficientnet_lite0" in run(environment, folder, bare, "list", "models")
     (found,) = json.loads(run(environment, folder, bare, "explain", "photos/bison", "--json"))
-    assert found["image"] == "photos/bison" and 0 <= found["similarity"] <= 1
+    assert found["clean"]["label"] == "bison" and 0 <= found["similarity"]["rbo"] <= 1
     assert "--quick" in run(environment, folder, bare, "bench", "--help")
     assert not list(folder.iterdir())
 

@@ -1,0 +1,5 @@
+"""The address /study on a server that has not run ``app.py`` yet."""
+
+from pages.shared.navigation import enter
+
+enter()
