@@ -246,7 +246,7 @@ def _datasets() -> str:
 #: What the costs of `camlab.cams` mean, in the words of the page.
 COSTS = {
     "shared": "one pass",
-    "tail": "one more pass of the layers behind the target layer",
+    "tail": "one more pass of the layers after the target layer",
     "full": "one more pass of the whole network",
 }
 

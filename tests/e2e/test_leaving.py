@@ -39,7 +39,7 @@ def test_a_download_ends_when_its_visitor_closes_the_page(
 
         def choose() -> None:
             dialog.get_by_role("combobox", name="Data set").click(timeout=10_000)
-            page.get_by_role("option", name="Another one from the Hugging Face hub").click(timeout=10_000)
+            page.get_by_role("option", name="Another data set from the Hugging Face hub").click(timeout=10_000)
 
         until(lambda timeout: expect(name).to_be_visible(timeout=timeout), choose)
         name.fill("own/leaves")

@@ -18,7 +18,7 @@ def test_pgd_is_chosen_and_the_outline_is_drawn(server: str, visit: Visit) -> No
     page = open_app(visit(), f"{server}/?draws=1&severity=1")
     changes(page, 1, lambda: choose(page, "Noise type", "PGD"))
     expect(page.locator(".cl-title").nth(1)).to_contain_text(re.compile("PGD.*severity 1"))
-    expect(page.get_by_text("An attack on this model with its own gradients")).to_be_visible()
+    expect(page.get_by_text("An attack that uses this model's own gradients")).to_be_visible()
     toggle = page.get_by_text("Outline the object on the panels")
     changes(page, 0, toggle.click)
     expect(page).to_have_url(re.compile("outline=1"))

@@ -473,7 +473,7 @@ def test_stop_stays_stopped_until_asked() -> None:
 
 def test_rm_without_draws_says_why_instead_of_sending_round_in_circles() -> None:
     at = complete(open_app(noise="gaussian_blur", severity="1"))
-    assert "one draw per severity is only one of them" in said(at)
+    assert "a single draw per severity is one or the other" in said(at)
     at.button_group(key="explore.scope").set_value("sweep").run()
     assert "Every pair that would count here is degenerate" not in said(at)
 

@@ -117,5 +117,5 @@ def test_a_noise_that_needs_what_is_missing_is_marked_and_does_not_stay() -> Non
 
 def test_a_noise_made_against_the_model_says_what_it_takes() -> None:
     at = open_app(draws="1", noise="fgsm", severity="1")
-    assert "An attack on this model with its own gradients" in said(at)
+    assert "An attack that uses this model's own gradients" in said(at)
     assert at.session_state["state"].noise == "fgsm" and len(at.image) == 3

@@ -146,7 +146,7 @@ def test_the_search_narrows_and_a_found_model_is_used() -> None:
     at.selectbox(key="models.size").set_value("Up to 5 M").run()
     at.selectbox(key="models.side").set_value("Up to 160 px").run()
     at.text_input(key="models.text").set_value("senet").run()
-    assert "No classifier of timm matches" in said(at)
+    assert "No timm classifier matches" in said(at)
     at.text_input(key="models.text").set_value("").run()
     at.selectbox(key="models.size").set_value("Any size").run()
     at.selectbox(key="models.side").set_value("Any input").run()

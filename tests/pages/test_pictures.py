@@ -96,7 +96,7 @@ def test_the_gallery_shows_every_picture_page_by_page_and_chooses_one() -> None:
     at.text_input(key="gallery.search").set_value("GOLD fish").run()
     assert offered(at) == ["photos/goldfish"]
     at.text_input(key="gallery.search").set_value("no such thing").run()
-    assert offered(at) == [] and "No title has all of these words" in said(at)
+    assert offered(at) == [] and "No title contains all of these words" in said(at)
     at.selectbox(key="gallery.set").set_value("objects").run()
     assert offered(at) == []  # the search stays
     at.text_input(key="gallery.search").set_value("").run()

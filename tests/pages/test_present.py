@@ -90,7 +90,7 @@ def test_a_study_is_told_and_has_nothing_to_play(
     at = open_present(story=name, step="3")
     assert "3 pictures" in headline(at) and not alerts(at)
     at = open_present(story=name, mode="autoplay")
-    assert any("no one picture to play" in each.value for each in at.info)
+    assert any("Autoplay needs one picture" in each.value for each in at.info)
     at = open_present(story=name, mode="report")
     at.button(key="report.start").click().run()
     wait_for(at, lambda at: any("Download the report" in label for label in downloads(at)))

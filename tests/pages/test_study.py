@@ -276,7 +276,7 @@ def test_a_plan_is_checked_costed_and_started(root: Path, monkeypatch: pytest.Mo
     few = "3 pictures per model cannot separate any two of 2 methods"
     assert f"{few}, however large the difference: a verdict needs 6 or more." in said(at)
     at.number_input(key="study.plan.limit").set_value(6).run()
-    assert "cannot tell any two" not in said(at)
+    assert "cannot separate any two" not in said(at)
     at.number_input(key="study.plan.limit").set_value(3).run()
     assert next(button for button in at.button if button.label == "Start the study").disabled
     press(at, "Plan")
