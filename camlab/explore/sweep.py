@@ -20,7 +20,9 @@ from camlab.noise import NOISES
 #: Columns of an empty table.
 NEEDED = ("image", "severity", "seed", "similarity", "flipped", "near", "degenerate")
 PATIENCE = 60.0  # the longest computation, in seconds, that starts without asking
-EVIDENCE = 3.0  # seconds of drawing before the pace is trusted, because single steps may be slow on a busy machine
+EVIDENCE = (
+    3.0  # seconds of drawing before the pace is trusted, because single steps may be slow on a busy machine
+)
 #: Draws that one background step may take, by the method's cost.
 STEP_IMAGES = {"shared": 4, "tail": 1, "full": 1}
 
@@ -48,7 +50,7 @@ def draws_of(state: ExploreState) -> ExploreState:
 
 @dataclass(frozen=True)
 class Scores:
-    """C, R and RM of the draws so far, at one severity and over all, and where the map breaks and the prediction flips."""
+    """C, R and RM of the draws so far, at one severity and over all, and where map and prediction give way."""
 
     severity: Robustness
     pooled: Robustness
@@ -151,7 +153,7 @@ class Sweep:
         self.job.cancel()
 
     def resume(self, patient: bool = False) -> Job:
-        """Return a new job for the missing draws; with ``patient`` it never stops to ask, however long it takes."""
+        """Return a new job for the missing draws; with ``patient`` it never stops to ask the user."""
         self.patient = self.patient or patient
         self.waiting = self._stopped_at = None
         self.job = Job(self.job.title, self._work)
@@ -174,15 +176,8 @@ class Sweep:
             steps = means.index.to_list()
             broken = None if floor is None else breaks_at(steps, means["similarity"].to_list(), floor)
             flipped = flips_at(steps, means["flipped"].to_list())
-        return Scores(
-            robustness(here, unit="row"),
-            robustness(noisy, unit="row"),
-            stratified(noisy, unit="row"),
-            broken,
-            flipped,
-            floor is not None,
-            self.complete,
-        )
+        values = robustness(here, unit="row"), robustness(noisy, unit="row"), stratified(noisy, unit="row")
+        return Scores(*values, broken, flipped, floor is not None, self.complete)
 
     def _plan(self) -> list[float]:
         wanted = [self.focus, *coarse_to_fine(sweep_severities(self.scene.state.noise))]
@@ -200,13 +195,13 @@ class Sweep:
                     self.waiting = left * spent / pairs
                     return
                 if self.floors is None:
-                    # All draws on screen are measured; the floors matter more than the rest of the curve.
+                    # All draws on screen are measured: the floors come before the rest of the curve.
                     yield from self._measure_floors(job)
                     continue
             seeds = self.missing(severity)[:chunk]
             start = time.perf_counter()
             rows = self.scene.rows([(severity, seed) for seed in seeds], job.check)
-            if severity > 0:  # the clean picture costs nothing: it would distort the pace
+            if severity > 0:  # the clean picture costs nothing and would distort the pace
                 spent, pairs = spent + time.perf_counter() - start, pairs + len(rows)
             for row in rows:
                 self.add(row)
@@ -216,7 +211,7 @@ class Sweep:
             yield from self._measure_floors(job)
 
     def _measure_floors(self, job: Job) -> Steps:
-        # One reference picture per step: the engine caches each, so that the last step only looks them up.
+        # Explain one reference picture per step; the last step finds them all in the engine's cache.
         for _ in self.scene.references(job.check):
             yield
         self.floors = self.scene.floors(job.check)

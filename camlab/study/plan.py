@@ -16,7 +16,7 @@ LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
 #: Words for target layers that each model resolves for itself: the pooled layer, and the layer before it.
 DEFAULT, BEFORE = "default", "before"
 MAX_SEEDS = 1000
-#: Which image sets a model runs on: those whose classes it may know, or all.
+#: The image sets that a model runs on: those whose classes it may know, or all.
 FITTING, ALL = "fitting", "all"
 
 
@@ -24,12 +24,12 @@ FITTING, ALL = "fitting", "all"
 class StudyPlan:
     """The grid of a study, with names from the registries; `camlab.study.sources.check_plan` checks it.
 
-    image_sets: built-in sets, downloaded data sets, or paths of folders. limit: the most pictures of each set,
-    picked evenly. layers: names, "default" (the pooled layer) or "before" (the layer before it). severities: in
-    (0, 5]; noise types that are not monotone run at the whole ones only. seeds: each stochastic noise type runs
-    with the seeds 0 … seeds − 1. pairing: "fitting" leaves out each model × set whose classes cannot fit, "all"
-    leaves out none. confined: folders must lie in those that ``CAMLAB_IMAGE_ROOTS`` allows. decompose: also
-    compute the map for the new class alone and under the noise alone. keep_maps: store the maps too.
+    image_sets: built-in sets, downloaded data sets, or paths of folders. limit: the largest number of pictures per
+    set, evenly spaced. layers: names, "default" (the pooled layer) or "before" (the layer before it). severities: in
+    (0, 5]; noise types that are not monotone run only at whole ones. seeds: each stochastic noise type runs with the
+    seeds 0 … seeds − 1. pairing: "fitting" leaves out each model × set whose classes cannot fit, "all" none.
+    confined: folders must lie in those that ``CAMLAB_IMAGE_ROOTS`` allows. decompose: also compute the map for the new
+    class alone and under the noise alone. keep_maps: also store the maps.
     """
 
     models: tuple[str, ...]
@@ -52,7 +52,7 @@ class StudyPlan:
         return every if NOISES[noise].monotone else tuple(s for s in every if s.is_integer())
 
     def draws(self, noise: str) -> int:
-        """Return the number of seeds of a noise type: 1 where it draws nothing."""
+        """Return the number of seeds of a noise type: 1 if it draws no random numbers."""
         return self.seeds if NOISES[noise].stochastic else 1
 
     def specs(self) -> list[Spec]:

@@ -1,4 +1,4 @@
-"""From a plan to the manifest: each model's layers, the methods that serve them, and the methods that coincide."""
+"""Prepare a plan for running: resolve each model's layers, usable methods and coinciding methods into a manifest."""
 
 import platform
 import time
@@ -23,9 +23,9 @@ _LIBRARIES = (
     *("torch", "timm", "grad-cam", "numpy", "scipy", "scikit-image", "pillow"),
     *("opencv-python-headless", "scikit-learn", "pandas", "pyarrow"),
 )
-#: Threads per worker, fixed. The last bits of a network's outputs depend on the number of threads, and a map depends on
-#: last bits where an activation lies within rounding of a ReLU's corner or a sum is near zero. Besides, processes with
-#: one thread each are faster than one process with many.
+#: Threads per worker. Fixed, because the last bits of a network's outputs depend on the number of threads, and a map on
+#: last bits where an activation lies within rounding of a ReLU's corner or a sum is near zero. Several processes with
+#: one thread each are also faster than one process with many threads.
 THREADS = 1
 
 
@@ -41,8 +41,8 @@ class LayerWork:
 class Prepared:
     """A study that is ready to run: the plan, its pictures, its units, and the layers and methods of each model.
 
-    batch: pictures computed at once. On a CPU it changes no row; on a GPU it changes last bits, so a resumed study
-    keeps the batch of its start.
+    batch: pictures computed at once. On a CPU it does not affect the rows; on a GPU it changes last bits, so a resumed
+    study keeps its first batch size.
     """
 
     plan: StudyPlan
@@ -98,12 +98,12 @@ def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str 
 def prepare(folder: Path) -> Prepared:
     """Load the models of a created study and complete its manifest; read the manifest of a prepared study.
 
-    Raises BadStudy, and as opening an image set or loading a model.
+    Raises BadStudy, and what opening an image set or loading a model raises.
     """
     manifest = read_manifest(folder)
     if "models" in manifest:
         now = versions()
-        # All rows of a study must follow the same rules; other versions of libraries only round differently.
+        # All rows must follow the same rules for maps; other versions of libraries only round differently.
         if (manifest.get("versions") or {}).get("maps") != now["maps"]:
             raise BadStudy(
                 "Another version of CAM Lab, whose maps differ, started this study; start a new one with its plan."
@@ -142,12 +142,12 @@ def prepare(folder: Path) -> Prepared:
 
 
 def read_prepared(folder: Path) -> Prepared:
-    """Read a prepared study from its folder, without loading a model. Raises BadStudy, and as opening a set."""
+    """Read a prepared study from its folder, without a model. Raises BadStudy, and what opening a set raises."""
     return from_manifest(read_manifest(folder))
 
 
 def from_manifest(manifest: Mapping[str, Any]) -> Prepared:
-    """Read a prepared study from its manifest. Raises as `read_prepared`."""
+    """Read a prepared study from its manifest. Raises what `read_prepared` raises."""
     plan = StudyPlan.from_json(manifest["settings"])
     sets = open_sets(plan)
     try:
@@ -210,7 +210,7 @@ def _look_at(model: str, plan: StudyPlan, device: str) -> tuple[dict[str, Any], 
             continue
         asked.append({"asked": word, "name": layer})
         if layer in (each["name"] for each in layers):
-            continue  # the plan names the layer twice, as "default" and by name
+            continue  # the plan names the layer twice: as "default" and by name
         reasons = unserved(classifier, layer)
         skipped += [{"layer": layer, "method": m, "reason": reasons[m]} for m in plan.methods if m in reasons]
         methods = [method for method in plan.methods if method not in reasons]

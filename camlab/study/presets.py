@@ -58,7 +58,7 @@ for _entry in (
             severities=(1.0, 3.0, 5.0),
             seeds=1,
             layers=(BEFORE,),
-            limit=12,  # with seven methods, fewer than 10 pictures cannot tell any two of them apart
+            limit=12,  # with seven methods, fewer than 10 pictures cannot show any difference
             pairing=FITTING,
             name="Quick look",
         ),
@@ -100,14 +100,14 @@ for _entry in (
 
 
 def irreversible(base: StudyPlan, plan: StudyPlan) -> bool:
-    """Return whether the base has a setting that no option can undo: a limit or a flag."""
+    """Return whether the base has a setting that no command-line option can undo: a limit or a flag."""
     return (base.limit is not None and plan.limit is None) or any(
         getattr(base, flag) and not getattr(plan, flag) for flag in ("decompose", "keep_maps")
     )
 
 
 def command_line(plan: StudyPlan, folder: str = "DIR") -> str:
-    """Write the command that runs a plan: the nearest preset with every option that differs from it."""
+    """Return the command that runs a plan: the nearest preset with every option that differs from it."""
 
     def differing(preset: str) -> list[str]:
         base = PRESETS[preset].make()

@@ -34,7 +34,7 @@ from camlab.study.presets import command_line
 from camlab.study.stats import Verdict, layer_verdicts, power_note, prepare, run_tests
 from camlab.study.store import Study
 
-QUICK = 300_000  # up to this many rows, intervals are computed
+QUICK = 300_000  # rows up to which intervals are computed
 MOST_WARNINGS, MOST_CREDITS, MOST_TESTS = 4, 400, 40
 EXAMPLES = 2  # striking pairs of each kind that are shown with their pictures
 VALUE_COLUMNS = {"C": "consistency", "R": "responsiveness", "RM": "rm", "gap": "gap", "AUROC": "auroc"}
@@ -61,7 +61,7 @@ def study_material(
 ) -> Material:
     """Build the report of a study, or of the part that passes the filters.
 
-    pictures: whether to compute the striking pairs again and show them, where model and pictures are available.
+    pictures: whether to compute and show the striking pairs, if their models and pictures are available.
     Raises BadStudy for a study without rows.
     """
     rows = study_rows(study, similarity, filters)
@@ -192,7 +192,7 @@ def _left_out(study: Study) -> list[Table]:
 
 
 def study_facts(study: Study) -> dict[str, str]:
-    """Return the settings of a study by title; a foreign manifest may contain anything."""
+    """Return the settings of a study by title, whatever an imported manifest contains."""
     manifest = study.manifest
     settings = manifest.get("settings") or {}
 
@@ -234,7 +234,7 @@ def study_facts(study: Study) -> dict[str, str]:
 def _examples(
     rows: pd.DataFrame, note: Callable[[str], None]
 ) -> tuple[list[tuple[str, list[Photo]]], list[Credit]]:
-    """Draw the striking pairs with their pictures, without those unavailable on this machine."""
+    """Draw the striking pairs whose pictures and models are available on this machine."""
     note("drawing the striking pairs")
     found, credits = [], []
     for kind, entry in KINDS.items():
@@ -247,7 +247,7 @@ def _examples(
 
 
 def drawable(rows: pd.DataFrame, places: Iterable[int]) -> Iterator[tuple[Scene, Shown]]:
-    """Yield scene and pair of each row at these places, without those that this machine cannot draw."""
+    """Yield scene and pair of each row at these positions, except those that this machine cannot draw."""
     for place in places:
         state = row_state(rows.iloc[place].to_dict())
         try:
@@ -303,7 +303,7 @@ def value_text(record: Mapping[str, Any], name: str) -> str:
 def _tested(
     rows: pd.DataFrame, note: Callable[[str], None]
 ) -> tuple[list[tuple[str, list[str]]], list[str], list[str]]:
-    """Run the tests; return them with their sentences, the verdicts, and the cautions about these."""
+    """Run the tests; return the tests with their sentences, the verdicts, and the verdicts' cautions."""
     note("testing")
     cells = prepare(rows)
     parts: dict[str, list[str]] = {}

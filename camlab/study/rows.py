@@ -66,7 +66,7 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Reached:
-    """How far pictures have come: the stages that they went through, and the activations after them."""
+    """The progress of pictures through a network: the stages passed, and the activations after them."""
 
     pictures: Tensor
     stages: int
@@ -76,7 +76,7 @@ class _Reached:
 class ResumingClassifier(Classifier):
     """A classifier for one thread that resumes from the layer up to which the same pictures last ran.
 
-    A later layer then costs only the stages between the two. Everything else is the classifier's own.
+    A later layer then costs only the stages between the two. All else is shared with the original classifier.
     """
 
     def __init__(self, classifier: Classifier) -> None:
@@ -96,7 +96,7 @@ class ResumingClassifier(Classifier):
 
 
 class UnitWorker:
-    """Computes units in turn and keeps what they share: models and the maps of reference pictures.
+    """The worker that computes units in turn and keeps shared data: models and the maps of reference pictures.
 
     The rows of a unit do not depend on earlier units.
     """
@@ -110,14 +110,14 @@ class UnitWorker:
         self._references: dict[tuple[str, str], dict[str, dict[str, np.ndarray]]] = {}
 
     def compute(self, unit: Unit, check: Check = never) -> UnitRows:
-        """Compute the rows of a unit; none, with the reason, if its picture cannot be read.
+        """Compute the rows of a unit; if its picture cannot be read, return no rows and the reason.
 
         Raises Cancelled where ``check`` does, and CamLabError for problems beyond this picture.
         """
         begun = time.perf_counter()
         try:
             picture = picture_of(self.prepared.sets[unit.image_set], unit)
-            _ = picture.digest  # reads it
+            _ = picture.digest  # reads the picture
         except BadImage as error:
             note = UnitNote(unit.number, unit.model, unit.image_set, unit.image, 0, skipped=str(error))
             return UnitRows(note, arrow_schema().empty_table(), {})
@@ -270,7 +270,7 @@ class _UnitWork:
         }
 
     def _moved(self, work: LayerWork, seen: _Seen) -> dict[str, tuple[Values, Values]]:
-        """Return what the class alone and what the noise alone does to the map, by method."""
+        """Return, by method, the similarities after changing only the class, and only the noise."""
 
         def explain(
             specs: Sequence[Spec], targets: Sequence[int | None], methods: Sequence[str]

@@ -18,9 +18,9 @@ from camlab.models import MODELS, find_model
 from camlab.noise import NOISES, parameters_at
 from camlab.study.plan import ALL, FITTING, MAX_SEEDS, StudyPlan
 
-#: A study of more units than this puts several into one part, so that no folder holds too many files.
+#: The largest number of parts: with more units, a part holds several, so that no folder has too many files.
 MAX_PARTS = 2000
-#: Models that are not bundled are large: each one computes this many pictures of a set before the next loads.
+#: Pictures of a set that a non-bundled model computes before the next model, as loading such models is slow.
 ROUND = 8
 
 
@@ -67,7 +67,7 @@ class Unit:
 
 
 def spread(count: int) -> list[int]:
-    """Order 0 … count − 1 by van der Corput's sequence, so that neighbours lie far apart."""
+    """Return 0 … count − 1 in the order of van der Corput's sequence, so that successive numbers lie far apart."""
     bits = max(1, (count - 1).bit_length())
     mirrored = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(1 << bits))
     return [i for i in mirrored if i < count]
@@ -111,7 +111,7 @@ def paired(plan: StudyPlan, sets: Mapping[str, PlannedSet]) -> list[tuple[str, s
 
 
 def count_pictures(plan: StudyPlan) -> dict[str, int]:
-    """Count the pictures that each model sees. Raises as `open_sets`."""
+    """Count the pictures that each model sees. Raises what `open_sets` raises."""
     sets = open_sets(plan)
     found = dict.fromkeys(plan.models, 0)
     for model, label in paired(plan, sets):
@@ -120,7 +120,7 @@ def count_pictures(plan: StudyPlan) -> dict[str, int]:
 
 
 def count_pairs(plan: StudyPlan) -> int:
-    """Count the pairs of a plan, those of methods that cannot serve a layer included. Raises as `open_sets`."""
+    """Count the pairs of a plan, including unusable methods. Raises what `open_sets` raises."""
     each = plan.versions() * len(plan.layers) * len(plan.methods)
     return sum(count_pictures(plan).values()) * each
 
@@ -128,7 +128,7 @@ def count_pairs(plan: StudyPlan) -> int:
 def check_plan(plan: StudyPlan) -> None:
     """Raise UnknownName, BadSetting or BadSource for the first part of a plan that cannot run.
 
-    Layers are checked when the study is prepared, since only a loaded model knows them.
+    Layers are checked when the study is prepared, because only a loaded model knows them.
     """
     for words, given in (
         ("model", plan.models),
@@ -170,7 +170,7 @@ def check_plan(plan: StudyPlan) -> None:
 
 
 def units_of(plan: StudyPlan, sets: Mapping[str, PlannedSet]) -> list[Unit]:
-    """List all units, ordered so that the first few represent the whole: every set for every model in turn."""
+    """Return all units in an order whose beginning represents the whole: every set for every model in turn."""
     pairs = paired(plan, sets)
     total = sum(sets[label].count for _, label in pairs)
     size = per_part(total)

@@ -8,8 +8,7 @@ from camlab.common.wording import decimal, percent, plural
 from camlab.drawing.charts.titles import level_title
 from camlab.drawing.slides import Image, Slide
 from camlab.explore.output import pair_html
-from camlab.explore.output.panels import draw_panel
-from camlab.explore.output.words import perturbed_title, shown_verdict
+from camlab.explore.output.panels import draw_panel, perturbed_title, shown_verdict
 from camlab.models import short_name
 from camlab.study.analysis.striking import striking
 from camlab.study.analysis.summary import records
@@ -78,7 +77,7 @@ def _said(order: Sequence[Record]) -> str:
 
 
 def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:
-    """Make the two slides of the most striking pair, in words alone where this machine cannot draw it."""
+    """Make the two slides of the most striking pair, in words only if this machine cannot draw it."""
     for scene, shown in drawable(rows, striking(rows, "moved")):
         row = shown.row
         label = short_name(scene.classifier.class_names[shown.clean.index])

@@ -1,9 +1,10 @@
 """The settings of an explanation attack in forms, on the command line and in links."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from camlab.common.errors import CamLabError
+from camlab.common.parsing import integer, member, number
 from camlab.common.registry import Registry
 
 AWAY, PICTURE = "away", "picture"
@@ -20,11 +21,18 @@ for _corner in CORNERS:
     GOALS.add(_corner, f"Into the {_corner} corner")
 GOALS.add(PICTURE, "Like another picture's map")
 
-#: epsilon: in units of 1/255; slack: the largest fall of the prediction's probability, in [0, 1]; goal: a name in GOALS.
+#: epsilon: in units of 1/255; slack: the largest fall of the prediction's probability, in [0, 1]; goal: of GOALS.
 DEFAULTS: dict[str, Any] = {"epsilon": 4.0, "steps": 40, "slack": 0.1, "goal": AWAY}
 #: Smallest and largest value of each number in a form or a link.
 RANGES = {"epsilon": (0.5, 64.0), "steps": (5, 200), "slack": (0.0, 1.0)}
 OTHER = "other"  # the setting that holds the id of the picture for the goal "picture"
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "epsilon": number(*RANGES["epsilon"]),
+    "steps": integer(*map(int, RANGES["steps"])),
+    "slack": number(*RANGES["slack"]),
+    "goal": member(GOALS),
+    OTHER: str,
+}
 PREFIX = "attack."  # begins the settings' names in a link
 
 
@@ -51,28 +59,13 @@ def from_link(link: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
         if not parameter.startswith(PREFIX):
             continue
         name = parameter.removeprefix(PREFIX)
-        if name in RANGES:
-            value: Any = _number(text, *RANGES[name], whole=name == "steps")
-        elif name == "goal":
-            value = text if text in GOALS else None
-        else:
-            value = text if name == OTHER else None
         if name not in settings:
             problems.append(f"This link names {parameter[:40]!r}, which is not a setting; it was ignored.")
-        elif value is None:
+            continue
+        try:
+            settings[name] = _PARSERS[name](text)
+        except CamLabError:
             problems.append(
                 f"The attack's {name} cannot be {text[:30]!r}; {settings[name]} is used, choose another below."
             )
-        else:
-            settings[name] = value
     return settings, problems
-
-
-def _number(text: str, low: float, high: float, whole: bool) -> float | int | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if not math.isfinite(value) or not low <= value <= high or (whole and not value.is_integer()):
-        return None
-    return int(value) if whole else value

@@ -111,7 +111,7 @@ def caption(grid: Grid, cell: GridCell) -> list[str]:
 
 
 def settings(grid: Grid) -> list[str]:
-    """Return the settings of all cells: picture, author, licence, class rule, measure, segments, smoothing, versions."""
+    """Return the common settings: picture, author, licence, class rule, measure, segments, smoothing, versions."""
     state, picture = grid.state.base, grid.picture
     credit = (
         f"Picture: “{picture.title}”, {picture.source}"

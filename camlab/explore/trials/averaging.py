@@ -1,4 +1,4 @@
-"""Test whether averaging restores consistency: a pair's similarity when each map is a mean over noisy copies."""
+"""Test whether averaging each map over noisy copies makes the maps of a pair more similar."""
 
 import dataclasses
 import threading
@@ -12,7 +12,7 @@ from camlab.metrics import similarity
 
 #: Numbers of noisy copies that are compared; 0 is the map without averaging.
 COPIES = (0, 1, 4, 16)
-#: The smallest change of similarity that counts as one.
+#: The smallest change of similarity that counts as a change.
 NOTICEABLE = 0.02
 
 
@@ -20,8 +20,8 @@ NOTICEABLE = 0.02
 class Averaged:
     """The pair when each of its maps is the mean over ``copies`` noisy copies (0: no averaging).
 
-    similarity: the chosen measure on [0, 1]; None for a degenerate map. kept: Pearson's r in [−1, 1] of the clean
-    picture's mean map with its map without averaging: how much the averaging itself changes the map.
+    similarity: the chosen measure on [0, 1]; None for a degenerate map. kept: Pearson's r in [−1, 1] between the clean
+    picture's maps with and without averaging, which shows how much averaging itself changes the map.
     """
 
     copies: int
@@ -57,7 +57,7 @@ class Remedy:
         for copies in self.copies:
             state = dataclasses.replace(self.scene.state, copies=copies, sigma=self.sigma)
             scene = Scene(self.scene.engine, self.scene.picture, state)
-            clean = scene.clean(job.check)  # cached: the row below needs it again
+            clean = scene.clean(job.check)  # the row below finds it in the cache
             job.advance(max(copies, 1))
             yield
             row = scene.rows([self.pair], job.check)[0]
@@ -71,7 +71,7 @@ class Remedy:
 
 
 def sentence(found: Sequence[Averaged]) -> str:
-    """Say in words whether averaging made the two maps more similar; empty while there is nothing to compare."""
+    """Return a sentence on whether averaging made the two maps more similar; empty without two results."""
     values = {each.copies: each.similarity for each in found}
     before, copies = values.get(0), max(values, default=0)
     after = values.get(copies)

@@ -22,7 +22,7 @@ from camlab.models.preprocessing import mean_colour
 CURVE_STEPS = 28
 SIDES = ("clean", "perturbed")
 CURVES = ("deletion", "insertion")
-#: Passes that a pair takes: two pictures through each curve, two fillings of each at every percentile.
+#: Passes for a pair: each of two pictures runs through every curve and has two fillings at every percentile.
 PASSES = len(SIDES) * (len(CURVES) * (CURVE_STEPS + 1) + 2 * len(PERCENTILES))
 
 Curve = NDArray[np.float64]
@@ -53,7 +53,7 @@ class Faithful:
 class FaithfulnessRun:
     """The faithfulness of both maps of a pair, filled in by a job; ``found`` may be read from any thread.
 
-    Each map is judged on its own picture and for the class that it explains.
+    Each map is measured on its own picture and for the class that it explains.
     """
 
     def __init__(self, scene: Scene, shown: Shown, steps: int = CURVE_STEPS) -> None:

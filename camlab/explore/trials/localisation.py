@@ -1,4 +1,4 @@
-"""Test whether the maps of a pair point at the object, against the outline that comes with the picture."""
+"""Test whether the maps of a pair point at the object, given the outline that comes with the picture."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ class Localised:
 
 @dataclass(frozen=True)
 class PairLocalisation:
-    """A pair against the outline of the object.
+    """The localisation scores of a pair of maps, measured with the outline of the object.
 
     mask: (H, W) as the model sees it; thresholds: the cuts of the clean and the perturbed map at the best IoU.
     """
@@ -59,7 +59,7 @@ def object_mask(scene: Scene) -> Mask | None:
 
 
 def why_not(scene: Scene) -> str:
-    """Say why a scene has no `object_mask`, and what to do, in one sentence."""
+    """Return one sentence on why a scene has no `object_mask` and what to do."""
     if model_mask(scene.classifier, scene.picture) is None:
         return (
             "This picture comes without an outline of the object, so there is nothing to compare the map with; "

@@ -14,7 +14,7 @@ from camlab.explore.rows import similarity_floors
 from camlab.explore.scene import Scene
 from camlab.metrics.intervals import FEWEST_PAIRS, REPLICATES, SEED, bootstrap
 
-#: Methods that read one shared pass and together cost hardly more than one; the baseline last.
+#: Methods that share one pass, so that all together cost hardly more than one; the baseline comes last.
 COMPARED = (
     "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "eigengradcam", "randomcam",
 )  # fmt: skip
@@ -52,7 +52,7 @@ class Steady:
 
     @property
     def outcome(self) -> str:
-        """One of OUTCOMES: the whole interval has to lie on one side of the threshold."""
+        """One of OUTCOMES; a decided one needs the whole interval on one side of the threshold."""
         if self.similarity is None or self.threshold is None:
             return "unseen"
         low, high = (self.similarity if end is None else end for end in (self.low, self.high))
@@ -105,25 +105,16 @@ def steadiness(
         values = values[kept & ~np.isnan(values)]
         low, high = _interval(values)
         floor = similarity_floors(clean, others, name, scene.comparison, scene.state.similarity).other
-        found.append(
-            Steady(
-                JOINT.join(group),
-                len(versions),
-                int(kept.sum()),
-                len(values),
-                float(values.mean()) if len(values) else None,
-                low,
-                high,
-                floor,
-            )
-        )
+        mean = float(values.mean()) if len(values) else None
+        counts = len(versions), int(kept.sum()), len(values)
+        found.append(Steady(JOINT.join(group), *counts, mean, low, high, floor))
     return sorted(found, key=lambda each: each.baseline)
 
 
 def distinct(scene: Scene, names: Sequence[str]) -> list[list[str]]:
     """Group the methods that give one map on the scene's layer, in their order."""
     group: dict[str, list[str]] = {name: [name] for name in names}
-    # Methods that coincide need not coincide once they are smoothed.
+    # Methods that coincide may differ once they are smoothed.
     for each in scene.coincidences if scene.state.smoothing.passes <= 1 and not scene.state.eigen else ():
         together = [name for name in names if name in each.methods]
         if len(together) > 1:

@@ -25,7 +25,7 @@ SAME = {
     "outcomes": "pictures with both outcomes",
     "severities": "pictures kept throughout",
 }
-"""The pictures that count, by ``camlab.metrics.same_pictures`` in every cell of the grid."""
+"""The choices of pictures that count, by ``camlab.metrics.same_pictures`` in every cell of the grid."""
 
 CELL = ("model", "method", "layer", "noise")
 """The columns of a cell, within which the same pictures are found."""
@@ -63,7 +63,7 @@ for _entry in (
 class Filters:
     """A selection of rows. An empty tuple does not filter its column; order and repetition do not matter.
 
-    outcome: of OUTCOMES; same: of SAME.
+    outcome: a name in OUTCOMES; same: a name in SAME.
     """
 
     models: tuple[str, ...] = ()
@@ -82,8 +82,8 @@ class Filters:
     def apply(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the rows that pass, in their order and with their index.
 
-        The same pictures are found among the rows that pass the lists, before the outcome is filtered. A method
-        also passes under the joined name of coinciding methods.
+        ``same`` is applied to the rows that pass the lists, before the outcome is filtered. A method also passes under
+        the joined name of coinciding methods.
         """
         keep = np.ones(len(rows), bool)
         for name, entry in _LISTS.items():
@@ -112,7 +112,7 @@ class Filters:
     def checked(
         self, rows: pd.DataFrame, there: Mapping[str, Sequence[Any]] | None = None
     ) -> tuple[Filters, list[str]]:
-        """Drop values that the rows lack, with a sentence for each field that had some.
+        """Drop values that the rows lack; return the filters and one sentence per field that lost values.
 
         there: the rows' ``options``, if known.
         """
@@ -127,7 +127,7 @@ class Filters:
         return dataclasses.replace(self, **changed), wrong
 
     def to_query(self) -> dict[str, str]:
-        """Write the filters as short texts, without fields that filter nothing."""
+        """Return the filters as short texts, without fields that filter nothing."""
         texts = {
             entry.key: ",".join(quote(entry.write(value), safe="/ =+") for value in getattr(self, name))
             for name, entry in _LISTS.items()
@@ -137,7 +137,7 @@ class Filters:
 
     @classmethod
     def parse_query(cls, texts: Mapping[str, str]) -> tuple[Filters, list[str]]:
-        """Read the texts of ``to_query``; a text that cannot be used filters nothing and yields a sentence.
+        """Read the texts of ``to_query``; return filters, and one sentence per unusable text, which is ignored.
 
         Unknown keys are ignored.
         """

@@ -15,6 +15,7 @@ from camlab.study.analysis.values import (
     VALUE_LABELS,
     Record,
     enough,
+    interval_text,
     observed,
     rests_on,
     unprefixed,
@@ -23,7 +24,7 @@ from camlab.study.analysis.values import (
 
 OVERALL = "all"
 DIGITS = 2
-#: Values without a better direction, of which none is bold.
+#: Values of which neither high nor low is better, so none is bold.
 UNRANKED = ("blind", "mean_similarity")
 
 
@@ -34,7 +35,7 @@ def _shown(value: float) -> float:
 
 @dataclass(frozen=True)
 class PaperCell:
-    """One score. value: None where not observed; n: the pairs behind it; bold: the best of its column.
+    """One score. value: None where not observed; n: the pairs behind it; bold: it is the best of its column.
 
     Scores that are equal at the shown digits are equally good, and all bold. Baselines and scores from fewer than 5
     pairs are never bold.
@@ -82,9 +83,9 @@ def paper_table(
 ) -> PaperTable:
     """Build the table of one value.
 
-    records: by method and noise, as `camlab.study.analysis.summary.records` returns them; overall: by method, for
-    the last column. value: a value of a record, also with the prefix `stratified_` or `macro_`. Raises BadSetting
-    for an unknown value, or for records by other columns.
+    records: by method and noise type, from `camlab.study.analysis.summary.records`; overall: by method, for the last
+    column. value: the name of a record's value, also with the prefix `stratified_` or `macro_`. Raises BadSetting for
+    an unknown value or for records by other columns.
     """
     unprefixed(value)
     there: dict[tuple[str, str], Record] = {}
@@ -120,8 +121,7 @@ def _column(records: Sequence[Record | None], methods: Sequence[str], value: str
             continue
         found, n = observed(record, value), rests_on(record, value)
         top = best is not None and found is not None and _shown(found) == best
-        low, high = record.get(f"{value}_low"), record.get(f"{value}_high")
-        interval = "" if low is None or high is None else f", 95\u202f% interval {low:.2f} to {high:.2f}"
+        interval = interval_text(record, value, ", 95\u202f% interval ")
         note = (
             f"{decimal(found)}{interval}; rests on {plural(n, 'pair')}; n = {record['n']} pairs of "
             f"{plural(int(record['n_pictures']), 'picture')}, {plural(int(record['n_flipped']), 'flip')}"
@@ -210,7 +210,7 @@ for _entry in (
 
 
 def html(table: PaperTable) -> str:
-    """Write the table for a page, all texts escaped; a cell's hover tells the pairs behind it."""
+    """Write the table for a page, all texts escaped; a cell's tooltip states the pairs behind it."""
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in table.heads)
     rows = []
     for name, row in zip(table.names, table.cells, strict=True):

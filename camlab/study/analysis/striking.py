@@ -1,4 +1,4 @@
-"""The striking pairs of a study: the map moved although the prediction stayed, or the other way round."""
+"""The striking pairs of a study: the map moved although the prediction was kept, or stayed although it flipped."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import pandas as pd
 from camlab.cams.coincidence import is_baseline
 from camlab.study.analysis.summary import similarities, usable
 
-#: Rows sorted per wanted picture, since one picture may have many of the extremes.
+#: Rows sorted per requested picture, because one picture may have many of the extremes.
 _POOL = 200
 
 
@@ -28,10 +28,10 @@ KINDS = {
 
 
 def striking(rows: pd.DataFrame, kind: str, count: int = 6) -> list[int]:
-    """Return the places of the most extreme pairs of one of KINDS, at most one per picture, most extreme first.
+    """Return the row positions of the most extreme pairs of a kind in KINDS, at most one per picture, extremes first.
 
-    rows: as `camlab.study.analysis.summary.scored` returns them. Pairs of the baseline and pairs without a
-    similarity are left out.
+    rows: from `camlab.study.analysis.summary.scored`. Pairs of the baseline and pairs without a similarity are left
+    out.
     """
     entry = KINDS[kind]
     methods = rows["method"].astype("category")

@@ -17,7 +17,7 @@ from camlab.metrics.intervals import REPLICATES, SEED
 from camlab.metrics.tally import VALUES, Flags, Floats, Index, Rows, read_pairs
 
 DEFAULT_BY = ("model", "image_set", "method", "layer", "noise", "severity")
-"""One record per cell of the grid, which pools pictures and seeds only."""
+"""One record per cell of the grid, which pools only pictures and seeds."""
 
 GROUPING = ("model", "image_set", "image", "method", "layer", "noise", "severity", "seed")
 """The columns by which rows can be grouped."""
@@ -73,9 +73,9 @@ def merge_methods(
 ) -> pd.DataFrame:
     """Merge the rows of methods that coincide, with their names joined by " = ".
 
-    coincide: records with ``model``, ``layer`` and ``methods``, from a study's manifest. within: the columns, of
-    model and layer, that stay apart; methods merge where they coincide on every model and layer that is pooled.
-    Methods without rows there are not named, and only one row per pair remains.
+    coincide: records with ``model``, ``layer`` and ``methods``, from a study's manifest. within: which of the columns
+    model and layer are not pooled; methods merge where they coincide on every model and layer that is pooled. Joined
+    names leave out methods without rows, and only one row per pair remains.
     """
     linked: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for each in coincide:
@@ -92,7 +92,7 @@ def merge_methods(
         scopes.setdefault(
             tuple(k for k, column in zip(key, PLACE, strict=True) if column in within), []
         ).append(p)
-    # The merged method of each method, and its rank in the set: rows of the first one stand for all.
+    # The merged method of each method, and its rank in the set: the first one's rows are kept.
     goal = np.tile(np.arange(len(names)), (len(places), 1))
     rank = np.zeros_like(goal)
     joined = list(names)
@@ -120,7 +120,7 @@ def merge_methods(
 
 @dataclass(frozen=True)
 class Ready:
-    """Rows that are scored and read once, for several summaries; see ``ready``."""
+    """Rows that are scored and read once for several summaries; see ``ready``."""
 
     pairs: pd.DataFrame
     read: Rows
@@ -129,7 +129,7 @@ class Ready:
 
 
 def ready(rows: pd.DataFrame, similarity: str = "rbo") -> Ready:
-    """Score and read rows whose coinciding methods are merged already. Raises BadSetting as ``scored``."""
+    """Score and read rows whose coinciding methods are already merged. Raises BadSetting as ``scored`` does."""
     pairs = scored(rows, similarity)
     read, names, _ = read_pairs(pairs)
     return Ready(pairs, read, names, similarity)
@@ -143,22 +143,26 @@ def records(
     replicates: int = REPLICATES,
     with_macro: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return one JSON-able record per group of rows that agree in the columns ``by``, in the order of these.
+    """Return one JSON-able record per group of rows with equal columns ``by``, sorted by these columns.
 
-    Rows are pooled; cells are never averaged. A record has the keys; the numbers of pairs ``n``, pictures,
-    flips, …; every value of VALUES by name, None where not observed, each with ``_low``, ``_high`` and
-    ``_undefined`` of its interval (None without one); ``auroc_in_picture``, which compares only pairs of one
-    picture at one severity; worst and best C; the floors, for RBO only; and warnings. A group of several
-    severities also has the values averaged over severities, ``stratified_…``; with_macro adds values averaged
-    over pictures, ``macro_…``; ``…_averaged`` counts the averaged values. coincide: see ``merge_methods``.
-    replicates: 0 omits intervals, which takes a fraction of the time. Rows that are ``ready`` keep their
-    similarity and their merged methods. Raises BadSetting for an unknown column or similarity.
+    Rows are pooled; cells are never averaged. A record has
+
+    - the keys, the numbers of pairs ``n``, pictures, flips, …, and warnings;
+    - every value of VALUES by name, None where not observed, each with ``_low``, ``_high`` and ``_undefined`` of its
+      interval (None without one);
+    - ``auroc_in_picture``, which compares only pairs of one picture at one severity;
+    - worst and best C, and, for RBO only, the floors;
+    - for a group of several severities, the values averaged over severities, ``stratified_…``;
+    - with_macro: the values averaged over pictures, ``macro_…``; ``…_averaged`` counts the averaged values.
+
+    coincide: see ``merge_methods``. replicates: 0 omits intervals, which takes a fraction of the time. Rows that are
+    ``ready`` keep their similarity and their merged methods. Raises BadSetting for an unknown column or similarity.
     """
     by = list(dict.fromkeys(by))
     there = rows.pairs if isinstance(rows, Ready) else rows
     _check_by(by, [column for column in GROUPING if column in there.columns])
     if not isinstance(rows, Ready):
-        # Where methods are pooled, no map may count twice.
+        # Merge also where methods are pooled, so that no map counts twice.
         scope = [column for column in by if column in PLACE] if "method" in by else PLACE
         rows = ready(merge_methods(rows, coincide, scope), similarity)
     pairs, read, names, similarity = rows.pairs, rows.read, rows.names, rows.similarity

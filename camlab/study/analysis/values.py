@@ -1,4 +1,4 @@
-"""The values of a study's records (C, R, RM and the others): titles, pairs behind them, references.
+"""The values of a study's records (C, R, RM and others): titles, numbers of pairs, references.
 
 Records are those of `camlab.study.analysis.summary.records`: None means "not observed".
 """
@@ -20,7 +20,7 @@ PREFIXES = ("stratified_", "macro_")
 
 @dataclass(frozen=True)
 class ValueLabel:
-    """The titles of a record's value; neutral: the value without information, where there is one."""
+    """The titles of a record's value; neutral: the value of an uninformative map, where there is one."""
 
     title: str
     short: str
@@ -69,6 +69,12 @@ def observed(record: Record, value: str) -> float | None:
     """Return a value of a record, None where it was not observed."""
     found = record.get(value)
     return None if found is None else float(found)
+
+
+def interval_text(record: Record, value: str, before: str, after: str = "") -> str:
+    """Write the interval of a value between two texts; "" without an interval."""
+    low, high = record.get(f"{value}_low"), record.get(f"{value}_high")
+    return "" if low is None or high is None else f"{before}{low:.2f} to {high:.2f}{after}"
 
 
 def rests_on(record: Record, value: str) -> int:
@@ -120,7 +126,7 @@ def compact(value: float) -> str:
 
 
 def references(records: Sequence[Record], value: str) -> list[tuple[float, str]]:
-    """Return what to compare a value with: the floors of a similarity, or its neutral value, each with a name."""
+    """Return the named references of a value: the floors of a similarity, or the neutral value."""
     name = unprefixed(value)
     shown = VALUE_LABELS[name]
     if shown.neutral is not None:

@@ -1,4 +1,4 @@
-"""The critical-difference diagram: average ranks, with bars that join ranks too close to tell apart."""
+"""The critical-difference diagram: average ranks, with bars that join ranks without a significant difference."""
 
 from collections.abc import Sequence
 from html import escape
@@ -24,7 +24,7 @@ LANE = 0.045  # width of a bar's lane, as a share of the width between the first
 
 
 def groups_alike(ranks: Sequence[float], critical: float) -> list[tuple[int, int]]:
-    """Find the maximal runs of ascending ranks within the critical difference, as first and last place.
+    """Return the maximal runs of ascending ranks within the critical difference, each as first and last index.
 
     A single rank is no run.
     """

@@ -1,4 +1,4 @@
-"""The dot plot of a study: a value with its interval for every method, beside the references for it."""
+"""The dot plot of a study: a value with its interval for every method, beside its references."""
 
 from collections.abc import Sequence
 from html import escape
@@ -36,11 +36,12 @@ from camlab.study.charts.look import (
     base_line,
     floor_labels,
     legend_entry,
-    no_records,
+    no_data,
     not_observed,
     outlined,
     record_bars,
     records_words,
+    span_of,
     with_notes,
 )
 
@@ -59,7 +60,7 @@ def value_dots(
     ``customdata``: the levels of the row and of the group. Raises BadSetting.
     """
     if not records:
-        return no_records()
+        return no_data("nothing")
     cells = (
         one_each(records, rows, groups)
         if groups
@@ -141,10 +142,7 @@ def _span(records: Sequence[Record], value: str, more: Sequence[float]) -> tuple
     names = [value, f"{value}_low", f"{value}_high"] + (
         [beside(value, "blind")] if unprefixed(value) == "rm" else []
     )
-    found = [float(r[n]) for r in records for n in names if r.get(n) is not None] + list(more)
-    low, high = min(found), max(found)
-    pad = max(0.02, 0.06 * (high - low))
-    return low - pad, high + pad
+    return span_of([float(r[n]) for r in records for n in names if r.get(n) is not None] + list(more), 0.02)
 
 
 def _gather(

@@ -22,10 +22,21 @@ from camlab.drawing.charts.look import (
 )
 from camlab.drawing.charts.titles import SeriesMark, measure_title, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.analysis.values import Record, beside, enough, observed, rests_on, unprefixed, value_title
+from camlab.study.analysis.values import (
+    Record,
+    beside,
+    enough,
+    interval_text,
+    observed,
+    rests_on,
+    unprefixed,
+    value_title,
+)
 
 AT_LEFT = {"x": 0, "xref": "x domain", "xanchor": "left"}
-"""Where a note at the left edge of the plot stands."""
+"""The position of a note at the left edge of the plot."""
+ON_LINE = "<br>95\u202f% interval "
+"""Begins the line of a hover text that tells an interval."""
 _AVERAGED = {"stratified_": "severity level", "macro_": "picture"}
 
 
@@ -33,7 +44,7 @@ def floor_lines(figure: go.Figure, floors: Mapping[str, float]) -> None:
     """Draw the floors as horizontal lines; the lowest has its name below the line, the others above."""
     for i, (name, value) in enumerate(sorted(floors.items(), key=lambda each: each[1])):
         figure.add_shape(reference_line("y", value, NEUTRAL, "dot", 1))
-        # Where lines lie close together, the upper one would cross the lower one's name.
+        # If the lines lie close together, the upper one would cross a name above the lower one.
         side = "top" if i == 0 and len(floors) > 1 else "bottom"
         figure.add_annotation(text_note(f"{escape(name)} {value:.2f}", **AT_LEFT, y=value, yanchor=side))
 
@@ -46,7 +57,7 @@ def floor_labels(floors: Iterable[tuple[str, float]], span: float = 1.0) -> list
 
 
 def floor_words(floors: Mapping[str, float]) -> str:
-    """Name the floors in a sentence that follows another one; "" without floors."""
+    """Return a sentence that names the floors, to follow another one; "" without floors."""
     return f" Floors: {'; '.join(f'{k} {v:.2f}' for k, v in floors.items())}." if floors else ""
 
 
@@ -108,7 +119,7 @@ def record_bars(records: Sequence[Record | None], names: Sequence[str], colour: 
 
 
 def hover(texts: Sequence[str], data: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Return the settings of points with hover texts, and with ``customdata`` that a click leads to."""
+    """Return the settings of points with hover texts, and with ``customdata`` for clicks."""
     return {
         "hovertext": list(texts),
         "hovertemplate": HOVER_TEXT,
@@ -125,12 +136,6 @@ def legend_entry(figure: go.Figure, name: str, mark: SeriesMark, mode: str = "li
     )  # fmt: skip
 
 
-def interval_words(record: Record, value: str) -> str:
-    """Write the interval of a value as a further line of a hover text; "" without an interval."""
-    low, high = record.get(f"{value}_low"), record.get(f"{value}_high")
-    return "" if low is None or high is None else f"<br>95\u202f% interval {low:.2f} to {high:.2f}"
-
-
 def records_words(record: Record, value: str) -> str:
     """Write the hover text of a record's value: the value, its interval, and the pairs behind it."""
     found = observed(record, value)
@@ -144,7 +149,7 @@ def records_words(record: Record, value: str) -> str:
         else f"mean over {plural(averaged, _AVERAGED[beside(value, '')])} where it was observed<br>"
     )
     return (
-        f"{escape(value_title(value))} {decimal(found)}{few}{against}{interval_words(record, value)}<br>"
+        f"{escape(value_title(value))} {decimal(found)}{few}{against}{interval_text(record, value, ON_LINE)}<br>"
         f"{mean}rests on {plural(rests_on(record, value), 'pair')}<br>"
         f"n = {record['n']:,} pairs of {plural(int(record['n_pictures']), 'picture')}<br>"
         f"{plural(int(record['n_flipped']), 'flip')} ({record['n_near']} near), "
@@ -158,15 +163,21 @@ def nothing(text: str, why: str) -> Chart:
     return Chart(empty_figure(HEIGHT, 0, hidden, wrapped(text, 44, " ")), why)
 
 
-def no_records() -> Chart:
-    """Return the chart that stands in where there is no record to draw."""
-    return nothing(
-        "nothing to show", "Nothing to show: nothing has been measured yet, or no pair passes the filter."
-    )
+def no_data(what: str) -> Chart:
+    """Return the chart that stands in where there is no record ("nothing") or no row ("no pairs") to draw."""
+    why = "nothing has been measured yet, or no pair passes the filter"
+    return nothing(f"{what} to show", f"{what.capitalize()} to show: {why}.")
+
+
+def span_of(found: Sequence[float], least: float) -> tuple[float, float]:
+    """Return the range of an axis over these values, with 6 % of their span, at least ``least``, at either end."""
+    low, high = min(found), max(found)
+    pad = max(least, 0.06 * (high - low))
+    return low - pad, high + pad
 
 
 def not_observed(value: str) -> Chart:
-    """Return the chart that stands in where a value was observed nowhere."""
+    """Return the placeholder chart for a value that was not observed anywhere."""
     title = value_title(value)
     why = (
         "it needs flips and pairs without one"

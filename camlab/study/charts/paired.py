@@ -20,14 +20,23 @@ from camlab.drawing.charts.titles import level_title, measure_title, short_title
 from camlab.metrics import same_pictures
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.analysis.summary import similarities, usable
-from camlab.study.charts.look import floor_lines, floor_words, hover, nothing, similarity_axis, with_notes
+from camlab.study.charts.look import (
+    floor_lines,
+    floor_words,
+    hover,
+    no_data,
+    nothing,
+    similarity_axis,
+    with_notes,
+)
 from camlab.study.charts.rows import (
     POINT,
     Floats,
     Index,
     coded,
     floors_of,
-    no_rows,
+    means_of,
+    nearest_to,
     points,
     pooled_severities,
     said,
@@ -49,13 +58,13 @@ def paired_lines(
 ) -> Chart:
     """Draw one line per picture: its mean similarity under each level of a column, or kept against flipped.
 
-    across: "outcome" compares a picture's kept with its flipped pairs within each severity that has both, and
-    each such severity counts once; otherwise a column of ids or "severity". Only pictures with a value at every
-    level take part, so that the bold line, their mean, compares the same pictures. At most ``most`` pictures are
-    drawn, chosen by ``default_rng(seed)``; the mean covers all. A point leads to the pair nearest to it.
+    across: "outcome" compares a picture's kept with its flipped pairs within each severity that has both, with equal
+    weights; otherwise a column of ids or "severity". Only pictures with a value at every level take part, so that the
+    bold line, their mean, compares the same pictures. At most ``most`` pictures are drawn, chosen by
+    ``default_rng(seed)``; the mean covers all. A point identifies the pair nearest to it.
     """
     if not len(rows):
-        return no_rows()
+        return no_data("no pairs")
     rows, levels, codes = _conditions(rows, across)
     if len(levels) < 2:
         only = f": only {level_title(across, levels[0])}" if levels else ""
@@ -98,9 +107,9 @@ def _conditions(rows: pd.DataFrame, across: str) -> tuple[pd.DataFrame, list[Any
 def _cells(
     rows: pd.DataFrame, codes: Index, levels: int, within_severity: bool
 ) -> tuple[Floats, Index, list[Any]]:
-    """Return means (pictures, levels), the place of the row nearest to each (−1: none), and the pictures' names.
+    """Return means (pictures, levels), the position of the row nearest to each (−1: none), and the pictures' names.
 
-    within_severity: average the severities' means, since kept pairs mostly have milder noise than flipped ones.
+    within_severity: average the severities' means, because kept pairs mostly have milder noise than flipped ones.
     """
     picture, names = coded(rows, "image")
     values, good = similarities(rows), usable(rows)
@@ -110,24 +119,14 @@ def _cells(
     if within_severity:
         level, severities = coded(rows, "severity")
         fine = cell * len(severities) + level[good]
-        each = _mean(fine, kept, size * len(severities)).reshape(size, -1)
-        seen = ~np.isnan(each)
-        with np.errstate(invalid="ignore"):
-            means = np.where(seen, each, 0).sum(axis=1) / seen.sum(axis=1)
+        each = means_of(fine, kept, size * len(severities))
+        seen = np.flatnonzero(~np.isnan(each))
+        means = means_of(seen // len(severities), each[seen], size)
     else:
-        means = _mean(cell, kept, size)
-    order = np.lexsort((np.abs(kept - means[cell]), cell))
-    first = np.ones(len(order), bool)
-    first[1:] = cell[order][1:] != cell[order][:-1]
-    nearest = np.full(size, -1, np.intp)
-    nearest[cell[order][first]] = np.flatnonzero(good)[order][first]
+        means = means_of(cell, kept, size)
+    places = np.append(np.flatnonzero(good), -1)  # the last for a cell without a row
+    nearest = places[nearest_to(means, cell, kept)]
     return means.reshape(-1, levels), nearest.reshape(-1, levels), names
-
-
-def _mean(group: Index, values: Floats, size: int) -> Floats:
-    with np.errstate(invalid="ignore"):
-        found: Floats = np.bincount(group, values, size) / np.bincount(group, minlength=size)
-    return found
 
 
 def _drawn(
@@ -144,8 +143,7 @@ def _drawn(
     notes = [shown if len(chosen) == total else f"{shown}, drawn at random"]
     left_out = len(names) - total
     notes += [f"{left_out} without a value everywhere left out"] if left_out else []
-    pooled = "" if across in (OUTCOME, "severity") else pooled_severities(rows)
-    notes += [pooled] if pooled else []
+    notes += [] if across in (OUTCOME, "severity") else pooled_severities(rows)
     axes = {
         "xaxis": {
             "range": [-0.25, len(levels) - 0.75],

@@ -1,4 +1,4 @@
-"""Similarity against properties of a study's pictures: what kind of picture keeps its map."""
+"""Similarity against properties of a study's pictures, which shows the kind of picture that keeps its map."""
 
 from dataclasses import dataclass
 from html import escape
@@ -32,12 +32,23 @@ from camlab.study.charts.look import (
     floor_words,
     hover,
     interval_bars,
+    no_data,
     nothing,
     outlined,
     similarity_axis,
     with_notes,
 )
-from camlab.study.charts.rows import Floats, Index, coded, floors_of, no_rows, points, pooled_severities, said
+from camlab.study.charts.rows import (
+    Floats,
+    Index,
+    coded,
+    floors_of,
+    means_of,
+    nearest_to,
+    points,
+    pooled_severities,
+    said,
+)
 
 PROPERTIES = {
     **{name: f"{entry.title[:1].lower()}{entry.title[1:]}" for name, entry in MEASURED.items()},
@@ -49,7 +60,7 @@ PROPERTIES = {
 OUTCOMES = ("kept", "flipped", "all")
 MOST_POINTS = 500
 CROWDED = 150  # above this number, points are smaller and fainter
-FIFTHS_FROM = 25  # points; with fewer, a fifth has less than 5
+FIFTHS_FROM = 25  # points; with fewer, a fifth has fewer than 5
 HEIGHT = 380
 KEY = ("model", "image_set", "image")
 
@@ -78,10 +89,8 @@ def _pictures(rows: pd.DataFrame, images: pd.DataFrame, outcome: str) -> _Pictur
     there, group = np.unique(joint, return_inverse=True)
     values = similarities(rows)[good]
     counts = np.bincount(group, minlength=len(there))
-    means = np.bincount(group, values, len(there)) / np.maximum(counts, 1)
-    order = np.lexsort((np.abs(values - means[group]), group))
-    first = np.cumsum(counts) - counts
-    nearest = np.flatnonzero(good)[order[first]] if len(there) else np.zeros(0, np.intp)
+    means = means_of(group, values, len(there))
+    nearest = np.flatnonzero(good)[nearest_to(means, group, values)]
     parts = [np.asarray(part) for part in np.unravel_index(there, shape)]
     keys = pd.DataFrame(
         {c: [str(level[i]) for i in part] for c, level, part in zip(KEY, levels, parts, strict=True)}
@@ -128,13 +137,13 @@ def similarity_against(
 
     images: the study's table of pictures. outcome: the pairs that count, "kept", "flipped" or "all". The rank
     correlation, with its interval over pictures, covers all points; at most 500 are drawn, chosen by
-    ``default_rng(seed)``. From 25 points on, the medians of five equal parts are joined. A point leads to the
-    pair nearest to its mean. Raises BadSetting.
+    ``default_rng(seed)``. From 25 points on, the medians of five equal parts are joined. A point identifies the pair
+    nearest to its mean. Raises BadSetting.
     """
     if prop not in PROPERTIES:
         raise BadSetting(f"Pictures have no property {prop[:40]!r}; choose one of: {', '.join(PROPERTIES)}.")
     if not len(rows):
-        return no_rows()
+        return no_data("no pairs")
     found = _pictures(rows, images, outcome)
     x, y = _column(found, prop), found.means
     known = np.flatnonzero(~np.isnan(x))
@@ -155,8 +164,7 @@ def similarity_against(
         notes.append(f"{len(shown)} of {len(known)} points drawn, at random")
     if len(known) < len(y):
         notes.append(f"{len(y) - len(known)} without this property left out")
-    pooled = pooled_severities(rows)
-    notes += [pooled] if pooled else []
+    notes += pooled_severities(rows)
     pad = 0.03 * (float(np.ptp(x[known])) or 1.0)
     axes = {
         "xaxis": {
@@ -225,7 +233,7 @@ def property_correlations(
     An open symbol means that the interval contains 0. ``customdata``: the property. Raises BadSetting.
     """
     if not len(rows):
-        return no_rows()
+        return no_data("no pairs")
     found = _pictures(rows, images, outcome)
     each = {
         prop: association(_column(found, prop), found.means, found.picture, replicates) for prop in PROPERTIES

@@ -20,11 +20,11 @@ from camlab.drawing.charts.titles import (
     wrapped,
 )
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.study.analysis.values import Record, beside, enough, observed, one_each
-from camlab.study.charts.look import interval_bars, no_records, nothing, outlined, records_words, with_notes
+from camlab.study.analysis.values import Record, beside, enough, interval_text, observed, one_each
+from camlab.study.charts.look import interval_bars, no_data, nothing, outlined, records_words, with_notes
 
 HEIGHT = 470
-NARROWEST = 0.3  # least span of an axis, so that small differences look small
+NARROWEST = 0.3  # smallest span of an axis, so that small differences look small
 RM_STEPS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 CURVE = 41  # points of a curve
 LABEL = 0.18  # share of a narrow screen's width that a curve's name takes
@@ -52,7 +52,7 @@ def cr_plane(
     ``customdata``: the level. Raises BadSetting.
     """
     if not records:
-        return no_records()
+        return no_data("nothing")
     prefix = "stratified_" if stratified else ""
     names = (f"{prefix}consistency", f"{prefix}responsiveness")
     cells = {key[0]: record for key, record in one_each(records, series).items()}
@@ -105,7 +105,7 @@ def _range(cells: dict[Any, Record], shown: Sequence[Any], name: str, whiskers: 
 
 
 def _add_curves(figure: go.Figure, c: tuple[float, float], r: tuple[float, float]) -> None:
-    """Draw curves of equal RM within the plot, as many as have room for a name at their upper end."""
+    """Draw curves of equal RM within the plot, where there is room for a name at the upper end."""
     named: list[tuple[float, float]] = []
     for rm in RM_STEPS:
         begin, end = max(c[0], rm / r[1], 1e-3), min(c[1], rm / max(r[0], 1e-3))
@@ -152,7 +152,7 @@ def _add_point(
     symbol = few_symbol(mark.symbol, not full)
     text = f"<b>{wrapped(level_title(series, level))}</b><br>"
     text += "<br>".join(
-        f"{letter} {record[name]:.2f}" + _interval(record, name)
+        f"{letter} {record[name]:.2f}" + interval_text(record, name, " (", ")")
         for letter, name in zip("CR", names, strict=True)
     )
     text += f"<br>C + R − 1 = {record[names[0]] + record[names[1]] - 1:.2f}<br>"
@@ -166,11 +166,6 @@ def _add_point(
     )  # fmt: skip
 
 
-def _interval(record: Record, name: str) -> str:
-    low, high = record.get(f"{name}_low"), record.get(f"{name}_high")
-    return "" if low is None or high is None else f" ({low:.2f} to {high:.2f})"
-
-
 def _add_blinds(
     figure: go.Figure,
     cells: dict[Any, Record],
@@ -179,7 +174,7 @@ def _add_blinds(
     c: tuple[float, float],
     r: tuple[float, float],
 ) -> None:
-    """Mark where each point would lie if its map ignored flips: on the line, at its mean similarity."""
+    """Mark the position of each point for a map that ignores flips: on the line, at its mean similarity."""
     found = [(level, float(s)) for level, record in cells.items() if (s := record.get(mean)) is not None]
     found = [(level, s) for level, s in found if c[0] <= s <= c[1] and r[0] <= 1 - s <= r[1]]
     if not found:

@@ -20,7 +20,7 @@ from camlab.drawing.charts.titles import (
 )
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.analysis.values import Record, enough, levels_in, observed, one_each, value_title
-from camlab.study.charts.look import no_records, not_observed, nothing, outlined, records_words, with_notes
+from camlab.study.charts.look import no_data, not_observed, nothing, outlined, records_words, with_notes
 
 STEP = 36  # pixels between ranks
 GLYPHS = dict(zip(SYMBOLS, "●■◆▲★▼⬢", strict=True))
@@ -32,13 +32,13 @@ TIE = 1e-9  # values closer than this are equal
 def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "severity") -> Chart:
     """Draw the rank of each method at each severity, 1 for the highest value; equal values share their mean rank.
 
-    records: by "method" and ``over`` (severity, or another key, whose levels have no order and are not joined).
-    Merged methods are one line, as they are one record. A method without a value at a level has no rank there, and
-    the others are ranked without it. Open symbols rest on fewer than 5 pairs.
+    records: by "method" and ``over`` (severity, or another key, whose levels have no order and are not joined). Merged
+    methods are one line. A method without a value at a level has no rank there, and the others are ranked without it.
+    Open symbols mark values from fewer than 5 pairs.
     ``customdata``: method, level. Raises BadSetting.
     """
     if not records:
-        return no_records()
+        return no_data("nothing")
     cells = one_each(records, "method", over)
     if all(observed(record, value) is None for record in records):
         return not_observed(value)
@@ -127,14 +127,14 @@ def _shared(rank: float, column: Any) -> str:
 def _label(
     figure: go.Figure, method: str, line: Any, mark: SeriesMark, taken: list[float], ordered: bool
 ) -> None:
-    """Write the method's name at the right, at its last rank or below a name that already stands there."""
+    """Write the method's name at the right, at its last rank or below a name that is already there."""
     at = _last(line)
     y = at if np.isfinite(at) else float(len(taken) + 1)
     while any(abs(y - other) < 0.45 for other in taken):
         y += 0.45
     taken.append(y)
     name = escape(short_title("method", method))
-    # Where levels have no order, a missing last rank says nothing about the others.
+    # If levels have no order, the last one has no special meaning: its rank may be missing.
     ranked = np.isfinite(at) and not (ordered and np.isnan(line[-1]))
     end = "" if ranked else "<br><i>(no rank)</i>"
     base = "<br>baseline" if "baseline" in level_title("method", method) else ""

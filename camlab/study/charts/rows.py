@@ -1,4 +1,4 @@
-"""A study's rows in charts: kept and flipped groups, densities, and points that lead to a row.
+"""A study's rows in charts: kept and flipped groups, densities, and points that identify their row.
 
 Rows are those of ``camlab.study.analysis.summary.scored``: one row per pair, with ``similarity`` in [0, 1] (nan where
 a map is degenerate) and the columns of the store's schema. The ``customdata`` of a point identifies its row, in the
@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from camlab.common.grouping import numbered
 from camlab.common.wording import plural
-from camlab.drawing.charts.look import Chart
 from camlab.drawing.charts.titles import SeriesMark, level_title, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.analysis.summary import FLOORS, similarities, usable
-from camlab.study.charts.look import hover, nothing
+from camlab.study.charts.look import hover
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -113,10 +112,26 @@ def samples(rows: pd.DataFrame, by: str = "") -> list[tuple[Any, dict[str, Simil
     return [(level, {"kept": found[2 * i], "flipped": found[2 * i + 1]}) for i, level in enumerate(levels)]
 
 
-def pooled_severities(rows: pd.DataFrame) -> str:
-    """Warn where the rows pool several severities; "" otherwise."""
+def pooled_severities(rows: pd.DataFrame) -> list[str]:
+    """Note that the rows pool several severities; no note otherwise."""
     found = np.unique(rows["severity"].to_numpy(dtype=np.float64))
-    return f"severities {found[0]:g} to {found[-1]:g} pooled" if len(found) > 1 else ""
+    return [f"severities {found[0]:g} to {found[-1]:g} pooled"] if len(found) > 1 else []
+
+
+def means_of(group: Index, values: Floats, size: int) -> Floats:
+    """Average the values of each group 0 … size − 1; nan for a group without any."""
+    with np.errstate(invalid="ignore"):
+        found: Floats = np.bincount(group, values, size) / np.bincount(group, minlength=size)
+    return found
+
+
+def nearest_to(means: Floats, group: Index, values: Floats) -> Index:
+    """Return the place of the value nearest to the mean of each group, the first of equals; −1 without any."""
+    order = np.lexsort((np.abs(values - means[group]), group))
+    found = np.full(len(means), -1, np.intp)
+    there, first = np.unique(group[order], return_index=True)
+    found[there] = order[first]
+    return found
 
 
 def floors_of(rows: pd.DataFrame, similarity: str) -> dict[str, float]:
@@ -127,18 +142,11 @@ def floors_of(rows: pd.DataFrame, similarity: str) -> dict[str, float]:
     return {name: value for name, value in means.items() if not np.isnan(value)}
 
 
-def no_rows() -> Chart:
-    """Return the chart that stands in where there is no row to draw."""
-    return nothing(
-        "no pairs to show", "No pairs to show: nothing has been measured yet, or no pair passes the filter."
-    )
-
-
 def density(values: Floats, grid: Floats, bandwidth: float) -> Floats:
     """Estimate the density of similarities on an even grid over [0, 1]; it integrates to 1.
 
-    It applies Gaussian kernels to a histogram as fine as the grid, reflected at 0 and 1: many similarities are
-    exactly 1, and a kernel that reached beyond the edge would hide them.
+    Smooths a histogram as fine as the grid with Gaussian kernels, reflected at 0 and 1: many similarities are exactly
+    1, and kernels that reached beyond the edge would hide them.
     """
     cells = len(grid)
     counts = np.bincount(
@@ -166,7 +174,7 @@ def add_points(
     mark: SeriesMark,
     **more: Any,
 ) -> None:
-    """Draw single pairs as points, each of which leads to its row."""
+    """Draw single pairs as points, each of which identifies its row."""
     places = sample.places[at]
     marker = {"color": mark.colour, "symbol": mark.symbol, "size": 6, "opacity": 0.7}
     figure.add_scatter(

@@ -1,4 +1,4 @@
-"""Severity curves of a study: similarity, or a value such as C, per severity; pooled and stratified beside them."""
+"""Severity curves of a study: similarity, or a value such as C, per severity, beside pooled and stratified values."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -28,26 +28,27 @@ from camlab.drawing.charts.titles import (
 )
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.noise import NOISES
-from camlab.study.analysis.values import enough, observed, references, rests_on, value_title
+from camlab.study.analysis.values import enough, interval_text, observed, references, rests_on, value_title
 from camlab.study.charts.look import (
+    ON_LINE,
     floor_lines,
     floor_words,
     hover,
     interval_bars,
-    interval_words,
     legend_entry,
-    no_records,
+    no_data,
     nothing,
     outlined,
     record_bars,
     records_words,
     similarity_axis,
+    span_of,
     with_notes,
 )
-from camlab.study.charts.rows import POINT, SimilaritySample, floors_of, no_rows, points, said, samples
+from camlab.study.charts.rows import POINT, SimilaritySample, floors_of, points, said, samples
 
 HEIGHT = 400
-POOLED, STRATIFIED = 5.75, 6.5  # their places on the axis, beside the severities
+POOLED, STRATIFIED = 5.75, 6.5  # positions of these values on the axis, beside the severities
 
 
 def joined(noises: Sequence[str]) -> bool:
@@ -69,12 +70,12 @@ def _axis(lowest: float, connect: bool, notes: Sequence[str]) -> dict[str, Any]:
 def severity_spread(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
     """Draw the mean similarity of kept and of flipped pairs per severity, with the middle 80 % of pairs as a band.
 
-    The pooled means beside the severities mostly compare mild with strong noise. The stratified means count each
-    severity where the outcome was observed once, as `camlab.metrics.stratified` does. Points of noise types whose
-    path is not monotone are not joined. A point leads to the pair nearest to it.
+    The pooled means beside the severities mostly compare mild with strong noise. The stratified means give each
+    severity with the outcome equal weight, as `camlab.metrics.stratified` does. Points of noise types that are not
+    monotone are not joined. A point identifies the pair nearest to it.
     """
     if not len(rows):
-        return no_rows()
+        return no_data("no pairs")
     groups = samples(rows, "severity")
     if not any(len(sample) for _, sides in groups for sample in sides.values()):
         return nothing("no pair has a similarity", "No curves: every pair has a degenerate map.")
@@ -214,7 +215,7 @@ def severity_values(
     open symbols; values that were not observed have no point.
     """
     if not records:
-        return no_records()
+        return no_data("nothing")
     levels = list(dict.fromkeys(str(r[series]) for r in [*records, *beside]))[:MOST_SERIES]
     there = {(str(r[series]), float(r["severity"])): r for r in records}
     severities = sorted({severity for _, severity in there})
@@ -256,9 +257,7 @@ def _span(
     names = [f"{p}{value}{e}" for p in ("", "stratified_") for e in ("", "_low", "_high")]
     found = [float(r[name]) for r in [*records, *beside] for name in names if r.get(name) is not None]
     found += [at for at, _ in references([*records, *beside], value)]
-    low, high = min(found), max(found)
-    pad = max(0.03, 0.06 * (high - low))
-    return low - pad, high + pad
+    return span_of(found, 0.03)
 
 
 def _add_line(
@@ -304,7 +303,7 @@ def _add_totals(
     symbol = few_symbol(mark.symbol, not enough(record, value))
     texts = [
         f"<b>{escape(level_title(series, level))}</b>, {label}<br>{value_title(name)} {decimal(record.get(name))}"
-        f"{interval_words(record, name)}<br>rests on {rests_on(record, value):,} pairs"
+        f"{interval_text(record, name, ON_LINE)}<br>rests on {rests_on(record, value):,} pairs"
         for label, name in zip(labels, names, strict=True)
     ]
     figure.add_scatter(

@@ -34,6 +34,7 @@ from camlab.study.charts.look import (
     floor_labels,
     floor_words,
     hover,
+    no_data,
     nothing,
     similarity_axis,
 )
@@ -43,7 +44,6 @@ from camlab.study.charts.rows import (
     add_points,
     density,
     floors_of,
-    no_rows,
     points,
     pooled_severities,
     said,
@@ -92,7 +92,7 @@ Draw = Callable[[go.Figure, pd.DataFrame, Groups, float, bool], None]
 def _stack(rows: pd.DataFrame, similarity: str, by: str, draw: Draw, tall: int) -> Chart:
     """Stack one drawing per level, each below its name; the y axis counts pixels."""
     if not len(rows):
-        return no_rows()
+        return no_data("no pairs")
     groups = samples(rows, by)
     floors = floors_of(rows, similarity)
     if not any(len(sample) for _, sides in groups for sample in sides.values()):
@@ -101,13 +101,13 @@ def _stack(rows: pd.DataFrame, similarity: str, by: str, draw: Draw, tall: int) 
     names = [_row_name(by, level, sides) for level, sides in shown]
     heights = [LABEL * (name.count("<br>") + 1) + tall + GAP for name in names]
     total = sum(heights)
-    note = "" if by == "severity" else pooled_severities(rows)
+    notes = [] if by == "severity" else pooled_severities(rows)
     lanes = max(1, len(floors))
     axes = {
-        "xaxis": similarity_axis(similarity, 0.02, [note] if note else []),
+        "xaxis": similarity_axis(similarity, 0.02, notes),
         "yaxis": {"range": [-total, 0], "visible": False},
     }
-    figure = go.Figure(layout=chart_layout(total + 90 + 17 * lanes + (16 if note else 0), lanes, **axes))
+    figure = go.Figure(layout=chart_layout(total + 90 + 17 * lanes + 16 * len(notes), lanes, **axes))
     for at in UNIT_TICKS["tickvals"]:
         figure.add_shape(reference_line("x", at, GRID, "solid", 1))
     top = 0.0
@@ -229,7 +229,7 @@ def _strip(
 
 
 def _none(figure: go.Figure, sides: Groups, base: float) -> None:
-    """Note which side of a row has no pair, or too few."""
+    """Add a note on each side of a row that has no pair, or too few."""
     texts = []
     for name, sample in sides.items():
         if not len(sample):
@@ -252,14 +252,13 @@ def _shares(
 ) -> Chart:
     """Draw the shares of all kept and of all flipped pairs over similarity; ``draw`` returns words to add."""
     if not len(rows):
-        return no_rows()
+        return no_data("no pairs")
     ((_, sides),) = samples(rows)
     if not any(map(len, sides.values())):
         return _all_degenerate(len(rows))
     floors = floors_of(rows, similarity)
     lanes = max(2, len(floors))
-    note = pooled_severities(rows)
-    axis = similarity_axis(similarity, 0.02, [note] if note else [])
+    axis = similarity_axis(similarity, 0.02, pooled_severities(rows))
     figure = go.Figure(layout=chart_layout(HEIGHT + 40, lanes, xaxis=axis, **layout))
     more = draw(figure, rows, sides)
     add_labelled_lines(figure, floor_labels(floors.items()), -0.15, 1.03, lanes)
@@ -269,8 +268,8 @@ def _shares(
 def similarity_steps(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
     """Draw the share of kept and of flipped pairs at or below each similarity (ECDF).
 
-    There are at most 400 steps per side, evenly spaced in order; each leads to its pair. The widest gap between the
-    sides, the Kolmogorov–Smirnov statistic, is marked where both have 5 pairs.
+    There are at most 400 steps per side, evenly spaced in order; each identifies its pair. The widest gap between the
+    sides, the Kolmogorov–Smirnov statistic, is marked if both have at least 5 pairs.
     """
     axis = {"range": [-0.02, 1.02], "title_text": "share of pairs", **UNIT_TICKS}
     return _shares(rows, similarity, _steps, yaxis=axis)
@@ -327,7 +326,7 @@ def _counted(name: str, sample: SimilaritySample) -> str:
 def similarity_histogram(rows: pd.DataFrame, *, similarity: str = "rbo") -> Chart:
     """Draw the shares of kept and of flipped pairs in 20 equal bins of similarity; the last bin includes 1.
 
-    A bar leads to the middle one of its pairs.
+    A bar identifies the middle one of its pairs.
     """
     axis = {"title_text": "share of its pairs", "rangemode": "tozero", "tickformat": ".0%"}
     return _shares(rows, similarity, _bars, yaxis=axis, bargap=0.12, bargroupgap=0)

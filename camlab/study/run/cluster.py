@@ -1,8 +1,8 @@
-"""The Ray backend: workers on a cluster, each of which keeps one model as long as that has pictures left.
+"""The Ray backend: workers on a cluster, each of which keeps its model while that has pictures left.
 
 A worker is an actor that receives chunks of units, two at a time, so that it loads a model and computes its reference
-maps only once. A dead worker is replaced, and its chunks are tried again. Workers send rows and write nothing: only
-this process needs the study's folder.
+maps only once. A dead worker is replaced, and its chunks are tried again. Workers send their rows to this process,
+which alone needs the study's folder.
 """
 
 import logging
@@ -22,7 +22,7 @@ from camlab.study.run.local import LOOK, TRIES, Chunk
 from camlab.study.run.progress import Progress
 from camlab.study.run.worker import write_units
 
-#: Share of a GPU per worker: while one computes on it, others make noise and compare maps on processors.
+#: Share of a GPU per worker: while one computes on it, others perturb pictures and compare maps on CPUs.
 GPU_SHARE = 0.25
 AHEAD = 2  # chunks that a worker has at once, so that it never waits for the next
 
@@ -96,7 +96,7 @@ class RayPool:
     def run(
         self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]
     ) -> None:
-        """Have all chunks computed; see `LocalPool.run`."""
+        """Compute all chunks on the workers; see `LocalPool.run`."""
         ray, manifest = self._ray, read_manifest(self._folder)
         wanted: dict[str, deque[Chunk]] = {}
         for chunk in chunks:
@@ -160,7 +160,7 @@ class RayPool:
             progress.add(each.note.unit, each.note.rows, each.note.seconds, each.note.skipped)
 
     def _station(self, manifest: Mapping[str, Any]) -> Any:
-        # One thread computes, another one receives the wish to pause.
+        # One thread computes; another one receives requests to pause.
         env = {k: v for k, v in environment(THREADS).items() if k.endswith("_THREADS") or k == "PYTHONPATH"}
         actor = self._ray.remote(Station).options(
             max_concurrency=2, runtime_env={"env_vars": env}, **self._needs

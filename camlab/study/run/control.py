@@ -27,10 +27,10 @@ _children: list[subprocess.Popen[bytes]] = []
 class Status:
     """The progress of a study.
 
-    state: planned, running, paused, cancelled, interrupted (its process died), failed or finished; all but
-    "finished" can be resumed. done, total: pairs. units_done, units_total: pictures under a model. by: done and
-    total pairs by model and noise type. seconds_left: None where unknown. alive: a process runs the study.
-    skipped: pictures that could not be used. error: why it failed, in a sentence.
+    state: planned, running, paused, cancelled, interrupted (its process died), failed or finished; all but "finished"
+    can be resumed. done, total: pairs. units_done, units_total: units, each a picture under a model. by: done and
+    total pairs by model and noise type. seconds_left: None where unknown. alive: a process runs the study. skipped:
+    unusable pictures. error: one sentence on why the study failed.
     """
 
     state: str
@@ -104,7 +104,7 @@ def from_progress(said: dict[str, Any], state: str, alive: bool) -> Status:
 def start(folder: str | Path, workers: int | None = None) -> None:
     """Run or resume a created study in a process that outlives this one. Raises BadStudy.
 
-    Later errors are in its status; the process's output is in ``run.log``.
+    Later errors are in the study's status, and the process's output in ``run.log``.
     """
     place = Path(folder).absolute()
     now = status(place)
@@ -127,7 +127,7 @@ def start(folder: str | Path, workers: int | None = None) -> None:
             env=environment(),
             start_new_session=True,  # shields it from Ctrl-C and from the end of this terminal
         )
-    # Every start polls the earlier children, so that no finished one remains a zombie.
+    # Poll earlier children, so that no finished one remains a zombie.
     _children[:] = [each for each in (*_children, child) if each.poll() is None]
     write_json(place / CONTROL, {**control, "pid": child.pid})
 
@@ -153,12 +153,12 @@ def resume(folder: str | Path) -> None:
 
 
 def cancel(folder: str | Path) -> None:
-    """Ask a running study to end within its current batch; its finished rows stay, and `start` resumes it."""
+    """Ask a running study to end within its current batch; finished rows stay, and `start` resumes it."""
     _ask(Path(folder), "cancel")
 
 
 def wish(folder: Path) -> str:
-    """Return the user's wish for the study: run, pause or cancel."""
+    """Return the user's request to the study: run, pause or cancel."""
     try:
         return str((read_json(folder / CONTROL) or {}).get("wish", "run"))
     except BadStudy:
@@ -172,14 +172,14 @@ def _ask(folder: Path, what: str) -> None:
 
 
 def _is_starting(control: dict[str, Any], said: dict[str, Any] | None) -> bool:
-    """Return whether a process was started a moment ago and has not taken the lock yet."""
+    """Return whether a process was started recently and has not taken the lock yet."""
     started = float(control.get("started") or 0.0)
     if not 0 <= time.time() - started < START_WITHIN or float((said or {}).get("updated") or 0.0) > started:
         return False
     for child in _children:
         if child.pid == control.get("pid"):
             return child.poll() is None
-    if os.name == "nt":  # where asking for a process would end it
+    if os.name == "nt":  # os.kill would end the process there
         return True
     try:
         os.kill(int(control["pid"]), 0)

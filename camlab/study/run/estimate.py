@@ -25,7 +25,7 @@ from camlab.study.sources import Unit, check_plan
 SHOWN = 12
 #: Seconds for a worker to load a model.
 LOAD = 1.5
-#: Bytes per row on the disk, measured on finished studies; kept maps come on top.
+#: Bytes per row on the disk, measured on finished studies, without kept maps.
 BYTES_A_ROW = 80
 #: Seconds until the workers of a run have imported their modules and loaded a model.
 START = 6.0
@@ -35,8 +35,8 @@ START = 6.0
 class Estimate:
     """The cost of a plan.
 
-    pictures: each counted under each of its models; seconds: on this machine with ``workers``; bytes: on the disk;
-    by_model: pairs and seconds; skipped: model, layer, method and reason of everything that cannot be computed.
+    pictures: counted once per model; seconds: on this machine with ``workers``; bytes: on the disk; by_model: pairs
+    and seconds; skipped: model, layer, method and reason of everything that cannot be computed.
     """
 
     pairs: int
@@ -77,7 +77,7 @@ def estimate(
 
 
 class _WithoutReferences(UnitWorker):
-    """A worker without the other-picture floor, whose cost per model does not grow with the study."""
+    """A worker that skips the other-picture floor, whose cost per model does not grow with the study."""
 
     def reference_maps(
         self, engine: Engine, work: LayerWork, picture: Picture, check: Callable[[], None]

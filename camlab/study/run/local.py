@@ -1,4 +1,4 @@
-"""The local backend: worker processes with one thread each, which compute one chunk of units after the other."""
+"""The local backend: worker processes with one thread each, which compute chunks of units in turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from camlab.study.run.progress import Progress
 #: The number of tries for a chunk whose worker dies.
 TRIES = 3
 STOP_WITHIN = 20.0  # seconds for the current batch to end
-LOOK = 0.2  # seconds between two looks at the user's wishes
+LOOK = 0.2  # seconds between two checks for the user's requests
 
 Chunk = tuple[int, ...]
 
@@ -60,7 +60,7 @@ class _Worker(Child):
         )
 
     def give(self, chunk: Chunk) -> None:
-        """Have a chunk computed."""
+        """Send the worker a chunk to compute."""
         self.chunk = chunk
         self.send(do=list(chunk))
 
@@ -83,9 +83,9 @@ class LocalPool:
         progress: Progress,
         look: Callable[[], bool],
     ) -> None:
-        """Have all chunks computed; ``look`` returns whether to pause, and raises Cancelled to end the run.
+        """Compute all chunks on the workers; ``look`` returns whether to pause, and raises Cancelled to end the run.
 
-        Raises CamLabError with a worker's error, or where workers keep dying.
+        Raises CamLabError with a worker's error, or if workers keep dying.
         """
         waiting = deque(chunks)
         tries = Counter[Chunk]()

@@ -16,7 +16,7 @@ _EVERY = 0.5  # seconds between two writings
 
 
 class Progress:
-    """Counts finished units, and writes ``progress.json`` for other processes."""
+    """The count of finished units, written to ``progress.json`` for other processes."""
 
     def __init__(self, folder: Path, on_progress: OnProgress | None) -> None:
         self.folder = folder
@@ -29,7 +29,7 @@ class Progress:
         self._written = 0.0
 
     def begin(self, prepared: Prepared, notes: Iterable[UnitNote], workers: int) -> None:
-        """Start from the units that are done already."""
+        """Start from the units that are already done."""
         self._prepared, self.workers = prepared, workers
         for note in notes:
             self._done[note.unit] = (note.rows, note.seconds, note.skipped)

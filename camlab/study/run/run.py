@@ -27,7 +27,7 @@ class Pool(Protocol):
     def run(
         self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]
     ) -> None:
-        """Have all chunks computed; ``look`` returns whether to pause, and raises Cancelled to end the run."""
+        """Compute all chunks; ``look`` returns whether to pause, and raises Cancelled to end the run."""
 
     def close(self) -> None:
         """End all workers."""
@@ -70,12 +70,12 @@ def run_study(
     """Run or resume a study, and return its status once it is finished or cancelled.
 
     plan: a plan, to be created in ``folder``, or the folder of a created study. resume: continue the study in the
-    folder; a plan must then equal its plan. workers: worker processes, by default one per processor or GPU; their
-    number changes no row. batch: pictures computed at once; on a CPU it changes no row either. A resumed study keeps
-    the batch and the device of its start. backend: local, or ray (see ``docs/scaling.md``); address: that of the
-    Ray cluster. on_progress receives the status now and then. check may raise Cancelled.
+    folder; a plan must then equal the study's. workers: worker processes, by default one per processor or GPU; their
+    number does not affect the rows. batch: pictures computed at once; on a CPU it does not affect the rows either. A
+    resumed study keeps its first batch size and device. backend: local, or ray (see ``docs/scaling.md``); address: of
+    the Ray cluster. on_progress regularly receives the status. check may raise Cancelled.
 
-    Raises CamLabError where the study cannot run; its status then has the error, too.
+    Raises CamLabError, which the study's status also records, if the study cannot run.
     """
     maker = BACKENDS[backend]
     place = _place(plan, folder, resume, batch=batch, device=device)
@@ -119,7 +119,7 @@ def _place(
     batch: int,
     device: str,
 ) -> Path:
-    """Return the study's folder, created where it is new. Raises BadStudy, and as `create`."""
+    """Return the study's folder; create it if it is new. Raises BadStudy, and what `create` raises."""
     if not isinstance(plan, StudyPlan):
         place = Path(plan if folder is None else folder).absolute()
         read_manifest(place)
@@ -136,7 +136,7 @@ def _place(
 
 
 def _clear_wish(folder: Path) -> None:
-    """Forget the wishes for an earlier run, but not a wish for this process, which may be cancelled already."""
+    """Forget requests to an earlier run, but not one to this process, which may already be cancelled."""
     control = read_json(folder / CONTROL) or {}
     if control.get("pid") != os.getpid():
         write_json(folder / CONTROL, {"wish": "run"})
@@ -158,7 +158,7 @@ def _chunks(prepared: Prepared, finished: set[int]) -> list[Chunk]:
 
 
 def _looker(folder: Path, check: Callable[[], None]) -> Callable[[], bool]:
-    """Return a function that returns whether to pause, and raises Cancelled once the run is cancelled."""
+    """Return the pool's ``look``: it returns whether to pause, and raises Cancelled once the run is cancelled."""
 
     def look() -> bool:
         check()
@@ -171,7 +171,7 @@ def _looker(folder: Path, check: Callable[[], None]) -> Callable[[], bool]:
 
 
 def _end(pool: Pool | None, folder: Path, progress: Progress, state: str, error: str = "") -> None:
-    """Stop the workers, and leave a study that can be resumed."""
+    """Stop the workers, recount the finished units, and report the final state."""
     if pool is not None:
         pool.close()
     notes = all_notes(folder)

@@ -30,7 +30,7 @@ _LOOK = 0.1  # seconds between two looks while paused
 
 
 class _Orders:
-    """The coordinator's orders, read on a thread of their own."""
+    """The coordinator's orders, read on a separate thread."""
 
     def __init__(self) -> None:
         self.work: queue.Queue[list[int] | None] = queue.Queue()
@@ -59,7 +59,7 @@ class _Orders:
 def main(argv: Sequence[str]) -> int:
     """Serve one study until told to stop."""
     folder = Path(argv[0])
-    # Ctrl-C reaches the whole group of processes, but only the coordinator decides about the work.
+    # Ctrl-C reaches the whole process group, but only the coordinator decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A library's own output must not mix with the lines that the coordinator reads.
     told = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
@@ -106,7 +106,7 @@ def compute_part(
 
 
 def write_units(folder: Path, units: Sequence[UnitRows]) -> None:
-    """Write units as one part, their maps first, so that a part is proof of its maps. Raises OSError."""
+    """Write units as one part, their maps first, so that a part's maps always exist. Raises OSError."""
     for each in units:
         _write_maps(folder, each)
     write_part(folder, [each.note for each in units], [each.table for each in units])

@@ -29,7 +29,7 @@ NOUNS = {
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One group of cells with the settings of a test; group: the levels that are fixed in it."""
+    """One group of cells with the settings of a test; group: the levels that are fixed in the group."""
 
     cells: Cells
     response: Response
@@ -39,10 +39,10 @@ class Sample:
     seed: int = SEED
 
     def values(self, effects: dict[str, Effect], units: int, width: int = 1) -> dict[str, Value]:
-        """Give each effect a bootstrap interval over pictures.
+        """Return each effect with its bootstrap interval over pictures.
 
-        There is no interval where ``replicates`` is 0 or there are too few pictures. width: numbers per replicate
-        that an effect holds in memory, where that is more than ``units``.
+        There is no interval if ``replicates`` is 0 or there are too few pictures. width: numbers per replicate that an
+        effect holds in memory, if more than ``units``.
         """
         if not effects:
             return {}
@@ -60,7 +60,7 @@ class Sample:
         }
 
     def in_blocks(self, blank: TestResult) -> tuple[Blocks, TestResult]:
-        """Arrange the cells in blocks of the compared column, and record what they hold in the blank result."""
+        """Arrange the cells in blocks of the compared column; return them and the blank result with their counts."""
         table = blocks(self.cells, blank.compares, self.response)
         return table, replace(
             blank, levels=table.levels, n=len(table), n_pairs=table.n_pairs, left_out=table.left_out
@@ -117,14 +117,14 @@ def stat_test(
 
 
 def refuse(result: TestResult, reason: str, **known: Any) -> TestResult:
-    """Return the result of a test that cannot be done, with the reason as its sentence."""
+    """Return the result of a test that cannot be run, with the reason as its sentence."""
     return replace(
         result, reason=reason, sentence=f"{at(result.group)}this cannot be tested: {reason}", **known
     )
 
 
 def too_few(count: int, what: str = "picture") -> str:
-    """Explain that a test needs more blocks."""
+    """Return the sentence that a test needs more blocks."""
     return f"only {plural(count, what)} can be compared, and a test needs at least {FEWEST_BLOCKS}."
 
 
@@ -134,7 +134,7 @@ def fewest_to_differ(comparisons: int, alpha: float) -> int:
 
 
 def one_level(levels: tuple[str, ...], compares: str, needed: int = 2) -> str:
-    """Explain that a test needs more levels."""
+    """Return the sentence that a test needs more levels."""
     noun = NOUNS[compares]
     have = f"only {plural(len(levels), noun)}" if levels else f"no {noun}"
     names = f" ({', '.join(levels)})" if levels else ""
@@ -142,6 +142,6 @@ def one_level(levels: tuple[str, ...], compares: str, needed: int = 2) -> str:
 
 
 def at(group: dict[str, Any]) -> str:
-    """Begin a sentence with the levels that are fixed in a group; "" where none is."""
+    """Return the beginning of a sentence with a group's fixed levels; "" without any."""
     words = [f"{NOUNS[name]} {value}" for name, value in group.items() if str(value) != ""]
     return f"{', '.join(words)}: " if words else ""

@@ -1,4 +1,4 @@
-"""The response that a test compares, and complete blocks of it: one row per picture, without gaps."""
+"""The response that a test compares, and its complete blocks: one row per picture, without gaps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from camlab.metrics.tally import Flags, Floats, Index, divide
 from camlab.study.stats.cells import AXES, Cells
 
 DECIMALS = 12
-"""Block values are rounded to this many decimals, so that values which differ by rounding alone tie."""
+"""Decimals of block values, so that values which differ only by rounding errors tie."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class Blocks:
 def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
     """Arrange the levels of one column in complete blocks, one per picture.
 
-    Only cases that every level has count: where one level lacks a value for a picture's noise type and severity
-    (and every other axis that is not compared), that case is left out for all levels. A picture's value is the
-    mean over its remaining cases. A level without any value is left out and named in ``left_out``.
+    A case is a picture's combination of noise type, severity and every other axis that is not compared. Cases in which
+    a level lacks a value are left out for all levels. A picture's value is the mean over its remaining cases. A level
+    without any value is left out and named in ``left_out``.
     """
     value = response.value(cells)
     axes = [name for name in AXES if name not in (compares, "image_set")]
@@ -122,7 +122,7 @@ def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
 def _said(
     response: Response, complete: Flags, some: Flags, pictures: int, used: int, compares: str
 ) -> list[str]:
-    """Say in sentences what incomplete blocks left out."""
+    """Return sentences on the data that was left out of the blocks."""
     said = []
     if used < pictures:
         said.append(f"Left out without a complete block: {pictures - used} of {plural(pictures, 'picture')}.")
@@ -139,7 +139,7 @@ def _said(
 
 
 def pairs_left_out(cells: Cells) -> list[str]:
-    """Say how many pairs have no similarity, and how many predictions rounding decides."""
+    """Return sentences on the numbers of pairs without a similarity and of predictions decided by rounding."""
     said = []
     if lost := int((cells.total - cells.kept - cells.lost).sum()):
         said.append(f"Left out for a degenerate map or no similarity: {plural(lost, 'pair')}.")

@@ -25,9 +25,9 @@ AXES = ("model", "image_set", "method", "layer", "noise", "severity")
 class Cells:
     """Cells as arrays of one length: codes into ``levels``, sums of similarity, and numbers of pairs.
 
-    picture: code of (image set, image); total: pairs, those without a similarity included; tied: pairs whose
-    two most likely classes tie; floor: the other-picture floor, which holds for RBO alone: nan where it is
-    unknown or the rows are scored by another measure. rows, of: the pairs themselves and the cell of each.
+    picture: code of (image set, image); total: pairs, including those without a similarity; tied: pairs whose two most
+    likely classes tie; floor: the other-picture floor, nan where it is unknown or the similarity is not RBO. rows, of:
+    the pairs themselves and the cell of each.
     """
 
     levels: Mapping[str, NDArray[Any]]
@@ -138,7 +138,7 @@ def read_cells(rows: pd.DataFrame) -> Cells:
 
 
 def _refuse_repeats(rows: pd.DataFrame, codes: Sequence[Index], sizes: Sequence[int]) -> None:
-    """Raise BadSetting where a pair is repeated, since it would count twice."""
+    """Raise BadSetting for a repeated pair, which would count twice."""
     levels, seed = _levels(rows, "seed")
     shape = [max(size, 1) for size in (*sizes, len(levels))]
     if len(rows) and np.prod([float(n) for n in shape]) < 2**62:

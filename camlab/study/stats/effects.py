@@ -39,7 +39,7 @@ class Effect:
 
 
 def observed_effect(replicates: Replicates, units: int, kind: str = "") -> Effect:
-    """Evaluate an effect with every unit counted once; kind: delta, w or epsilon, "" for no size in words."""
+    """Return an effect with its observed value; kind: delta, w or epsilon, or "" for no size in words."""
     value = float(replicates(np.ones((1, units)))[0])
     return Effect(value, replicates, magnitude(kind, value) if kind else "")
 
@@ -50,7 +50,7 @@ def magnitude(kind: str, value: float) -> str:
 
 
 def mean_of(column: Floats) -> Replicates:
-    """Return the replicates of a mean over the blocks, of their values (n,)."""
+    """Return the replicates of the mean of the blocks' values (n,)."""
     return lambda weights: weights @ column / len(column)
 
 

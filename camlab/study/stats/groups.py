@@ -37,7 +37,7 @@ def group_means(sample: Sample, compares: str) -> tuple[tuple[str, ...], Floats]
     return tuple(str(cells.levels[compares][i]) for i in found), means.reshape(len(there), len(found))
 
 
-# Decorators register from the lowest up, and people see the tests in that order.
+# Of several decorators the lowest registers first, which decides the order on screen.
 @stat_test(
     "sets_kruskal",
     "Kruskal–Wallis with Dunn, data sets",

@@ -29,7 +29,7 @@ def critical_difference(levels: int, n: int, alpha: float = 0.05) -> float:
     return q / math.sqrt(2) * math.sqrt(levels * (levels + 1) / (6 * n))
 
 
-# Decorators register from the lowest up, and people see the tests in that order.
+# Of several decorators the lowest registers first, which decides the order on screen.
 @stat_test(
     "noises_friedman",
     "Friedman with Nemenyi, noise types",
@@ -165,7 +165,7 @@ def _friedman_assumptions(ranks: Floats, differ: bool) -> tuple[Assumption, ...]
     compares="method",
 )
 def methods_wilcoxon(sample: Sample, blank: TestResult) -> TestResult:
-    """Compare every two methods by their differences within pictures."""
+    """Compare each pair of methods by their differences within pictures."""
     table, blank = sample.in_blocks(blank)
     if len(table.levels) < 2:
         return refuse(blank, one_level(table.levels, "method"))

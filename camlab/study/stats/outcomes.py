@@ -89,7 +89,7 @@ def outcome_means(cells: Cells) -> tuple[Floats, Floats]:
 
 
 def rank_sum(a: Floats, b: Floats) -> tuple[float, float, str]:
-    """Return Mann and Whitney's U of ``a`` over ``b``, its two-sided p, and how p was found."""
+    """Return Mann and Whitney's U of ``a`` over ``b``, its two-sided p, and words on how p was computed."""
     tied = len(np.unique(np.concatenate([a, b]))) < len(a) + len(b)
     exact = not tied and min(len(a), len(b)) <= EXACT_U
     found = mannwhitneyu(a, b, alternative="two-sided", method="exact" if exact else "asymptotic")
@@ -98,7 +98,7 @@ def rank_sum(a: Floats, b: Floats) -> tuple[float, float, str]:
 
 
 def descriptive(cells: Cells) -> tuple[Value, ...]:
-    """Compute the AUROC of single pairs, without p: of all, and among pairs that share noise and severity."""
+    """Compute the AUROC of single pairs, without p: of all pairs, and within each noise type and severity."""
     mask = cells.pair_mask
     rows = cells.rows.take(mask)
     stratum = (cells_axis(cells, "noise") * len(cells.levels["severity"]) + cells_axis(cells, "severity"))[
@@ -124,7 +124,7 @@ def cells_axis(cells: Cells, name: str) -> np.ndarray:
 
 
 def _same_pictures(sample: Sample, kept: Floats, flipped: Floats) -> tuple[PairResult, ...]:
-    """Compare each picture that has both outcomes with itself."""
+    """Compare kept with flipped pairs within each picture that has both."""
     both = ~(np.isnan(kept) | np.isnan(flipped))
     d = np.round(kept - flipped, DECIMALS)[both]
     if len(d) < FEWEST_BLOCKS:
@@ -160,7 +160,7 @@ def _assumptions(kept: Floats, flipped: Floats, how: str) -> tuple[Assumption, .
 
 
 def spread_alike(groups: list[Floats]) -> Assumption:
-    """Check that the groups do not differ in spread (Brown and Forsythe's test); else only dominance is tested."""
+    """Check by Brown and Forsythe's test that groups have equal spread; otherwise only dominance is tested."""
     name = "shape and spread"
     if any(len(np.unique(group)) < 2 for group in groups):
         return Assumption(name, None, "One group has a single value, so its spread cannot be compared.")

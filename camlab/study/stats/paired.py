@@ -22,7 +22,7 @@ EFFECT = "rank-biserial"
 def signed_rank(
     differences: Floats, alternative: str = "two-sided"
 ) -> tuple[float, float, str] | tuple[None, None, str]:
-    """Return (statistic, p, how p was found) for differences, without zeros (Wilcoxon's rule).
+    """Return (statistic, p, words on how p was computed) for differences, dropping zeros (Wilcoxon's rule).
 
     The statistic is the smaller rank sum; with alternative "greater" or "less" it is the rank sum of the positive
     differences. Returns (None, None, reason) where all are zero.
@@ -47,7 +47,7 @@ def signed_rank(
 
 
 def signed_rank_pair(a: str, b: str, differences: Floats) -> PairResult:
-    """Test the differences of ``a`` over ``b`` alone: no effect yet, and p unadjusted."""
+    """Test the differences ``a`` − ``b``; the result has no effect yet, and an unadjusted p."""
     statistic, p, note = signed_rank(differences)
     mean = float(differences.mean())
     return PairResult(a, b, len(differences), mean, statistic, p, None, None, False, note)

@@ -1,4 +1,4 @@
-"""Power: how many pictures would show a difference of a given size."""
+"""Power analysis: the number of pictures that would show a difference of a given size."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ DIFFERENCES = (0.01, 0.02, 0.05, 0.1)
 
 @dataclass(frozen=True)
 class PowerNote:
-    """How many pictures would show a difference between two methods.
+    """The number of pictures that would show a difference between two methods.
 
     spread: median standard deviation of the differences within pictures, over all pairs of methods; needed:
     (difference, pictures); shown: the smallest difference that n pictures would show; comparisons: number of

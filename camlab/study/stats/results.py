@@ -40,7 +40,7 @@ def with_interval(name: str, value: float, interval: Interval | None, words: str
 
 @dataclass(frozen=True)
 class Assumption:
-    """An assumption of a test; holds is None where the data cannot tell."""
+    """An assumption of a test; holds is None if the data cannot decide it."""
 
     name: str
     holds: bool | None
@@ -69,7 +69,7 @@ class PairResult:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test on one group of rows; ``reason`` says why the test cannot be done, "" where it can.
+    """One test on one group of rows; ``reason`` says why the test cannot be run, "" if it can.
 
     group: the fixed levels (model, layer …); compares: the column whose ``levels`` are compared; unit and n:
     what counts as one observation, and the number of observations; n_pairs: rows behind them. p_across: p

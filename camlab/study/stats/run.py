@@ -25,12 +25,12 @@ def prepare(
     coincide: Sequence[Mapping[str, Any]] = (),
     by: Iterable[str] = DEFAULT_BY,
 ) -> Cells:
-    """Read a study's rows, and score and merge them first where asked.
+    """Read a study's rows as cells; first score them and merge coinciding methods, if requested.
 
-    similarity: the column to score by; None: ``rows`` has the column ``similarity`` in [0, 1] already.
-    coincide: groups of methods with one map on a layer (``{"model", "layer", "methods", "reason"}``), to be
-    merged; merged rows stay as they are. by: the columns to group by later: methods merge where they coincide on
-    all models and layers that are pooled. Raises BadSetting for rows that cannot be read.
+    similarity: the column to score by; None: ``rows`` already has the column ``similarity`` in [0, 1]. coincide: groups
+    of methods with one map on a layer (``{"model", "layer", "methods", "reason"}``), to be merged. by: the columns to
+    group by later: methods merge where they coincide on all models and layers that are pooled. Raises BadSetting for
+    invalid rows.
     """
     if similarity is not None or coincide:
         within = [name for name in ("model", "layer") if name in set(by)]
@@ -53,10 +53,10 @@ def run_tests(
 ) -> list[TestResult]:
     """Run the tests on every group of rows, in the order of the registry and of the groups.
 
-    rows: scored rows, or the result of `prepare`. by: columns of AXES to group by; a test drops the column that
-    it compares and adds those that it always fixes. tests: names in TESTS, None for all. replicates: 0 omits
-    the intervals. A test that cannot be done gives a result with a ``reason``.
-    Raises UnknownName for a test or a response, BadSetting for a column or an alpha out of range.
+    rows: scored rows, or the result of `prepare`. by: columns of AXES to group by; a test drops the column that it
+    compares and adds those that it always fixes. tests: names in TESTS, None for all. replicates: 0 omits the
+    intervals. A test that cannot be run gives a result with a ``reason``. Raises UnknownName for a test or a response,
+    BadSetting for an unknown column or an alpha out of range.
     """
     by = list(dict.fromkeys(by))
     for name in by:

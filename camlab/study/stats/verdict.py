@@ -27,10 +27,10 @@ from camlab.study.stats.run import prepare
 class Candidate:
     """One method in a verdict.
 
-    rank: average rank over the pictures, 1 best; mean: mean of the pictures' means of the response; beaten_by:
-    methods that are shown to be better; above_random, above_floor: shown to be above `randomcam`, and above the
-    other-picture floor (None: unknown); gap: similarity kept minus flipped, averaged over severities; still: the
-    gap's interval does not lie above 0, so a map that never moves would score as well (None: no flips).
+    rank: average rank over the pictures, 1 best; mean: mean of the pictures' means of the response; beaten_by: methods
+    shown to be better; above_random, above_floor: shown to be above `randomcam` and the other-picture floor (None:
+    unknown); gap: similarity kept minus flipped, averaged over severities; still: the gap's interval does not lie
+    above 0, so a map that never moves would score as well (None: no flips).
     """
 
     method: str
@@ -50,10 +50,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The methods that no other method is shown to beat, ``top``, best average rank first.
+    """The methods ``top`` that no other method is shown to beat, best average rank first.
 
-    indistinguishable: all methods are at the top. trusted: the methods of the top that are above every known
-    baseline. cautions: sentences. reason: why there is no verdict, "" where there is one.
+    indistinguishable: all methods are at the top. trusted: top methods above every known baseline. cautions:
+    sentences. reason: why there is no verdict, "" if there is one.
     """
 
     group: dict[str, Any]
@@ -237,7 +237,7 @@ def _above_floor(sample: Sample, table: Blocks, judged: Sequence[int]) -> dict[s
 
 
 def _cautions(made: Verdict, has_baseline: bool) -> tuple[str, ...]:
-    """Caution about the methods at the top, in sentences."""
+    """Return the cautions about the methods at the top, one sentence each."""
     best = [each for each in made.candidates if each.method in made.top]
     said = []
     if not has_baseline:

@@ -1,4 +1,4 @@
-"""Export and import of studies; an import trusts nothing and checks everything."""
+"""Export and import of studies; an import checks every value."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def _json(study: Study, path: Path) -> None:
 
 
 def _zip(study: Study, path: Path) -> None:
-    # Parquet is compressed already.
+    # Parquet is already compressed.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in (MANIFEST, IMAGES, "progress.json"):
             if (study.folder / name).is_file():
@@ -97,8 +97,8 @@ def export(study: Study, form: str, path: str | Path) -> Path:
 def import_study(path: str | Path, root: Path | None = None, name: str | None = None) -> Study:
     """Import a colleague's study into the root, from a ZIP archive or from a Parquet file of rows.
 
-    Every value is checked against the schema, and nothing outside the schema is imported. Raises BadStudy for the
-    first fault, and then leaves nothing behind.
+    Every value is checked against the schema, and nothing outside the schema is imported. Raises BadStudy for the first
+    fault, without leaving files behind.
     """
     source, root = Path(path), root or studies_root()
     title = clean_title(name or source.stem or "study")
@@ -123,7 +123,7 @@ def import_study(path: str | Path, root: Path | None = None, name: str | None = 
 
 
 def _unpack(source: Path, half: Path) -> None:
-    """Unpack the files of a study from an archive, and check each before the next."""
+    """Unpack the files of a study from an archive, checking each before the next."""
     try:
         with zipfile.ZipFile(source) as archive:
             entries = [info for info in archive.infolist() if not info.is_dir()]

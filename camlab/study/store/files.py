@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the lock of the one process that writes a study."""
+"""Files that are written atomically, and the lock of the single process that writes a study."""
 
 import json
 import os
@@ -18,7 +18,7 @@ MAX_JSON = 64 * 2**20  # bytes of a manifest: the ids of a million pictures fit
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``path``, sync it to the disk and rename it to ``path``. Raises OSError."""
+    """Write a file beside ``path`` by ``write``, sync it to the disk and rename it to ``path``. Raises OSError."""
     half = path.with_name(f"{UNDER_WAY}{secrets.token_hex(6)}-{path.name}")
     try:
         write(half)
@@ -74,7 +74,7 @@ _LOCK = "run.lock"
 
 
 def _lock(handle: int) -> bool:
-    """Take the lock of an open file if it is free; the system frees it when the process ends, however it ends."""
+    """Take the lock of an open file if it is free; the system frees it whenever the process ends."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -90,7 +90,7 @@ def _lock(handle: int) -> bool:
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether a process runs the study at this moment."""
+    """Return whether a process is running the study."""
     try:
         handle = os.open(folder / _LOCK, os.O_RDWR)
     except OSError:

@@ -1,7 +1,7 @@
 """The parts of a study: Parquet files of a few pictures each, with notes about their units in the footer.
 
 A file gets its name only once it is complete, and holds all rows of every unit (a picture under one model) that its
-notes list. The parts alone therefore say what is done; no other record has to agree with them.
+notes list. So the parts alone record which units are done.
 """
 
 import json
@@ -53,7 +53,7 @@ def write_part(folder: Path, notes: Sequence[UnitNote], tables: Iterable[pa.Tabl
 
 
 def part_paths(folder: Path) -> list[Path]:
-    """List the parts in the order of their units, without unfinished and foreign files."""
+    """List the parts in the order of their units, without unfinished or foreign files."""
     try:
         return sorted(p for p in (folder / ROWS).iterdir() if _NAME.fullmatch(p.name))
     except OSError:

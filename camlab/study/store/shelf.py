@@ -23,7 +23,7 @@ def studies_root() -> Path:
 
 
 def list_studies(root: Path | None = None) -> list[Study]:
-    """List the studies in the root, newest first, and skip everything else there."""
+    """List the studies in the root, newest first, skipping everything else."""
     root = root or studies_root()
     found: list[tuple[float, Study]] = []
     try:
@@ -49,7 +49,7 @@ def new_folder(name: str, root: Path | None = None) -> Path:
 
 
 def clean_title(name: str) -> str:
-    """Clean a study's name: one line, no control characters. Raises BadSetting where nothing remains."""
+    """Clean a study's name: one line, no control characters. Raises BadSetting if nothing remains."""
     kept = " ".join("".join(c if c.isprintable() else " " for c in str(name)).split())[:MAX_NAME]
     if not kept:
         raise BadSetting("A study needs a name; type one.")

@@ -22,7 +22,7 @@ IMAGES = "images.parquet"
 
 @dataclass(frozen=True)
 class Study:
-    """A study on disk. Each read returns the present state: a running study grows."""
+    """A study on disk. Each read returns the current state, as a running study grows."""
 
     folder: Path
 
@@ -65,7 +65,7 @@ class Study:
         """Return one row per picture and model: properties and prediction. Raises BadStudy."""
         path = self.folder / IMAGES
         try:
-            # While a study runs, its parts list pictures that the file does not list yet.
+            # While a study runs, its parts have pictures that the file lacks.
             if self.manifest.get("finished") and path.exists():
                 return frame(pq.read_table(path))
         except (OSError, pa.ArrowException) as error:
