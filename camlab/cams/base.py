@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -151,19 +151,10 @@ class SharedPass:
 
     def rows(self, part: slice, check: Callable[[], None], chunk: int) -> SharedPass:
         """Select some inputs of the pass and give them another ``check`` and ``chunk``."""
-        return SharedPass(
-            self.classifier,
-            self.layer,
-            self.inputs[part],
-            self.activations[part],
-            None if self.gradients is None else self.gradients[part],
-            self.native[part],
-            self.logits[part],
-            self.targets[part],
-            self.keys[part],
-            check,
-            chunk,
-        )
+        names = ("inputs", "activations", "gradients", "native", "logits", "targets", "keys")
+        held = ((name, getattr(self, name)) for name in names)
+        chosen: dict[str, Any] = {name: None if value is None else value[part] for name, value in held}
+        return replace(self, **chosen, check=check, chunk=chunk)
 
     def tail(self, maps: Tensor, rows: Tensor) -> Tensor:
         """Logits (M, C) for other activations (M, K, h, w) of the inputs numbered ``rows`` (M,).
@@ -326,18 +317,9 @@ def shared_pass(
     found = [part[2] for part in done if part[2] is not None]
     whole = found[0] if len(found) == 1 else torch.cat(found) if found else None
     grads = None if whole is None else classifier.to_maps(whole, layer)
+    maps = classifier.to_maps(native, layer)
     return SharedPass(
-        classifier,
-        layer,
-        inputs,
-        classifier.to_maps(native, layer),
-        grads,
-        native,
-        logits,
-        index,
-        tuple(keys),
-        check,
-        chunk,
+        classifier, layer, inputs, maps, grads, native, logits, index, tuple(keys), check, chunk
     )
 
 

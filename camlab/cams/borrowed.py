@@ -72,7 +72,8 @@ def _raw(kind: Any, wrapper: _FromMaps, inputs: Tensor, target: int) -> Maps:
         base.get_cam_image = keep
         _call(cam, inputs, target)
         del base.get_cam_image  # else the CAM would keep itself alive
-    return np.asarray(kept[-1], dtype=np.float32)[0]
+    raw: Maps = np.asarray(kept[-1], dtype=np.float32)[0]
+    return raw
 
 
 def from_maps(kind: Any, shared: SharedPass) -> Maps:

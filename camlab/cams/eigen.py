@@ -71,7 +71,8 @@ def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
     kept = projection.detach()
 
     def solve(moved: Tensor, weights: Tensor) -> Tensor:
-        return vectors @ (weights[..., None] * (vectors.mT @ moved))
+        solved: Tensor = vectors @ (weights[..., None] * (vectors.mT @ moved))
+        return solved
 
     if centred.shape[1] >= centred.shape[2]:
         weights = torch.cat([inverse[:, :-1], 1 / (2 * largest)], dim=1)

@@ -39,11 +39,7 @@ LISTS: Registry[Listing] = Registry("list")
 
 
 def _listing(name: str, *columns: str) -> Callable[[Callable[[], list[Row]]], Callable[[], list[Row]]]:
-    def register(rows: Callable[[], list[Row]]) -> Callable[[], list[Row]]:
-        LISTS.add(name, Listing(rows, columns))
-        return rows
-
-    return register
+    return LISTS.adding(name, lambda rows: Listing(rows, columns))
 
 
 @_listing("models", "name", "title", "summary")

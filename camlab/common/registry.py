@@ -1,12 +1,13 @@
 """Registry: an ordered mapping from names to entries, in which every name is unique."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from camlab.common.errors import UnknownName
 
 T = TypeVar("T")
+F = TypeVar("F")
 
 
 class Registry(Mapping[str, T]):
@@ -22,6 +23,15 @@ class Registry(Mapping[str, T]):
             raise ValueError(f"{self.kind} {name!r} is registered twice")
         self._entries[name] = entry
         return entry
+
+    def adding(self, name: str, make: Callable[[F], T]) -> Callable[[F], F]:
+        """Return a decorator that adds the entry that ``make`` returns for the decorated object."""
+
+        def register(decorated: F) -> F:
+            self.add(name, make(decorated))
+            return decorated
+
+        return register
 
     def __getitem__(self, name: str) -> T:
         """Return the entry. Raises UnknownName, with the nearest names, where there is none."""

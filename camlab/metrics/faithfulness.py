@@ -111,8 +111,13 @@ def faithfulness_measure(
     price: str,
 ) -> Callable[[_Fn], _Fn]:
     """Register the decorated function as a faithfulness measure."""
-    words = (name, title, summary, source, low, high, higher_is_better, price)
-    return FAITHFULNESS.adding(name, lambda apply: Faithfulness(*words, apply))
+
+    def register(apply: _Fn) -> _Fn:
+        words = (name, title, summary, source, low, high, higher_is_better, price)
+        FAITHFULNESS.add(name, Faithfulness(*words, apply))
+        return apply
+
+    return register
 
 
 def hottest_first(maps: NDArray[np.floating]) -> NDArray[np.int64]:

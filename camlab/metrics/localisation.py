@@ -43,7 +43,12 @@ def localisation_measure(
     name: str, *, title: str, summary: str, source: str, chance: Callable[[Mask], float]
 ) -> Callable[[Measure], Measure]:
     """Register the decorated function as a localisation measure."""
-    return LOCALISATIONS.adding(name, lambda apply: Localisation(name, title, summary, source, apply, chance))
+
+    def register(apply: Measure) -> Measure:
+        LOCALISATIONS.add(name, Localisation(name, title, summary, source, apply, chance))
+        return apply
+
+    return register
 
 
 def localisation(name: str, maps: NDArray[np.floating], mask: Mask) -> Floats | None:

@@ -236,7 +236,8 @@ def pool(maps: NDArray[np.floating], matrix: Floats) -> Floats:
     """Return segment means (N, n), rounded to 1e-6, of maps (N, h, w) through a pooling matrix (n, h*w)."""
     flat = maps.reshape(len(maps), -1).astype(np.float64, copy=False)
     # einsum without BLAS keeps a row's value independent of the batch it comes in.
-    return np.round(np.einsum("nc,sc->ns", flat, matrix, optimize=False), DECIMALS)
+    means: Floats = np.round(np.einsum("nc,sc->ns", flat, matrix, optimize=False), DECIMALS)
+    return means
 
 
 def segment_means(maps: NDArray[np.floating], labels: Labels) -> Floats:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from camlab.metrics import Robustness, by_severity, macro, robustness, stratified, tally
+from camlab.metrics import Robustness, macro, robustness, stratified, tally
 from camlab.metrics.intervals import bootstrap, percentile_intervals, resample
 from tests.metrics import twins
 from tests.metrics.test_robustness import random_pairs, table
@@ -125,12 +125,6 @@ def test_one_picture_has_intervals_over_its_rows_only() -> None:
 
 def test_no_replicates_no_intervals() -> None:
     assert set(robustness(random_pairs(6), replicates=0).intervals.values()) == {None}
-
-
-def test_by_severity_carries_its_settings() -> None:
-    pairs = random_pairs(7, 90)
-    for level, result in by_severity(pairs, unit="row", replicates=50, seed=2).items():
-        assert result == robustness(pairs[pairs.severity == level], unit="row", replicates=50, seed=2)
 
 
 def test_undefined_replicates_are_dropped_and_their_share_shown() -> None:

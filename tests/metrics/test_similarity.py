@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from camlab.common.errors import BadSetting, UnknownName
 from camlab.metrics import Comparison, rbo_cells, segment, similarity, unit_scale
-from camlab.metrics.pixels import selected, top_membership
+from camlab.metrics.pixels import selected, top_part
 from camlab.metrics.similarity import SIMILARITIES
 from tests.metrics import twins
 
@@ -80,6 +80,12 @@ def test_equals_its_oracle_on_superpixels_at_224(name: str) -> None:
     setting = Comparison(segment(image, "slic"), (224, 224))
     a, b = maps(1, 7, 7, seed=3), maps(1, 7, 7, seed=4)
     assert similarity(name, a, b, setting)[0] == pytest.approx(oracle(name, a[0], b[0], setting), abs=1e-10)
+
+
+def top_membership(maps: np.ndarray, size: tuple[int, int], part: int) -> np.ndarray:
+    """Each pixel's membership of the hottest 1/part, (N, H·W) in [0, 1]."""
+    found = top_part(maps, size, part)
+    return np.asarray(found.above + found.tied * found.share[:, None])
 
 
 def test_top_fifth_without_ties_is_a_set() -> None:

@@ -21,11 +21,11 @@ from camlab.explore.compare import browser
 from camlab.explore.compare.cells import GridCell
 from camlab.explore.compare.grid import NO_MAP, Grid
 from camlab.explore.compare.state import CompareState, Place
-from camlab.explore.output.frames import restore
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture, picture_from_bytes
 from camlab.noise import NOISES
+from tests.explore.output.parcels import restore
 
 BASE = ExploreState(model="shapes_resnet", image="shapes/0-0", noise="gaussian_noise", severity=3.0, seed=2)
 LIGHT = ("gradcam", "hirescam", "eigencam")
@@ -91,7 +91,7 @@ def test_a_rows_robustness_is_the_mean_of_its_noisy_cells() -> None:
         ]
         score = found.score(row)
         assert score.mean == pytest.approx(np.mean([cell.similarity for cell in cells]))
-        assert (score.n, score.of) == (len(cells), 5)
+        assert score.n == len(cells) == 5
         assert score.flipped == sum(cell.row["flipped"] for cell in cells if cell.row)
     means = {row: found.score(row).mean or 0.0 for row in found.rows}
     assert found.ordered("most") == sorted(means, key=lambda row: -means[row])

@@ -15,12 +15,13 @@ from camlab.common.errors import BadSetting
 from camlab.drawing.pictures import DIVERGING, ENLARGE, INK, blend, colourise, enlarge, upsample
 from camlab.engine.shared import engine_for
 from camlab.explore.output import frames, pair_html
-from camlab.explore.output.frames import LEVELS, SEVERITIES, pack, quantise, restore, unpack
+from camlab.explore.output.frames import LEVELS, SEVERITIES, pack, quantise
 from camlab.explore.output.panels import draw_change, draw_panel
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture
+from tests.explore.output.parcels import restore, unpack
 
 STRIP = "0123456789ab"
 

@@ -11,13 +11,14 @@ from camlab.common.errors import BadSetting
 from camlab.common.jobs import Job
 from camlab.engine.shared import engine_for
 from camlab.explore.output import frames
-from camlab.explore.output.frames import SEVERITIES, Frame, unpack
+from camlab.explore.output.frames import SEVERITIES, Frame
 from camlab.explore.output.strip import PARCEL, Strip
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.explore.sweep import Sweep
 from camlab.images import find_picture
+from tests.explore.output.parcels import unpack
 
 
 def scene(**changes: Any) -> Scene:
