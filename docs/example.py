@@ -28,7 +28,7 @@ import pandas as pd
 
 from camlab.engine.shared import engine_for
 from camlab.explore.output.files import panels_png
-from camlab.explore.output.words import shown_verdict
+from camlab.explore.output.panels import shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import find_picture

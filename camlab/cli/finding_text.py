@@ -7,7 +7,7 @@ from camlab.cams.smoothing import PLAIN
 from camlab.common.wording import decimal, table
 from camlab.explore.attack.outcome import sentences
 from camlab.explore.output.finding import Finding, finding_record
-from camlab.explore.output.words import perturbed_title, shown_verdict
+from camlab.explore.output.panels import perturbed_title, shown_verdict
 from camlab.metrics import SIMILARITIES
 from camlab.metrics.faithfulness import FAITHFULNESS
 from camlab.metrics.localisation import LOCALISATIONS

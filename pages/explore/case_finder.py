@@ -11,8 +11,7 @@ from camlab.common.wording import plural
 from camlab.drawing.charts.titles import model_title
 from camlab.drawing.pictures import data_url
 from camlab.explore.cases import DISAGREEMENTS, CaseSearch, FoundCase
-from camlab.explore.output.panels import draw_panel
-from camlab.explore.output.words import shown_verdict
+from camlab.explore.output.panels import draw_panel, shown_verdict
 from camlab.explore.scene import Scene
 from camlab.explore.state import LOOKS
 from camlab.metrics import SIMILARITIES

@@ -17,9 +17,8 @@ from camlab.engine.spec import Explained
 from camlab.explore.attack.outcome import attack_record, panels, sentences
 from camlab.explore.attack.search import AttackResult, ExplanationAttack
 from camlab.explore.output.finding import Finding
-from camlab.explore.output.panels import draw_change, draw_panel
+from camlab.explore.output.panels import draw_change, draw_panel, perturbed_title, shown_verdict
 from camlab.explore.output.record import settings
-from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.metrics import SIMILARITIES

@@ -21,7 +21,7 @@ from camlab.drawing.pictures import VIEWS, draw_difference
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
 from camlab.explore.output.files import maps_npz, panels_png
-from camlab.explore.output.panels import MARKED, draw_change, draw_panel
+from camlab.explore.output.panels import MARKED, draw_change, draw_panel, perturbed_title, shown_verdict
 from camlab.explore.output.record import (
     PACKAGES,
     floors_record,
@@ -31,7 +31,6 @@ from camlab.explore.output.record import (
     results,
     settings,
 )
-from camlab.explore.output.words import perturbed_title, shown_verdict
 from camlab.explore.results import Floors, Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState, parse_json, to_json
