@@ -17,7 +17,7 @@ CHARTS = sorted(
         for path in (ROOT / "camlab").rglob("*.py")
         for found in re.findall(r"^def ([a-z]\w+)\([^)]*\) -> Chart:", path.read_text("utf-8"), re.M | re.S)
     }
-    - {"nothing", "no_records", "no_rows", "not_observed", "sweep_curve", "sweep_violin", "sweep_ecdf"}
+    - {"nothing", "no_data", "not_observed", "sweep_curve", "sweep_violin", "sweep_ecdf"}
 )
 
 
