@@ -148,7 +148,7 @@ def eigen_smoothed(method: CamMethod) -> Callable[[SharedPass], Tensor]:
     terms = method.terms
     if terms is None:
         raise BadSetting(
-            f"{method.title} adds up no terms of channels that could be smoothed; choose another method, such as "
+            f"{method.title} has no weighted channels to smooth; choose another method, such as "
             "Grad-CAM, or switch eigen smoothing off."
         )
 

@@ -221,7 +221,7 @@ def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
     state = dataclasses.replace(state, segments=tuple(sorted(kept)))
     if state.eigen and CAMS[state.method].terms is None:
         problems.append(
-            f"{CAMS[state.method].title} adds up no terms that could be smoothed; eigen smoothing is off."
+            f"{CAMS[state.method].title} has no weighted channels to smooth; eigen smoothing is off."
         )
         state = dataclasses.replace(state, eigen=False)
     if state.rule == "fixed" and state.target is None:

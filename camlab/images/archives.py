@@ -60,9 +60,9 @@ class Collected:
 
     @property
     def sentence(self) -> str:
-        """The result in words: “37 pictures taken; skipped: 2 links, 1 damaged or unusable picture.”."""
+        """The result in words: “37 pictures loaded; skipped: 2 links, 1 damaged or unusable picture.”."""
         taken, semicolon, rest = account(len(self.pictures), self.skipped).rstrip(".").partition(";")
-        return f"{taken} taken{semicolon}{rest}."
+        return f"{taken} loaded{semicolon}{rest}."
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "unsafe": ("unsafe path", "unsafe paths"),
     "long_name": ("over-long name", "over-long names"),
     "nested": ("archive inside the archive", "archives inside the archive"),
-    "bomb": ("file that would grow suspiciously", "files that would grow suspiciously"),
+    "bomb": ("file that unpacks to a suspicious size", "files that unpack to a suspicious size"),
     "method": ("file with an unusual compression", "files with an unusual compression"),
     "large": ("file over 30 MB", "files over 30 MB"),
     "archive": ("archive that cannot be read", "archives that cannot be read"),

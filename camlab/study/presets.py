@@ -66,7 +66,7 @@ for _entry in (
     StudyPreset(
         "paper",
         "Paper",
-        "The six methods of the paper and random maps, all noise types but attacks, all bundled models and sets.",
+        "The paper's six methods and random maps, all noise types except attacks, all bundled models and sets.",
         lambda: StudyPlan(
             models=tuple(MODELS),
             image_sets=_SETS,
@@ -82,7 +82,7 @@ for _entry in (
     StudyPreset(
         "full",
         "Full",
-        "All methods without one pass per channel, all noise types with attacks, five seeds.",
+        "All methods without extra passes and the paper's six, all noise types including attacks, five seeds.",
         lambda: StudyPlan(
             models=tuple(MODELS),
             image_sets=_SETS,

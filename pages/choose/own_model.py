@@ -80,7 +80,7 @@ def _found(checkpoint: Checkpoint, candidates: list[ArchitectureMatch]) -> None:
     near = ", ".join(f"{each.architecture} ({percent(each.share)} of its tensors)" for each in candidates)
     likely = f"The most similar: {near}" if near else "None is similar"
     st.warning(
-        plain(f"{tensors}: no network of timm has exactly these. {likely}. Choose the right one.") + notes,
+        plain(f"{tensors}: no timm network has exactly these. {likely}. Choose the right one.") + notes,
         icon=":material/help:",
     )
 

@@ -13,7 +13,7 @@ STEPS = (
     {
         "title": "Read the verdict before the colours",
         "text": "Did the prediction stay while the map moved? Every number shows how many draws it rests on and "
-        "its value by chance. “What am I looking at?” explains each chart.",
+        "the value expected by chance. “What am I looking at?” explains each chart.",
     },
     {
         "title": "Explore further",

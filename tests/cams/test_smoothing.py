@@ -158,7 +158,7 @@ def test_what_cannot_be_is_said(bad: dict[str, Any]) -> None:
 
 
 def test_a_method_without_terms_cannot_be_eigen_smoothed() -> None:
-    with pytest.raises(BadSetting, match="Eigen-CAM adds up no terms"):
+    with pytest.raises(BadSetting, match="Eigen-CAM has no weighted channels"):
         smoothed(
             signed_stub(), "cut", random_pictures(1), [0], ["a"], CAMS["eigencam"], Smoothing(eigen=True)
         )

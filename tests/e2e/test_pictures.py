@@ -42,7 +42,7 @@ def test_an_archive_is_uploaded_and_a_picture_chosen_from_the_gallery(server: st
         lambda: put(page, '[data-testid="stPopoverBody"] input[type="file"]', "pictures.zip", archive),
         tries=1,
     )
-    expect(page.get_by_text("2 pictures taken; skipped: 1 file that is not a picture.")).to_be_visible()
+    expect(page.get_by_text("2 pictures loaded; skipped: 1 file that is not a picture.")).to_be_visible()
     expect(page.locator(".st-key-clean .cl-truth")).to_contain_text("Label: bison")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Gallery").click()

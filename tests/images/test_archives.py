@@ -43,7 +43,7 @@ def from_zip(files: dict[str | zipfile.ZipInfo, bytes], **options: int) -> Colle
 def test_pictures_out_of_an_archive() -> None:
     found = from_zip({"pets/cat/a.png": png(1), "pets/dog/b.bmp": encoded(array(2), "BMP"), "pets/": b""})
     assert found.skipped == Counter()
-    assert found.sentence == "2 pictures taken."
+    assert found.sentence == "2 pictures loaded."
     assert found.labels == ("cat", "dog")
     cat, dog = found.pictures
     assert (cat.title, cat.label, cat.image_set) == ("a", "cat", "upload")
@@ -67,7 +67,7 @@ def test_many_files_and_archives_at_once() -> None:
     found = collect(files)
     assert [picture.title for picture in found.pictures] == ["a", "b"]
     assert found.skipped == Counter(other=1, duplicate=1)
-    assert found.sentence == "2 pictures taken; skipped: 1 file that is not a picture, 1 duplicate."
+    assert found.sentence == "2 pictures loaded; skipped: 1 file that is not a picture, 1 duplicate."
 
 
 def test_an_uploaded_folder_keeps_its_classes() -> None:
@@ -301,7 +301,7 @@ def test_all_that_is_no_picture() -> None:
     )
     assert not found.pictures
     assert found.skipped == Counter(nested=4, other=2, damaged=3, hidden=3, long_name=1)
-    assert found.sentence.startswith("0 pictures taken; skipped: 4 archives inside the archive, ")
+    assert found.sentence.startswith("0 pictures loaded; skipped: 4 archives inside the archive, ")
     assert len(found.problems) == 3
     assert all(problem.endswith(".") for problem in found.problems)
 

@@ -40,7 +40,7 @@ def test_files_and_archives_become_one_set_with_an_account() -> None:
     assert task.job.error is None and task.image_set is not None
     assert {p.label for p in task.image_set.pictures} == {None, "cat", "dog"}
     assert task.image_set.labels == ("cat", "dog")
-    assert task.image_set.summary.startswith("3 pictures taken; skipped: ")
+    assert task.image_set.summary.startswith("3 pictures loaded; skipped: ")
     assert dict(task.image_set.skipped) == {"other": 1, "duplicate": 1}
     assert task.job.done == task.job.total == 4
 
@@ -76,11 +76,11 @@ def test_what_stays_in_memory_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatc
         ([("a.txt", b"hello")], "is text"),
         (
             [("a.txt", b"hello"), ("b.txt", b"there")],
-            "0 pictures taken; skipped: 2 files that are not pictures",
+            "0 pictures loaded; skipped: 2 files that are not pictures",
         ),
         ([("a.zip", zipped({"../../etc/passwd.png": png(1)}))], "1 unsafe path"),
-        ([("a.zip", zipped({"bomb.bmp": b"BM" + bytes(5 * 2**20)}))], "would grow suspiciously"),
-        ([("a.zip", zipped({}))], "0 pictures taken"),
+        ([("a.zip", zipped({"bomb.bmp": b"BM" + bytes(5 * 2**20)}))], "unpacks to a suspicious size"),
+        ([("a.zip", zipped({}))], "0 pictures loaded"),
         ([("a.zip", zipped({"a.png": png(1)})[:40])], "pack it again"),
     ],
     ids=["empty", "large", "text", "texts", "climbing", "bomb", "nothing", "cut"],

@@ -157,7 +157,7 @@ def test_many_files_and_archives_become_your_pictures() -> None:
     )
     at = upload(open_app(draws="1"), ("pictures.zip", archive), ("c.png", png(3, 64, 48)))
     assert alerts(at) == "" and state(at).image.startswith("upload/")
-    assert "3 pictures taken; skipped: 1 file that is not a picture." in said(at)
+    assert "3 pictures loaded; skipped: 1 file that is not a picture." in said(at)
     assert at.selectbox(key="explore.image_set").options[-1] == "Your pictures"
     assert sorted(at.selectbox(key="explore.image").options) == ["a", "b", "c"]
     assert "Your own picture" in html(at) and "not stated" not in html(at)
@@ -191,9 +191,9 @@ def test_a_hostile_archive_gets_one_sentence_and_changes_nothing() -> None:
     assert len(at.sidebar.error) == 1 and state(at) == before and len(at.image) == 3
     sentence = at.sidebar.error[0].value.replace("\\", "")
     for reason in (
-        "0 pictures taken",
+        "0 pictures loaded",
         "1 unsafe path",
-        "1 file that would grow suspiciously",
+        "1 file that unpacks to a suspicious size",
         "1 archive inside",
     ):
         assert reason in sentence
@@ -450,5 +450,5 @@ def test_what_took_its_time_is_taken_over_when_it_is_ready(monkeypatch: pytest.M
     monkeypatch.setattr("pages.choose.uploads.AT_ONCE", 0.0)
     at = upload(open_app(draws="1"), ("a.png", png(1, 64, 48)), ("b.png", png(2, 64, 48)))
     wait_for(at, lambda page: state(page).image.startswith("upload/"))
-    assert "2 pictures taken." in said(at) and alerts(at) == ""
+    assert "2 pictures loaded." in said(at) and alerts(at) == ""
     assert not [b for b in at.button if b.key == "intake.cancel"]

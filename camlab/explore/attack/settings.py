@@ -66,6 +66,6 @@ def from_link(link: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             settings[name] = _PARSERS[name](text)
         except CamLabError:
             problems.append(
-                f"The attack's {name} cannot be {text[:30]!r}; {settings[name]} is used, choose another below."
+                f"The attack's {name} cannot be {text[:30]!r}; CAM Lab uses {settings[name]}. Choose another below."
             )
     return settings, problems
