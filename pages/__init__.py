@@ -1,1 +1,1 @@
-"""The dashboard's pages: one folder per page, and what they share."""
+"""The dashboard: one folder per page, and shared ones."""

@@ -32,11 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve the dashboard until it is stopped.
-
-    Raises:
-        BadSetting: The port is out of range or taken, or the address is not this machine's.
-    """
+    """Serve the dashboard until it is stopped. Raises BadSetting for an unusable port or address."""
     port = _free_port(arguments.address, arguments.port)
     say(f"CAM Lab: http://{arguments.address}:{port}")
     sys.stdout.flush()
@@ -61,7 +57,7 @@ def _free_port(address: str, wanted: int | None) -> int:
         try:
             family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, socket.SOCK_STREAM) as trial:
-                # As the server does it: a port that a stopped server has just left counts as free.
+                # Like the server: the port of a server that has just stopped counts as free.
                 if os.name == "posix":
                     trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 trial.bind(place)

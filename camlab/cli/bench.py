@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _benchmarks() -> ModuleType:
-    """Import the benchmarks, which lie beside the package in a checkout and in HOME of an installed one."""
+    """Import the benchmarks, which lie beside the package in a checkout, and in HOME if it is installed."""
     try:
         return import_module("benchmarks.bench")
     except ModuleNotFoundError as error:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what is asked and print the outcome; return 1 if something was broken."""
+    """Run the cache command and print its report; return 1 if an entry was broken."""
     from camlab.engine.cache.upkeep import upkeep
 
     outcome = upkeep(arguments.what)

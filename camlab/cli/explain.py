@@ -146,7 +146,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _scenes(arguments: argparse.Namespace) -> list[Scene]:
-    """Return one scene per method. Wrong arguments are reported here, before any computing."""
+    """Return one scene per method. Raises CamLabError for wrong arguments, before anything is computed."""
     from camlab.cams import CAMS
     from camlab.cli.lookup import find_class, picture_named
     from camlab.engine.shared import engine_for
@@ -183,7 +183,7 @@ def _scenes(arguments: argparse.Namespace) -> list[Scene]:
 
 
 def _smoothed(state: ExploreState, arguments: argparse.Namespace) -> ExploreState:
-    """Return the state with the smoothing asked for. Raises BadSetting for values out of range."""
+    """Return the state with the requested smoothing. Raises BadSetting for values out of range."""
     if arguments.sigma is not None and not arguments.average:
         raise BadSetting("--sigma describes the noisy copies; add --average N, or leave --sigma out.")
     asked = {"eigen": arguments.eigen_smooth, "augment": arguments.aug_smooth, "copies": arguments.average}
@@ -195,7 +195,7 @@ def _smoothed(state: ExploreState, arguments: argparse.Namespace) -> ExploreStat
 
 
 def _attacks(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> list[ExplanationAttack | None]:
-    """Prepare one attack per scene, None if none is asked for. Raises BadSetting for unusable settings."""
+    """Prepare one attack per scene, or None without the option. Raises BadSetting for unusable settings."""
     given = {name: value for name in DEFAULTS if (value := getattr(arguments, name)) is not None}
     if not arguments.attack:
         if given or arguments.imitate is not None:

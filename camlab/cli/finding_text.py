@@ -65,7 +65,7 @@ def _measures(findings: Sequence[Finding]) -> list[list[str]]:
 
 
 def _examined(findings: Sequence[Finding]) -> list[list[str]]:
-    """Return the rows of localisation and faithfulness, where asked for: clean → perturbed."""
+    """Return the rows of the requested localisation and faithfulness scores: clean → perturbed."""
 
     def cell(clean: float | None, perturbed: float | None) -> str:
         return f"{decimal(clean)} → {decimal(perturbed)}"

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Listing:
-    """One list: ``rows`` makes its rows, whose ``columns`` the text output shows.
+    """One list: ``rows`` returns its rows, and ``columns`` are those of the text output.
 
     ``search`` returns the rows that match a text, best first; None for lists too short to need a search.
     """

@@ -69,7 +69,7 @@ def _fail(message: str) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that reports errors in one line, as all other errors are."""
+    """A parser that reports its errors in one line, like all other errors."""
 
     def error(self, message: str) -> NoReturn:
         raise BadSetting(f"{message}; see {self.prog} --help.")

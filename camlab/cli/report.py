@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the report, completely or not at all."""
+    """Write the report atomically."""
     out: Path = arguments.out
     if out.is_dir():
         raise BadSetting(f"{out} is a folder; name the file to write, such as {out / 'report.html'}.")
@@ -77,7 +77,7 @@ def _of_state(data: bytes, device: str) -> Material:
 
     state, problems = parse_json(data)
     if problems:
-        # A substitute for a missing picture or method would make a report about something else.
+        # With a substitute for a missing picture or method, the report would describe something else.
         raise BadState(" ".join(problems))
     if set_of(state.image) in OWN_KINDS:
         raise BadState(

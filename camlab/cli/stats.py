@@ -80,7 +80,7 @@ def findings(
 ) -> dict[str, Any]:
     """Test a study's rows by group and give a verdict for every model, layer and noise type.
 
-    similarity: None for rows that are scored already; for the other arguments see `camlab.study.stats.run_tests`.
+    similarity: None for rows that are already scored; for the other arguments see `camlab.study.stats.run_tests`.
     Raises BadSetting for a study without rows or an unknown column, UnknownName for a response or a test.
     """
     from camlab.study.stats import power_note, prepare, run_tests, verdict

@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def plan_of(arguments: argparse.Namespace) -> StudyPlan:
-    """Return the preset, changed by the options given. Raises UnknownName."""
+    """Return the preset's plan, changed by the options given. Raises UnknownName."""
     from camlab.study import PRESETS
     from camlab.study.plan import ALL, FITTING
 
@@ -119,7 +119,7 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
             given[field] = tuple(dict.fromkeys(value))
     given |= {k: v for k in ("seeds", "limit", "name") if (v := getattr(arguments, k)) is not None}
     if arguments.images and arguments.limit is None and arguments.preset is None:
-        given["limit"] = None  # a set that is named is used whole
+        given["limit"] = None  # use a named set as a whole
     if arguments.preset is None and given and "name" not in given:
         given["name"] = ""
     if arguments.model and arguments.images:

@@ -1,4 +1,4 @@
-"""What commands share: results go to stdout, notes and progress to stderr, and arguments are checked in one place."""
+"""Shared code of the commands: results on stdout, notes and progress on stderr, and types of arguments."""
 
 import argparse
 import json
@@ -37,7 +37,7 @@ def note(message: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a result; characters that the terminal's encoding lacks are replaced."""
+    """Print a result, replacing characters that the terminal's encoding lacks."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "replace").decode(encoding))
 
@@ -124,7 +124,7 @@ def whole_number(low: int) -> Callable[[str], int]:
 
 
 def names_in(texts: Sequence[str]) -> list[str]:
-    """Return the names in texts that separate them with commas."""
+    """Return the comma-separated names in several texts."""
     return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 

@@ -1,7 +1,6 @@
-"""``camlab train-shapes``: train the ShapeScenes networks anew."""
+"""``camlab train-shapes``: train the ShapeScenes networks."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from camlab.cli.terminal import note, say, whole_number, writable
@@ -41,25 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train the networks and print one row for each."""
-    names, folder = chosen(arguments)
-    say("\n".join(table(train(arguments, names, writable(folder), note))))
-
-
-def chosen(arguments: argparse.Namespace) -> tuple[list[str], Path]:
-    """Return the networks asked for, each once, and the folder to write into. Raises UnknownName."""
+    """Train the networks and print one row for each. Raises UnknownName and what `train_shapes` raises."""
     from camlab.models.shape_nets import FOLDER, SHAPE_NETS
-
-    names = list(dict.fromkeys(arguments.net or SHAPE_NETS))
-    return [SHAPE_NETS[name].name for name in names], arguments.out or FOLDER
-
-
-def train(
-    arguments: argparse.Namespace, names: list[str], folder: Path, say: Callable[[str], None]
-) -> list[list[str]]:
-    """Train the networks and return one row of texts for each. Raises what `train_shapes` raises."""
     from camlab.models.shape_training import Settings, summary, train_shapes
 
+    names = [SHAPE_NETS[name].name for name in dict.fromkeys(arguments.net or SHAPE_NETS)]
+    folder = writable(arguments.out or FOLDER)
     given = {key: value for key in _SETTINGS if (value := getattr(arguments, key)) is not None}
-    records = train_shapes(names, folder, Settings(**given), arguments.device, say)
-    return [summary(record) for record in records]
+    records = train_shapes(names, folder, Settings(**given), arguments.device, note)
+    say("\n".join(table([summary(record) for record in records])))

@@ -21,7 +21,7 @@ LISTED = 6
 
 @dataclass(frozen=True)
 class FoundCase:
-    """One pair found by the search: the state that shows it, its row, and the similarity of a broken map."""
+    """One pair found by the search: its state, its row, and the similarity below which a map counts as broken."""
 
     state: ExploreState
     row: dict[str, Any]

@@ -50,7 +50,7 @@ def draws_of(state: ExploreState) -> ExploreState:
 
 @dataclass(frozen=True)
 class Scores:
-    """C, R and RM of the draws so far, at one severity and over all, and where map and prediction give way."""
+    """C, R and RM of the draws so far, at one severity and over all; where the map breaks and predictions flip."""
 
     severity: Robustness
     pooled: Robustness

@@ -1,4 +1,4 @@
-"""Lesson 5: an attack moves the explanation and leaves picture and prediction as they are."""
+"""Lesson 5: an attack moves the explanation but keeps the prediction and the look of the picture."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from camlab.explore.attack.prepare import prepare_attack
 from camlab.explore.attack.search import AttackResult, ExplanationAttack
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Reference, Sheet, lesson
 
-SLACK = 0.1  # how much probability the prediction may lose
+SLACK = 0.1  # probability that the prediction may lose
 
 
 @lesson(

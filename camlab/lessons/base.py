@@ -1,4 +1,4 @@
-"""The parts of every lesson: its texts, its settings, its run on the real engine, its results and its question."""
+"""The parts of every lesson: texts, settings, the run on the engine, results and question."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,16 +78,8 @@ class Setting:
 
     def scene(self, **changes: Any) -> Scene:
         """Return a scene with the lesson's choices, apart from ``changes`` (fields of the state, or ``picture``)."""
-        state = self.state
-        values = {
-            "model": state.model,
-            "image": self.picture.id,
-            "method": state.method,
-            "noise": state.noise,
-            "severity": state.severity,
-            "seed": state.seed,
-            "p": state.p,
-        }
+        names = ("model", "method", "noise", "severity", "seed", "p")
+        values = {name: getattr(self.state, name) for name in names}
         picture: Picture = changes.pop("picture", self.picture)
         return Scene(
             self.engine, picture, ExploreState(**{**values, "draws": 1, **changes, "image": picture.id})
@@ -116,7 +108,7 @@ class LessonRun:
         self.prepare()
 
     def prepare(self) -> None:
-        """Compute what the page shows first. Raises CamLabError if the choices do not fit together."""
+        """Compute what the page shows first. Raises CamLabError if the choices are incompatible."""
 
     def work(self, job: Job) -> Iterator[None]:
         """Compute the rest; by default, nothing is left."""
@@ -154,8 +146,8 @@ class Lesson:
     """A lesson: its texts, the choices it uses, and the class of its run.
 
     ``settings`` are the choices that a teacher can fix, ``moves`` those that the learner makes; the link holds both.
-    ``counts`` names in the plural what the job counts; it is empty if there is nothing to wait for. ``goals`` and
-    ``steps`` are whole sentences.
+    ``counts`` is the plural noun for what the job counts, empty without a background job. ``goals`` and ``steps`` are
+    whole sentences.
     """
 
     name: str
@@ -178,7 +170,7 @@ class Lesson:
         return list(LESSONS).index(self.name) + 1
 
     def decides(self, state: LessonState) -> tuple[Any, ...]:
-        """Return the choices that decide what is measured: the key of a run."""
+        """Return the choices that affect the measurement: the key of a run."""
         return (self.name, *(getattr(state, name) for name in self.settings))
 
 

@@ -14,7 +14,7 @@ from camlab.lessons.base import Figure, Formula, LessonRun, Question, Reference,
 from camlab.models import short_name
 
 STRONGEST = 12  # channels with their own switch; all others share one
-ALIKE = 0.95  # correlation at which a map counts as nearly the finished one
+ALIKE = 0.95  # correlation from which a map counts as nearly the finished one
 Floats = NDArray[np.float64]
 
 
@@ -106,7 +106,7 @@ class Channels(LessonRun):
         self.enough = self._enough()
 
     def built(self, off: Collection[int]) -> NDArray[np.float32]:
-        """Return the map (h, w) in [0, 1] without the channels at the places ``off``; STRONGEST means all others."""
+        """Return the map (h, w) in [0, 1] without the channels ``off``, by place; STRONGEST means all others."""
         rest = self.order[STRONGEST:]
         kept = [k for place, k in enumerate(self.order[:STRONGEST]) if place not in off]
         raw = self.terms[kept].sum(axis=0) + (0 if STRONGEST in off else self.terms[rest].sum(axis=0))
@@ -123,7 +123,7 @@ class Channels(LessonRun):
         return float(own / sizes.sum())
 
     def _enough(self) -> int:
-        """Return how many channels it takes, strongest first, until the map stays nearly the finished one."""
+        """Return the number of channels, strongest first, from which the map stays nearly the finished one."""
         sums = np.cumsum(self.terms[self.order], axis=0)
         short = [i for i, raw in enumerate(sums) if correlation(_map(raw), self.finished) < ALIKE]
         return (short[-1] + 2) if short else 1

@@ -22,7 +22,7 @@ from camlab.drawing.charts.look import (
 )
 
 Floats = NDArray[np.float64]
-NEVER = 5.7  # place on the severity axis for what does not happen up to 5
+NEVER = 5.7  # position on the severity axis for events that do not happen up to 5
 #: Colour, line style and symbol of each series: no two differ by colour alone.
 _LOOKS = (
     (KEPT, "solid", "circle"),
@@ -102,17 +102,9 @@ def overlap_chart(
         hovertemplate=HOVER_TEXT,
     )
     for values, name, place in ((agreement, "agreement", 0), (so_far, "RBO so far", 1)):
-        colour, dash, symbol = _LOOKS[place]
         said = [f"depth {d}: {name} {v:.2f}" for d, v in zip(x, values, strict=True)]
-        figure.add_scatter(
-            x=x,
-            y=values,
-            name=name,
-            mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 2},
-            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": np.where(x <= depth, 1.0, 0.35)},
-            hovertext=said,
-            hovertemplate=HOVER_TEXT,
+        _add_line(
+            figure, x, values, name, _LOOKS[place], said, size=6, opacity=np.where(x <= depth, 1.0, 0.35)
         )
     figure.add_scatter(
         x=x, y=chance, name="agreement by chance", mode="lines", line={"color": NEUTRAL, "dash": "dot"},
@@ -184,17 +176,9 @@ def randomised_chart(
         )
     )  # fmt: skip
     told = []
-    for (title, row), (colour, dash, symbol) in zip(values.items(), _LOOKS, strict=False):
-        figure.add_scatter(
-            x=x,
-            y=list(row),
-            name=title,
-            mode="lines+markers",
-            line={"color": colour, "dash": dash, "width": 2},
-            marker={"color": colour, "symbol": symbol, "size": 8},
-            hovertext=[f"{escape(title)}, {escape(s)}: {_value(v)}" for s, v in zip(steps, row, strict=True)],
-            hovertemplate=HOVER_TEXT,
-        )
+    for (title, row), look in zip(values.items(), _LOOKS, strict=False):
+        said = [f"{escape(title)}, {escape(s)}: {_value(v)}" for s, v in zip(steps, row, strict=True)]
+        _add_line(figure, x, list(row), title, look, said, size=8)
         told.append(f"{title} {', '.join(_value(v) for v in row)}")
     if np.isfinite(chance):
         figure.add_shape(reference_line("y", chance, NEUTRAL, "dot", 2))
@@ -203,6 +187,16 @@ def randomised_chart(
         figure.add_annotation(text_note(f"random maps {chance:.2f}", y=chance, **place))
     end = f" Random maps: {chance:.2f}." if np.isfinite(chance) else ""
     return Chart(figure, f"Similarity after each step ({', '.join(steps)}): {'; '.join(told)}.{end}")
+
+
+def _add_line(
+    figure: go.Figure, x: Any, y: Any, name: str, look: Sequence[str], said: Sequence[str], **marker: Any
+) -> None:
+    colour, dash, symbol = look
+    figure.add_scatter(
+        x=x, y=y, name=name, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
+        marker={"color": colour, "symbol": symbol, **marker}, hovertext=said, hovertemplate=HOVER_TEXT,
+    )  # fmt: skip
 
 
 def _value(value: float | None) -> str:

@@ -22,9 +22,9 @@ class LayerIdentities:
     """The measurements on one layer.
 
     maps: (h, w) by method; distance: largest difference of any two maps, indexed as ``methods``; spread: standard
-    deviation of the gradient within a channel relative to its mean size (0: the same everywhere); drops: per channel
-    left out, its number and the expected (sum of gradient times activation) and measured drop of the class score;
-    stated: the methods that coincide here by algebra.
+    deviation of the gradient within a channel relative to its mean size (0: the same everywhere); drops: for each
+    ablated channel its number and the expected (sum of gradient times activation) and measured drop of the class
+    score; stated: the methods that coincide here by algebra.
     """
 
     layer: str

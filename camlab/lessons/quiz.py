@@ -21,7 +21,7 @@ LEVELS = (2.0, 3.0, 4.0, 5.0)
 TRIES = 16  # draws searched for one that flipped and one that kept the prediction
 POOL = 24  # pictures that the questions use
 LETTERS = "ab"
-ALIKE = 0.95  # a question never asks to tell maps apart that are more similar than this
+ALIKE = 0.95  # largest similarity of two maps that a question asks to tell apart
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _moved(scenes: list[Scene], draw: np.random.Generator, job: Job) -> tuple[Sc
 def _which_is_noisy(scene: Scene, shown: Shown, right: str) -> QuizQuestion:
     severity: float = shown.row["severity"]
     method, pixels = scene.state.method, shown.clean_input
-    # Both maps lie over the clean picture: visible noise would give the answer away.
+    # Both maps lie over the clean picture, because visible noise would reveal the answer.
     maps = {right: shown.perturbed.maps[method], _other(right): shown.clean.maps[method]}
     noise = NOISES[scene.state.noise].title
     return QuizQuestion(
@@ -217,7 +217,7 @@ def _which_flipped(kept: tuple[Scene, Shown], flipped: tuple[Scene, Shown], righ
 def _kept_and_flipped(
     scenes: list[Scene], draw: np.random.Generator, job: Job
 ) -> tuple[tuple[Scene, Shown], tuple[Scene, Shown]] | None:
-    """Return a noisy version that kept the prediction and one that flipped it; None if all draws are of one kind."""
+    """Return a noisy version that kept the prediction and one that flipped it; None if all draws agree."""
     found: dict[bool, tuple[Scene, Shown]] = {}
     for trial in range(TRIES):
         scene, severity = scenes[trial % len(scenes)], float(draw.choice(LEVELS))

@@ -31,7 +31,7 @@ class RandomisationStep:
     """The maps after one more layer became random.
 
     name: that layer; maps: (h, w) by method; values: RBO with the trained network's map in [0, 1], None if a map is
-    degenerate; probability: of the class explained.
+    degenerate; probability: that of the explained class.
     """
 
     name: str
@@ -65,7 +65,7 @@ def units(module: nn.Module) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def randomise(module: nn.Module, prefix: str, seed: int) -> None:
-    """Make one part of a network random, in place; pass a copy, never a network that others use.
+    """Replace the weights of one part of a network by random ones, in place; pass a copy, never a shared network.
 
     Weights are drawn from a normal distribution around 0 with the standard deviation of the trained ones, so that
     activations keep their scale; biases and normalisations are shuffled. The draw depends on seed and tensor name.
@@ -161,7 +161,7 @@ class Sanity(LessonRun):
             self.scene.input, self.setting.picture.digest, [CLEAN], METHODS[:-1], self.scene.layer, self.target,
             job.check,
         )[0]  # fmt: skip
-        # Random-CAM would draw the same map at each step: chance needs a new one.
+        # Random-CAM would draw the same map at each step, but chance needs a new one.
         draw = stream(self.setting.state.seed, "random_map", name)
         chance = draw.random(self.trained["randomcam"].shape, dtype=np.float32)
         maps = {**found.maps, "randomcam": chance}

@@ -73,7 +73,7 @@ def _placed(text: str) -> str:
     return placed
 
 
-#: Parsers of the choices; those that the Explore page has too are its own.
+#: Parsers of the choices; Explore's parsers serve the choices that both pages have.
 _PARSERS: dict[str, Callable[[str], Any]] = {
     **{
         name: partial(parse_field, name) for name in ("model", "image", "method", "noise", "severity", "seed")

@@ -30,7 +30,7 @@ def open_gallery(name: str) -> None:
 @st.dialog("Choose a picture", width="large", on_dismiss=close_dialog)
 def gallery() -> None:
     """Draw the dialog."""
-    session.follow_callbacks()  # after a choice the page follows and the gallery closes
+    session.follow_callbacks()  # after a choice, rerun the page and close the gallery
     titles = image_sets.titles()
     offered = list(titles)
     if st.session_state.get("gallery.set") not in offered:  # removed while the gallery was open

@@ -76,12 +76,12 @@ def _layer(classifier: Classifier) -> str:
     """Return the target layer, or layers joined by +, that the page is about to use."""
     try:
         return classifier.resolve_layer(session.held_layer())
-    except CamLabError:  # a layer of another model, which the layer's own control replaces
+    except CamLabError:  # a layer of another model, which the layer's control replaces
         return classifier.default_layer
 
 
 def _usable(field: str, names: Sequence[str], reasons: Mapping[str, str]) -> str:
-    """Return the value of a field's widget; replace an unavailable one by the value before it, with a notice."""
+    """Return the value of a field's widget; replace an unavailable one by the previous value, with a notice."""
     held: str = st.session_state.get(session.key(field)) or session.start(field)
     if held not in reasons:
         return held
@@ -146,7 +146,7 @@ def smoothing_controls(method: str) -> None:
 
 
 def _smoothed_by(eigen: bool, augment: bool, copies: int, sigma: float) -> str:
-    """Say in one sentence what is smoothed and what it costs; empty if nothing is."""
+    """Return one sentence on the smoothing and its cost; empty without smoothing."""
     parts = ["eigen smoothing"] if eigen else []
     parts += ["augmentation"] if augment else []
     parts += [f"{copies} noisy {'copy' if copies == 1 else 'copies'} (σ {sigma:g})"] if copies else []

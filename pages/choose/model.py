@@ -71,7 +71,7 @@ def model_controls() -> Classifier:
 
 
 def _chosen() -> None:
-    # Empty if the widget is gone: the model stays.
+    # If the widget is gone, it reports nothing and the model stays.
     session.change_model(session.reported(session.key("model")) or session.current().model)
 
 
@@ -94,8 +94,8 @@ def _facts(row: ModelRow, classifier: Classifier) -> str:
 
 @st.dialog("More models", width="large", on_dismiss=close_dialog)
 def _more() -> None:
-    session.follow_callbacks()  # after a choice the page follows and the dialog closes
-    # The session holds the tab: the browser would return to the first one at each rerun.
+    session.follow_callbacks()  # after a choice, rerun the page and close the dialog
+    # Keep the tab in the session, because the browser would return to the first one at each rerun.
     titles = ["Well-known", "All of timm", "Your checkpoint"]
     shelf, everything, own = st.tabs(titles, key="models.tab", on_change="rerun")
     with shelf, told():

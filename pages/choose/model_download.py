@@ -32,7 +32,7 @@ def start(model: str) -> None:
 
 
 def busy() -> bool:
-    """Tell whether this visitor's download is running."""
+    """Return whether this visitor's download is running."""
     found = _transfer()
     return found is not None and found[1].running
 

@@ -34,7 +34,7 @@ def open_sources() -> None:
 @st.dialog("More pictures", width="medium", on_dismiss=close_dialog)
 def sources() -> None:
     """Draw the dialog."""
-    session.follow_callbacks()  # once pictures are loaded the page follows and the dialog closes
+    session.follow_callbacks()  # once pictures are loaded, rerun the page and close the dialog
     name = st.segmented_control(
         "Source",
         list(_KINDS),
@@ -202,7 +202,7 @@ def _take_dataset() -> None:
 
 def _begin(task: Intake) -> None:
     uploads.begin(task)
-    if task.job.running:  # close the dialog: the sidebar shows the progress
+    if task.job.running:  # close the dialog, as the sidebar shows the progress
         close_dialog()
         st.session_state["rerun"] = True
 

@@ -129,7 +129,7 @@ def _shapes_changed() -> None:
         return
     seed, count = image_sets.shapes_options()
     index = (scene_numbers(session.current().image) or (0, 0))[1]
-    # A smaller set may no longer hold the picture on screen.
+    # A smaller set may no longer contain the picture on screen.
     session.put(session.with_fields(image=f"{SHAPES}/{seed}-{min(index, count - 1)}"))
 
 
@@ -139,7 +139,7 @@ def _set_changed() -> None:
         return
     try:
         first = image_sets.image_set(name).pictures[0].id
-    except CamLabError as error:  # a data set whose files are gone
+    except CamLabError as error:  # a data set whose files are missing
         session.put(session.current(), [str(error)])
     else:
         session.put(session.with_fields(image=first))

@@ -17,7 +17,10 @@ ARCHIVE_MB = 300
 
 
 def begin(task: Intake, called_back: bool = True) -> None:
-    """Start to load pictures and wait briefly; later the page shows the progress. Only before widgets are drawn."""
+    """Start loading pictures and wait briefly, so that the page shows a bar only if it takes long.
+
+    Only before widgets are drawn.
+    """
     if (before := _task()) is not None:
         before.job.cancel()
     st.session_state["intake"] = task
@@ -37,7 +40,7 @@ def uploader() -> None:
         f"{ARCHIVE_MB} MB. Folders in an archive are read as classes. The pictures stay in the memory of the machine "
         "that runs CAM Lab until this session ends.",
     )
-    # Inside the box: beside its button the box would cover the error.
+    # Draw the error inside the box, which would cover it beside the button.
     if error := st.session_state.get("upload_error"):
         st.error(plain(error), icon=":material/error:")
     if UPLOAD in image_sets.own():
@@ -62,7 +65,7 @@ def _progress() -> None:
         return
     job = task.job
     if task.wait(0):
-        # Taking the pictures sets a widget of the page, which only a whole run may do, before it draws.
+        # Taking the pictures sets a widget of the page, which is allowed only in a whole run before it draws.
         st.session_state["intake.ended"] = True
         st.rerun()
     share = job.done / job.total if job.total else 0.0
@@ -74,7 +77,7 @@ def settle() -> None:
     """Show the pictures that have finished loading. Only before any widget of the page is drawn."""
     if st.session_state.pop("intake.ended", False) and (task := _task()) is not None:
         _finish(task)
-    # Streamlit drops a callback if the run before is cut short, but the box still holds the files.
+    # Streamlit drops a callback if the previous run is interrupted, but the box still holds the files.
     _take_new(called_back=False)
 
 
@@ -113,7 +116,7 @@ def _finish(task: Intake, box: str | None = None, called_back: bool = False) -> 
     session.put(session.with_fields(image=task.image_set.pictures[0].id))
     if called_back:
         close_dialog()
-        st.session_state["rerun"] = True  # the page around the dialog follows
+        st.session_state["rerun"] = True  # also rerun the page around the dialog
 
 
 def _cancel() -> None:
@@ -129,7 +132,7 @@ def _take_upload() -> None:
 
 
 def _take_new(called_back: bool = True) -> None:
-    """Start to load the files in the box that are new."""
+    """Start loading the new files in the box."""
     taken: set[str] = st.session_state.setdefault("upload.taken", set())
     files = [file for file in session.reported("upload_file") or () if file.file_id not in taken]
     if not files:

@@ -54,7 +54,7 @@ def grid_for(state: CompareState) -> Grid:
             raise CamLabError(
                 st.session_state.get(f"work.{KIND}.error") or "The comparison could not be started."
             )
-    # A grid that another comparison interrupted resumes; one that the visitor stopped waits.
+    # Resume a grid that another comparison interrupted, but not one that the visitor stopped.
     returned = st.session_state.get("compare.shown") != grid.name
     st.session_state.update({"compare.shown": grid.name, "compare.now": grid})
     if (
@@ -128,7 +128,7 @@ def _table(grid: Grid, state: CompareState) -> None:
         on_have_change=_received,
         on_open_change=_opened,
     )
-    # Streamlit can skip a callback if it cuts the run before short; the table's report is still there.
+    # Streamlit can drop a callback if it interrupts the previous run; the table's report is still there.
     if _take(held):
         st.rerun()
 
@@ -146,7 +146,7 @@ def _chosen() -> None:
     if page.take_choice(_reported("choice")):
         st.session_state["rerun"] = True
         grid: Grid | None = st.session_state.get("compare.now")
-        if grid is not None:  # at once, so that a file asked for next includes this cell
+        if grid is not None:  # at once, so that a file requested next includes this cell
             grid.adopt(dataclasses.replace(grid.state, pins=page.current().pins))
 
 
@@ -157,7 +157,7 @@ def _received() -> None:
 
 
 def _have(grid: Grid) -> int:
-    """Count the cells of this grid that the browser says it holds."""
+    """Return the number of this grid's cells that the browser reports to have."""
     name, count = st.session_state.get("compare.have", ("", 0))
     return min(count, len(grid.cells)) if name == grid.name else 0
 
@@ -228,7 +228,7 @@ def _downloads(grid: Grid) -> None:
 
 
 def _file(grid: Grid, kind: str) -> bytes:
-    """Draw the tray as it is when the file is asked for."""
+    """Draw the tray as it is when the visitor requests the file."""
     return figure(grid, grid.state.pins, kind)
 
 

@@ -41,7 +41,7 @@ class TrayReport:
 
 
 def latest(grid: Grid, pins: tuple[Place, ...]) -> TrayReport | None:
-    """Return the session's report of this tray as it looks now; None if there is none."""
+    """Return the session's report of the current tray; None if there is none."""
     run: TrayReport | None = background_work.latest(KIND, _key(grid, pins))
     return run
 

@@ -65,7 +65,7 @@ def bar(base: ExploreState, classifier: Classifier) -> CompareState:
 
 
 def _reordered() -> None:
-    st.session_state["rerun"] = True  # the link follows
+    st.session_state["rerun"] = True  # updates the link
 
 
 def order() -> None:
@@ -82,7 +82,7 @@ def _columns(axis: str, base: ExploreState) -> None:
     now = page.current()
     last = now.values if now.axis == axis else CompareState(base=base, axis=axis).values
     held: list[str] | None = st.session_state.get(name)
-    # A list that the visitor emptied stays empty and leaves the columns as they were; a new axis gets its defaults.
+    # A list that the visitor emptied stays empty and does not change the columns; a new axis gets its defaults.
     if held is None or (not held and now.axis != axis):
         held = [field_text(value) for value in last]
     chosen = list(held)
@@ -111,7 +111,7 @@ def _said(axis: str, text: str) -> str:
         return text
     try:
         return AXES[axis].said(text)
-    except CamLabError:  # other visitors' checkpoints have pushed this one out of memory
+    except CamLabError:  # other visitors' checkpoints have evicted this one from memory
         return text
 
 

@@ -1,4 +1,4 @@
-"""What the Compare page shows, in the session and in its link: methods, columns, order, tray and pair."""
+"""The state of the Compare page in the session and in its link: methods, columns, order, tray and pair."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class ComparePage(PageState):
         return state
 
     def change(self, **fields: Any) -> None:
-        """Change some of the choices; their widgets stay as they are."""
+        """Change some choices without touching their widgets."""
         st.session_state["compare.state"] = dataclasses.replace(self.current(), **fields)
 
     def put(self, state: CompareState) -> None:
@@ -41,7 +41,7 @@ class ComparePage(PageState):
         """Set picture and comparison to what a link says; problems are notices of the session."""
         if (
             not link and "state" in st.session_state
-        ):  # opened from another page: its picture is the picture here
+        ):  # opened from another page, whose picture is kept
             self.restore(returned=True)
             return []
         state, problems = parse_link(link)
@@ -63,7 +63,7 @@ class ComparePage(PageState):
         """Return the comparison that the widgets show, made current."""
         kept = dataclasses.replace(self.current(), base=base)
         axis = st.session_state.get(self.key("axis")) or kept.axis
-        # An empty list changes nothing: a browser whose first run was interrupted sends one, too.
+        # Ignore an empty list: a browser whose first run was interrupted sends one, too.
         methods = tuple(st.session_state.get(self.key("methods")) or kept.rows)
         columns = tuple(
             st.session_state.get(self.columns_key(axis)) or (kept.columns if axis == kept.axis else ())

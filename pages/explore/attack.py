@@ -37,7 +37,7 @@ def attack(scene: Scene, _: Shown) -> None:
     key = (scene.state.model, scene.picture.digest, scene.state.method, scene.layer)
 
     def make() -> ExplanationAttack:
-        """Prepare an attack with what the widgets hold now, which may be newer than the last run of the page."""
+        """Prepare an attack with the widgets' current values, which may be newer than the last run of the page."""
         epsilon, steps, slack, goal = map(session.attack.chosen, DEFAULTS)
         other = others.get(session.attack.chosen(OTHER))
         return prepare_attack(
@@ -58,7 +58,7 @@ def attack(scene: Scene, _: Shown) -> None:
 
 
 def _settings(others: dict[str, Picture]) -> None:
-    """Draw the widgets of ε (of 255), steps, the allowed loss of probability, the goal and its picture."""
+    """Draw the widgets of ε (in 1/255), steps, the allowed loss of probability, the goal and its picture."""
     held = session.attack.chosen
     first, second, third = st.columns(3, gap="medium")
     first.number_input(

@@ -41,7 +41,7 @@ def show(state: ExploreState, clear: Callable[[], object]) -> None:
         scene = Scene(engine, picture, state)
         check = waiting(notice, f"Computing {scene.method.title}", _price(scene.method))
         shown: Shown = scene.shown(state.severity, state.shown_seed, check)
-    st.session_state["clean_index"] = shown.clean.index  # where a fixed class starts from
+    st.session_state["clean_index"] = shown.clean.index  # the first value of a fixed class
     sweep = sweep_for(scene)
     sweep.add(shown.row)
     sweep.focus = state.severity

@@ -72,7 +72,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
 
 
 def coinciding(scene: Scene) -> None:
-    """Say which methods give the same map on this layer, and why."""
+    """Draw the groups of methods that give the same map on this layer, with the reasons."""
     for group in scene.coincidences:
         if scene.state.method in group.methods:
             names = " = ".join(CAMS[name].title for name in group.methods)
@@ -93,7 +93,7 @@ def coinciding(scene: Scene) -> None:
 
 
 def what_moved(scene: Scene, shown: Shown, floors: Floors | None) -> None:
-    """Draw the similarity with the clean map when only the class, only the noise, or both change."""
+    """Draw the similarity with the clean map after changing only the class, only the noise, or both."""
     st.subheader(
         "What moved the map?",
         anchor=False,

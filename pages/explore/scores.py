@@ -1,4 +1,4 @@
-"""Scores over the noise draws: gauges, severity curve, distributions. This part of the page fills by itself."""
+"""Scores over the noise draws: gauges, severity curve, distributions, in a part of the page that updates itself."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ from pages.shared.text import plain, what
 
 
 def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
-    """Draw the scores now and, while draws or frames are still being computed, again and again."""
+    """Draw the scores, repeatedly while draws or frames are still being computed."""
 
     def part() -> bool:
         scores = sweep.scores(scene.state.severity)
@@ -27,7 +27,7 @@ def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
         _gauges(scene, sweep, scores)
         _curve(scene, sweep, scores)
         _distributions(scene, sweep)
-        # The page runs again only after the browser has said that it holds all frames, or they would be sent twice.
+        # Rerun the page only after the browser has confirmed all frames, or they would be sent twice.
         return not severity_handle.ship(strip)
 
     background_work.live(part, lambda: severity_handle.working(strip) or sweep.job.running, sweep.job)
@@ -73,7 +73,7 @@ def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
 
 
 def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
-    """Say why there is nothing to average here, and offer the severity where there is."""
+    """Draw the reason why there is nothing to average here, and a button to a severity where there is."""
     state = scene.state
     frame = sweep.noisy()
     here = f"at severity {state.severity:g}" if state.scope == "severity" else "in the whole sweep"
@@ -125,7 +125,7 @@ def _selected(chart: str, field: str) -> None:
     points = event.selection.points if event else []
     values = [point["customdata"] for point in points if point.get("customdata") is not None]
     if not values:
-        # A second click on the same point clears the selection but still means that point.
+        # A second click on the same point clears the selection, but the visitor still means that point.
         values = [st.session_state[f"last.{chart}"]] if f"last.{chart}" in st.session_state else []
     if values:
         value = values[0][0] if isinstance(values[0], list) else values[0]

@@ -1,4 +1,4 @@
-"""The severity handle above the panels, and the frames with which the browser follows it without the server."""
+"""The severity handle above the panels, and the frames that the browser shows for it without asking the server."""
 
 import base64
 import math
@@ -46,14 +46,14 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
             label_visibility="collapsed", width="content",
         )  # fmt: skip
         held = handle(key="severity", data=handle_data(scene, shown, strip), on_severity_change=_dragged)
-        # Streamlit can skip a callback if it cuts the run before short; the handle's report is still there.
+        # Streamlit can drop a callback if it interrupts the previous run; the handle's report is still there.
         if _take(held):
             session.follow_callbacks()
         st.number_input(
             "Severity",
             0.0,
             TOP,
-            None,  # when emptied it keeps the last severity instead of falling to 0
+            None,  # an emptied box keeps the last severity instead of falling to 0
             step=SEVERITY_STEP,
             format="%g",
             key=session.key("severity"),
@@ -67,7 +67,7 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
 def handle_data(
     scene: Scene, shown: Shown, strip: Strip, number: str = "severity", autoplay: bool = False
 ) -> dict[str, Any]:
-    """Return the data of the handle; it is sent with every change, so large data travels in parcels instead.
+    """Return the data of the handle, which every change sends again; large data travels in parcels instead.
 
     number: the field whose widget shows the severity as a number; autoplay: whether the handle can move by itself.
     """
@@ -154,7 +154,7 @@ def strip_for(scene: Scene, sweep: Sweep) -> Strip:
 
 
 def working(strip: Strip) -> bool:
-    """Return whether frames are still being made, and start work that has become possible."""
+    """Start work that has become possible, and return whether frames are still being made."""
     if strip.wants:
         session.worker().submit(strip.resume())
     return strip.job.running
@@ -165,7 +165,7 @@ def ship(strip: Strip) -> bool:
     strip.job.touch()
     known = len(strip.parcels)
     with st.container(key="frames"):
-        # A parcel never changes: the browser keeps it, and only its name travels when the page is drawn again.
+        # A parcel never changes: the browser keeps it, and a later run of the page sends only its name.
         for index, parcel in enumerate(strip.pack()):
             _parcel(key=f"parcel.{index}", data=parcel)
     return len(strip.parcels) > known

@@ -81,7 +81,7 @@ def _localisation(scene: Scene, shown: Shown) -> None:
 
 
 def _meanings(measures: Mapping[str, Localisation | Faithfulness]) -> None:
-    """Explain each measure below its table: a column of words would leave a phone no room for the numbers."""
+    """Draw an explanation of each measure below its table, where a phone has room for it."""
     st.caption(
         "  \n".join(
             f"**{entry.title}**: {plain(f'{entry.summary} ({entry.source})')}" for entry in measures.values()
@@ -171,7 +171,7 @@ def _averaging_of(scene: Scene, sigma: float) -> ExploreState:
 
 
 def _sigma(scene: Scene) -> float:
-    """Return what the slider holds now, which may be newer than the last run of the page."""
+    """Return the slider's current value, which may be newer than the last run of the page."""
     held = st.session_state.get("remedy.sigma")
     return scene.state.sigma if held is None else float(held)
 
@@ -214,7 +214,7 @@ def _use(copies: int, sigma: float) -> None:
 
 
 def measured(scene: Scene) -> tuple[Faithful | None, tuple[Averaged, ...]]:
-    """Return what has been measured on demand about the pair on screen."""
+    """Return the results of the tests that the visitor has run on the pair on screen."""
     faithful: FaithfulnessRun | None = background_work.latest(
         "faithfulness", about(scene.state, LOOKS, MEASURING)
     )

@@ -123,7 +123,7 @@ def setting(lesson: Lesson) -> Setting:
 
 
 def is_there(lesson: Lesson) -> bool:
-    """Tell whether this lesson has begun with these settings."""
+    """Return whether this lesson has begun with these settings."""
     return background_work.latest(KIND, lesson.decides(page.state())) is not None
 
 

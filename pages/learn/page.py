@@ -11,7 +11,7 @@ from pages.learn.state import page
 from pages.shared.feedback import standing_in, told
 from pages.shared.text import plain
 
-#: What draws each lesson's own part, by the lesson's name. Runs are handed over as what their lesson begins.
+#: The function that draws each lesson's own part, by name; it takes the lesson's own type of run.
 DRAW: dict[str, Callable[[Setting, Any], None]] = {
     "cam": cam.lab,
     "methods": methods.lab,

@@ -55,7 +55,7 @@ def _ask(item: QuizQuestion, place: int) -> None:
 
 def _choose(place: int, letter: str) -> None:
     answers = page.state().answers
-    if len(answers) == place:  # ignores a second click on the same question
+    if len(answers) == place:  # ignore a second click on the same question
         page.change(answers=answers + letter)
 
 

@@ -21,7 +21,7 @@ from pages.shared import image_sets
 
 PHOTOGRAPHS = ("photos", "objects", "places")
 SCENES = 24  # generated scenes on offer
-#: Methods that need one pass and nothing but a layer.
+#: Methods that need only one pass and a layer.
 METHODS = ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "randomcam")
 
 
@@ -55,7 +55,7 @@ for _name, _widget in (
 
 
 def pictures(model: str) -> dict[str, Picture]:
-    """Return the pictures that a lesson offers with a model, by id: of the kind that the model was trained on."""
+    """Return the pictures that a lesson offers with a model, by id: those like the model's training pictures."""
     if model in MODELS and model.startswith(SHAPES):
         pool = IMAGE_SETS[SHAPES].pictures
         return {picture.id: picture for picture in (pool[i] for i in range(SCENES))}
@@ -127,7 +127,7 @@ _OPTIONS: dict[str, Callable[[LessonState], dict[str, str]]] = {
 
 
 def _model_changed() -> None:
-    """Choose a picture of the kind that the new model was trained on. Only in a callback."""
+    """Choose a picture like the new model's training pictures. Only in a callback."""
     offered = pictures(page.state().model)
     if page.state().image not in offered:
         page.change(image=next(iter(offered)), layers=1)

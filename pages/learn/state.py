@@ -1,4 +1,4 @@
-"""What the Learn page shows, in the session and in its link: the lesson, its settings, the learner's answers."""
+"""The state of the Learn page in the session and in its link: the lesson, its settings, the learner's answers."""
 
 import dataclasses
 from typing import Any
@@ -14,7 +14,7 @@ from pages.shared import image_sets
 from pages.shared.page_state import PageState
 
 FIRST = next(iter(LESSONS))
-#: Fields without a widget: they are set by what the learner presses, sorts or answers.
+#: Fields without a widget, which the learner sets by pressing, sorting or answering.
 _SET = ("lesson", "off", "placed", "answers", "answer", "run", "hide", "fixed")
 _WIDGETS = tuple(f.name for f in dataclasses.fields(LessonState) if f.name not in _SET)
 
@@ -28,7 +28,7 @@ class LearnPage(PageState):
     """The state of the current lesson; the session keeps one for every lesson that was opened."""
 
     def state(self) -> LessonState:
-        """Return the current state with what the widgets hold now."""
+        """Return the current state with the widgets' current values."""
         known: LessonState = st.session_state.setdefault("learn.state", base(FIRST))
         held = {
             name: value for name in _WIDGETS if (value := st.session_state.get(self.key(name))) is not None
@@ -59,7 +59,7 @@ class LearnPage(PageState):
         self.put(_settled(then, dataclasses.replace(then, **shared)))
 
     def take(self, link: dict[str, str]) -> list[str]:
-        """Set the lesson to what a link says; return one sentence for each part that cannot be used."""
+        """Set the lesson from a link; return one sentence for each unusable part."""
         problems: list[str] = []
         lesson = link.get("lesson", FIRST)
         if lesson not in LESSONS:
@@ -80,7 +80,7 @@ class LearnPage(PageState):
 
 
 def _settled(before: LessonState, after: LessonState) -> LessonState:
-    """Clear answers and measurements if the settings that decide them have changed."""
+    """Clear answers and measurements if the settings behind them have changed."""
     lesson = LESSONS[after.lesson]
     if lesson.decides(before) != lesson.decides(after):
         cleared: dict[str, Any] = {"answer": None, "run": False, "placed": "", "answers": "", "off": ()}

@@ -62,7 +62,7 @@ def _whole(parameters: dict[str, str]) -> str:
 
 
 def sheet(lesson: Lesson, setting: Setting, run: LessonRun, answers: bool) -> bytes:
-    """Write the handout's file; complete the measurement first, apart from the job on the page."""
+    """Return the handout's file, after completing the measurement independently of the job on the page."""
     if not run.complete:
         with session.worker().foreground():
             run = finish(lesson.begin(setting))

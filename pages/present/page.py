@@ -15,7 +15,7 @@ from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
 from pages.shared.text import plain
 from pages.study import data
 
-#: What each mode draws, by its name in the link.
+#: The function that draws each mode, by the mode's name in the link.
 DRAW: dict[str, Callable[[], None]] = {
     "story": story.story,
     "autoplay": autoplay.autoplay,
@@ -47,7 +47,7 @@ def _known(sources: dict[str, str]) -> None:
 
 
 def _choices(sources: dict[str, str]) -> None:
-    # A widget reports what it was drawn with until the browser answers, so its key is set first.
+    # Until the browser answers, a widget reports the value it was drawn with, so set its key first.
     for name in ("mode", "story"):
         page.choose(name, page.chosen(name))
     with st.container(horizontal=True, vertical_alignment="bottom", key="present_choices"):
@@ -68,7 +68,7 @@ def _choices(sources: dict[str, str]) -> None:
 
 @told()
 def main() -> None:
-    """Take over the link, draw the choices and what they say."""
+    """Take over the link, draw the choices and the chosen mode."""
     st.html('<h1 class="cl-page">One heat map is no proof</h1>')
     page.adopt()
     sources = _sources()

@@ -1,4 +1,4 @@
-"""What the Present page shows, in the session and in its link: the mode, the story and its step."""
+"""The state of the Present page in the session and in its link: the mode, the story and its step."""
 
 import dataclasses
 
@@ -11,11 +11,11 @@ from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
 from pages.shared.page_state import PageState
 
 MODES = {"story": "Story", "autoplay": "Autoplay", "report": "Report"}
-OWN = ("mode", "story", "step")  # this page's parameters; the others are the state that Explore showed
+OWN = ("mode", "story", "step")  # this page's own parameters; the others are Explore's state
 
 
 class PresentPage(PageState):
-    """The choices of the Present page; ``state`` is what Explore showed, ``severity`` where Autoplay stands."""
+    """The choices of the Present page; ``state`` is Explore's last state, ``severity`` that of Autoplay."""
 
     def state(self) -> ExploreState | None:
         """Return the Explore state of the story; None for a study."""
@@ -33,12 +33,12 @@ class PresentPage(PageState):
         return dataclasses.replace(preset, severity=held)
 
     def study(self) -> str:
-        """Return the folder of the study that is told; empty for a picture."""
+        """Return the folder of the story's study; empty for a picture."""
         source = str(self.chosen("story"))
         return source.removeprefix(STORY_OF_STUDY) if source.startswith(STORY_OF_STUDY) else ""
 
     def take(self, link: dict[str, str]) -> list[str]:
-        """Set the choices to what a link says; return one sentence for each part that cannot be used."""
+        """Set the choices from a link; return one sentence for each unusable part."""
         problems: list[str] = []
         rest = {name: text for name, text in link.items() if name not in OWN}
         mode, source, step = (link.get(name, "") for name in OWN)
@@ -96,7 +96,7 @@ class PresentPage(PageState):
         self.choose("severity", severity)
 
     def from_explore(self) -> None:
-        """Tell what Explore shows now; only in a callback or before the widgets are drawn."""
+        """Choose the story of Explore's current state; only in a callback or before the widgets are drawn."""
         self.choose("state", session.current())
 
     def go(self, step: int) -> None:

@@ -21,7 +21,7 @@ from pages.shared.text import what
 from pages.study import data
 
 _keys = st.components.v2.component("camlab_keys", js=asset("keys.js"))
-KEPT = 12  # stories that a server remembers for studies, and a session for pictures
+KEPT = 12  # stories that a server caches for studies, and a session for pictures
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
@@ -30,7 +30,7 @@ def _of_study(folder: str, when: data.Stamp) -> list[Slide]:
 
 
 def _of_scene(state: ExploreState) -> list[Slide]:
-    """Return the slides of a state; a session remembers the last few, as pictures may be its own."""
+    """Return the slides of a state; each session caches the last few, because pictures may be private."""
     kept: dict[ExploreState, list[Slide]] = st.session_state.setdefault("present.slides", {})
     if state not in kept:
         with session.worker().foreground():

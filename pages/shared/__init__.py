@@ -1,1 +1,1 @@
-"""What every page uses: session, address bar, dialogs, errors, background work."""
+"""Shared code of the pages: session, link, dialogs, errors, background work."""

@@ -27,8 +27,8 @@ def live(
 ) -> None:
     """Draw a part of the page, again after ``every`` seconds while work is ``running``.
 
-    The whole page is run once more when the work has ended, or later if ``draw`` returns False. ``jobs`` are kept
-    from being abandoned while the page is open.
+    Once the work has ended, and ``draw`` does not return False, the whole page runs once more. ``jobs`` are not
+    abandoned while the page is open.
     """
     before = running()
 
@@ -54,7 +54,7 @@ def progress(
 ) -> None:
     """Draw a progress bar for ``share`` in [0, 1] with text and time left, and a button that calls ``cancel``.
 
-    The whole page follows a press of the button.
+    A press of the button reruns the whole page.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(min(share, 1.0), text=text + time_left(seconds_left))
@@ -71,13 +71,13 @@ def job_progress(
 
 
 def then_rerun(act: Callable[[], object]) -> None:
-    """Act and let the whole page follow, as a button's callback inside a fragment."""
+    """Call ``act`` and rerun the whole page; a button's callback inside a fragment."""
     act()
     st.session_state["rerun"] = True
 
 
 def resume(make: Callable[[], Job]) -> None:
-    """Submit a new job for what is still missing, as a button's callback."""
+    """Submit a new job for the missing results; a button's callback."""
     session.worker().submit(make())
     st.session_state["rerun"] = True
 
@@ -93,7 +93,7 @@ def latest(kind: str, key: Hashable) -> Any:
 
 
 def start(kind: str, key: Hashable, make: Callable[[], Run]) -> None:
-    """Make a run and submit its job, as a button's callback; it replaces the running one of its kind."""
+    """Make a run and submit its job, replacing the running one of its kind; a button's callback."""
     st.session_state[f"work.{kind}.error"] = None
     runs = _runs(kind)
     for other in runs.values():
@@ -154,7 +154,7 @@ def offer(
 ) -> None:
     """Draw the button that starts a run, then the run's progress and its results with ``draw``.
 
-    A finished run leaves the button only if it has a label for that (``again``).
+    After a finished run the button stays only with a label for another run (``again``).
     """
     run = latest(kind, key)
     failed = run is not None and (run.job.cancelled or run.job.error)

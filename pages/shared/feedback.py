@@ -45,7 +45,7 @@ def skeleton(text: str) -> None:
 
 @contextmanager
 def standing_in(text: str, first: bool) -> Iterator[Callable[[], object]]:
-    """Show the skeleton while nothing has been drawn yet (``first``); later, the old content stays until the new.
+    """Show the skeleton if nothing has been drawn yet (``first``); otherwise keep the old content until the new one.
 
     Yields the function that removes the skeleton: call it before drawing the page. An error removes it too.
     """
@@ -62,9 +62,9 @@ def standing_in(text: str, first: bool) -> Iterator[Callable[[], object]]:
 def waiting(place: DeltaGenerator, what: str, about: str) -> Callable[[], None]:
     """Return a callback that reports elapsed time in ``place`` after PATIENCE seconds.
 
-    ``what`` names the computation and ``about`` is a sentence on its cost. The computation calls the callback
-    often. Sending a notice to the browser also lets Streamlit end the run if the visitor has chosen something else
-    meanwhile. The notice floats above the page, so that nothing moves. Raises what Streamlit ends a run with.
+    ``what`` names the computation and ``about`` is a sentence on its cost. The computation must call the callback
+    often: sending a notice also lets Streamlit end the run, by an exception, if the visitor has chosen something else.
+    The notice floats above the page, so that nothing moves.
     """
     begun = last = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""The image sets that a visitor can choose from, and the pictures that only this visitor has."""
+"""The image sets that a visitor can choose, and the visitor's own pictures."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from camlab.noise import NOISES
 PRIVATE = (UPLOAD, FOLDER)  # names of sets that only one visitor has
 COUNT_KEY, SEED_KEY = "shapes.count", "shapes.seed"
 
-#: Why a link cannot show a visitor's own picture, by the name of the picture's set.
+#: The reason why a link cannot show a visitor's own picture, by the name of the picture's set.
 ELSEWHERE = {
     "upload": "This state shows an uploaded picture; upload the same file to see it "
     "(both files of a pair).",
@@ -72,7 +72,7 @@ def shapes_options() -> tuple[int, int]:
 
 
 def follow(picture_id: str) -> None:
-    """Set seed and count so that the generated set holds this picture; in a callback or before they are drawn."""
+    """Set seed and count so that the generated set contains this picture; in a callback or before they are drawn."""
     numbers = scene_numbers(picture_id)
     if numbers is not None:
         seed, index = numbers

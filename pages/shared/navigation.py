@@ -1,4 +1,4 @@
-"""Where a visitor is: the pages of the app, and the dialog that is open."""
+"""Navigation: the pages of the app, and the open dialog."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,7 +16,7 @@ _DIALOG = "dialog"
 
 
 def configure() -> None:
-    """Set the tab's title and icon. Without an icon Streamlit asks a server of Google's for one."""
+    """Set the tab's title and icon. Without an icon, the page would load one from a Google server."""
     st.set_page_config(page_title="CAM Lab", page_icon=str(ASSETS / "icon.png"), layout="wide")
 
 
@@ -28,9 +28,9 @@ def navigation() -> None:
 def enter() -> None:
     """Start over with ``app.py``; the files ``pages/_NAME.py`` call this.
 
-    Until an app has called `st.navigation` once, Streamlit takes each file in a folder named ``pages`` for a page,
-    and reports that a page without one does not exist. So a link to a page, opened first of all on a new server,
-    needs a file of the page's name there.
+    Until an app has called `st.navigation` once, Streamlit treats each file in a folder named ``pages`` as a page and
+    reports any other page as missing. So if a link to a page is the first request to a new server, it needs a file of
+    the page's name there.
     """
     configure()
     _chosen_page()
@@ -55,8 +55,8 @@ def _chosen_page() -> StreamlitPage:
 def open_dialog(name: str) -> None:
     """Open a dialog, from a button's callback; at most one is open.
 
-    The session remembers it, so that it stays open while the page behind it is run again, as happens when a
-    computation there ends.
+    The session remembers the dialog, so that it stays open when the page behind it reruns, for example because a
+    computation has ended.
     """
     st.session_state[_DIALOG] = name
 

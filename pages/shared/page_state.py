@@ -1,4 +1,4 @@
-"""What a page shows: its choices in the session, its link in the address bar, its notices."""
+"""The state of a page: its choices in the session, its link in the address bar, its notices."""
 
 import time
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ class Choices:
         return found
 
     def chosen(self, name: str) -> Any:
-        """Return what the widget holds, else the last choice, else the default."""
+        """Return the widget's value, else the last choice, else the default."""
         value = st.session_state.get(self.key(name))
         if value is not None:
             self._kept[name] = value
@@ -67,10 +67,10 @@ class PageState(Choices, ABC):
 
     @abstractmethod
     def take(self, link: dict[str, str]) -> Sequence[str]:
-        """Set the choices to what a link says; return one sentence for each part that cannot be used."""
+        """Set the choices from a link; return one sentence for each unusable part."""
 
     def restore(self, returned: bool) -> None:
-        """Prepare a run whose link asks for nothing new: fill the widgets that Streamlit has forgotten.
+        """Prepare a run without a new link: fill the widgets that Streamlit has forgotten.
 
         ``returned``: the visitor comes back from another page.
         """
@@ -123,9 +123,9 @@ class PageState(Choices, ABC):
         return self._notices
 
     def _asked(self, returned: bool) -> dict[str, str] | None:
-        """Return the link to take over; None where it is the one that this session wrote.
+        """Return the link to take over; None if this session wrote it.
 
-        Back from another page, where the navigation has emptied the link, the page stays as it was left.
+        After a visit to another page, where the navigation has emptied the link, the page keeps its state.
         """
         link = {name: str(value) for name, value in st.query_params.items()}
         last: dict[str, str] | None = st.session_state.get(self.key("link"))
@@ -134,8 +134,8 @@ class PageState(Choices, ABC):
         replaced = self._replaced()
         late = frozenset(link.items()) in replaced
         if late or (returned and not link):
-            # The browser still shows a link that this session has just replaced, or none: the visitor asked for
-            # neither. Actions that were sent together all arrive with that link, so each renews its time.
+            # The browser still sends the link that this session has just replaced, or none; the visitor requested
+            # neither. Actions sent together all arrive with that link, so each renews its time.
             if late:
                 replaced[frozenset(link.items())] = time.monotonic()
             st.query_params.from_dict(last)

@@ -1,4 +1,4 @@
-"""What a server shares (engines, worker), and the state of a visitor's session behind the widgets of Explore."""
+"""The server's shared engines and worker, and the state of a visitor's session behind the widgets of Explore."""
 
 import dataclasses
 import gc
@@ -27,7 +27,7 @@ from pages.shared import image_sets
 from pages.shared.page_state import Choices, PageState
 
 WIDGET_FIELDS = tuple(f.name for f in dataclasses.fields(ExploreState) if f.name != "segments")
-# Those whose widget always holds something: all but the layer (empty: the default) and the fixed class.
+# Fields whose widget is never empty: all but the layer (empty: the default) and the fixed class.
 FILLED_FIELDS = tuple(f for f in WIDGET_FIELDS if getattr(ExploreState(), f) not in (None, ""))
 
 
@@ -41,16 +41,16 @@ def worker() -> Worker:
 def engine(model: str) -> Engine:
     """Return the engine of a model, shared by all visitors. Raises MissingWeights."""
     found = engine_for(model)
-    # Streamlit collects garbage after every run of a script: it visits half a million objects of the libraries and
-    # the network while every other thread waits. These objects stay alive, so exempt them.
+    # After every run of a script Streamlit collects garbage, which visits half a million objects of libraries and
+    # networks while all other threads wait. These objects stay alive, so exempt them.
     spare_garbage_collection()
     return found
 
 
 def spare_garbage_collection() -> None:
-    """Exempt all living objects from garbage collection, and free the exempted ones that are no longer used.
+    """Exempt all living objects from garbage collection, after freeing exempted ones that are no longer used.
 
-    A network that was pushed out of memory is such garbage: its traced layers and their graphs hold each other.
+    An evicted network is such garbage, because its traced layers and their graphs refer to each other.
     """
     gc.unfreeze()
     gc.collect()
@@ -73,9 +73,9 @@ class ExplorePage(PageState):
         return to_query(current()) | to_link({name: attack.chosen(name) for name in attack.defaults})
 
     def take(self, link: dict[str, str]) -> list[str]:
-        """Make the state of a link current, without what this session does not have; notices say what."""
+        """Make the state of a link current; replace what this session does not have, with a notice for each."""
         if not link and "state" in st.session_state and self.key("link") not in st.session_state:
-            put(with_fields())  # chosen on another page, before this one was ever open
+            put(with_fields())  # choices made on another page before this one was first opened
             return []
         settings, problems = from_link(link)
         for name, value in settings.items():
@@ -91,7 +91,7 @@ class ExplorePage(PageState):
         restore_lost_widgets()
 
     def notices(self) -> list[str]:
-        """Return the sentences that belong to the state on screen; the offer to download a model goes with them."""
+        """Return the notices about the state on screen; without them, drop the offer to download a model."""
         found = super().notices()
         if not found:
             st.session_state["wanted"] = None
@@ -121,7 +121,7 @@ def current() -> ExploreState:
 def start(field: str) -> Any:
     """Return the value with which to draw a field's widget.
 
-    The session key decides what the widget shows; but a browser that mounts it late reports the value it was drawn
+    The session key decides what the widget shows, but a browser that mounts it late reports the value it was drawn
     with. For a slider without a value that is its minimum, which would count as the visitor's choice.
     """
     return getattr(current(), field)
@@ -144,7 +144,7 @@ def slide(
 
 
 def _held(field: str) -> Any:
-    """Return what a field's widget holds; the current state's value if the widget is gone or empty."""
+    """Return the value of a field's widget, or the current state's if the widget is gone or empty."""
     known = getattr(current(), field)
     value = st.session_state.get(key(field), known)
     # A browser that answers before it has drawn a widget sends None.
@@ -152,7 +152,7 @@ def _held(field: str) -> Any:
 
 
 def reported(widget: str) -> Any:
-    """Return what a widget holds; None if it is gone: a callback can arrive after its widget was removed."""
+    """Return a widget's value; None if it is gone, because a callback can arrive after its widget was removed."""
     return st.session_state.get(widget)
 
 
@@ -166,7 +166,7 @@ def held_layer() -> str:
 
 def with_fields(**changes: Any) -> ExploreState:
     """Return the current state with some fields changed."""
-    # The widgets may be newer than the last state: a run that was cut short never read them.
+    # The widgets may be newer than the last state, because an interrupted run never read them.
     live = {field: _held(field) for field in WIDGET_FIELDS}
     live["layer"] = held_layer()
     return dataclasses.replace(current(), **{**live, **changes})
@@ -194,7 +194,7 @@ def put(state: ExploreState, problems: Sequence[str] = (), chosen_for: str = "")
 
 
 def change_model(name: str) -> None:
-    """Change the model and keep layer and class if it has them; only where ``put`` may be called."""
+    """Change the model, keeping layer and class if the new one has them; only where ``put`` may be called."""
     put(with_fields(model=name), chosen_for=current().model)
 
 
@@ -230,7 +230,7 @@ def reachable(state: ExploreState, chosen_for: str = "") -> tuple[ExploreState, 
         problems.append(f"{_absent(state.model, error)} Until then {classifier.title} is used.")
         now = current() if current().model == classifier.name else ExploreState(model=classifier.name)
         state = dataclasses.replace(state, model=now.model, layer=now.layer)
-        if state.rule == "fixed":  # the class is one of the other model's
+        if state.rule == "fixed":  # the class belongs to the other model
             state = dataclasses.replace(state, rule=now.rule, target=now.target)
     state, more = image_sets.reachable(state, current().image)
     problems += more
@@ -239,7 +239,7 @@ def reachable(state: ExploreState, chosen_for: str = "") -> tuple[ExploreState, 
 
 
 def _absent(name: str, error: CamLabError) -> str:
-    """Say why a model cannot be used, and offer the download if that is all it needs."""
+    """Return why a model cannot be used, and offer the download if only its weights are missing."""
     downloadable = isinstance(error, MissingWeights) and name.startswith(CATALOGUE_PREFIX)
     if downloadable and badge(name) is Badge.DOWNLOAD:
         st.session_state["wanted"] = name
@@ -248,7 +248,7 @@ def _absent(name: str, error: CamLabError) -> str:
 
 
 def wanted() -> str | None:
-    """Return the model that a link asks for and that must be downloaded first, while the notice about it stands."""
+    """Return the model of a link that must be downloaded first, as long as the notice about it is shown."""
     name: str | None = st.session_state.get("wanted")
     return name
 
@@ -256,7 +256,7 @@ def wanted() -> str | None:
 def restore_lost_widgets() -> None:
     """Fill the widgets whose value Streamlit dropped on another page or that the browser sent empty."""
     lost = any(st.session_state.get(key(field)) is None for field in ("model", "severity", "view", "scope"))
-    # A visitor's checkpoint is lost when other visitors' checkpoints have pushed it out of memory.
+    # A visitor's checkpoint is lost when other visitors' checkpoints have evicted it from memory.
     if lost or _loaded(current().model) is None:
         put(with_fields())
 

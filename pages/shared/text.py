@@ -1,4 +1,4 @@
-"""What every page writes: Markdown-safe text, the help button of a chart, and files with safe names."""
+"""Text on every page: escaped Markdown, the help button of a chart, and files with safe names."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ def what(name: str) -> None:
 
 
 class File(NamedTuple):
-    """A file to download: its button, what makes its contents when it is pressed, and its suffix."""
+    """A file to download: its button, the function that makes its contents on a press, and its suffix."""
 
     label: str
     make: Callable[[], bytes | str]

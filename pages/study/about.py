@@ -1,4 +1,4 @@
-"""The About tab: a study's settings and versions, its report, and how to read its rows elsewhere."""
+"""The About tab: a study's settings and versions, its report, and code to read its rows."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,6 +116,6 @@ def _set_title(name: str) -> str:
 
 
 def _several(settings: Mapping[str, Any], name: str) -> list[Any]:
-    """Return a list of the settings; empty if an imported manifest has something else there."""
+    """Return a list among the settings; empty if an imported manifest has no list there."""
     found = settings.get(name)
     return found if isinstance(found, list) else []

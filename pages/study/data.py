@@ -37,7 +37,7 @@ class Opened:
 
 
 def stamp(study: Study) -> Stamp:
-    """Return a value that changes when rows come in: number of parts and time of the last change (ns)."""
+    """Return a value that changes when rows arrive: the number of parts and the time of the last change (ns)."""
     paths = study.paths()
     return len(paths), max((path.stat().st_mtime_ns for path in paths[-8:] if path.exists()), default=0)
 
@@ -79,13 +79,13 @@ def options(opened: Opened) -> dict[str, list[Any]]:
 
 
 def summary(opened: Opened, filters: Filters, by: Sequence[str]) -> list[dict[str, Any]]:
-    """Return one record per group, with intervals if `with_intervals` says so."""
+    """Return one record per group, with intervals if `with_intervals` is true."""
     replicates = REPLICATES if with_intervals(opened, filters) else 0
     return _records(opened, filters, tuple(by), replicates)
 
 
 def with_intervals(opened: Opened, filters: Filters) -> bool:
-    """Tell whether to compute intervals: with few rows always, else if the visitor asked."""
+    """Return whether to compute intervals: for few rows always, else if the visitor requested them."""
     return len(rows(opened, filters)) <= QUICK_INTERVALS or bool(st.session_state.get("study.intervals"))
 
 

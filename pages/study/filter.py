@@ -113,7 +113,7 @@ def _scores(opened: data.Opened) -> list[str]:
 
 
 def _pooled(rows: pd.DataFrame) -> str:
-    """Warn about models or layers that are pooled and should be compared separately."""
+    """Return a warning about pooled models or layers, which should be compared separately."""
     places = numbered(rows, ["model", "layer"])[1]
     models = {model for model, _ in places}
     several = ["models"] * (len(models) > 1) + ["layers"] * (len(places) > len(models))

@@ -102,12 +102,12 @@ def form() -> None:
 def _may_open_folders() -> bool:
     try:
         return bool(allowed_roots())
-    except BadSetting:  # the operator's mistake; the dialog that opens folders shows it
+    except BadSetting:  # an error of the operator, which the dialog for folders shows
         return False
 
 
 def _looked(models: tuple[str, ...], asked: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """Return the layers that all models have, and why methods work on no model at any layer asked for."""
+    """Return the layers that all models have, and why some methods work on no model at any requested layer."""
     seen = []
     for model in models:
         try:
@@ -125,7 +125,7 @@ def _looked(models: tuple[str, ...], asked: tuple[str, ...]) -> tuple[list[str],
 
 @st.cache_data(max_entries=128, show_spinner="Looking at the models …")
 def _look_at(model: str, asked: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """Return a model's layers, and why methods work on none of those asked for. Raises MissingWeights."""
+    """Return a model's layers, and why some methods work at none of the requested ones. Raises MissingWeights."""
     classifier = load_classifier(model)
     names = [layer.name for layer in classifier.layers]
     there = [layer_named(classifier, word) for word in asked if word in LAYERS or word in names]

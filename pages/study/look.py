@@ -1,4 +1,4 @@
-"""Parts that the tabs of the Study page share: choice of the value, titles, tables, the empty state."""
+"""Shared parts of the Study page's tabs: choice of the value, titles, tables, the empty state."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

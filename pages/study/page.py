@@ -12,7 +12,7 @@ from pages.study import about, data, filter, overview, plan, run, see, shelf, st
 from pages.study.data import Opened
 from pages.study.state import TABS, page
 
-#: What each tab draws, by its name in the link.
+#: The function that draws each tab, by the tab's name in the link.
 DRAW: dict[str, Callable[[Opened, Filters], None]] = {
     "overview": overview.overview,
     "distributions": see.distributions,

@@ -38,7 +38,7 @@ def plot(chart: Chart, key: str, pick: bool = False) -> None:
         selection_mode="points",
     )
     point = _point(event)
-    # A plot keeps its selection: only a new point is a choice, or the last plot would always win.
+    # A plot keeps its selection, so only a new point counts as a choice; otherwise the last plot would always win.
     if point is not None and point != st.session_state.get(f"{name}.last"):
         _choose(point)
     st.session_state[f"{name}.last"] = point
@@ -59,7 +59,7 @@ def pair(rows: pd.DataFrame) -> None:
     """Draw the chosen pair under its heat maps, with a link to it in Explore."""
     st.subheader("The pictures behind a point", anchor=False)
     _asked(rows)
-    if st.session_state.get("study.pair.of") != page.chosen("folder"):  # of another study
+    if st.session_state.get("study.pair.of") != page.chosen("folder"):  # a pair of another study
         st.session_state.update({"study.pair": None, "study.pair.text": None})
     page.mention("pair", "study.pair.text")
     _telling(rows)

@@ -70,7 +70,7 @@ def plan_dialog() -> None:
 
 
 def _same(asking: _Asking | None, plan: StudyPlan) -> bool:
-    """Tell whether an estimate is for this plan; the name does not affect the cost."""
+    """Return whether an estimate is for this plan; the name does not affect the cost."""
     return asking is not None and dataclasses.replace(asking.plan, name=plan.name) == plan
 
 
@@ -120,7 +120,7 @@ def _cost(plan: StudyPlan) -> None:
 
 
 def _ask() -> None:
-    # The widgets may hold more than the page shows: text typed just before the button was pressed.
+    # The widgets may be newer than the page: text typed just before the button was pressed.
     plan = planned()
     if (old := st.session_state.get(_KEY + "asking")) is not None:
         old.stop.set()
@@ -195,7 +195,7 @@ def _begin(plan: StudyPlan) -> None:
 
 
 def _start_planned() -> None:
-    plan = planned()  # may hold more than the page shows
+    plan = planned()  # may be newer than the page
     if _same(st.session_state.get(_KEY + "asking"), plan):
         _begin(plan)
     else:

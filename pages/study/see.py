@@ -84,7 +84,7 @@ def severity(opened: Opened, filters: Filters) -> None:
 
 
 def pictures(opened: Opened, filters: Filters) -> None:
-    """Draw which properties of a picture correlate with fragile maps, and one line per picture."""
+    """Draw the correlations of pictures' properties with similarity, and one line per picture."""
     rows = data.rows(opened, filters)
     if empty(rows):
         return

@@ -61,7 +61,7 @@ def shelf() -> Study | None:
     if not wanted and studies:
         wanted = next(iter(studies))
     page.choose("folder", wanted or None)
-    # Read each state once: a study can end between two reads, and a changed title makes a new list.
+    # Read each state once, because a study can end between two reads, and a changed title makes a new list.
     names = data.titles(studies.values())
     titles = {name: _title(study, names[name]) for name, study in studies.items()}
     with st.container(horizontal=True, vertical_alignment="bottom", key="study_shelf"):

@@ -1,4 +1,4 @@
-"""What the Study page shows, in the session and in its link: the study, the tab, the measure and the filters."""
+"""The state of the Study page in the session and in its link: the study, the tab, the measure and the filters."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +19,7 @@ TABS = {
     "about": "About",
 }
 LISTS = ("models", "sets", "methods", "layers", "noises", "severities")
-#: Choices within a tab, by their names in the link, which holds only those of the tab on screen.
+#: Choices within a tab, by their names in the link, which contains only those of the tab on screen.
 LOOKS = ("value", "over", "plot", "each", "property", "with", "response", "question", "rows", "pair")
 NONE = "none"  # an empty list, where the default is not empty
 #: Choices with one value, by their names in the link.
@@ -53,8 +53,8 @@ class StudyPage(PageState):
     def look(self, name: str, widget: str, options: Iterable[str], default: str | Sequence[str] = "") -> str:
         """Return the session key for the widget of a choice within a tab, and put that choice into the link.
 
-        name: one of LOOKS. A value that the link asks for is set if ``options`` has it. default: the value that the
-        link leaves out; a sequence where several options can be chosen.
+        name: one of LOOKS. A value in the link is set if it is one of ``options``. default: the value that the link
+        leaves out; a sequence if several options can be chosen.
         """
         full = self.key(widget)
         self.mention(name, full, default)
@@ -76,7 +76,7 @@ class StudyPage(PageState):
         st.session_state.setdefault("study.looks", {})[name] = full, default
 
     def asked(self, name: str) -> str | None:
-        """Return, once, what a link that was followed says of a choice within a tab; None where it says nothing."""
+        """Return, only once, the value of a choice within a tab in the last link followed; None if it has none."""
         given: str | None = st.session_state.get("study.asked", {}).pop(name, None)
         return given
 
@@ -93,7 +93,7 @@ class StudyPage(PageState):
         return link
 
     def take(self, link: dict[str, str]) -> list[str]:
-        """Set the choices to what a link says; return one sentence for each part that cannot be used."""
+        """Set the choices from a link; return one sentence for each unusable part."""
         st.session_state["study.asked"] = {name: text for name, text in link.items() if name in LOOKS}
         found, problems = Filters.parse_query(
             {name: text for name, text in link.items() if name not in LOOKS}
@@ -108,7 +108,7 @@ class StudyPage(PageState):
         return problems
 
     def restore(self, returned: bool) -> None:
-        """Take the last link again after a visit to another page, which may have reset widgets and filters."""
+        """Apply the last link again after a visit to another page, which may have reset widgets and filters."""
         if returned:
             self.take(st.session_state[self.key("link")])
 
