@@ -108,11 +108,10 @@ def never(*_: object) -> None:
 class SharedPass:
     """One pass of a batch through a classifier, split at the target layer: the input of every CAM method.
 
-    Shapes: inputs (N, 3, H, W), normalised, on the device; activations and gradients (N, K, h, w), the
-    gradients those of the target logits, or None where no method asked for them; native: the activations as
-    the network lays them out (class tokens included, for example); logits (N, C); targets
-    (N,) long; keys: one content key per input. `check` is called between chunks of extra passes and raises
-    Cancelled; `chunk` is the largest batch of an extra pass.
+    inputs: (N, 3, H, W), normalised, on the device; activations, gradients: (N, K, h, w), the gradients of the target
+    logits, None if no method needs them; native: the activations in the network's own layout (with class tokens, for
+    example); logits: (N, C); targets: (N,) long; keys: one content key per input. `check` is called between chunks of
+    extra passes and raises Cancelled; `chunk` is the largest batch of an extra pass.
     """
 
     classifier: Explainable

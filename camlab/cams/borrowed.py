@@ -35,7 +35,7 @@ class _FromMaps(nn.Module):
     def __init__(self, shared: SharedPass) -> None:
         super().__init__()
         self.mark = _Mark()
-        # The library finds the device by a parameter, and every gradient needs a graph of its own.
+        # The library finds the device by a parameter, and every gradient needs its own graph.
         self.one = nn.Parameter(torch.ones((), device=shared.activations.device))
         self._shared = [shared]  # in a list, so that torch registers none of it as a submodule
 

@@ -104,7 +104,7 @@ def is_baseline(method: str) -> bool:
 
 
 def linked_sets(names: Sequence[str], places: Sequence[Sequence[tuple[str, ...]]]) -> list[list[str]]:
-    """Return the sets of two or more names that are in one group in every place."""
+    """Return the sets of two or more names that the groups, joined where they overlap, connect in every place."""
     label: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     for groups in places:
         leader = {name: name for name in names}

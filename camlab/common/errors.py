@@ -1,4 +1,4 @@
-"""Errors that a user can act on: each message is one sentence saying what is wrong and what to do."""
+"""Errors that a user can act on: each message is one sentence on the problem and its solution."""
 
 
 class CamLabError(Exception):

@@ -82,7 +82,7 @@ def tell(**message: Any) -> None:
 
 
 def await_the_parent() -> None:
-    """Block until the parent closes the pipe or dies (called in the child, on a thread of its own)."""
+    """Block until the parent closes the pipe or dies (called in the child, on a separate thread)."""
     while os.read(0, 1024):  # the parent writes nothing
         pass
 

@@ -24,7 +24,7 @@ def decimal(value: float | None, digits: int = 2) -> str:
 def verdict(
     clean: str, clean_prob: float, perturbed: str, perturbed_prob: float, flipped: bool, near: bool
 ) -> str:
-    """Say whether the prediction was kept or flipped, with classes and probabilities."""
+    """Return words on whether the prediction was kept or flipped, with classes and probabilities."""
     if not flipped:
         return f"kept: {clean} {percent(clean_prob)} → {percent(perturbed_prob)}"
     distance = "to another of the clean top 5" if near else "to a class outside the clean top 5"

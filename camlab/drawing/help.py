@@ -2,7 +2,7 @@
 
 from camlab.common.registry import Registry
 
-#: Keyed by the name of the chart's function, or by a name of its own where a page draws something else.
+#: The paragraphs, by the name of the chart's function, or by another name for things without one.
 LOOKING: Registry[str] = Registry("explanation")
 
 _FLOORS = (

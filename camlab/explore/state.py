@@ -1,4 +1,4 @@
-"""The Explore state: every choice that decides what is on screen, as a value for links and files."""
+"""The Explore state: every choice behind the content of the page, as a value for links and files."""
 
 import dataclasses
 import json

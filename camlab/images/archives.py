@@ -64,11 +64,6 @@ class Collected:
         taken, semicolon, rest = account(len(self.pictures), self.skipped).rstrip(".").partition(";")
         return f"{taken} loaded{semicolon}{rest}."
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes named by folders, sorted; empty where there are none."""
-        return tuple(sorted({picture.label for picture in self.pictures if picture.label}))
-
 
 def collect(
     files: Iterable[tuple[str, bytes]],
@@ -100,7 +95,7 @@ def collect(
 
 
 def is_archive(data: bytes) -> bool:
-    """Whether a file's first bytes are a ZIP archive's."""
+    """Return whether a file begins like a ZIP archive."""
     return data.startswith(_ARCHIVES)
 
 
@@ -266,7 +261,7 @@ def refusal(info: zipfile.ZipInfo) -> str:
 
 
 def _is_unsafe(name: str) -> bool:
-    """Whether a path is absolute, climbs, names a drive or contains backslashes or control characters."""
+    """Return whether a path is absolute, contains "..", a drive, backslashes or control characters."""
     return (
         name.startswith("/")
         or "\\" in name

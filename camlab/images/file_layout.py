@@ -1,6 +1,6 @@
 """Sort the paths of many files into pictures, classes and outlines, and count the files left out.
 
-Only names are read, so archives, uploads of many files and folders of 50,000 are treated alike.
+Only names are read, so archives, uploads of many files and folders of 50,000 follow the same rules.
 
 - **classes**: where every picture lies in a folder and there are at least two folders, the folder is the class.
   Folders common to all pictures, folders called ``images``, and a level of only ``train``, ``val`` and ``test``
@@ -80,12 +80,12 @@ def arrange(paths: Iterable[str]) -> SortedPaths:
 
 
 def is_picture(path: str) -> bool:
-    """Whether the path has the extension of a picture file."""
+    """Return whether the path has the extension of a picture file."""
     return path.rpartition("/")[2].rpartition(".")[2].lower() in EXTENSIONS
 
 
 def is_hidden(path: str) -> bool:
-    """Whether the path contains a hidden or system name (.DS_Store, __MACOSX, Thumbs.db)."""
+    """Return whether the path contains a hidden or system name (.DS_Store, __MACOSX, Thumbs.db)."""
     return any(part.startswith(".") or part.casefold() in _SYSTEM for part in path.split("/"))
 
 

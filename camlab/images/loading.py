@@ -57,7 +57,7 @@ def take_upload(files: Sequence[tuple[str, bytes]], already: ImageSet | None = N
 
     def make(job: Job) -> Making:
         yield
-        return upload_set(read_upload(files, job.check, _show(job)), already)
+        return upload_set(read_upload(files, job.check, job.show), already)
 
     return Intake(UPLOAD, "Reading your pictures", "pictures", make)
 
@@ -80,7 +80,7 @@ def take_dataset(name: str, present: Present = lambda: True) -> Intake:
     dataset = DATASETS[name]
 
     def make(job: Job) -> Making:
-        yield from fetching(name, progress=_show(job))
+        yield from fetching(name, progress=job.show)
         return open_dataset(name)
 
     return Intake(name, f"Downloading {dataset.title}", "bytes", make, present)
@@ -93,7 +93,7 @@ def read_upload(
 ) -> Collected:
     """Read the pictures in uploaded files and count those left out. Raises BadImage where none can be used.
 
-    For a single picture the error says what is wrong with it; for many files it counts the reasons.
+    For a single picture the error states its fault; for many files it counts the reasons.
     """
     if len(files) == 1 and not is_archive(files[0][1]):
         name, data = files[0]
@@ -128,11 +128,3 @@ def upload_set(found: Collected, already: ImageSet | None = None) -> ImageSet:
 def with_picture(picture: Picture, already: ImageSet | None, summary: str) -> ImageSet:
     """Return the set of a visitor's uploaded pictures with ``picture`` in front."""
     return replace(upload_set(Collected((picture,)), already), summary=summary)
-
-
-def _show(job: Job) -> Callable[[int, int], None]:
-    def show(done: int, total: int) -> None:
-        job.total = total
-        job.advance(done - job.done)
-
-    return show

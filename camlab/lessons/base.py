@@ -24,7 +24,7 @@ COLOURS, OPACITY = "inferno", 0.55
 
 @dataclass(frozen=True)
 class Reference:
-    """A publication that a lesson rests on: authors with year, title, and web address."""
+    """A publication behind a lesson: authors with year, title, and web address."""
 
     who: str
     title: str

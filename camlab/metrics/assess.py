@@ -104,7 +104,7 @@ def assess(
     results = []
     for g in range(count):
         sizes = {name: int(each[g]) for name, each in counts.items()}
-        # Values of both C and R rest on the smaller number of pairs.
+        # A value made of C and R has the smaller one's number of pairs.
         both = min(sizes["consistency"], sizes["responsiveness"])
         sizes |= {"rm": both, "gap": both, "auroc": both, "blind": sizes["mean_similarity"]}
         value = {name: None if np.isnan(x := float(observed[name][g])) else x for name in VALUES}
@@ -155,7 +155,10 @@ class _Strata:
         }
 
     def observed(self, over: str) -> dict[str, Floats]:
-        """Average each value over the strata of each group, (count,); strata without the value are left out."""
+        """Average each value over the strata of each group that have it, (count,).
+
+        Over severities, the AUROC is weighted by the number of comparisons instead.
+        """
         found = {name: self._mean(value) for name, value in self._values.items()}
         if over == "severity":
             found["auroc"] = divide(self._total(self._wins), self._total(self._contests))

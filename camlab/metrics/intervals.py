@@ -16,7 +16,7 @@ FEWEST_PAIRS = 5
 """A group of fewer pairs gets no interval."""
 
 CELLS_AT_ONCE = 1 << 20
-"""Replicates × units (or rows) worked on at once: bounds memory to a few times 8 MB."""
+"""Replicates × units (or rows) processed at once: bounds memory to a few times 8 MB."""
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
     key = (id(labels), h, w)
     with _matrices_lock:
         owner, matrix = _matrices.get(key, (None, None))
-    # Python reuses an id once its owner is gone.
+    # Python may reuse the id of a deleted array.
     if owner is None or matrix is None or owner() is not labels:
         matrix = pooling_matrix(labels, h, w)
         matrix.setflags(write=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from camlab.models.network.split import (
     split,
     together,
 )
+from camlab.models.own.signature import digest_of_values
 from camlab.models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Classifier:
                 raise BadSetting(f"{self.title} cannot be cut into layers exactly; choose another model.")
         if not same:
             return plain
-        # The original decides which layers are offered: in the copy the norms are gone.
+        # The original decides which layers are offered, because the copy lacks the norms.
         return tuple(replace(a, offered=b.offered) for a, b in zip(quick, plain, strict=True))
 
     def _probe(self, count: int) -> Tensor:
@@ -285,12 +285,7 @@ def _run(stages: Sequence[Stage], x: Tensor) -> Tensor:
 
 def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> str:
     """Return the hex digest of everything that decides a prediction: architecture name, preprocessing, tensors."""
-    digest = hashlib.blake2b(repr((name, preprocessing)).encode(), digest_size=16)
-    for key, tensor in module.state_dict().items():
-        values = tensor.detach().cpu().contiguous()
-        digest.update(repr((key, str(values.dtype), tuple(values.shape))).encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return digest_of_values(module.state_dict().items(), repr((name, preprocessing)))
 
 
 def stop_working_in_place(module: nn.Module) -> None:

@@ -87,7 +87,7 @@ def _columns(axis: str, base: ExploreState) -> None:
         held = [field_text(value) for value in last]
     chosen = list(held)
     options = list(dict.fromkeys([*_options(axis), *chosen]))
-    # On a scale, columns stand in its order.
+    # Sort the columns of an axis of numbers.
     st.session_state[name] = sorted(chosen, key=float) if axis in SCALES else chosen
     st.multiselect(
         entry.plural.capitalize(), options, format_func=lambda text: _said(axis, text), key=name,

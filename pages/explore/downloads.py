@@ -38,7 +38,7 @@ def similarity_table(shown: Shown) -> None:
 
 
 def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:
-    """Draw the files of what is on screen (PNG, NPZ, JSON, HTML) and the upload of a state file."""
+    """Draw the downloads of the pair on screen (PNG, NPZ, JSON, HTML) and the upload of a state file."""
     st.subheader("Export", anchor=False)
     state = scene.state
     found = trials.measured(scene)

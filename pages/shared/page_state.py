@@ -78,7 +78,7 @@ class PageState(Choices, ABC):
 
     def adopt(self) -> None:
         """Take over the link in the address bar unless this session wrote it; before any widget is drawn."""
-        st.session_state.pop("rerun", None)  # this is the run that a callback asked for
+        st.session_state.pop("rerun", None)  # this is the run that a callback requested
         returned = st.session_state.get(_PAGE) not in (None, self.prefix)
         st.session_state[_PAGE] = self.prefix
         link = self._asked(returned)

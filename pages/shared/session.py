@@ -130,7 +130,7 @@ def start(field: str) -> Any:
 def select(
     label: str, field: str, options: Iterable[Any], title: Callable[[Any], str], help: str, **more: Any
 ) -> Any:
-    """Draw the select box of a field; return what it holds."""
+    """Draw the select box of a field; return its value."""
     offered, value = list(options), start(field)
     index = offered.index(value) if value in offered else 0
     return st.selectbox(label, offered, index=index, format_func=title, key=key(field), help=help, **more)
@@ -139,7 +139,7 @@ def select(
 def slide(
     label: str, field: str, low: float, high: float, step: float, help: str, disabled: bool = False
 ) -> float:
-    """Draw the slider of a field; return what it holds."""
+    """Draw the slider of a field; return its value."""
     return st.slider(label, low, high, start(field), step=step, key=key(field), help=help, disabled=disabled)
 
 

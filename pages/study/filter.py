@@ -107,7 +107,7 @@ def bar(opened: data.Opened) -> Filters:
 
 
 def _scores(opened: data.Opened) -> list[str]:
-    # The decomposition into class and noise is measured only if the plan asked for it.
+    # The decomposition into class and noise is measured only if the plan includes it.
     decomposed = bool((opened.study.manifest.get("settings") or {}).get("decompose"))
     return [name for name in SCORES if decomposed or name not in ("rbo_class_only", "rbo_noise_only")]
 

@@ -45,7 +45,7 @@ def plot(chart: Chart, key: str, pick: bool = False) -> None:
 
 
 def _point(event: Any) -> dict[str, Any] | None:
-    """Return the row behind the clicked point; None without a click or if the point stands for many rows."""
+    """Return the row behind the clicked point; None without a click or if the point represents many rows."""
     for each in (event or {}).get("selection", {}).get("points", ()):
         data = each.get("customdata")
         if isinstance(data, (list, tuple)) and len(data) >= len(POINT):

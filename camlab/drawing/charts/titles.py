@@ -117,5 +117,5 @@ def series_title(column: str, level: object) -> str:
 
 
 def few_symbol(symbol: str, few: bool) -> str:
-    """Return the symbol, open if its value rests on few pairs."""
+    """Return the open version of a symbol, for a value from few pairs."""
     return f"{symbol}-open" if few and not symbol.endswith("open") else symbol

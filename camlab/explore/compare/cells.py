@@ -40,7 +40,7 @@ class GridRow:
 class GridCell:
     """The result for one place.
 
-    map: (h, w) in [0, 1], None if there is none; row: as in `Scene.rows`; note: what is missing and why, else empty.
+    map: (h, w) in [0, 1], None if there is none; row: as in `Scene.rows`; note: the missing part and why, else empty.
     """
 
     place: Place

@@ -96,7 +96,7 @@ def _about(grid: Grid, cells: Sequence[GridCell]) -> dict[str, str]:
 
 
 def caption(grid: Grid, cell: GridCell) -> list[str]:
-    """Return a cell's caption: method, version, model and layer, similarity, prediction, what is missing."""
+    """Return a cell's caption: method, version, model and layer, similarity, prediction, missing parts."""
     where = cell.place
     title, *others = grid.title(where).split(JOINT)
     lines = [title, *([f"= {JOINT.join(others)}"] if others else []), version_title(where)]
@@ -159,7 +159,8 @@ def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    said = [_wrapped(grid, cell) for cell in cells]
+    # Captions break into lines that fit under the cell.
+    said = [[part for line in caption(grid, cell) for part in textwrap.wrap(line, WRAP)] for cell in cells]
     across = min(ACROSS, len(cells))
     rows = [range(start, min(start + across, len(cells))) for start in range(0, len(cells), across)]
     wide = max(across * (SIDE + GAP) - GAP, NARROWEST) + 2 * MARGIN
@@ -203,8 +204,3 @@ def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
         parse_math=False,
     )  # fmt: skip
     return drawn
-
-
-def _wrapped(grid: Grid, cell: GridCell) -> list[str]:
-    """Break a caption into lines that fit under the cell."""
-    return [part for line in caption(grid, cell) for part in textwrap.wrap(line, WRAP)]

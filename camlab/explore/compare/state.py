@@ -142,8 +142,8 @@ SCALES = ("severity", "seed")
 class CompareState:
     """Every choice on the Compare page; two equal states show the same grid, tray and pair.
 
-    ``base`` holds what all cells share, including the values of the other axes. Empty ``methods`` and ``columns``
-    stand for the defaults. ``columns``: values of the axis as texts.
+    ``base`` holds the settings of all cells, including the values of the other axes. Empty ``methods`` and ``columns``
+    mean the defaults. ``columns``: values of the axis as texts.
     """
 
     base: ExploreState = dataclasses.field(default_factory=ExploreState)

@@ -46,11 +46,11 @@ class Strip:
 
     @property
     def wants(self) -> bool:
-        """Whether the job rests although there is work that can be done."""
+        """Whether no job is running although there is work to do."""
         return not self.job.running and not self.job.error and bool(self._next() or self._unscored())
 
     def resume(self) -> Job:
-        """Return a new job for what is missing."""
+        """Return a new job for the missing frames and scores."""
         self.job = Job(self.job.title, self._work)
         return self.job
 

@@ -16,8 +16,7 @@ OFFLINE_ADVICE = "connect to the network, or use built-in pictures, uploads or a
 class Archive:
     """One file to download and its digest; an archive is unpacked into ``folder``, any other file is stored there.
 
-    The digest is MD5, SHA-256 or Git's, told apart by length; empty where none is known. ``size`` is in bytes, 0
-    where it is unknown.
+    The digest is MD5, SHA-256 or Git's, recognised by its length; empty if unknown. ``size`` is in bytes, 0 if unknown.
     """
 
     url: str
@@ -39,15 +38,15 @@ class Dataset:
     title: str
     summary: str
     author: str
-    licence: str
-    licence_url: str
     source: str
     megabytes: int
     room: int
-    count: int
-    classes: int
-    archives: tuple[Archive, ...]
     open: Callable[[Path], Samples]
+    archives: tuple[Archive, ...] = ()
+    licence: str = "not stated"
+    licence_url: str = ""
+    count: int = 0
+    classes: int = 0
     imagenet: tuple[int, ...] = ()
 
 

@@ -200,7 +200,7 @@ def _member(column: pd.Series, chosen: Iterable[Any]) -> Flags:
             return np.asarray(np.isin(column.to_numpy(), list(wanted)))
         column = column.astype("category")
     names = column.cat.categories.tolist()
-    # A joined name that these rows lack stands for its parts.
+    # Replace a joined name that these rows lack by its parts.
     wanted |= {part for name in wanted - set(names) for part in str(name).split(JOINT)}
     passes = [name in wanted or not wanted.isdisjoint(str(name).split(JOINT)) for name in names]
     flags = np.array([*passes, False])  # the last flag is for a missing name, code −1

@@ -93,7 +93,7 @@ def rests_on(record: Record, value: str) -> int:
 
 
 def enough(record: Record, value: str) -> bool:
-    """Return whether a value rests on enough pairs (`FEWEST_PAIRS`)."""
+    """Return whether a value comes from enough pairs (`FEWEST_PAIRS`)."""
     return rests_on(record, value) >= FEWEST_PAIRS
 
 

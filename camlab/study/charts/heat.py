@@ -21,7 +21,7 @@ from camlab.study.analysis.values import (
     unprefixed,
     value_title,
 )
-from camlab.study.charts.look import no_records, not_observed, records_words, small
+from camlab.study.charts.look import no_data, not_observed, records_words, small
 
 DIVERGING = [[0.0, "#B35806"], [0.5, "#F1F1EF"], [1.0, "#2B6CA8"]]
 SEQUENTIAL = [[0.0, "#E3EAF1"], [1.0, "#2B6CA8"]]
@@ -34,11 +34,11 @@ def value_heatmap(
 ) -> Chart:
     """Draw a value in every cell of two keys of the records, with the longer key downwards.
 
-    Cells that were not observed or not measured are empty and marked; numbers in brackets rest on fewer than 5
+    Cells that were not observed or not measured are empty and marked; numbers in brackets come from fewer than 5
     pairs. ``customdata`` of a cell: its levels of ``rows`` and of ``columns``. Raises BadSetting.
     """
     if not records:
-        return no_records()
+        return no_data("nothing")
     cells = one_each(records, rows, columns)
     if all(observed(record, value) is None for record in records):
         return not_observed(value)
@@ -46,13 +46,10 @@ def value_heatmap(
     turned = len(across) > max(len(down), 7)
     x_key, y_key = (rows, columns) if turned else (columns, rows)
     x_levels, y_levels = (down, across) if turned else (across, down)
-    z: list[list[float | None]] = []
-    texts: list[list[str]] = []
-    hovers: list[list[str]] = []
-    data: list[list[list[Any]]] = []
+    grid: list[list[tuple[Any, ...]]] = []
     absent: list[tuple[int, int, str]] = []
     for j, y_level in enumerate(y_levels):
-        line: list[tuple[float | None, str, str, list[Any]]] = []
+        line: list[tuple[Any, ...]] = []
         for i, x_level in enumerate(x_levels):
             key = (x_level, y_level) if turned else (y_level, x_level)
             record = cells.get(key)
@@ -67,10 +64,8 @@ def value_heatmap(
                 text = f"({text})"
             words = "not measured" if record is None else records_words(record, value)
             line.append((found, text, names + words, list(key)))
-        z.append([each[0] for each in line])
-        texts.append([each[1] for each in line])
-        hovers.append([each[2] for each in line])
-        data.append([each[3] for each in line])
+        grid.append(line)
+    z, texts, hovers, data = ([[cell[part] for cell in line] for line in grid] for part in range(4))
     room = len(x_levels) <= TEXT_UP_TO
     names_y = [wrapped(level_title(y_key, level), 15) for level in y_levels]
     lines = max(name.count("<br>") + 1 for name in names_y)

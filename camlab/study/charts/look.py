@@ -164,7 +164,7 @@ def nothing(text: str, why: str) -> Chart:
 
 
 def no_data(what: str) -> Chart:
-    """Return the chart that stands in where there is no record ("nothing") or no row ("no pairs") to draw."""
+    """Return the placeholder chart for no records ("nothing") or no rows ("no pairs")."""
     why = "nothing has been measured yet, or no pair passes the filter"
     return nothing(f"{what} to show", f"{what.capitalize()} to show: {why}.")
 

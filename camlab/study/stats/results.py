@@ -109,7 +109,7 @@ class TestResult:
 
     @property
     def done(self) -> bool:
-        """Whether the test was done."""
+        """Whether the test was run."""
         return not self.reason
 
     @property

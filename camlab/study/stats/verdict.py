@@ -44,7 +44,7 @@ class Candidate:
 
     @property
     def sound(self) -> bool:
-        """Whether no known comparison with chance fails: neither the one with randomcam nor the one with the floor."""
+        """Whether the method is above randomcam and the other-picture floor, as far as these are known."""
         return self.above_random is not False and self.above_floor is not False
 
 
@@ -189,17 +189,16 @@ def _gaps(sample: Sample, names: Sequence[str]) -> dict[str, Value]:
     """Compute every method's gap, similarity kept minus flipped averaged over severities, with its interval."""
     cells = sample.cells
     levels = np.unique(cells.codes["severity"])
-    there, picture = np.unique(cells.picture, return_inverse=True)
-    severity = np.searchsorted(levels, cells.codes["severity"])
+    there = np.unique(cells.picture)
     sums: dict[str, Floats] = {}
     for name in names:
-        (code,) = np.flatnonzero(cells.levels["method"] == name)
-        mine = cells.codes["method"] == code
-        at = picture[mine] * len(levels) + severity[mine]
-        size = len(there) * len(levels)
+        mine = cells.where("method", name)
+        shape = (len(there), len(levels))
+        place = np.searchsorted(there, mine.picture), np.searchsorted(levels, mine.codes["severity"])
+        at = np.ravel_multi_index(place, shape)
         parts = [
-            np.bincount(at, each[mine], minlength=size).reshape(len(there), len(levels))
-            for each in (cells.kept_sum, cells.kept, cells.lost_sum, cells.lost)
+            np.bincount(at, each, minlength=len(there) * len(levels)).reshape(shape)
+            for each in (mine.kept_sum, mine.kept, mine.lost_sum, mine.lost)
         ]
         seen = (parts[1].sum(axis=0) > 0) & (parts[3].sum(axis=0) > 0)
         if seen.any():
@@ -226,9 +225,8 @@ def _above_floor(sample: Sample, table: Blocks, judged: Sequence[int]) -> dict[s
     cells = sample.cells
     p: dict[str, float] = {}
     for i in judged:
-        (code,) = np.flatnonzero(cells.levels["method"] == table.levels[i])
-        mine = cells.codes["method"] == code
-        floor = picture_means(cells.picture[mine], cells.floor[mine], len(cells.pictures))[table.picture]
+        mine = cells.where("method", table.levels[i])
+        floor = picture_means(mine.picture, mine.floor, len(cells.pictures))[table.picture]
         if sample.response.name == "flipped" or np.isnan(floor).any():
             continue
         _, found, _ = signed_rank(np.round(table.values[:, i] - floor, DECIMALS), "greater")

@@ -65,7 +65,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove half-written files from a folder; the caller must be its only writer."""
+    """Remove unfinished files from a folder; the caller must be its only writer."""
     for left in folder.glob(f"{UNDER_WAY}*"):
         left.unlink(missing_ok=True)
 
