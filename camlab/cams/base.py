@@ -68,7 +68,7 @@ class Explainable(Protocol):
         ...
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Return pictures (N, 3, H, W) in [0, 1] as the network takes them, on its device."""
+        """Return pictures (N, 3, H, W) in [0, 1], normalised for the network, on its device."""
         ...
 
     def head(self, z: Tensor, layer: str) -> Tensor:
@@ -325,7 +325,7 @@ def shared_pass(
 def _tail_pass(
     classifier: Explainable, layer: str, native: Tensor, targets: Sequence[int | None], gradients: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return logits, targets and, on request, the gradients of the target logits as the network lays them out."""
+    """Return logits, targets and, on request, the gradients of the target logits in the network's own layout."""
     with torch.set_grad_enabled(gradients):
         leaf = native.detach().requires_grad_(gradients)
         # A clone, because the tail may begin with an in-place ReLU.

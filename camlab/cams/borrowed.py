@@ -22,7 +22,7 @@ _NOTHING = 1e-6
 
 
 class _Mark(nn.Module):
-    """The target layer that the library hooks: its output is the maps, and the gradients start there."""
+    """The target layer that the library hooks: its output is the maps, at which the gradients are taken."""
 
     def forward(self, maps: Tensor) -> Tensor:
         # An input without a graph starts one here: no method asks for gradients of the head.

@@ -61,7 +61,7 @@ class Smoothing:
         return (2 * len(INTENSITIES) if self.augment else 1) * max(1, self.noisy)
 
 
-#: The map as the method gives it.
+#: No smoothing.
 PLAIN = Smoothing()
 
 

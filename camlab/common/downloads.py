@@ -132,12 +132,11 @@ def follow(child: Child, within: float, hear: Callable[[News], Patience | None])
 
 def finish(steps: Steps, check: Check | None) -> None:
     """Run the steps to the end, calling ``check`` before each; an error that it raises closes the steps."""
+    check = check or (lambda: None)
     with contextlib.closing(steps):  # type: ignore[type-var]  # steps are generators
-        if check is not None:
-            check()
+        check()
         for _ in steps:
-            if check is not None:
-                check()
+            check()
 
 
 def hub_address() -> str:
@@ -159,7 +158,7 @@ def make_room(folder: Path, size: int) -> None:
 
 
 def serve(fetch: Callable[[], Any], clean_up: Callable[[], None]) -> int:
-    """Run ``fetch`` in a child process, tell its result or its problem, and return the exit code.
+    """Run ``fetch`` in a child process, report its result or its problem, and return the exit code.
 
     When the parent closes the pipe or dies, ``clean_up`` is called and the process ends at once.
     """

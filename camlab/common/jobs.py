@@ -24,11 +24,6 @@ GONE_AFTER = 1.5
 STOP_WITHIN = 20.0  # seconds that the program's end waits for the current step
 
 
-def _nothing(_: Job) -> Steps:
-    """Return no steps: the remaining work of an ended job."""
-    return iter(())
-
-
 class Job:
     """One piece of long work, a generator of short steps, and its outcome.
 
@@ -88,6 +83,11 @@ class Job:
         self.done += steps
         self.version += 1
 
+    def show(self, done: int, total: int) -> None:
+        """Set ``done`` and ``total``, for work that does its own counting."""
+        self.total = total
+        self.advance(done - self.done)
+
     def step(self) -> None:
         """Run one step in the calling thread; an error ends the job and stays in ``error`` as a sentence."""
         if time.monotonic() - self._seen > ABANDONED_AFTER:
@@ -116,7 +116,7 @@ class Job:
             self.version += 1
             if not self.running:
                 # The work refers to its results and these to the job; break the cycle, so that memory is freed at once.
-                self._work, self._steps = _nothing, None
+                self._work, self._steps = lambda _: iter(()), None
 
 
 def run_apart(job: Job) -> threading.Thread:

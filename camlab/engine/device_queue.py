@@ -200,7 +200,7 @@ def device_queue(device: str) -> DeviceQueue:
 
 
 def _serve(group: Sequence[Ticket]) -> None:
-    """Give each ticket its part of one pass, or its own error."""
+    """Run one pass and give each ticket its part of the result, or its own error."""
     if len(group) > 1:
         try:
             for ticket, part in zip(group, _together([_request(t) for t in group]), strict=True):

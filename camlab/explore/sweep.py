@@ -148,7 +148,7 @@ class Sweep:
         return idle and severity != self._stopped_at and bool(self.missing(severity))
 
     def stop(self) -> None:
-        """Stop because the user asked: nothing restarts by itself at this severity."""
+        """Stop on the user's request, so that nothing restarts by itself at this severity."""
         self._stopped_at = self.focus
         self.job.cancel()
 

@@ -198,7 +198,7 @@ def _has_more_pages(data: bytes, kind: ImageFormat, image: Image.Image) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Rotate the picture as its EXIF data says; unreadable EXIF data is ignored."""
+    """Rotate the picture according to its EXIF data, if that is readable."""
     turn = None
     with contextlib.suppress(Exception):
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))

@@ -44,17 +44,6 @@ class OwnPair:
     clean: Picture
     noisy: Picture
 
-    def noisy_image(self) -> Image.Image:
-        """Return the noisy picture at the clean one's size. Raises BadImage where a file is lost or changed."""
-        return _at_size(self.noisy.load(), self.clean.load().size)
-
-    def noisy_input(self, preprocess: Callable[[Image.Image], Tensor]) -> Tensor:
-        """Return the noisy picture as a model's input, (3, H, W) in [0, 1], resized and cropped like the clean one.
-
-        ``preprocess`` is the model's. Raises BadImage where a file is missing or changed.
-        """
-        return preprocess(self.noisy_image())
-
     @property
     def shift(self) -> tuple[float, float]:
         """The shift (down, right) of the noisy picture's content against the clean one's, in the clean one's pixels."""
@@ -62,7 +51,7 @@ class OwnPair:
 
     @property
     def likeness(self) -> float:
-        """Pearson r in [−1, 1] of the two in grey, band-passed and aligned; 0 where one is flat."""
+        """Pearson r in [−1, 1] of the two pictures in grey, band-passed and aligned; 0 if one is flat."""
         return self._compared[1]
 
     @property
@@ -167,8 +156,7 @@ def set_companion(clean: Picture, noisy: Picture) -> OwnPair:
     clean picture. Raises BadImage as ``own_pair`` does, and then remembers nothing.
     """
     pair = own_pair(clean, noisy)
-    digest, size = clean.digest, clean.load().size
-    _companions.put(digest, (noisy, size))
+    _companions.put(clean.digest, (noisy, clean.load().size))
     return pair
 
 

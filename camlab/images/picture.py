@@ -50,7 +50,7 @@ class Picture:
     source: str
     _read: Callable[[], Image.Image] = field(repr=False, compare=False)
     _mask: Callable[[], Mask | None] | None = field(default=None, repr=False, compare=False)
-    # Draws the whole picture with so many pixels per side, where that is cheaper than reading it.
+    # Draws the whole picture with this number of pixels per side, if that is cheaper than reading it.
     _thumbnail: Callable[[int], Image.Image] | None = field(default=None, repr=False, compare=False)
     held: int = field(default=0, repr=False, compare=False)
     # The folder of the file, for pictures whose id is unique only within their set.

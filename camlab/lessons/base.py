@@ -119,7 +119,7 @@ class LessonRun:
         raise NotImplementedError
 
     def measure_floors(self, scene: Scene, job: Job) -> Iterator[None]:
-        """Explain the reference pictures, which count REFERENCE_COUNT towards the job, and set ``floors``."""
+        """Explain the REFERENCE_COUNT reference pictures, counting them in the job, and set ``floors``."""
         end = job.done + REFERENCE_COUNT
         for _ in scene.references(job.check):
             job.advance()

@@ -138,7 +138,7 @@ class Channels(LessonRun):
         return steps
 
     def why(self) -> str:
-        """Explain the size of the map in a few sentences."""
+        """Return a few sentences on why the map has its size."""
         info = self.scene.classifier.layer_info(self.layer)
         height, width = self.scene.classifier.input_size
         way = " → ".join(str(h) for _, h, _ in self.ladder)

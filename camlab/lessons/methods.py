@@ -106,7 +106,7 @@ class Identities(LessonRun):
     """Maps of several methods on the default layer and on the layer before it, and their differences."""
 
     def prepare(self) -> None:
-        """Explain and compare on the default layer and on the layer before it, if there is one.
+        """Compute and compare the maps on the default layer and on the layer before it, if there is one.
 
         Raises CamLabError if the model has no layer that can be explained.
         """

@@ -30,7 +30,7 @@ class Scorer(Protocol):
     """The interface of a classifier that these measures use; `camlab.models.Classifier` implements it."""
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Return pictures (N, 3, H, W) in [0, 1] as the network takes them."""
+        """Return pictures (N, 3, H, W) in [0, 1], normalised for the network."""
         ...
 
     def logits(self, x: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ Three promises hold for every type and are tested for every type:
 * a picture's result depends on nothing else: not on its batch, the thread count or the global random state.
 
 For the last promise, the families use only operations whose result does not depend on how the work is split:
-single additions, products and quotients in torch, and NumPy or SciPy on one picture at a time. A type that needs
-the model keeps the promise as far as the model does: its gradients are taken one picture at a time, but their last
-bits, which a search amplifies at every step, depend on the device, the libraries and the number of threads.
+single additions, products and quotients in torch, and NumPy or SciPy on one picture at a time. Types that need the
+model are an exception: their gradients are taken one picture at a time, but the last bits, which a search amplifies at
+every step, depend on the device, the libraries and the number of threads.
 """
 
 import hashlib
@@ -134,15 +134,12 @@ def noise_type(
         raise ValueError(f"noise type {name!r} needs six level rows of {len(parameters)} values each")
     if family not in FAMILIES:
         raise ValueError(f"noise type {name!r} names an unknown family {family!r}")
-
-    def register(apply: NoiseFn) -> NoiseFn:
-        entry = NoiseType(
+    return NOISES.adding(
+        name,
+        lambda apply: NoiseType(
             name, title, family, summary, tuple(parameters), rows, stochastic, monotone, apply, needs
-        )
-        NOISES.add(name, entry)
-        return apply
-
-    return register
+        ),
+    )
 
 
 def parameters_at(noise: str, severity: float) -> tuple[float, ...]:

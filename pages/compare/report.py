@@ -51,7 +51,7 @@ def _key(grid: Grid, pins: tuple[Place, ...]) -> object:
 
 
 def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> None:
-    """Draw the button that makes the report or downloads it; ``lacking`` says why it cannot be made yet."""
+    """Draw the button that makes or downloads the report; ``lacking``: why it cannot be made yet, else empty."""
     run = latest(grid, pins)
     if run is not None and run.html is not None:
         st.download_button(

@@ -38,7 +38,7 @@ class ComparePage(PageState):
         st.session_state[self.columns_key(state.axis)] = [field_text(value) for value in state.values]
 
     def take(self, link: dict[str, str]) -> list[str]:
-        """Set picture and comparison to what a link says; problems are notices of the session."""
+        """Set picture and comparison from a link; problems become notices of the session."""
         if (
             not link and "state" in st.session_state
         ):  # opened from another page, whose picture is kept

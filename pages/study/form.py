@@ -1,4 +1,4 @@
-"""The form for a study's plan: widgets for the grid, and the plan that they hold."""
+"""The form for a study's plan: widgets for the grid, and the plan made from them."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -95,7 +95,7 @@ def pair(rows: pd.DataFrame) -> None:
 
 
 def _telling(rows: pd.DataFrame) -> None:
-    """Draw a list of striking pairs, which needs no click into a plot."""
+    """Draw a list of striking pairs, to choose one without a click into a plot."""
     titles: dict[tuple[Any, ...], str] = {}
     for kind, entry in KINDS.items():
         places = striking(rows, kind)

@@ -117,5 +117,5 @@ def series_title(column: str, level: object) -> str:
 
 
 def few_symbol(symbol: str, few: bool) -> str:
-    """Return the open version of a symbol, for a value from few pairs."""
+    """Return a symbol, in its open version for a value from few pairs."""
     return f"{symbol}-open" if few and not symbol.endswith("open") else symbol

@@ -33,7 +33,7 @@ class Localised:
 class PairLocalisation:
     """The localisation scores of a pair of maps, measured with the outline of the object.
 
-    mask: (H, W) as the model sees it; thresholds: the cuts of the clean and the perturbed map at the best IoU.
+    mask: (H, W) at the model's input; thresholds: those of the clean and the perturbed map at the best IoU.
     """
 
     mask: Mask
@@ -50,7 +50,7 @@ class PairLocalisation:
 
 
 def object_mask(scene: Scene) -> Mask | None:
-    """Return the object's mask (H, W) as the model sees it; None without an outline, or if it is empty or full.
+    """Return the object's mask (H, W) at the model's input; None without an outline, or if it is empty or full.
 
     Raises BadImage where the outline's file cannot be read.
     """

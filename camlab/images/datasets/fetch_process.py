@@ -1,8 +1,8 @@
 """Fetch a data set's files into a folder: ``python -m camlab.images.datasets.fetch_process FOLDER LISTING``.
 
 A child process of `camlab.images.datasets.download`; LISTING is a JSON file with archives, silence (s) and room
-(bytes). It tells ``{"reached": true}`` when a server has answered, ``{"done": bytes}`` repeatedly, and last
-``{"result": folder}`` or ``{"problem": …}``. ``--json URL SECONDS`` tells the JSON at an address as the result.
+(bytes). It reports ``{"reached": true}`` when a server has answered, ``{"done": bytes}`` repeatedly, and last
+``{"result": folder}`` or ``{"problem": …}``. With ``--json URL SECONDS`` the result is the JSON at an address.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ def fetch(archive: Mapping[str, Any], part: Path, done: int, silence: float, roo
 
 
 def _digest(archive: Mapping[str, Any]) -> Any:
-    """Return a new hash object of the publisher's kind, which the digest's length tells."""
+    """Return a new hash object of the publisher's kind, recognised by the digest's length."""
     kind = len(archive["digest"])
     if kind == 64:
         return hashlib.sha256()

@@ -1,9 +1,8 @@
 """Fetch a file from the Hugging Face hub into its cache.
 
 ``python -m camlab.models.hub.fetch_process REPOSITORY FILE`` is the child process of `camlab.models.hub.download`. It
-tells ``{"reached": true}`` when the hub has answered anything, which is asked before any slow import, ``{"ready":
-true}`` after these, ``{"total": bytes}``, ``{"done": bytes}`` repeatedly, and last ``{"result": path}`` or
-``{"problem": …}``.
+reports ``{"reached": true}`` once the hub has answered at all (before any slow import), ``{"ready": true}`` after the
+imports, ``{"total": bytes}``, ``{"done": bytes}`` repeatedly, and last ``{"result": path}`` or ``{"problem": …}``.
 """
 
 import errno
@@ -119,7 +118,7 @@ def _progress_class() -> type[Any]:
     from tqdm.auto import tqdm
 
     class Telling(tqdm):  # type: ignore[misc]
-        """A progress bar that draws nothing and tells the parent."""
+        """A progress bar that draws nothing but reports to the parent."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)  # an argument of Hugging Face's own bars

@@ -106,10 +106,8 @@ def critical_diagram(result: TestResult) -> Chart:
 def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str], k: int) -> None:
     """Draw a thin line with the dot and its interval on it, and name and rank above."""
     figure.add_shape(base_line(place, 1, k))
-    spread = None
     span = ""
     if value.low is not None and value.high is not None:
-        spread = interval_bars([value.value], [value.low], [value.high], SIMILARITY, 2, 6)
         span = f"<br>95 % interval {value.low:.2f} to {value.high:.2f}"
     text = "<br>".join(lines)
     figure.add_scatter(
@@ -117,7 +115,7 @@ def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str]
         y=[place],
         mode="markers",
         marker={"color": SIMILARITY, "size": 10},
-        error_x=spread,
+        error_x=interval_bars([value.value], [value.low], [value.high], SIMILARITY, 2, 6),
         hovertext=[f"{text}<br>average rank {value.value:.2f}{span}"],
         hovertemplate=HOVER_TEXT,
         meta={"level": value.name},
@@ -145,7 +143,7 @@ def _add_ruler(figure: go.Figure, critical: float, k: int) -> None:
 
 
 def lanes_of(runs: Sequence[tuple[int, int]]) -> list[int]:
-    """Give every run a lane, so that no two runs that share a row overlap."""
+    """Return a lane for every run, so that runs which share a row do not overlap."""
     free: list[int] = []  # the last row of each lane
     lanes = []
     for first, last in runs:

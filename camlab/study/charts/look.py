@@ -36,7 +36,7 @@ from camlab.study.analysis.values import (
 AT_LEFT = {"x": 0, "xref": "x domain", "xanchor": "left"}
 """The position of a note at the left edge of the plot."""
 ON_LINE = "<br>95\u202f% interval "
-"""Begins the line of a hover text that tells an interval."""
+"""The beginning of the line with the interval in a hover text."""
 _AVERAGED = {"stratified_": "severity level", "macro_": "picture"}
 
 

@@ -73,7 +73,7 @@ class Verdict:
 
 
 def fewest_pictures(methods: int, alpha: float = ALPHA) -> int:
-    """Return the fewest pictures with which a verdict can tell apart any two of this many (≥ 2) methods."""
+    """Return the fewest pictures with which a verdict on this many (≥ 2) methods can show any difference."""
     return fewest_to_differ(math.comb(methods, 2), alpha)
 
 
@@ -144,7 +144,7 @@ def verdict(
 
 
 def layer_verdicts(cells: Cells) -> list[Verdict]:
-    """Give one verdict on consistency per model and layer."""
+    """Return one verdict on consistency per model and layer."""
     return [verdict(part, **group, response="kept") for group, part in cells.split(["model", "layer"])]
 
 
