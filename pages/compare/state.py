@@ -39,9 +39,7 @@ class ComparePage(PageState):
 
     def take(self, link: dict[str, str]) -> list[str]:
         """Set picture and comparison from a link; problems become notices of the session."""
-        if (
-            not link and "state" in st.session_state
-        ):  # opened from another page, whose picture is kept
+        if not link and "state" in st.session_state:  # opened from another page, whose picture is kept
             self.restore(returned=True)
             return []
         state, problems = parse_link(link)
