@@ -149,7 +149,7 @@ class SharedPass:
         return self.logits.gather(1, self.targets[:, None])[:, 0]
 
     def rows(self, part: slice, check: Callable[[], None], chunk: int) -> SharedPass:
-        """Select some inputs of the pass and give them another ``check`` and ``chunk``."""
+        """Return the part of the pass for some inputs, with another ``check`` and ``chunk``."""
         names = ("inputs", "activations", "gradients", "native", "logits", "targets", "keys")
         held = ((name, getattr(self, name)) for name in names)
         chosen: dict[str, Any] = {name: None if value is None else value[part] for name, value in held}

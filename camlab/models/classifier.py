@@ -159,8 +159,8 @@ class Classifier:
         layers: list[TargetLayer] = []
         for i, stage in reversed(list(enumerate(self._stages))):
             layout = self._layout.get(stage.name)
-            # Stop at the last layer on whose places the logits depend: where only a class token is read later, it has
-            # already collected the other tokens.
+            # Stop at the last layer on whose places the logits depend: if only the class token is read after that, it
+            # has already collected the other tokens.
             if layout is None:
                 continue
             pooled = pools_globally(self._stages[i + 1 :], layout.places)

@@ -85,7 +85,7 @@ class ResumingClassifier(Classifier):
         self._reached: _Reached | None = None
 
     def head(self, z: Tensor, layer: str | None) -> Tensor:
-        """Return the activations that `Classifier.head` returns."""
+        """Return what `Classifier.head` returns, computed from the last activations of the same pictures."""
         stages, last = self._cut[self.resolve_layer(layer)], self._reached
         if last and last.stages <= stages and torch.equal(last.pictures, z):
             activations = self.in_groups(self._stages[last.stages : stages], last.activations)
@@ -147,7 +147,7 @@ class UnitWorker:
         return self._engines[model]
 
     def _sizes(self, device: torch.device) -> tuple[int, int]:
-        """Return the batch, and the inputs of an extra pass.
+        """Return the batch size, and the number of inputs in an extra pass.
 
         On a CPU the batch has whole groups and extra passes have a fixed size, so that no row depends on the batch.
         """
@@ -201,7 +201,7 @@ class _UnitWork:
     def _explain(self, work: Sequence[LayerWork]) -> dict[str, _Seen]:
         """Explain all versions on all layers, one batch of pictures at a time."""
         wanted = [CLEAN, *self.specs]
-        size = self.engine.part_size(len(wanted))  # as the engine would cut them
+        size = self.engine.part_size(len(wanted))  # the engine's own batches
         versions: dict[str, list[Explained]] = {each.layer: [] for each in work}
         seconds = dict.fromkeys(versions, 0.0)
         for start in range(0, len(wanted), size):
@@ -287,13 +287,8 @@ class _UnitWork:
 
     def _table(self, method: str, layer: str, took: float, columns: dict[str, Any]) -> pa.Table:
         count = len(self.specs)
-        texts = {
-            "model": self.unit.model,
-            "image_set": self.unit.image_set,
-            "image": self.unit.image,
-            "method": method,
-            "layer": layer,
-        }
+        texts = {name: getattr(self.unit, name) for name in ("model", "image_set", "image")}
+        texts |= {"method": method, "layer": layer}
         columns = {name: pa.repeat(value, count) for name, value in texts.items()} | columns
         columns["seconds"] = np.full(count, took, dtype=np.float32)
         # from_pandas: nan becomes empty, which every reader leaves out of a mean.
