@@ -237,14 +237,8 @@ class ExplanationAttack:
 
     def _measure(self, picture: Tensor, target: int | None) -> _Measured:
         """Run the network on a candidate (1, 3, H, W); target None: its own prediction."""
-        shared = shared_pass(
-            self.engine.classifier,
-            self.layer,
-            picture,
-            [target],
-            ["attack"],
-            gradients=self.method.uses_gradients,
-        )
+        classifier, gradients = self.engine.classifier, self.method.uses_gradients
+        shared = shared_pass(classifier, self.layer, picture, [target], ["attack"], gradients=gradients)
         maps, _ = scale_maps(self.method.apply(shared))
         logits = shared.logits[0].cpu().double()
         return _Measured(picture, maps[0].numpy(), logits, probabilities(shared.logits)[0])

@@ -19,7 +19,6 @@ from camlab.drawing.charts.look import (
     NEUTRAL,
     SIMILARITY,
     SMALL,
-    UNIT_TICKS,
     Chart,
     LabelledLine,
     add_labelled_lines,
@@ -28,6 +27,7 @@ from camlab.drawing.charts.look import (
     keep_opaque,
     reference_line,
     text_note,
+    unit_axis,
 )
 from camlab.explore.sweep import Scores, Sweep, ticks
 from camlab.metrics import SIMILARITIES
@@ -135,7 +135,7 @@ def severity_curve(
     x_axis = {"range": [-0.12, 5.12], "tickvals": [*range(6)], "title_text": "severity", "showspikes": False}
     axes = {
         "xaxis": {**x_axis, "unifiedhovertitle": {"text": "severity %{x}"}},
-        "yaxis": {"range": [-0.035, 1.035], "title_text": y_title, **UNIT_TICKS},
+        "yaxis": unit_axis(y_title, 0.035),
         "hovermode": "x unified",
         "hoverdistance": -1,  # hovering or clicking anywhere in the plot picks the nearest severity
     }
@@ -172,10 +172,8 @@ def severity_curve(
         name: str, y: list[float], said: list[str], colour: str, dash: str, symbol: str, **more: Any
     ) -> None:
         x = [v.severity for v in levels]
-        look = {
-            "line": {"color": colour, "dash": dash, "width": 2},
-            "mode": "lines+markers" if connected else "markers",
-        }
+        mode = "lines+markers" if connected else "markers"
+        look = {"line": {"color": colour, "dash": dash, "width": 2}, "mode": mode}
         marker = {"color": colour, "symbol": symbol, "size": 8}
         hover = {"customdata": x, "hovertext": said, "hovertemplate": HOVER_TEXT}
         figure.add_scatter(x=x, y=y, name=name, marker=marker, **look, **hover, **more)
@@ -194,16 +192,14 @@ def severity_curve(
     figure.add_scatter(
         x=[current], y=[-0.035], customdata=[current], name="current severity", **handle, **hidden
     )
-    marks = (
-        []
-        if breaks_at is None
-        else [LabelledLine(breaks_at, f"map breaks {breaks_at:g}", 1.95, SIMILARITY, 1.5)]
-    )
-    marks += (
-        []
-        if flips_at is None
-        else [LabelledLine(flips_at, f"prediction flips {flips_at:g}", 2.25, FLIPPED, 1.5)]
-    )
+    marks = [
+        LabelledLine(at, f"{what} {at:g}", width, colour, 1.5)
+        for at, what, width, colour in (
+            (breaks_at, "map breaks", 1.95, SIMILARITY),
+            (flips_at, "prediction flips", 2.25, FLIPPED),
+        )
+        if at is not None
+    ]
     add_labelled_lines(figure, marks, -0.6, 5.15, 2)
     keep_opaque(figure)
     return Chart(figure, _curve_words(levels, current, breaks_at, flips_at, similarity_title))
@@ -217,11 +213,9 @@ def _curve_words(
 
     first, last = levels[0], levels[-1]
     start = at(first, f"at severity {first.severity:g}")
-    way = (
-        f"is {start}"
-        if first is last
-        else f"goes from {start} to {at(last, f'at severity {last.severity:g}')}"
-    )
+    way = f"is {start}"
+    if first is not last:
+        way = f"goes from {start} to {at(last, f'at severity {last.severity:g}')}"
     here = [v for v in levels if v.severity == current]
     now = f"the current severity is {current:g}"
     if here:

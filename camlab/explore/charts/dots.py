@@ -14,10 +14,10 @@ from camlab.drawing.charts.look import (
     KEPT,
     NEUTRAL,
     SIMILARITY,
-    UNIT_TICKS,
     Chart,
     chart_layout,
     empty_figure,
+    unit_axis,
 )
 from camlab.drawing.charts.titles import level_title, short_title, wrapped
 from camlab.explore.trials.steadiness import Steady
@@ -35,12 +35,7 @@ _OUTCOMES = {  # colour, symbol, name
 def _axes(count: int, row: int, similarity_title: str) -> tuple[dict[str, Any], int]:
     """Return the axes for ``count`` rows of ``row`` pixels, from top to bottom, and the figure's height in pixels."""
     axes = {
-        "xaxis": {
-            "range": [-0.02, 1.02],
-            "title_text": f"similarity ({escape(similarity_title)})",
-            **UNIT_TICKS,
-            "showgrid": True,
-        },
+        "xaxis": {**unit_axis(f"similarity ({escape(similarity_title)})"), "showgrid": True},
         "yaxis": {"range": [count - 0.4, -0.6], "showgrid": False},
     }
     return axes, 110 + row * max(count, 1)

@@ -22,7 +22,7 @@ from camlab.drawing import pictures
 from camlab.drawing.pictures import Bytes, Panel
 from camlab.explore.output.frames import SEVERITIES
 from camlab.explore.output.panels import draw_panel, marked_segments, shown_verdict
-from camlab.explore.results import Floors, Shown
+from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import SEVERITY_STEP
 from camlab.explore.sweep import Sweep
@@ -118,14 +118,56 @@ class Animation:
         change = pictures.draw_difference(
             (map_ - a.clean.maps[method]).astype(np.float32), size, labels, marked_segments(near)
         )
-        return compose(
-            self.scene,
-            near.row,
-            severity,
-            {"Original": clean, "Noisy": Image.fromarray(noisy), "Difference": Image.fromarray(change)},
-            self.sweep.floors,
-            self._scores(float(near.row["severity"])),
-        )
+        panels = {"Original": clean, "Noisy": Image.fromarray(noisy), "Difference": Image.fromarray(change)}
+        return self._compose(near.row, severity, panels)
+
+    def _compose(
+        self, row: Mapping[str, Any], severity: float, panels: Mapping[str, Image.Image]
+    ) -> Image.Image:
+        """Compose one frame (WIDTH × HEIGHT): panels by title, the verdict, the severity and the gauges.
+
+        Scores are in [0, 1], None: not observed; missing scores are left out.
+        """
+        scene, floors = self.scene, self.sweep.floors
+        frame = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
+        draw = ImageDraw.Draw(frame)
+        noise = NOISES[scene.state.noise].title
+        inner = WIDTH - 2 * EDGE
+
+        def write(y: int, text: str, colour: tuple[int, int, int], font: ImageFont.FreeTypeFont) -> None:
+            draw.text((EDGE, y), _fitting(text, font, inner), colour, font)
+
+        head = f"{scene.method.title} · {scene.classifier.title} · {noise}"
+        write(14, head, INK, _font(19, True))
+        for i, (title, panel) in enumerate(panels.items()):
+            left = EDGE + i * (PANEL + GAP)
+            draw.text((left, 46), title, FAINT, _font(14))
+            picture = ImageOps.pad(panel.convert("RGB"), (PANEL, PANEL), Image.Resampling.BILINEAR, PAPER)
+            frame.paste(picture, (left, 68))
+        flipped = bool(row["flipped"])
+        verdict = f"{'◆' if flipped else '●'} {shown_verdict(scene, row)}"
+        y = 68 + PANEL + 14
+        write(y, verdict, FLIPPED if flipped else KEPT, _font(16, True))
+        similar = None if row["degenerate"] else float(row["similarity"])
+        other = None if floors is None else floors.other
+        clean = short_name(scene.classifier.class_names[row["clean_index"]])
+        confidence = float(row["clean_class_prob"])
+        meters: list[tuple[str, float | None, str, float | None]] = [
+            ("Severity", severity / TOP, f"{severity:.2f}", None),
+            ("Map similarity", similar, decimal(similar), other),
+            (f"Confidence in {clean}", confidence, percent(confidence), None),
+            *(
+                (name, value, decimal(value), other if "C" in name[-1] else None)
+                for name, value in self._scores(float(row["severity"])).items()
+            ),
+        ]
+        width = (inner - (len(meters) - 1) * GAP) / len(meters)
+        for i, (name, value, text, tick) in enumerate(meters):
+            _meter(draw, EDGE + i * (width + GAP), y + 34, width, name, value, text, tick)
+        legend = "" if other is None else f"│ maps of other pictures {other:.2f}    "
+        credit = f"{legend}Picture: {scene.picture.author} ({scene.picture.licence}) · CAM Lab"
+        write(HEIGHT - 26, credit, FAINT, _font(12))
+        return frame
 
     def _scores(self, severity: float) -> dict[str, float | None]:
         if self.sweep.missing(severity):
@@ -157,62 +199,6 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     while text and font.getlength(text + "…") > width:
         text = text[:-1]
     return text.rstrip() + "…"
-
-
-def compose(
-    scene: Scene,
-    row: Mapping[str, Any],
-    severity: float,
-    panels: Mapping[str, Image.Image],
-    floors: Floors | None,
-    scores: Mapping[str, float | None],
-) -> Image.Image:
-    """Compose one frame (WIDTH × HEIGHT): panels by title, the verdict, the severity and the gauges.
-
-    scores: values in [0, 1] by name, None: not observed; missing scores are left out.
-    """
-    frame = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
-    draw = ImageDraw.Draw(frame)
-    noise = NOISES[scene.state.noise].title
-    inner = WIDTH - 2 * EDGE
-    head = f"{scene.method.title} · {scene.classifier.title} · {noise}"
-    draw.text((EDGE, 14), _fitting(head, _font(19, True), inner), INK, _font(19, True))
-    for i, (title, panel) in enumerate(panels.items()):
-        left = EDGE + i * (PANEL + GAP)
-        draw.text((left, 46), title, FAINT, _font(14))
-        frame.paste(
-            ImageOps.pad(panel.convert("RGB"), (PANEL, PANEL), Image.Resampling.BILINEAR, PAPER), (left, 68)
-        )
-    flipped = bool(row["flipped"])
-    verdict = f"{'◆' if flipped else '●'} {shown_verdict(scene, row)}"
-    y = 68 + PANEL + 14
-    draw.text(
-        (EDGE, y), _fitting(verdict, _font(16, True), inner), FLIPPED if flipped else KEPT, _font(16, True)
-    )
-    similar = None if row["degenerate"] else float(row["similarity"])
-    other = None if floors is None else floors.other
-    clean = short_name(scene.classifier.class_names[row["clean_index"]])
-    meters: list[tuple[str, float | None, str, float | None]] = [
-        ("Severity", severity / TOP, f"{severity:.2f}", None),
-        ("Map similarity", similar, decimal(similar), other),
-        (
-            f"Confidence in {clean}",
-            float(row["clean_class_prob"]),
-            percent(float(row["clean_class_prob"])),
-            None,
-        ),
-        *(
-            (name, value, decimal(value), other if "C" in name[-1] else None)
-            for name, value in scores.items()
-        ),
-    ]
-    width = (inner - (len(meters) - 1) * GAP) / len(meters)
-    for i, (name, value, text, tick) in enumerate(meters):
-        _meter(draw, EDGE + i * (width + GAP), y + 34, width, name, value, text, tick)
-    legend = "" if other is None else f"│ maps of other pictures {other:.2f}    "
-    credit = f"{legend}Picture: {scene.picture.author} ({scene.picture.licence}) · CAM Lab"
-    draw.text((EDGE, HEIGHT - 26), _fitting(credit, _font(12), inner), FAINT, _font(12))
-    return frame
 
 
 def _meter(
