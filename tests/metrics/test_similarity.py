@@ -240,9 +240,9 @@ def test_bad_input() -> None:
     a = maps(2, 3, 3, seed=1)
     with pytest.raises(UnknownName, match="similarity measure"):
         similarity("psnr", a, a, setting)
-    with pytest.raises(BadSetting, match="of one size"):
+    with pytest.raises(BadSetting, match="need one shape"):
         similarity("rbo", a, maps(2, 3, 4, seed=1), setting)
-    with pytest.raises(BadSetting, match="of one size"):
+    with pytest.raises(BadSetting, match="need one shape"):
         similarity("rbo", a[0], a[0], setting)
     with pytest.raises(BadSetting, match="pair by pair"):
         similarity("rbo", a, maps(3, 3, 3, seed=1), setting)
