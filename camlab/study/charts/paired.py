@@ -35,12 +35,12 @@ from camlab.study.charts.rows import (
     Index,
     coded,
     floors_of,
-    means_of,
     nearest_to,
     points,
     pooled_severities,
     said,
 )
+from camlab.study.stats.cells import means_of
 
 MOST_PICTURES = 40
 MOST_LEVELS = 24
@@ -120,8 +120,7 @@ def _cells(
         level, severities = coded(rows, "severity")
         fine = cell * len(severities) + level[good]
         each = means_of(fine, kept, size * len(severities))
-        seen = np.flatnonzero(~np.isnan(each))
-        means = means_of(seen // len(severities), each[seen], size)
+        means = means_of(np.arange(len(each)) // len(severities), each, size)
     else:
         means = means_of(cell, kept, size)
     places = np.append(np.flatnonzero(good), -1)  # the last for a cell without a row

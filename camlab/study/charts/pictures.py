@@ -43,12 +43,12 @@ from camlab.study.charts.rows import (
     Index,
     coded,
     floors_of,
-    means_of,
     nearest_to,
     points,
     pooled_severities,
     said,
 )
+from camlab.study.stats.cells import means_of
 
 PROPERTIES = {
     **{name: f"{entry.title[:1].lower()}{entry.title[1:]}" for name, entry in MEASURED.items()},
@@ -268,11 +268,9 @@ def property_correlations(
             continue
         low, high = (None, None) if one.interval is None else (one.interval.low, one.interval.high)
         clear = low is not None and high is not None and (low > 0 or high < 0)
-        spread = None
-        if low is not None and high is not None:
-            spread = interval_bars([one.rho], [low], [high], SIMILARITY, 2, 4)
         figure.add_scatter(
-            x=[one.rho], y=[y - 31], mode="markers", error_x=spread, name=escape(PROPERTIES[prop]),
+            x=[one.rho], y=[y - 31], mode="markers", name=escape(PROPERTIES[prop]),
+            error_x=interval_bars([one.rho], [low], [high], SIMILARITY, 2, 4),
             marker=outlined(SIMILARITY, "circle" if clear else "circle-open", 11, 2),
             **hover(
                 [

@@ -139,13 +139,6 @@ def _label(
     end = "" if ranked else "<br><i>(no rank)</i>"
     base = "<br>baseline" if "baseline" in level_title("method", method) else ""
     text = f'<span style="color:{mark.colour}">{GLYPHS.get(mark.symbol, "×")}</span> {name}{base}{end}'
-    place = {
-        "x": 1,
-        "xref": "paper",
-        "xanchor": "left",
-        "y": y,
-        "yanchor": "middle",
-        "align": "left",
-        "xshift": 6,
-    }
-    figure.add_annotation(text_note(text, **place))
+    figure.add_annotation(
+        text_note(text, x=1, xref="paper", xanchor="left", xshift=6, y=y, yanchor="middle", align="left")
+    )

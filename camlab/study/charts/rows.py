@@ -5,22 +5,20 @@ a map is degenerate) and the columns of the store's schema. The ``customdata`` o
 order of `POINT`. The number of points in a figure is limited, however many rows there are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from camlab.common.grouping import numbered
 from camlab.common.wording import plural
-from camlab.drawing.charts.titles import SeriesMark, level_title, wrapped
+from camlab.drawing.charts.titles import level_title, wrapped
 from camlab.metrics.intervals import FEWEST_PAIRS
 from camlab.study.analysis.summary import FLOORS, similarities, usable
-from camlab.study.charts.look import hover
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -118,13 +116,6 @@ def pooled_severities(rows: pd.DataFrame) -> list[str]:
     return [f"severities {found[0]:g} to {found[-1]:g} pooled"] if len(found) > 1 else []
 
 
-def means_of(group: Index, values: Floats, size: int) -> Floats:
-    """Average the values of each group 0 … size − 1; nan for a group without any."""
-    with np.errstate(invalid="ignore"):
-        found: Floats = np.bincount(group, values, size) / np.bincount(group, minlength=size)
-    return found
-
-
 def nearest_to(means: Floats, group: Index, values: Floats) -> Index:
     """Return the place of the value nearest to the mean of each group, the first of equals; −1 without any."""
     order = np.lexsort((np.abs(values - means[group]), group))
@@ -163,21 +154,3 @@ def density(values: Floats, grid: Floats, bandwidth: float) -> Floats:
     smooth = np.convolve(padded, kernel, mode="valid")
     area = float(((smooth[1:] + smooth[:-1]) / 2).sum() * step)
     return smooth / area
-
-
-def add_points(
-    figure: go.Figure,
-    rows: pd.DataFrame,
-    sample: SimilaritySample,
-    at: Index,
-    y: Sequence[float],
-    mark: SeriesMark,
-    **more: Any,
-) -> None:
-    """Draw single pairs as points, each of which identifies its row."""
-    places = sample.places[at]
-    marker = {"color": mark.colour, "symbol": mark.symbol, "size": 6, "opacity": 0.7}
-    figure.add_scatter(
-        x=sample.values[at].tolist(), y=list(y), mode="markers", marker=marker,
-        **hover(said(rows, places), points(rows, places)), **more,
-    )  # fmt: skip

@@ -41,7 +41,6 @@ from camlab.study.charts.look import (
 from camlab.study.charts.rows import (
     Floats,
     SimilaritySample,
-    add_points,
     density,
     floors_of,
     points,
@@ -213,19 +212,15 @@ def _strip(
 ) -> None:
     """Draw single pairs of a group, spread over the height by the golden-ratio sequence."""
     at = sample.spread(POINTS_A_GROUP)
-    if not len(at):
-        mark = OUTCOME_MARKS[name]
-        if first:  # the legend names both outcomes even where the first row lacks one
-            figure.add_scatter(
-                x=[None], y=[None], mode="markers", name=name, legendgroup=name,
-                marker={"color": mark.colour, "symbol": mark.symbol, "size": 6},
-            )  # fmt: skip
-        return
+    mark, places = OUTCOME_MARKS[name], sample.places[at]
     heights = [y + tall * (i * 0.6180339887498949 % 1) for i in range(len(at))]
-    add_points(
-        figure, rows, sample, at, heights, OUTCOME_MARKS[name],
-        name=name, legendgroup=name, showlegend=first,
-    )  # fmt: skip
+    # The legend names both outcomes even where the first row lacks one: a point nowhere stands for it.
+    if len(at) or first:
+        figure.add_scatter(
+            x=sample.values[at].tolist() or [None], y=heights or [None], mode="markers",
+            marker={"color": mark.colour, "symbol": mark.symbol, "size": 6, "opacity": 0.7},
+            name=name, legendgroup=name, showlegend=first, **hover(said(rows, places), points(rows, places)),
+        )  # fmt: skip
 
 
 def _none(figure: go.Figure, sides: Groups, base: float) -> None:

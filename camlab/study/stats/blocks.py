@@ -8,7 +8,7 @@ import numpy as np
 from camlab.common.registry import Registry
 from camlab.common.wording import plural
 from camlab.metrics.tally import Flags, Floats, Index, divide
-from camlab.study.stats.cells import AXES, Cells
+from camlab.study.stats.cells import AXES, Cells, means_of
 
 DECIMALS = 12
 """Decimals of block values, so that values which differ only by rounding errors tie."""
@@ -153,8 +153,5 @@ def pairs_left_out(cells: Cells) -> list[str]:
 
 def picture_means(picture: Index, value: Floats, n: int) -> Floats:
     """Average each picture's cells that have a value: (n,), rounded to DECIMALS; nan where none has."""
-    seen = ~np.isnan(value)
-    total = np.bincount(picture[seen], value[seen], minlength=n).astype(np.float64)
-    count = np.bincount(picture[seen], minlength=n).astype(np.float64)
-    mean: Floats = np.round(divide(total, count), DECIMALS).astype(np.float64)
+    mean: Floats = np.round(means_of(picture, value, n), DECIMALS)
     return mean

@@ -153,10 +153,14 @@ def _floors(rows: pd.DataFrame, similarity: Floats, of: Index, n: int) -> Floats
         return np.full(n, np.nan)
     if not np.array_equal(rows["rbo"].to_numpy(dtype=np.float64), similarity, equal_nan=True):
         return np.full(n, np.nan)
-    floor = rows["other_floor"].to_numpy(dtype=np.float64, na_value=np.nan)
-    seen = ~np.isnan(floor)
-    total = np.bincount(of[seen], floor[seen], minlength=n).astype(np.float64)
-    return divide(total, np.bincount(of[seen], minlength=n).astype(np.float64))
+    return means_of(of, rows["other_floor"].to_numpy(dtype=np.float64, na_value=np.nan), n)
+
+
+def means_of(group: Index, value: Floats, n: int) -> Floats:
+    """Average the values of each group 0 … n − 1, without nan: (n,); nan for a group without a value."""
+    seen = ~np.isnan(value)
+    total = np.bincount(group[seen], value[seen], minlength=n).astype(np.float64)
+    return divide(total, np.bincount(group[seen], minlength=n).astype(np.float64))
 
 
 def _levels(rows: pd.DataFrame, name: str) -> tuple[NDArray[Any], Index]:
