@@ -277,18 +277,10 @@ def _register() -> None:
     found = {name: kind for kind in shipped_cams() if (name := _name(kind)) not in ours}
     for place, (name, kind) in enumerate(sorted(found.items())):
         words = _KNOWN.get(name) or _unknown(kind)
-        cam_method(
-            name,
-            title=words.title,
-            summary=words.summary,
-            source=words.source,
-            uses_gradients=False,  # the library computes its own
-            class_specific=words.class_specific,
-            cost=words.cost,
-            order=110 + place,
-            serves=words.serves,
-            price=words.price,
-        )(partial(library_maps, kind, words))
+        about = {key: value for key, value in vars(words).items() if key != "compute"}
+        # The library computes its own gradients.
+        method = cam_method(name, uses_gradients=False, order=110 + place, **about)
+        method(partial(library_maps, kind, words))
 
 
 def _name(kind: str) -> str:

@@ -40,10 +40,6 @@ def section(name: str, title: str) -> Callable[[Callable[[Material], str]], Call
     return SECTIONS.adding(name, lambda make: Section(title, make))
 
 
-def _paragraphs(texts: Iterable[str]) -> str:
-    return "".join(f"<p>{escape(text)}</p>" for text in texts)
-
-
 def _listed(texts: Iterable[str]) -> str:
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return f"<ul>{items}</ul>" if items else ""
@@ -71,7 +67,7 @@ def _table(table: Table) -> str:
 
 @section("summary", "In short")
 def _summary(material: Material) -> str:
-    return _paragraphs(material.summary)
+    return "".join(f"<p>{escape(text)}</p>" for text in material.summary)
 
 
 @section("caveats", "What to keep in mind")
