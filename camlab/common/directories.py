@@ -26,23 +26,16 @@ def user_directory(variable: str, name: str, data: bool = False) -> Path:
     try:
         if named:
             return Path(named).expanduser().absolute()
-        return (_user_data() if data else _user_caches()) / name
+        return _user_files(data) / name
     except RuntimeError as error:  # no such user, or one without a home
         raise BadSetting(f"There is no home directory; set {variable} to a directory.") from error
 
 
-def _user_caches() -> Path:
-    """Return the system's directory for caches."""
+def _user_files(data: bool) -> Path:
+    """Return the system's directory for caches, or for data that is expensive to compute again."""
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
+        return Path.home() / "Library" / ("Application Support" if data else "Caches")
+    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME" if data else "XDG_CACHE_HOME"
+    named = Path(os.environ.get(variable, ""))
     # The XDG specification: ignore a relative path.
-    return Path(named) if named and Path(named).is_absolute() else Path.home() / ".cache"
-
-
-def _user_data() -> Path:
-    """Return the system's directory for data that is expensive to compute again."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_DATA_HOME", "")
-    return Path(named) if named and Path(named).is_absolute() else Path.home() / ".local" / "share"
+    return named if named.is_absolute() else Path.home() / (".local/share" if data else ".cache")

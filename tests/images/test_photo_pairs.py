@@ -19,7 +19,16 @@ from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
 from camlab.images import Picture, find_picture, picture_from_bytes
 from camlab.images import photo_pairs as module
-from camlab.images.photo_pairs import OwnPair, companion_of, compare, own_pair, paired, set_companion
+from camlab.images.photo_pairs import (
+    OwnPair,
+    companion_input,
+    companion_of,
+    compare,
+    forget_companion,
+    own_pair,
+    paired,
+    set_companion,
+)
 from camlab.models.classifier import Classifier
 from camlab.noise import perturb
 from tests.material import png
@@ -50,15 +59,24 @@ def noisy(image: Image.Image, noise: str = "gaussian_noise", severity: float = 3
 # one preprocessing
 
 
+def noisy_input(
+    clean: Picture, other: Picture, preprocess: Callable[[Image.Image], torch.Tensor]
+) -> torch.Tensor:
+    set_companion(clean, other)
+    found = companion_input(clean.digest, preprocess)
+    forget_companion(clean.digest)
+    assert found is not None
+    return found
+
+
 def test_a_copy_of_another_size_becomes_the_same_input(lite0: Classifier) -> None:
     clean = find_picture("photos/bison")
     image = clean.load()
-    same = own_pair(clean, picture(image)).noisy_input(lite0.preprocess)
+    same = noisy_input(clean, picture(image), lite0.preprocess)
     assert torch.equal(same, lite0.preprocess(image))
     twice = picture(image.resize((image.width * 2, image.height * 2), Image.Resampling.LANCZOS))
-    pair = own_pair(clean, twice)
-    assert pair.noisy_image().size == image.size
-    larger = pair.noisy_input(lite0.preprocess)
+    assert noisy_input(clean, twice, lambda shown: torch.tensor(shown.size)).tolist() == list(image.size)
+    larger = noisy_input(clean, twice, lite0.preprocess)
     assert larger.shape == same.shape
     assert float((larger - same).abs().mean()) < 0.01
     assert float(larger.min()) >= 0 and float(larger.max()) <= 1
@@ -73,7 +91,7 @@ def test_the_noisy_one_is_resized_before_it_is_cropped() -> None:
         seen.append(image.size)
         return torch.zeros(3, 4, 4)
 
-    own_pair(clean, wide).noisy_input(preprocess)
+    noisy_input(clean, wide, preprocess)
     assert seen == [(40, 20)]
 
 
@@ -212,10 +230,12 @@ def test_engines_get_the_second_picture_resized_and_cropped_as_the_clean_one(lit
     noisy = picture_from_bytes(png(12, 180, 120), "noisy.png")
     found = paired(clean, noisy)
     assert second_input(lite0, found.digest) is None
-    pair = set_companion(found, noisy)
+    set_companion(found, noisy)
     given_to_engines = second_input(lite0, found.digest)
     assert given_to_engines is not None
-    assert torch.equal(given_to_engines, pair.noisy_input(lite0.preprocess))
+    assert torch.equal(
+        given_to_engines, lite0.preprocess(noisy.load().resize(clean.load().size, Image.Resampling.LANCZOS))
+    )
     scene = Scene(engine_for(lite0.name, "cpu"), found, ExploreState(noise="captured", severity=5))
     assert scene.lacking is None
     pixels = scene.pair(5.0, 0)[1].pixels()

@@ -118,7 +118,7 @@ def _read_about(path: Path) -> Dataset | None:
 @lru_cache(maxsize=64)
 def _row(path: Path, changed: int) -> Dataset:
     found = json.loads(path.read_text(encoding="utf-8"))
-    return Dataset(**found, count=0, classes=0, archives=(), open=hub_files.opened)
+    return Dataset(**found, open=hub_files.opened)
 
 
 def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
@@ -147,8 +147,6 @@ def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
         source=f"https://huggingface.co/datasets/{repo}",
         megabytes=megabytes,
         room=megabytes * (3 if _is_packed(next(iter(files))) else 1) + 1,
-        count=0,
-        classes=0,
         archives=archives,
         open=hub_files.opened,
     )
@@ -198,7 +196,7 @@ def _chosen(files: Mapping[str, Mapping[str, Any]], repo: str) -> dict[str, Mapp
             "unpack it yourself and open it as a folder."
         )
     for part in _PARTS:
-        mine = [path for path in found if _words(path) & set(part)]
+        mine = [path for path in found if set(re.split(r"[/._-]", path.lower())) & set(part)]
         if mine:
             found = mine
             break
@@ -210,10 +208,6 @@ def _chosen(files: Mapping[str, Mapping[str, Any]], repo: str) -> dict[str, Mapp
             "git and open it as a folder."
         )
     return {path: files[path] for path in sorted(found)}
-
-
-def _words(path: str) -> set[str]:
-    return set(re.split(r"[/._-]", path.lower()))
 
 
 def _is_packed(path: str) -> bool:

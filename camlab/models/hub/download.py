@@ -52,15 +52,7 @@ def download(name: str, progress: Progress | None = None, check: Check | None = 
 
 def download_job(name: str, present: Callable[[], bool] = lambda: True) -> Job:
     """Return the download as a job for a `Worker`; ``done`` and ``total`` count bytes, ``present`` is the job's."""
-
-    def work(job: Job) -> Steps:
-        def show(done: int, total: int) -> None:
-            job.total = total
-            job.advance(done - job.done)
-
-        return fetching(name, show)
-
-    return Job(f"Download of {name}", work, present)
+    return Job(f"Download of {name}", lambda job: fetching(name, job.show), present)
 
 
 def fetching(name: str, progress: Progress | None = None) -> Steps:
