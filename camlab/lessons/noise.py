@@ -114,7 +114,10 @@ class Breaking(LessonRun):
                 job.advance(len(_seeds(noise)))
                 yield
             self.rows += rows
-            self.found.append(_found(noise, pd.DataFrame(rows), floor))
+            means = pd.DataFrame(rows).groupby("severity")[["similarity", "flipped"]].mean()
+            breaks = breaks_at(SEVERITIES, means["similarity"].to_list(), floor)
+            flips = flips_at(SEVERITIES, means["flipped"].to_list())
+            self.found.append(BreakingPoints(noise, breaks, flips))
 
     def sheet(self) -> Sheet:
         """Return the clean map, up to three broken ones, the breaking points, and the question."""
@@ -148,10 +151,3 @@ class Breaking(LessonRun):
 
 def _seeds(noise: str) -> tuple[int, ...]:
     return SEEDS if NOISES[noise].stochastic else SEEDS[:1]
-
-
-def _found(noise: str, rows: pd.DataFrame, floor: float | None) -> BreakingPoints:
-    means = rows.groupby("severity")[["similarity", "flipped"]].mean()
-    steps = [float(s) for s in means.index]
-    broken = breaks_at(steps, means["similarity"].to_list(), floor)
-    return BreakingPoints(noise, broken, flips_at(steps, means["flipped"].to_list()))
