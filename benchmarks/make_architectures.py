@@ -15,6 +15,7 @@ import csv
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -28,6 +29,20 @@ from camlab.models.own.signature import shapes_of, signature, sketch, without
 
 #: Label sets that timm has no names for; every other number of outputs is an image embedding (CLIP and others).
 OTHER_LABEL_SETS = {19168: "ImageNet-21K, winter 2021", 115217: "Bamboo"}
+
+COLUMNS = tuple(field.name for field in fields(CatalogueRow))
+
+
+def cells_of(row: CatalogueRow) -> list[str]:
+    """Return the cells that `CatalogueRow.parse` reads; a hub id that follows from the name is empty."""
+    height, width = row.input_size
+    texts = {
+        **{name: str(getattr(row, name)) for name in COLUMNS},
+        "input_size": f"{height}x{width}",
+        "hub_id": "" if row.hub_id == row.id else row.hub_id,
+        "classifier": " ".join(row.classifier),
+    }
+    return [texts[name] for name in COLUMNS]
 
 
 def reason_against(config: Any) -> str | None:
@@ -109,8 +124,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with TABLE.open("w", encoding="utf-8", newline="") as stream:
         stream.write(f"# timm {timm.__version__}\n")
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(CatalogueRow.columns())
-        writer.writerows(row.cells() for row in found)
+        writer.writerow(COLUMNS)
+        writer.writerows(cells_of(row) for row in found)
     print(f"{TABLE.name}: {len(found)} of {len(names)} names, {TABLE.stat().st_size:,} bytes")
 
 

@@ -43,12 +43,7 @@ def picture_property(
     name: str, title: str, summary: str, low: float = 0.0, high: float | None = 1.0
 ) -> Callable[[PropertyFn], PropertyFn]:
     """Register the decorated function as a property of a picture."""
-
-    def register(apply: PropertyFn) -> PropertyFn:
-        PROPERTIES.add(name, Property(name, title, summary, low, high, apply))
-        return apply
-
-    return register
+    return PROPERTIES.adding(name, lambda apply: Property(name, title, summary, low, high, apply))
 
 
 @picture_property(

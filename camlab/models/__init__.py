@@ -3,6 +3,7 @@
 ``Classifier`` and ``TargetLayer`` are imported, with torch, on first access; the registry needs no torch.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from camlab.models.class_names import imagenet_classes, short_name
@@ -29,12 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Classifier":
-        from camlab.models.classifier import Classifier
-
-        return Classifier
-    if name == "TargetLayer":
-        from camlab.models.network.split import TargetLayer
-
-        return TargetLayer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    homes = {"Classifier": "classifier", "TargetLayer": "network.split"}
+    if name not in homes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{homes[name]}"), name)

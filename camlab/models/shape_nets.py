@@ -6,7 +6,6 @@ project; ``camlab train-shapes`` trains them again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from camlab.common.directories import ASSETS
 from camlab.common.errors import MissingWeights
 from camlab.common.registry import Registry
 from camlab.images.scenes.scenes import CLASSES
+from camlab.models.own.signature import digest_of_values
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,10 +41,10 @@ class ShapeNet:
     parameters: int
     skeleton: Callable[[], nn.Module]
     classifier: str
-    any_size: bool
-    learning_rate: float
-    close_epochs: int
-    epochs: int
+    any_size: bool = True
+    learning_rate: float = 2e-3
+    close_epochs: int = 4
+    epochs: int = 2
 
 
 SHAPE_NETS: Registry[ShapeNet] = Registry("ShapeScenes network")
@@ -116,10 +116,6 @@ for _net in (
         parameters=445_714,
         skeleton=_resnet,
         classifier="fc",
-        any_size=True,
-        learning_rate=2e-3,
-        close_epochs=4,
-        epochs=2,
     ),
     ShapeNet(
         name="shapes_vgg",
@@ -128,10 +124,6 @@ for _net in (
         parameters=294_378,
         skeleton=_vgg,
         classifier="head.fc",
-        any_size=True,
-        learning_rate=2e-3,
-        close_epochs=4,
-        epochs=2,
     ),
     ShapeNet(
         name="shapes_vit",
@@ -187,7 +179,7 @@ def build(name: str, folder: Path | None = None) -> nn.Module:
         with safe_open(path, framework="pt") as stored:
             said = (stored.metadata() or {}).get("digest")
             state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - no mapping
-        if said != digest_of(state):
+        if said != digest_of_values(sorted(state.items())):
             raise ValueError("digest")
         state = {key: t.float() if t.is_floating_point() else t for key, t in state.items()}
         module.load_state_dict(state, strict=True, assign=True)
@@ -204,21 +196,10 @@ def save(name: str, state: Mapping[str, Tensor], path: Path) -> None:
     from safetensors.torch import save as to_bytes
 
     stored = {key: compact(t).contiguous().cpu() for key, t in state.items()}
-    path.write_bytes(to_bytes(stored, metadata={"net": name, "digest": digest_of(stored)}))
+    digest = digest_of_values(sorted(stored.items()))
+    path.write_bytes(to_bytes(stored, metadata={"net": name, "digest": digest}))
 
 
 def compact(tensor: Tensor) -> Tensor:
     """Return the stored form of a tensor: float16 where it has two or more dimensions and holds real numbers."""
     return tensor.detach().half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.detach()
-
-
-def digest_of(state: Mapping[str, Tensor]) -> str:
-    """Return the hex digest of names, types, shapes and values."""
-    import torch
-
-    digest = hashlib.blake2b(digest_size=16)
-    for key in sorted(state):
-        tensor = state[key].contiguous()
-        digest.update(repr((key, str(tensor.dtype), tuple(tensor.shape))).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -81,24 +82,8 @@ class CatalogueRow:
         return UNEXPLAINED.get(self.family, "")
 
     @classmethod
-    def columns(cls) -> tuple[str, ...]:
-        """Return the table's header."""
-        return tuple(f.name for f in fields(cls))
-
-    def cells(self) -> list[str]:
-        """Return the row as the table stores it; a hub id that follows from the name is empty."""
-        height, width = self.input_size
-        texts = {
-            **{name: str(getattr(self, name)) for name in self.columns()},
-            "input_size": f"{height}x{width}",
-            "hub_id": "" if self.hub_id == self.id else self.hub_id,
-            "classifier": " ".join(self.classifier),
-        }
-        return [texts[name] for name in self.columns()]
-
-    @classmethod
     def parse(cls, cells: dict[str, str]) -> CatalogueRow:
-        """Return the row with these cells, by column, as ``cells`` returned them."""
+        """Return the row with these cells of the table, by column; an empty hub id follows from the name."""
         height, width = map(int, cells["input_size"].split("x"))
         return cls(
             name=cells["name"],
@@ -194,10 +179,7 @@ def _best_of_architectures() -> dict[str, CatalogueRow]:
 
 def families() -> dict[str, int]:
     """Return the number of rows of each family, sorted by name."""
-    counts: dict[str, int] = {}
-    for row in catalogue().values():
-        counts[row.family] = counts.get(row.family, 0) + 1
-    return dict(sorted(counts.items()))
+    return dict(sorted(Counter(row.family for row in catalogue().values()).items()))
 
 
 def search(

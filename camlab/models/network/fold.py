@@ -7,7 +7,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from camlab.models.network.trace import Absorbed
 
@@ -109,24 +109,10 @@ def _is_fixed_norm(module: nn.Module, channels: int) -> TypeGuard[nn.BatchNorm2d
 
 
 def _absorb(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    def wide(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values.detach().double()
-
-    mean, variance = wide(norm.running_mean), wide(norm.running_var)
-    if mean is None or variance is None:
-        raise ValueError("The batch norm has no running statistics.")
-    weight, bias = fuse_conv_bn_weights(
-        convolution.weight.detach().double(),
-        wide(convolution.bias),
-        mean,
-        variance,
-        norm.eps,
-        wide(norm.weight),
-        wide(norm.bias),
-    )
     kind = convolution.weight.dtype
-    convolution.weight = nn.Parameter(weight.to(kind), requires_grad=False)
-    convolution.bias = nn.Parameter(bias.to(kind), requires_grad=False)
+    fused = fuse_conv_bn_eval(convolution.double(), copy.deepcopy(norm).double())
+    convolution.weight, convolution.bias = fused.weight, fused.bias
+    convolution.to(kind).requires_grad_(False)
 
 
 def agree(ours: Tensor, theirs: Tensor) -> bool:

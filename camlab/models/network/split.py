@@ -4,8 +4,9 @@ A network is an ordered list of stages whose composition is the forward pass. Ea
 one family of networks: it recognises a module and lists its stages.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeGuard
 
 import torch
@@ -77,7 +78,6 @@ def together(layers: Sequence[TargetLayer]) -> TargetLayer:
 class Split:
     """The rule for one family of networks: ``matches`` recognises a module, ``stages`` lists its steps."""
 
-    name: str
     matches: Callable[[Any], bool]
     stages: Callable[[Any, tuple[int, int]], list[Stage]]
 
@@ -98,55 +98,44 @@ def split(module: nn.Module, size: tuple[int, int] = (224, 224)) -> tuple[Stage,
     )
 
 
-def _is_efficientnet(module: Any) -> bool:
-    wanted = ("conv_stem", "bn1", "blocks", "conv_head", "bn2", "global_pool", "classifier")
-    # The exact list of children: relatives with one more step (MobileNetV3) must not match.
-    return tuple(name for name, _ in module.named_children()) == wanted and isinstance(
-        module.blocks, nn.Sequential
-    )
+def _add_chain(
+    name: str, children: str, unpacked: Mapping[str, str], offered: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Add the rule for networks that run exactly these ``children`` in order.
+
+    Target layers, each with its title, are the members of the ``unpacked`` sequences and the ``offered`` children.
+    """
+
+    def matches(module: Any) -> bool:
+        # The exact list of children: relatives with one more step (MobileNetV3) must not match.
+        return [child for child, _ in module.named_children()] == children.split() and all(
+            isinstance(getattr(module, child), nn.Sequential) for child in unpacked
+        )
+
+    def stages(module: Any, size: tuple[int, int]) -> list[Stage]:
+        found: list[Stage] = []
+        for child, part in module.named_children():
+            if title := unpacked.get(child):
+                blocks = enumerate(part)
+                found += [Stage(f"{child}.{i}", b, True, title.format(i + 1, len(part))) for i, b in blocks]
+            else:
+                found.append(Stage(child, part, child in offered, offered.get(child, "")))
+        return found
+
+    SPLITS.add(name, Split(matches, stages))
 
 
-def _efficientnet_stages(module: Any, size: tuple[int, int]) -> list[Stage]:
-    blocks = [
-        Stage(f"blocks.{i}", block, True, f"stage {i + 1} of {len(module.blocks)}")
-        for i, block in enumerate(module.blocks)
-    ]
-    return [
-        Stage("conv_stem", module.conv_stem, False),
-        Stage("bn1", module.bn1, False),
-        *blocks,
-        Stage("conv_head", module.conv_head, False),
-        Stage("bn2", module.bn2, True, "last feature map"),
-        Stage("global_pool", module.global_pool, False),
-        Stage("classifier", module.classifier, False),
-    ]
-
-
-SPLITS.add("efficientnet", Split("efficientnet", _is_efficientnet, _efficientnet_stages))
-
-
-def _is_resnet(module: Any) -> bool:
-    wanted = ("conv1", "bn1", "act1", "maxpool", "layer1", "layer2", "layer3", "layer4", "global_pool", "fc")
-    return tuple(name for name, _ in module.named_children()) == wanted and all(
-        isinstance(getattr(module, f"layer{i}"), nn.Sequential) for i in range(1, 5)
-    )
-
-
-def _resnet_stages(module: Any, size: tuple[int, int]) -> list[Stage]:
-    blocks = [
-        Stage(f"layer{i}.{j}", block, True, f"stage {i} of 4, block {j + 1}")
-        for i in range(1, 5)
-        for j, block in enumerate(getattr(module, f"layer{i}"))
-    ]
-    return [
-        *(Stage(name, getattr(module, name), False) for name in ("conv1", "bn1", "act1", "maxpool")),
-        *blocks,
-        Stage("global_pool", module.global_pool, False),
-        Stage("fc", module.fc, False),
-    ]
-
-
-SPLITS.add("resnet", Split("resnet", _is_resnet, _resnet_stages))
+_add_chain(
+    "efficientnet",
+    "conv_stem bn1 blocks conv_head bn2 global_pool classifier",
+    {"blocks": "stage {} of {}"},
+    {"bn2": "last feature map"},
+)
+_add_chain(
+    "resnet",
+    "conv1 bn1 act1 maxpool layer1 layer2 layer3 layer4 global_pool fc",
+    {f"layer{i}": f"stage {i} of 4, block {{}}" for i in range(1, 5)},
+)
 
 
 def _traced_stages(module: Any, size: tuple[int, int]) -> list[Stage]:
@@ -172,7 +161,7 @@ def _is_traceable(module: Any) -> bool:
     return isinstance(module, nn.Module) and next(module.parameters(), None) is not None
 
 
-SPLITS.add("traced", Split("traced", _is_traceable, _traced_stages))
+SPLITS.add("traced", Split(_is_traceable, _traced_stages))
 
 
 def is_nonnegative(module: nn.Module) -> bool:
@@ -194,8 +183,11 @@ def pools_globally(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> b
 
     ``places`` are the spatial dimensions of the first stage's input.
     """
-    first = _first(_steps(s.module for s in stages))
-    return any(_is_global_average(m, places) or (places == MAPS and _is_global_pool(m)) for m in first)
+    steps = _steps(stage.module for stage in stages)
+    first = next((step for step in steps if not isinstance(step, nn.Flatten)), None)
+    if first is None:
+        return False
+    return _is_global_average(first, places) or (places == MAPS and _is_global_pool(first))
 
 
 def linear_head(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> tuple[Tensor, Tensor] | None:
@@ -262,10 +254,6 @@ def _steps(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
             yield from _steps(module)
         elif not isinstance(module, TRANSPARENT):
             yield module
-
-
-def _first(modules: Iterator[nn.Module]) -> list[nn.Module]:
-    return [module for module in modules if not isinstance(module, nn.Flatten)][:1]
 
 
 def _is_global_average(module: nn.Module, places: tuple[int, ...]) -> bool:

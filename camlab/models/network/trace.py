@@ -54,10 +54,11 @@ def pieces(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
     try:
         return _traced(module, size)
     except Untraceable as error:
-        if callable(getattr(module, "forward_features", None)) and callable(
-            getattr(module, "forward_head", None)
-        ):
-            return [Piece("features", FeaturesOnly(module), True), Piece("head", HeadOnly(module), False)]
+        if all(callable(getattr(module, name, None)) for name in ("forward_features", "forward_head")):
+            return [
+                Piece("features", Calling(module, "forward_features"), True),
+                Piece("head", Calling(module, "forward_head"), False),
+            ]
         raise BadSetting(
             f"Networks of the kind {type(module).__name__} cannot be split into layers; choose another from timm."
         ) from error
@@ -104,18 +105,16 @@ class _Values(fx.Interpreter):
     ) -> None:
         super().__init__(fx.GraphModule(module, graph))
         self._names: dict[str, Any] = {}
+        # The arguments after the pictures, at their defaults.
+        places = [node for node in graph.nodes if node.op == "placeholder"][1:]
+        others = [node.args[0] if node.args else None for node in places]
         runs = []
         for batch in (2, 3):
             self._names = {}
             with torch.inference_mode():
-                self.run(torch.zeros(batch, 3, *size, device=device), *self._others(graph))
+                self.run(torch.zeros(batch, 3, *size, device=device), *others)
             runs.append(self._names)
         self._first, self._second = runs
-
-    @staticmethod
-    def _others(graph: fx.Graph) -> list[Any]:
-        places = [node for node in graph.nodes if node.op == "placeholder"]
-        return [node.args[0] if node.args else None for node in places[1:]]
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
@@ -301,27 +300,15 @@ class Absorbed(nn.Identity):
     """The placeholder for a batch norm that was folded into the convolution before it."""
 
 
-class FeaturesOnly(nn.Module):
-    """The part of an untraceable timm network up to its features."""
+class Calling(nn.Module):
+    """One half of an untraceable timm network: the method that computes its features, or its logits from them."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, method: str) -> None:
         super().__init__()
         self.network = network
+        self.method = method
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the unpooled features of pictures in the network's layout."""
-        out: Tensor = self.network.forward_features(x)  # type: ignore[operator]
-        return out
-
-
-class HeadOnly(nn.Module):
-    """The part of an untraceable timm network after its features."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits of features."""
-        out: Tensor = self.network.forward_head(x)  # type: ignore[operator]
+        """Return the method's result: unpooled features in the network's layout, or logits."""
+        out: Tensor = getattr(self.network, self.method)(x)
         return out

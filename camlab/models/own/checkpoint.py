@@ -7,14 +7,13 @@ code in a file runs. TorchScript, ONNX and files of other frameworks are recogni
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import io
 import pickle
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -160,11 +159,16 @@ def _load_safetensors(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
         raise BadCheckpoint(f"{title} is a damaged safetensors file; download or save it again.") from error
 
 
+_allowing = threading.Lock()
+
+
 def _load_torch(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
     import torch
+    from torch.serialization import safe_globals
 
     try:
-        with _harmless():
+        # timm's training script stores its settings beside the weights: plain attributes.
+        with _allowing, safe_globals([argparse.Namespace]):
             return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -174,18 +178,6 @@ def _load_torch(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
         ) from error
     except Exception as error:  # damaged bytes raise anything: struct.error, KeyError, AssertionError …
         raise BadCheckpoint(f"{title} is cut off or damaged; download or save it again.") from error
-
-
-_allowing = threading.Lock()
-
-
-@contextlib.contextmanager
-def _harmless() -> Iterator[None]:
-    """Accept the settings that timm's training script stores beside the weights: plain attributes."""
-    from torch.serialization import safe_globals
-
-    with _allowing, safe_globals([argparse.Namespace]):
-        yield
 
 
 # --- its content ---

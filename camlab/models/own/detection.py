@@ -63,12 +63,8 @@ def _alike(shapes: Shapes) -> list[ArchitectureMatch]:
 
 
 def _prominence(architecture: str) -> tuple[bool, int, str]:
-    return architecture not in _on_the_shelf(), len(architecture), architecture
-
-
-@cache
-def _on_the_shelf() -> frozenset[str]:
-    return frozenset(name.partition(".")[0] for name in SHELF)
+    shelved = architecture in {name.partition(".")[0] for name in SHELF}
+    return not shelved, len(architecture), architecture
 
 
 @cache
@@ -200,7 +196,7 @@ def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mi
     reshaped = {k: (network[k], stored[k]) for k in network if k in stored and network[k] != stored[k]}
     if not (missing or unexpected or reshaped):
         return None
-    hint = _prefix_hint(network, stored) or _input_hint(network, reshaped)
+    hint = _prefix_hint(network, stored) or _input_hint(reshaped)
     nearest = {} if hint else _nearest(network, stored, missing, unexpected)
     return Mismatch(name, architecture, missing, unexpected, reshaped, nearest, hint)
 
@@ -223,9 +219,7 @@ def _prefixes(shapes: Shapes) -> list[str]:
     return [".".join(first[:depth]) + "." for depth in range(1, len(first))]
 
 
-def _input_hint(
-    network: Shapes, reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
-) -> str | None:
+def _input_hint(reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> str | None:
     """Return the explanation of a first convolution with another number of colour channels; else None."""
     for ours, theirs in reshaped.values():
         if len(ours) == len(theirs) == 4 and ours[1] == 3 and theirs[1] != 3 and ours[2:] == theirs[2:]:

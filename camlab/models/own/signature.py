@@ -1,13 +1,19 @@
-"""Short digests of a network's tensors, which identify a checkpoint's architecture.
+"""Digests of a network's tensors: short ones, which identify a checkpoint's architecture, and one of all values.
 
-They use names and shapes, never values. Counters of batch norms (``num_batches_tracked``) are left out, because older
-checkpoints lack them.
+The short ones use names and shapes, never values. Counters of batch norms (``num_batches_tracked``) are left out,
+because older checkpoints lack them.
 """
+
+from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -57,3 +63,15 @@ def resemblance(one: str, other: str) -> float:
 
 def _line(key: str, shape: tuple[int, ...]) -> str:
     return f"{key} {'x'.join(map(str, shape))}"
+
+
+def digest_of_values(tensors: Iterable[tuple[str, Tensor]], start: str = "") -> str:
+    """Return the hex digest of ``start`` and of the tensors' names, types, shapes and values, in their order."""
+    import torch
+
+    digest = hashlib.blake2b(start.encode(), digest_size=16)
+    for name, tensor in tensors:
+        values = tensor.detach().cpu().contiguous()
+        digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
