@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -128,7 +129,7 @@ def test_six_pairs_by_severity_by_hand() -> None:
     assert (each[3.0].n, each[3.0].n_flipped) == (3, 2)
 
 
-def auroc_within(pairs: pd.DataFrame, by: list[str]) -> float | None:
+def auroc_within(pairs: pd.DataFrame, by: Sequence[str]) -> float | None:
     rows, _, _ = tally.read_pairs(pairs)
     stratum, strata = numbered(pairs, by)
     return assess.auroc_of(rows, stratum, np.zeros(len(strata), np.intp), 1)[0]

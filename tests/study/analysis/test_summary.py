@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from benchmarks.study_rows import COINCIDE, simulated_rows
 from camlab.common.errors import BadSetting
-from camlab.metrics import auroc_within, macro, robustness, stratified
+from camlab.metrics import macro, robustness, stratified
 from camlab.metrics.tally import VALUES
 from camlab.study.analysis.summary import DEFAULT_BY, merge_methods, ready, records, scored
 from tests.metrics import twins
+from tests.metrics.test_robustness import auroc_within
 
 REPLICATES = 100
 

@@ -12,11 +12,12 @@ import pytest
 from scikit_posthocs import posthoc_wilcoxon
 from scipy import stats
 
-from camlab.metrics import auroc_within, robustness, stratified
+from camlab.metrics import robustness, stratified
 from camlab.study.stats import TESTS, TestResult, critical_difference, run_tests, verdict
 from camlab.study.stats.blocks import RESPONSES
 from camlab.study.stats.effects import cliffs_delta, rank_biserial
 from tests.material import known
+from tests.metrics.test_robustness import auroc_within
 from tests.study.stats import twins
 from tests.study.stats.frames import study
 
