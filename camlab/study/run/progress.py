@@ -31,8 +31,7 @@ class Progress:
     def begin(self, prepared: Prepared, notes: Iterable[UnitNote], workers: int) -> None:
         """Start from the units that are already done."""
         self._prepared, self.workers = prepared, workers
-        for note in notes:
-            self._done[note.unit] = (note.rows, note.seconds, note.skipped)
+        self.recount(notes)
         self._begun = time.monotonic()
         self.say("running", now=True)
 

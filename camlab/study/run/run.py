@@ -15,7 +15,7 @@ from camlab.study.run.local import Chunk, LocalPool, default_workers
 from camlab.study.run.progress import OnProgress, Progress
 from camlab.study.sources import per_part
 from camlab.study.store.files import held, read_json, sweep, write_json
-from camlab.study.store.parts import ROWS, all_notes, skipped_pictures, write_images
+from camlab.study.store.parts import ROWS, UnitNote, all_notes, skipped_pictures, write_images
 from camlab.study.store.study import MANIFEST
 
 
@@ -80,6 +80,14 @@ def run_study(
     maker = BACKENDS[backend]
     place = _place(plan, folder, resume, batch=batch, device=device)
     run = read_manifest(place)["run"]
+
+    def look() -> bool:
+        check()
+        wanted = wish(place)
+        if wanted == "cancel":
+            raise Cancelled
+        return wanted == "pause"
+
     with held(place):
         _clear_wish(place)
         for each in (place, place / ROWS):
@@ -92,7 +100,7 @@ def run_study(
             pool = maker(place, workers, str(run["device"]), address)
             prepared = prepare(place)
             progress.begin(prepared, all_notes(place, remove_damaged=True), pool.size)
-            pool.run(prepared, _chunks(prepared, progress.finished), progress, _looker(place, check))
+            pool.run(prepared, _chunks(prepared, progress.finished), progress, look)
         except (Cancelled, KeyboardInterrupt) as stop:
             _end(pool, place, progress, "cancelled")
             if isinstance(stop, KeyboardInterrupt):
@@ -104,10 +112,7 @@ def run_study(
             _end(pool, place, progress, "failed", f"The run stopped unexpectedly ({type(error).__name__}).")
             raise
         else:
-            pool.close()
-            _finish(place, prepared)
-            progress.recount(all_notes(place))
-            progress.say("finished", now=True)
+            _end(pool, place, progress, "finished")
     return status(place)
 
 
@@ -157,34 +162,21 @@ def _chunks(prepared: Prepared, finished: set[int]) -> list[Chunk]:
     return [*chunks, tuple(current)] if current else chunks
 
 
-def _looker(folder: Path, check: Callable[[], None]) -> Callable[[], bool]:
-    """Return the pool's ``look``: it returns whether to pause, and raises Cancelled once the run is cancelled."""
-
-    def look() -> bool:
-        check()
-        wanted = wish(folder)
-        if wanted == "cancel":
-            raise Cancelled
-        return wanted == "pause"
-
-    return look
-
-
 def _end(pool: Pool | None, folder: Path, progress: Progress, state: str, error: str = "") -> None:
-    """Stop the workers, recount the finished units, and report the final state."""
+    """Stop the workers, record the finished units, and report the final state."""
     if pool is not None:
         pool.close()
     notes = all_notes(folder)
-    progress.recount(notes)
     write_images(folder, notes)
+    if state == "finished":
+        _complete_manifest(folder, notes)
+    progress.recount(notes)
     progress.say(state, error, now=True)
 
 
-def _finish(folder: Path, prepared: Prepared) -> None:
-    """Write the table of pictures, and complete the manifest."""
-    notes = all_notes(folder)
-    write_images(folder, notes)
-    digests: dict[str, dict[str, str]] = {label: {} for label in prepared.sets}
+def _complete_manifest(folder: Path, notes: Sequence[UnitNote]) -> None:
+    manifest = read_manifest(folder)
+    digests: dict[str, dict[str, str]] = {label: {} for label in manifest["image_sets"]}
     for note in notes:
         if note.image_row is not None:
             digests[note.image_set][note.image] = str(note.image_row["digest"])
@@ -194,7 +186,7 @@ def _finish(folder: Path, prepared: Prepared) -> None:
         "skipped_pictures": skipped_pictures(notes),
         "pairs": sum(note.rows for note in notes),
     }
-    write_json(folder / MANIFEST, {**read_manifest(folder), **done})
+    write_json(folder / MANIFEST, {**manifest, **done})
 
 
 def run_in_background(arguments: Sequence[str]) -> None:
