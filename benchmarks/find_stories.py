@@ -53,9 +53,7 @@ def tries(model: str) -> Iterator[tuple[ExploreState, float]]:
         base = ExploreState(model=model, image=name)
         scene = Scene(engine, find_picture(name), base)
         methods = [group[0] for group in distinct(scene, usable_methods(scene)) if not is_baseline(group[0])]
-        clean, *versions = engine.explain(
-            scene.input, scene.picture.digest, [CLEAN, *specs], methods, scene.layer
-        )
+        clean, *versions = engine.explain(scene.input, scene.picture.digest, [CLEAN, *specs], methods, scene.layer)
         for method in methods:
             maps = np.stack([version.maps[method] for version in versions])
             first = np.repeat(clean.maps[method][None], len(maps), axis=0)

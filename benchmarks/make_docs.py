@@ -138,10 +138,7 @@ def _catalogue_size() -> str:
     rows = catalogue().values()
     usable = sum(not row.unexplained for row in rows)
     whys = Counter(row.unexplained for row in rows if row.unexplained)
-    left_out = [
-        f"- {count} are not supported, each for this reason: {reason}."
-        for reason, count in whys.most_common()
-    ]
+    left_out = [f"- {count} are not supported, each for this reason: {reason}." for reason, count in whys.most_common()]
     return "\n".join(
         [
             f"The table was made with timm {table_version()}. It holds {len(rows):,} pretrained classifiers of "
@@ -197,9 +194,7 @@ def _image_sets() -> str:
     rows = []
     for image_set in IMAGE_SETS.values():
         outlined = sum(picture.mask() is not None for picture in image_set.pictures)
-        rows.append(
-            (f"`{image_set.name}`", image_set.title, len(image_set.pictures), outlined, image_set.summary)
-        )
+        rows.append((f"`{image_set.name}`", image_set.title, len(image_set.pictures), outlined, image_set.summary))
     total = sum(len(image_set.pictures) for image_set in IMAGE_SETS.values())
     header = ("name", "set", "pictures:", "with outline:", "what it shows")
     return f"{table(header, rows)}\n\nTogether: {total} pictures."
@@ -254,11 +249,7 @@ COSTS = {
 def _cost(method: CamMethod) -> str:
     """The method's price where it says one; of one that needs no further pass, what it takes beside the one."""
     words = COSTS[method.cost]
-    return (
-        (f"{words}, and {method.price}" if method.cost == "shared" else method.price)
-        if method.price
-        else words
-    )
+    return (f"{words}, and {method.price}" if method.cost == "shared" else method.price) if method.price else words
 
 
 @part("methods")
@@ -361,16 +352,11 @@ def _study_presets() -> str:
 
 def main() -> int:
     """Write the pages, or check them; the exit code is 1 where a checked page is stale."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a page is stale")
     check = parser.parse_args().check
     pages = stale() if check else write()
-    print(
-        "\n".join(f"{'stale' if check else 'written'}: docs/{name}" for name in pages)
-        or "All pages are true."
-    )
+    print("\n".join(f"{'stale' if check else 'written'}: docs/{name}" for name in pages) or "All pages are true.")
     return int(check and bool(pages))
 
 

@@ -75,8 +75,7 @@ class Findings:
         self.study, self.replicates = study, replicates
         self.rows = study.rows([*columns(), *(s for s in SEGMENTATIONS if s != "rbo")])
         self.layers = {
-            model: [layer["name"] for layer in about["layers"]]
-            for model, about in study.manifest["models"].items()
+            model: [layer["name"] for layer in about["layers"]] for model, about in study.manifest["models"].items()
         }
         self.photo = self._family("photo", "The three EfficientNet-Lite networks together", "efficientnet")
         self.small = [
@@ -89,9 +88,7 @@ class Findings:
         """Rows of models at their first layer (the block before the pooled one) or their last (the pooled one)."""
         chosen = np.zeros(len(self.rows), bool)
         for model in models:
-            chosen |= (
-                (self.rows["model"] == model) & (self.rows["layer"] == self.layers[model][place])
-            ).to_numpy()
+            chosen |= ((self.rows["model"] == model) & (self.rows["layer"] == self.layers[model][place])).to_numpy()
         return self.rows[chosen]
 
     def _family(self, name: str, title: str, start: str) -> Family:
@@ -106,9 +103,7 @@ class Findings:
         intervals: bool = False,
     ) -> list[Record]:
         """Records of rows; methods that coincide are one."""
-        return records(
-            rows, by, similarity, self.study.coincide, replicates=self.replicates if intervals else 0
-        )
+        return records(rows, by, similarity, self.study.coincide, replicates=self.replicates if intervals else 0)
 
     @cached_property
     def methods(self) -> dict[str, Record]:
@@ -369,9 +364,7 @@ def fifth(f: Findings) -> str:
         names = best(by["rbo"], "rm")
         for value, found in taus.items():
             for other in ("rbo_cells", "rbo_slic50"):
-                found.append(
-                    float(kendalltau(*([by[s][m][value] for m in names] for s in ("rbo", other))).statistic)
-                )
+                found.append(float(kendalltau(*([by[s][m][value] for m in names] for s in ("rbo", other))).statistic))
         for s, words in SEGMENTATIONS.items():
             lines.append([family.title, words, *(title(best(by[s], v)[0]) for v in taus), *(
                 "" if s == "rbo" else f"{taus[v][-2 + (s == 'rbo_slic50')]:.2f}" for v in taus

@@ -111,9 +111,7 @@ def take(address: str, names: list[str], folder: Path, everything: bool) -> list
                     SHOTS[name].ready(page)
                     page.mouse.move(0, 0)
                     page.wait_for_timeout(1500)  # what fades in has done so
-                    written.append(
-                        folder / (f"{name}-{window}-{scheme}.png" if everything else f"{name}.png")
-                    )
+                    written.append(folder / (f"{name}-{window}-{scheme}.png" if everything else f"{name}.png"))
                     page.screenshot(path=written[-1])
                     page.close()
         chromium.close()

@@ -47,9 +47,7 @@ def cut(model: str, picture_id: str) -> tuple[str, np.ndarray]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Cut, write, and say how large the file has become."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count(), help="processes at once; default: one a CPU"
-    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once; default: one a CPU")
     jobs = parser.parse_args(argv).jobs
     work = [(model, picture.id) for model in photo_models() for picture in built_in_pictures()]
     found: dict[str, np.ndarray] = {}

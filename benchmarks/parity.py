@@ -141,8 +141,7 @@ def batch_sizes(pictures: list[Picture]) -> Iterator[Row]:
         for picture in pictures:
             clean = classifier.preprocess(picture.load())
             together, alone = (
-                Engine(classifier, batch=size).explain(clean, picture.digest, specs, methods, shown)
-                for size in (16, 1)
+                Engine(classifier, batch=size).explain(clean, picture.digest, specs, methods, shown) for size in (16, 1)
             )
             for a, b in zip(together, alone, strict=True):
                 for name in methods:
@@ -202,9 +201,7 @@ at once. The second effect is rare: it occurred in a sample of 24 other maps, up
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=0, help="how many pictures (0: all)")
-    parser.add_argument(
-        "--ablation", type=int, default=0, help="how many pictures for Ablation-CAM, on Lite0"
-    )
+    parser.add_argument("--ablation", type=int, default=0, help="how many pictures for Ablation-CAM, on Lite0")
     parser.add_argument("--score", type=int, default=0, help="how many pictures for Score-CAM, on Lite0")
     parser.add_argument("--batches", type=int, default=10, help="how many pictures for the batch-size table")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "parity.md")

@@ -226,9 +226,7 @@ def _many(classifier: Classifier, layer: str, pictures: Tensor, count: int) -> N
         ours(classifier, layer, part, LIGHT)
 
 
-def _interactive(
-    classifier: Classifier, digest: str, clean: Tensor, specs: list[Spec], layer: str
-) -> list[float]:
+def _interactive(classifier: Classifier, digest: str, clean: Tensor, specs: list[Spec], layer: str) -> list[float]:
     """Seconds of the page's whole computation for one severity: computed, and then WARM times from the cache."""
     engine = Engine(classifier, MapCache())
     name = ExploreState().segmentation

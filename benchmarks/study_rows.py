@@ -74,9 +74,7 @@ COINCIDE = tuple(
 )
 
 
-def simulated_rows(
-    n: int, seed: int = 0, pictures: int | None = None, models: Sequence[str] = MODELS
-) -> pd.DataFrame:
+def simulated_rows(n: int, seed: int = 0, pictures: int | None = None, models: Sequence[str] = MODELS) -> pd.DataFrame:
     """Rows as ``Study.rows`` gives them, ids as categoricals; the first n of a whole grid of pairs.
 
     pictures: how many there are in all sets together; by default as many as n rows need. Similarities fall
@@ -178,9 +176,7 @@ Step = tuple[str, Callable[[], Any]]
 
 def filters_of(rows: pd.DataFrame) -> Iterator[tuple[str, Filters]]:
     """A filter of every kind, and several at once."""
-    lists: dict[str, Any] = {
-        k: tuple(v[:2]) for k, v in Filters.options(rows).items() if k not in ("outcome", "same")
-    }
+    lists: dict[str, Any] = {k: tuple(v[:2]) for k, v in Filters.options(rows).items() if k not in ("outcome", "same")}
     for name, values in lists.items():
         yield name, Filters(**{name: values[:1]})
     for name in OUTCOMES:

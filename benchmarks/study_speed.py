@@ -74,9 +74,7 @@ def measure(model: str, device: str) -> list[list[str]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--model", action="append", help="may be given more than once; default: all bundled ones"
-    )
+    parser.add_argument("--model", action="append", help="may be given more than once; default: all bundled ones")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     arguments = parser.parse_args()
     for model in arguments.model or PRESETS["paper"].make().models:

@@ -272,9 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(done: int, in_memory: int, tensors: int) -> None:
-    print(
-        f"{done:6} interactions: {in_memory / 2**20:7.0f} MiB resident, {tensors / 2**20:6.0f} MiB of tensors"
-    )
+    print(f"{done:6} interactions: {in_memory / 2**20:7.0f} MiB resident, {tensors / 2**20:6.0f} MiB of tensors")
 
 
 if __name__ == "__main__":

@@ -81,9 +81,7 @@ def borrowed_names(root: Path) -> list[str]:
         f"{path.relative_to(root)}:{line}: {module}.{name}"
         for path in python_files(root, *READERS)
         for module, name, line in imports(path)
-        if (home := files.get(module)) is not None
-        and home.name != "__init__.py"
-        and name not in defined(home)
+        if (home := files.get(module)) is not None and home.name != "__init__.py" and name not in defined(home)
     ]
 
 
@@ -108,8 +106,7 @@ def circles(root: Path) -> list[list[str]]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 # `from package import module` is an import of the module, not of the package's door.
                 wanted = [
-                    each if (each := f"{node.module}.{alias.name}") in files else node.module
-                    for alias in node.names
+                    each if (each := f"{node.module}.{alias.name}") in files else node.module for alias in node.names
                 ]
             else:
                 continue
@@ -164,9 +161,7 @@ def test_imports_go_one_way() -> None:
         ("camlab/cli/main.py", "import pages.shared.session", "neither Streamlit"),
     ],
 )
-def test_an_import_that_is_planted_the_wrong_way_is_found(
-    copy: Path, file: str, line: str, contract: str
-) -> None:
+def test_an_import_that_is_planted_the_wrong_way_is_found(copy: Path, file: str, line: str, contract: str) -> None:
     plant(copy, file, line)
     done = lint_imports(copy)
     assert done.returncode == 1

@@ -65,9 +65,7 @@ def test_a_study_opens_with_the_same_scores() -> None:
     assert study.name == "Before the move" and study.count() == 72
     assert len(study.images()) == 4 and not study.skipped()
     found = {
-        each["method"]: tuple(
-            each[name] for name in ("n", "n_flipped", "consistency", "responsiveness", "rm")
-        )
+        each["method"]: tuple(each[name] for name in ("n", "n_flipped", "consistency", "responsiveness", "rm"))
         for each in records(study.rows(), ["method"], replicates=0)
     }
     assert found == {method: pytest.approx(values, abs=1e-12) for method, values in SUMMARY.items()}

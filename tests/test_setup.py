@@ -21,9 +21,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 
-APP = (
-    "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt && streamlit run app.py"
-)
+APP = "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt && streamlit run app.py"
 TESTS = "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements-dev.txt && pytest"
 
 #: Declared although no module imports them: what the project is about installs them whole.
@@ -128,9 +126,7 @@ def test_readme_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_noise_type_in_the_architecture_works() -> None:
-    (code,) = re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "docs/architecture.md").read_text("utf-8"), re.M | re.S
-    )
+    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/architecture.md").read_text("utf-8"), re.M | re.S)
     import torch
 
     from camlab.noise import NOISES, noise_type, perturb
@@ -183,9 +179,7 @@ def test_ci_runs_the_readme_command() -> None:
     text = script.read_text("utf-8")
     extraction = re.search(r"^command=\$\((awk .*)\)$", text, re.MULTILINE)
     assert extraction, "the command comes from the README"
-    shown = subprocess.run(
-        ["bash", "-c", extraction[1]], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    shown = subprocess.run(["bash", "-c", extraction[1]], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == TESTS
     assert 'bash -c "$command"' in text
     targets = re.findall(r"^\s*step make (\w+)$", text, re.MULTILINE)
@@ -267,18 +261,14 @@ def test_what_is_public_says_what_it_does(path: Path) -> None:
 
 
 def test_no_file_is_large() -> None:
-    large = {
-        name(path): path.stat().st_size for path in project_files() if path.stat().st_size > LARGEST_FILE
-    }
+    large = {name(path): path.stat().st_size for path in project_files() if path.stat().st_size > LARGEST_FILE}
     assert not large
 
 
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
     place = re.compile(rb"(?<![\w.$}-])/(?:work|root)/\w")
     found = [
-        name(path)
-        for path in project_files()
-        if b"\0" not in (data := path.read_bytes())[:8192] and place.search(data)
+        name(path) for path in project_files() if b"\0" not in (data := path.read_bytes())[:8192] and place.search(data)
     ]
     assert not found
 

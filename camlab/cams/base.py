@@ -317,9 +317,7 @@ def shared_pass(
     whole = found[0] if len(found) == 1 else torch.cat(found) if found else None
     grads = None if whole is None else classifier.to_maps(whole, layer)
     maps = classifier.to_maps(native, layer)
-    return SharedPass(
-        classifier, layer, inputs, maps, grads, native, logits, index, tuple(keys), check, chunk
-    )
+    return SharedPass(classifier, layer, inputs, maps, grads, native, logits, index, tuple(keys), check, chunk)
 
 
 def _tail_pass(
@@ -331,9 +329,7 @@ def _tail_pass(
         # A clone, because the tail may begin with an in-place ReLU.
         logits = classifier.tail(leaf.clone(), layer)
         predicted = probabilities(logits).argmax(axis=1)
-        chosen = [
-            int(own) if target is None else target for target, own in zip(targets, predicted, strict=True)
-        ]
+        chosen = [int(own) if target is None else target for target, own in zip(targets, predicted, strict=True)]
         index = torch.tensor(chosen, dtype=torch.long, device=logits.device)
         grads: Tensor | None = None
         if gradients:

@@ -150,7 +150,5 @@ def plain_network(classifier: Explainable) -> nn.Module:
     """Return the network as it was built, to be read or copied. Raises BadSetting where the classifier has none."""
     module = getattr(classifier, "module", None)
     if not isinstance(module, nn.Module):
-        raise BadSetting(
-            "This method needs the whole network, which this classifier does not offer; choose another."
-        )
+        raise BadSetting("This method needs the whole network, which this classifier does not offer; choose another.")
     return module

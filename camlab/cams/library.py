@@ -267,9 +267,7 @@ def _is_cam(name: str, classes: dict[str, ast.ClassDef]) -> bool:
         if isinstance(method, ast.FunctionDef)
     }
     made = {"model", "target_layers"} <= takes.get("__init__", set())
-    return made and any(
-        {"input_tensor", "targets"} <= takes.get(call, set()) for call in ("forward", "__call__")
-    )
+    return made and any({"input_tensor", "targets"} <= takes.get(call, set()) for call in ("forward", "__call__"))
 
 
 def _register() -> None:

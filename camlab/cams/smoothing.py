@@ -41,9 +41,7 @@ class Smoothing:
         if not 0 <= self.noisy <= MOST_COPIES:
             raise BadSetting(f"{self.noisy} noisy copies cannot be averaged; choose 0 to {MOST_COPIES}.")
         if self.noisy and not 0 < self.sigma <= 1:
-            raise BadSetting(
-                f"The copies' noise cannot have a sigma of {self.sigma:g}; choose more than 0, up to 1."
-            )
+            raise BadSetting(f"The copies' noise cannot have a sigma of {self.sigma:g}; choose more than 0, up to 1.")
 
     @property
     def words(self) -> str:
@@ -73,9 +71,7 @@ class Variant:
     mirrored: bool
 
 
-def variants(
-    classifier: Explainable, pictures: Tensor, keys: Sequence[str], smoothing: Smoothing
-) -> Iterator[Variant]:
+def variants(classifier: Explainable, pictures: Tensor, keys: Sequence[str], smoothing: Smoothing) -> Iterator[Variant]:
     """Yield the variants whose maps average to one smoothed map, ``smoothing.passes`` of them.
 
     Values may leave [0, 1]. A picture's noise depends on its key and the copy's number, not on the rest of the batch.

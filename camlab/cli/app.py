@@ -19,15 +19,9 @@ LOCAL = "127.0.0.1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.epilog = (
-        "Only this machine can reach the dashboard, unless you name another address. Ctrl+C stops it."
-    )
-    parser.add_argument(
-        "--port", type=int, metavar="N", help=f"default: {USUAL_PORT}, or a free one if it is taken"
-    )
-    parser.add_argument(
-        "--address", default=LOCAL, metavar="A", help=f"address to listen on; default: {LOCAL}"
-    )
+    parser.epilog = "Only this machine can reach the dashboard, unless you name another address. Ctrl+C stops it."
+    parser.add_argument("--port", type=int, metavar="N", help=f"default: {USUAL_PORT}, or a free one if it is taken")
+    parser.add_argument("--address", default=LOCAL, metavar="A", help=f"address to listen on; default: {LOCAL}")
     parser.add_argument("--no-browser", action="store_true", help="print the address, but open no browser")
 
 
@@ -50,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _free_port(address: str, wanted: int | None) -> int:
     """Return the wanted port, or by default the usual one, or any free one."""
     if wanted is not None and not 1 <= wanted <= 65_535:
-        raise BadSetting(
-            f"A port is a number from 1 to 65535, not {wanted}; choose another or leave --port out."
-        )
+        raise BadSetting(f"A port is a number from 1 to 65535, not {wanted}; choose another or leave --port out.")
     for port in (USUAL_PORT, 0) if wanted is None else (wanted,):
         try:
             family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]

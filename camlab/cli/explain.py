@@ -53,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("map").add_argument
     add("--method", metavar="A", action="append", help="see `list methods`; may be repeated")
-    add(
-        "--layer", metavar="L", help="target layer, such as blocks.6 or blocks[-1]; default: the pooled layer"
-    )
+    add("--layer", metavar="L", help="target layer, such as blocks.6 or blocks[-1]; default: the pooled layer")
     add("--target", metavar="CLASS", help="explain this class, by index or name, in both pictures")
     add(
         "--eigen-smooth",
@@ -133,10 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise BadSetting(why_not(scenes[0]))
     found = [finding.measure(scene, note, arguments.floor) for scene in scenes]
     asked = {"localised": arguments.localise, "faithful": arguments.faithfulness}
-    found = [
-        finding.examine(each, note, attack=attack, **asked)
-        for each, attack in zip(found, attacks, strict=True)
-    ]
+    found = [finding.examine(each, note, attack=attack, **asked) for each, attack in zip(found, attacks, strict=True)]
     if folder is not None:
         files.save_findings(found, folder)
     if arguments.json:

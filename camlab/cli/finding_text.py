@@ -51,10 +51,7 @@ def _measures(findings: Sequence[Finding]) -> list[list[str]]:
     others = [str(finding.floors.others) if finding.floors.others else "–" for finding in findings]
     return [
         ["", *(CAMS[r["method"]].title for r in records)],
-        *(
-            [SIMILARITIES[name].title, *(decimal(r["similarity"][name], 3) for r in records)]
-            for name in SIMILARITIES
-        ),
+        *([SIMILARITIES[name].title, *(decimal(r["similarity"][name], 3) for r in records)] for name in SIMILARITIES),
         ["RBO of random rankings", *(decimal(r["chance_rbo"], 3) for r in records)],
         ["RBO with other pictures", *(decimal(r["other_picture_rbo"], 3) for r in records)],
         ["  (how many)", *others],

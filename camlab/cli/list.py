@@ -73,9 +73,7 @@ def _catalogue_rows(text: str = "") -> list[Row]:
 
 LISTS.add(
     "catalogue",
-    Listing(
-        _catalogue_rows, ("name", "family", "size", "input", "classes", "weights", "summary"), _catalogue_rows
-    ),
+    Listing(_catalogue_rows, ("name", "family", "size", "input", "classes", "weights", "summary"), _catalogue_rows),
 )
 
 
@@ -147,10 +145,7 @@ def _similarities() -> list[Row]:
 def fields(registry: Mapping[str, Any]) -> list[Row]:
     """Return the fields of every entry in the registry's order, except those that hold a function."""
     hidden = {
-        f.name
-        for entry in registry.values()
-        for f in dataclasses.fields(entry)
-        if callable(getattr(entry, f.name))
+        f.name for entry in registry.values() for f in dataclasses.fields(entry) if callable(getattr(entry, f.name))
     }
     return [
         {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in hidden}
@@ -184,13 +179,9 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         rows = listing.search(arguments.search)
         if not rows and not arguments.json:
-            raise BadSetting(
-                f"Nothing in the {arguments.what} matches {arguments.search!r}; use fewer words."
-            )
+            raise BadSetting(f"Nothing in the {arguments.what} matches {arguments.search!r}; use fewer words.")
     if arguments.json:
         dump(rows)
     else:
-        cells = [
-            ["" if (value := row[name]) is None else str(value) for name in listing.columns] for row in rows
-        ]
+        cells = [["" if (value := row[name]) is None else str(value) for name in listing.columns] for row in rows]
         say("\n".join(table(cells)))

@@ -77,9 +77,7 @@ class _Parser(argparse.ArgumentParser):
 
 def command_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = _Parser(
-        prog="camlab", description="Measure how class activation maps react to noise.", allow_abbrev=False
-    )
+    parser = _Parser(prog="camlab", description="Measure how class activation maps react to noise.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"camlab {camlab.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:

@@ -43,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a layer's name, `default` (the pooled layer) or `before` (the block before it)",
         action="append",
     )
-    add(
-        "--seeds", metavar="N", type=whole_number(1), help="draws of each random noise type: seeds 0 to N − 1"
-    )
+    add("--seeds", metavar="N", type=whole_number(1), help="draws of each random noise type: seeds 0 to N − 1")
     add("--limit", metavar="K", type=whole_number(1), help="at most K pictures of each set, picked evenly")
     add(
         "--decompose",
@@ -180,9 +178,7 @@ def _losses(folder: Path, found: Status) -> list[str]:
     ]
     if found.skipped:
         first = study.skipped()[0]
-        said.append(
-            f"{found.skipped} pictures could not be used; the first is {first['image']}: {first['reason']}"
-        )
+        said.append(f"{found.skipped} pictures could not be used; the first is {first['image']}: {first['reason']}")
     if found.state == "cancelled":
         said.append(f"cancelled with {found.done:,} of {found.total:,} pairs; --resume continues")
     return said
@@ -209,18 +205,13 @@ def cost_text(plan: StudyPlan, cost: Estimate) -> str:
     """Return the cost of a plan as text."""
     from camlab.common.wording import duration, megabytes, plural, table
 
-    rows = [
-        [model, f"{pairs:,} pairs", duration(seconds)] for model, (pairs, seconds) in cost.by_model.items()
-    ]
+    rows = [[model, f"{pairs:,} pairs", duration(seconds)] for model, (pairs, seconds) in cost.by_model.items()]
     lines = [
         f"{cost.pairs:,} pairs: {plural(cost.pictures, 'picture')} under a model × {plan.versions()} versions "
         f"× methods and layers",
         f"about {duration(cost.seconds)} with {plural(cost.workers, 'worker')} on this machine, "
         f"{megabytes(max(cost.bytes, 1e6))} on disk",
         *table(rows),
-        *(
-            f"left out: {s['method'] or 'a layer'} at {s['layer']} of {s['model']}: {s['reason']}"
-            for s in cost.skipped
-        ),
+        *(f"left out: {s['method'] or 'a layer'} at {s['layer']} of {s['model']}: {s['reason']}" for s in cost.skipped),
     ]
     return "\n".join(lines)

@@ -31,9 +31,7 @@ class Job:
     not been touched (``touch``) for ABANDONED_AFTER seconds, or its visitor not ``present`` for GONE_AFTER seconds.
     """
 
-    def __init__(
-        self, title: str, work: Callable[[Job], Steps], present: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, title: str, work: Callable[[Job], Steps], present: Callable[[], bool] = lambda: True) -> None:
         self.title = title
         self.done = 0
         self.total = 0
@@ -105,9 +103,7 @@ class Job:
         except CamLabError as error:
             self.error, self.finished = str(error), True
         except Exception as error:  # a bug in one job must not end the worker and all other jobs
-            self.error = (
-                f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry."
-            )
+            self.error = f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry."
             self.finished = True
         finally:
             took = time.perf_counter() - start

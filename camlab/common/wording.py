@@ -21,9 +21,7 @@ def decimal(value: float | None, digits: int = 2) -> str:
     return NOT_OBSERVED if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def verdict(
-    clean: str, clean_prob: float, perturbed: str, perturbed_prob: float, flipped: bool, near: bool
-) -> str:
+def verdict(clean: str, clean_prob: float, perturbed: str, perturbed_prob: float, flipped: bool, near: bool) -> str:
     """Return words on whether the prediction was kept or flipped, with classes and probabilities."""
     if not flipped:
         return f"kept: {clean} {percent(clean_prob)} → {percent(perturbed_prob)}"
@@ -82,6 +80,4 @@ def listed(names: Sequence[str], last: str = "and") -> str:
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return one line of text per row, the cells of each column aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return ["  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]

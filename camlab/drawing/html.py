@@ -23,9 +23,7 @@ def predictions(top: Sequence[tuple[str, float]], marked: str | None) -> str:
     rows = []
     for name, probability in top:
         mark = (
-            ' <span class="cl-explained" title="the class this map explains">explained</span>'
-            if name == marked
-            else ""
+            ' <span class="cl-explained" title="the class this map explains">explained</span>' if name == marked else ""
         )
         rows.append(
             f'<li><span class="cl-bar" style="width:{_position(probability)}" aria-hidden="true"></span>'
@@ -67,12 +65,9 @@ def gauge(
         parts.append(f'<span class="cl-fill" style="width:{_position(value)}"></span>')
     if interval:
         low, high = min(max(interval[0], 0.0), 1.0), min(max(interval[1], 0.0), 1.0)
-        parts.append(
-            f'<span class="cl-interval" style="left:{_position(low)};width:{_position(high - low)}"></span>'
-        )
+        parts.append(f'<span class="cl-interval" style="left:{_position(low)};width:{_position(high - low)}"></span>')
     parts += [
-        f'<span class="cl-tick cl-tick{i}" style="left:{_position(t)}"></span>'
-        for i, t in enumerate(ticks.values())
+        f'<span class="cl-tick cl-tick{i}" style="left:{_position(t)}"></span>' for i, t in enumerate(ticks.values())
     ]
     legend = "".join(
         f'<span><i class="cl-tick{i}" aria-hidden="true"></i>{escape(name)} {tick:.2f}</span>'
@@ -94,9 +89,7 @@ def strip(items: Sequence[tuple[str, str, float | None]], floor: float | None) -
     cells = []
     for title, explanation, value in items:
         fill = "" if value is None else f'<span class="cl-fill" style="width:{_position(value)}"></span>'
-        tick = (
-            "" if floor is None else f'<span class="cl-tick cl-tick1" style="left:{_position(floor)}"></span>'
-        )
+        tick = "" if floor is None else f'<span class="cl-tick cl-tick1" style="left:{_position(floor)}"></span>'
         label = escape(f"{title}: similarity {decimal(value)}", quote=True)
         cells.append(
             f"<div><h4>{escape(title)} <b>{decimal(value)}</b></h4>"

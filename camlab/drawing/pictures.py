@@ -149,9 +149,7 @@ def draw_segments(panel: Panel, colormap: str, opacity: float) -> Bytes:
     return outline(blend(picture, large, opacity), panel.labels)
 
 
-def draw_difference(
-    delta: Floats, size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]]
-) -> Bytes:
+def draw_difference(delta: Floats, size: tuple[int, int], labels: Labels, marked: Sequence[tuple[int, str]]) -> Bytes:
     """Draw the signed difference of two maps, (h, w) in [-1, 1], with numbered borders around marked segments.
 
     ``size``: the model's input size; ``marked``: (segment, its number as text).

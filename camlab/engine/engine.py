@@ -83,9 +83,7 @@ class Engine:
         whole = self.classifier.device.type == "cpu" and self.batch % AT_ONCE == 0
         return part_size(count, self.batch, AT_ONCE if whole else 1)
 
-    def inputs(
-        self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None] = never
-    ) -> Tensor:
+    def inputs(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Callable[[], None] = never) -> Tensor:
         """Return the perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs; see `Inputs.make`."""
         return self.pictures.make(clean, digest, specs, check)
 
@@ -112,8 +110,7 @@ class Engine:
         layer = self.classifier.resolve_layer(layer)
         if PLUS in layer:
             each = [
-                self.explain(clean, digest, specs, methods, one, targets, check, smoothing)
-                for one in layer.split(PLUS)
+                self.explain(clean, digest, specs, methods, one, targets, check, smoothing) for one in layer.split(PLUS)
             ]
             return [averaged(versions) for versions in zip(*each, strict=True)]
         wanted = {name: CAMS[name] for name in dict.fromkeys(methods)}
@@ -144,9 +141,7 @@ class Engine:
         goals = list(targets) if isinstance(targets, Sequence) else [targets] * count
         classes = len(self.classifier.class_names)
         if len(goals) != count:
-            raise BadSetting(
-                f"There are {len(goals)} target classes for {count} pictures; give one per picture."
-            )
+            raise BadSetting(f"There are {len(goals)} target classes for {count} pictures; give one per picture.")
         for goal in goals:
             if goal is not None and not 0 <= goal < classes:
                 raise BadSetting(f"There is no class {goal}; choose a number from 0 to {classes - 1}.")
@@ -293,9 +288,7 @@ class _Request:
     ) -> Tensor:
         """Compute a method's raw maps (N, h, w) under the smoothing; the targets are known by now."""
         targets, keys = [job.target for job in jobs], [job.content for job in jobs]
-        return smoothed(
-            self.classifier, self.layer, pictures, targets, keys, entry, self.smoothing, check, chunk
-        )
+        return smoothed(self.classifier, self.layer, pictures, targets, keys, entry, self.smoothing, check, chunk)
 
     def _keep(self, jobs: list[_Job], entries: Sequence[CamMethod], raw: Tensor) -> None:
         """Scale raw maps (methods, N, h, w) and store them."""

@@ -26,9 +26,7 @@ _under_way: dict[tuple[int, str], Future[Labels]] = {}
 _pool = ThreadPoolExecutor(2, thread_name_prefix="camlab-segments")
 
 
-def begin_segments(
-    clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache
-) -> Future[Labels]:
+def begin_segments(clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache) -> Future[Labels]:
     """Return the segments of a model-input picture as a future: done if they are known, else computed in a thread.
 
     clean: (3, H, W) float32 in [0, 1]; the result is read-only int32 (H, W), or what `segment` raises. Equal
@@ -52,9 +50,7 @@ def begin_segments(
     return future
 
 
-def picture_segments(
-    clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache
-) -> Labels:
+def picture_segments(clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache) -> Labels:
     """Wait for `begin_segments` and return the labels. Raises UnknownName and BadSetting as `segment` does."""
     return begin_segments(clean, name, parameters, cache).result()
 
@@ -67,9 +63,7 @@ def shipped_key(clean: torch.Tensor, name: str, parameters: Mapping[str, float])
     """
     pixels = np.ascontiguousarray(clean.numpy())
     settings = _settings(name, parameters)
-    return content_key(
-        SEGMENT_VERSION, pixels.shape, pixel_digest(pixels), name, tuple(sorted(settings.items()))
-    )
+    return content_key(SEGMENT_VERSION, pixels.shape, pixel_digest(pixels), name, tuple(sorted(settings.items())))
 
 
 @lru_cache(maxsize=96)
@@ -112,9 +106,7 @@ def _cached(cache: MapCache, key: str, clean: torch.Tensor) -> Labels | None:
     return cache.get(key, (clean.shape[1], clean.shape[2]), np.int32)
 
 
-def _cut(
-    clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache, key: str
-) -> Labels:
+def _cut(clean: torch.Tensor, name: str, parameters: Mapping[str, float], cache: MapCache, key: str) -> Labels:
     labels = segment(np.ascontiguousarray(clean.numpy().transpose(1, 2, 0)), name, **parameters)
     return cache.put(key, labels)
 

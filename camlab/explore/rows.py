@@ -22,9 +22,7 @@ Explain = Callable[[Sequence[Spec], Sequence[int | None], Sequence[str]], list[E
 MapSimilarity = Callable[[Maps, Maps], Values]
 
 
-def predictions(
-    clean: Explained, versions: Sequence[Explained], class_names: Sequence[str]
-) -> dict[str, NDArray[Any]]:
+def predictions(clean: Explained, versions: Sequence[Explained], class_names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Return the columns about predictions, one value per version.
 
     ``near``: flipped to another of the clean picture's five most probable classes. The values do not depend on
@@ -49,14 +47,10 @@ def degenerate_pairs(clean: Maps, others: Maps) -> NDArray[np.bool_]:
     return np.logical_or(~others.any(axis=(1, 2)), not clean.any())
 
 
-def similarities(
-    names: Iterable[str], clean: Maps, others: Maps, comparison: Comparison
-) -> dict[str, Values]:
+def similarities(names: Iterable[str], clean: Maps, others: Maps, comparison: Comparison) -> dict[str, Values]:
     """Return raw similarities (N,) of a map (h, w) with others (N, h, w), by measure; nan for degenerate pairs."""
     empty = degenerate_pairs(clean, others)
-    return {
-        name: np.where(empty, np.nan, similarity(name, clean[None], others, comparison)) for name in names
-    }
+    return {name: np.where(empty, np.nan, similarity(name, clean[None], others, comparison)) for name in names}
 
 
 def decompose(
@@ -108,6 +102,4 @@ def similarity_floors(
     lowest = random_floor(comparison, name)
     if clean.degenerate[method] or not maps:
         return Floors(lowest, None, 0)
-    return Floors(
-        lowest, other_picture_floor(clean.maps[method], np.stack(maps), comparison, name), len(maps)
-    )
+    return Floors(lowest, other_picture_floor(clean.maps[method], np.stack(maps), comparison, name), len(maps))

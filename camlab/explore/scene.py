@@ -117,9 +117,7 @@ class Scene:
         methods: Sequence[str] | None,
     ) -> list[Explained]:
         methods = [self.state.method] if methods is None else methods
-        return self.engine.explain(
-            clean, digest, specs, methods, self.layer, targets, check, self.state.smoothing
-        )
+        return self.engine.explain(clean, digest, specs, methods, self.layer, targets, check, self.state.smoothing)
 
     @property
     def fixed_target(self) -> int | None:
@@ -137,9 +135,7 @@ class Scene:
     def compare(self, name: str, a: Explained, b: Explained) -> float | None:
         """Return the raw similarity of two maps; None where one is degenerate or the measure is undefined."""
         method = self.state.method
-        return json_number(
-            similarities([name], a.maps[method], b.maps[method][None], self.comparison)[name][0]
-        )
+        return json_number(similarities([name], a.maps[method], b.maps[method][None], self.comparison)[name][0])
 
     def scaled_similarities(self, clean: Maps, others: Maps) -> Values:
         """Return the chosen similarity on [0, 1] of a map (h, w) with others (N, h, w); nan where undefined."""
@@ -181,9 +177,7 @@ class Scene:
         columns["segments"] = [self.comparison.n_segments] * len(pairs)
         columns[name] = raw.tolist()
         columns["similarity"] = unit_scale(name, raw).tolist()
-        return [
-            same | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
-        ]
+        return [same | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def spec(self, severity: float, seed: int) -> Spec:
         """Return the version of the picture under the state's noise type."""

@@ -192,9 +192,7 @@ def parse_query(query: Mapping[str, str], base: ExploreState | None = None) -> t
             state = dataclasses.replace(state, **{name: _PARSERS[name](str(text))})
         except CamLabError as error:
             kept = field_text(getattr(state, name)) or "the default"
-            problems.append(
-                f"The setting {name!r} could not be used ({str(error).rstrip('.')}) and stays at {kept}."
-            )
+            problems.append(f"The setting {name!r} could not be used ({str(error).rstrip('.')}) and stays at {kept}.")
     state, more = settle(state)
     return state, problems + more
 
@@ -206,9 +204,7 @@ def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
     kept = []
     for name, value in dict(state.segments).items():
         if name not in known:
-            problems.append(
-                f"The segmentation {state.segmentation} has no setting {name[:40]!r}; it was ignored."
-            )
+            problems.append(f"The segmentation {state.segmentation} has no setting {name[:40]!r}; it was ignored.")
         elif not known[name].low <= value <= known[name].high:
             low, high = known[name].low, known[name].high
             problems.append(f"The segmentation setting {name} = {value:g} is outside {low:g} to {high:g}; "
@@ -220,14 +216,10 @@ def settle(state: ExploreState) -> tuple[ExploreState, list[str]]:
             kept.append((name, value))
     state = dataclasses.replace(state, segments=tuple(sorted(kept)))
     if state.eigen and CAMS[state.method].terms is None:
-        problems.append(
-            f"{CAMS[state.method].title} has no weighted channels to smooth; eigen smoothing is off."
-        )
+        problems.append(f"{CAMS[state.method].title} has no weighted channels to smooth; eigen smoothing is off.")
         state = dataclasses.replace(state, eigen=False)
     if state.rule == "fixed" and state.target is None:
-        problems.append(
-            "The class rule asks for a fixed class but names none; each picture's own prediction is used."
-        )
+        problems.append("The class rule asks for a fixed class but names none; each picture's own prediction is used.")
         state = dataclasses.replace(state, rule="own")
     return state, problems
 
@@ -260,7 +252,5 @@ def parse_json(data: bytes | str, base: ExploreState | None = None) -> tuple[Exp
                        f"version {STATE_VERSION}; save it again with a matching CAM Lab.")  # fmt: skip
     fields = document.get("state")
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
-        raise BadState(
-            "This state file's settings are damaged; load another file or set the controls by hand."
-        )
+        raise BadState("This state file's settings are damaged; load another file or set the controls by hand.")
     return parse_query(fields, base)

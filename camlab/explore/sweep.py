@@ -20,9 +20,7 @@ from camlab.noise import NOISES
 #: Columns of an empty table.
 NEEDED = ("image", "severity", "seed", "similarity", "flipped", "near", "degenerate")
 PATIENCE = 60.0  # the longest computation, in seconds, that starts without asking
-EVIDENCE = (
-    3.0  # seconds of drawing before the pace is trusted, because single steps may be slow on a busy machine
-)
+EVIDENCE = 3.0  # seconds of drawing before the pace is trusted, because single steps may be slow on a busy machine
 #: Draws that one background step may take, by the method's cost.
 STEP_IMAGES = {"shared": 4, "tail": 1, "full": 1}
 
@@ -222,6 +220,4 @@ def ticks(sweep: Sweep, of: str) -> dict[str, float]:
     """Return the floors as named ticks on a scale of ``similarity``, or of ``difference`` (1 − similarity)."""
     floors = sweep.floors or Floors(sweep.scene.random_floor, None, 0)
     named = {"random ranking": floors.random, "other pictures": floors.other}
-    return {
-        name: value if of == "similarity" else 1 - value for name, value in named.items() if value is not None
-    }
+    return {name: value if of == "similarity" else 1 - value for name, value in named.items() if value is not None}

@@ -134,9 +134,7 @@ class _Collection:
         # Count before zipfile makes an object per entry. The count covers all that zipfile finds, and a picture's own
         # bytes almost never look like an entry.
         if data.count(ENTRY) > MAX_ENTRIES:
-            self.skip(
-                "archive", f"“{shown}” has over {MAX_ENTRIES:,} entries; split it into smaller archives."
-            )
+            self.skip("archive", f"“{shown}” has over {MAX_ENTRIES:,} entries; split it into smaller archives.")
             return source
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -198,9 +196,7 @@ class _Collection:
             if mask is not None:
                 yield
 
-    def _decode(
-        self, data: bytes, path: str, label: str | None, mask: str | None, found: dict[str, bytes]
-    ) -> None:
+    def _decode(self, data: bytes, path: str, label: str | None, mask: str | None, found: dict[str, bytes]) -> None:
         raw = hashlib.blake2b(data, digest_size=16, person=b"file").hexdigest()
         if raw in self._seen:
             return self.skip("duplicate")

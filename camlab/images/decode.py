@@ -96,9 +96,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     if not data:
         raise BadImage(f"{shown} is empty (0 bytes); {_CHOOSE}.")
     if len(data) > MAX_BYTES:
-        raise BadImage(
-            f"{shown} is {len(data) / 2**20:.0f} MB; choose a file of at most {MAX_BYTES >> 20} MB."
-        )
+        raise BadImage(f"{shown} is {len(data) / 2**20:.0f} MB; choose a file of at most {MAX_BYTES >> 20} MB.")
     kind = _recognise(data, name, shown)
     if kind.end not in data:
         raise BadImage(f"{shown} is cut off: its end is missing; copy or save it again.")
@@ -107,9 +105,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     except BadImage:
         raise
     except Image.DecompressionBombError:
-        raise BadImage(
-            f"{shown} is too large; reduce it to at most {MAX_PIXELS // 10**6} megapixels."
-        ) from None
+        raise BadImage(f"{shown} is too large; reduce it to at most {MAX_PIXELS // 10**6} megapixels.") from None
     # Decoders raise many kinds of errors on hostile bytes (OSError, SyntaxError, struct.error, KeyError, …).
     except Exception as error:
         raise BadImage(
@@ -153,9 +149,7 @@ def _extension(name: str) -> str:
 def _is_text(start: bytes) -> bool:
     with contextlib.suppress(UnicodeDecodeError):
         # The cut may split a character: ignore up to three bytes at the end.
-        return not re.search(
-            r"[\x00-\x08\x0e-\x1f]", start[: max(1, len(start) - 3)].decode("utf-8", "strict")
-        )
+        return not re.search(r"[\x00-\x08\x0e-\x1f]", start[: max(1, len(start) - 3)].decode("utf-8", "strict"))
     return False
 
 
@@ -232,9 +226,7 @@ def _from_16_bit(image: Image.Image, opened: Image.Image, transparent: object) -
     bits = tags.get(_BITS, (16,))
     top = (1 << min(int(bits[0] if isinstance(bits, tuple) else bits), 16)) - 1  # 12-bit TIFFs also come here
     grey = np.minimum((values * 255 + top // 2) // top, 255).astype(np.uint8)
-    if (
-        tags.get(_PHOTOMETRIC) == 0
-    ):  # white is zero: Pillow inverts 8-bit pictures of this kind, not 16-bit ones
+    if tags.get(_PHOTOMETRIC) == 0:  # white is zero: Pillow inverts 8-bit pictures of this kind, not 16-bit ones
         grey = 255 - grey
     if isinstance(transparent, int):
         grey = np.where(values == transparent, np.uint8(255), grey)

@@ -73,9 +73,7 @@ def read_file(path: Path) -> Image.Image:
 def _read_unchanged(path: Path, digest: str) -> Image.Image:
     image = read_file(path)
     if digest_of(image) != digest:
-        raise BadImage(
-            f"The file “{clean_name(path.name)}” has changed since it was chosen; choose it again."
-        )
+        raise BadImage(f"The file “{clean_name(path.name)}” has changed since it was chosen; choose it again.")
     return image
 
 

@@ -31,9 +31,7 @@ def allowed_roots() -> tuple[Path, ...]:
     Raises BadSetting where a path there is not absolute or not a folder.
     """
     roots = []
-    for named in filter(
-        None, (part.strip() for part in os.environ.get(ROOTS_VARIABLE, "").split(os.pathsep))
-    ):
+    for named in filter(None, (part.strip() for part in os.environ.get(ROOTS_VARIABLE, "").split(os.pathsep))):
         path = Path(named)
         if not path.is_absolute() or not path.is_dir():
             raise BadSetting(
@@ -65,9 +63,7 @@ def open_folder(
     skipped = +skipped
     name = clean_name(folder.name)
     if not layout.entries:
-        raise BadSource(
-            f"The folder “{name}” holds no pictures ({account(0, skipped).rstrip('.')}); choose another."
-        )
+        raise BadSource(f"The folder “{name}” holds no pictures ({account(0, skipped).rstrip('.')}); choose another.")
     return ImageSet(
         name="folder",
         title=name,

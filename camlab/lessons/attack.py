@@ -117,8 +117,7 @@ class Fooling(LessonRun):
                 f"The breaking line is {decimal(line)}: the map is {'broken' if broken else 'not broken'}.",
             ),
             Question(
-                f"No value of the picture moved by more than {self.setting.state.epsilon:g} of 255. What "
-                "happened?",
+                f"No value of the picture moved by more than {self.setting.state.epsilon:g} of 255. What happened?",
                 (
                     "Prediction and map both stayed",
                     "The prediction stayed, the map broke",

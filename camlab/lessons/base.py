@@ -81,9 +81,7 @@ class Setting:
         names = ("model", "method", "noise", "severity", "seed", "p")
         values = {name: getattr(self.state, name) for name in names}
         picture: Picture = changes.pop("picture", self.picture)
-        return Scene(
-            self.engine, picture, ExploreState(**{**values, "draws": 1, **changes, "image": picture.id})
-        )
+        return Scene(self.engine, picture, ExploreState(**{**values, "draws": 1, **changes, "image": picture.id}))
 
     def pictures(self, count: int) -> list[Picture]:
         """Return ``count`` pictures: the lesson's own, then others spread evenly over its image set.

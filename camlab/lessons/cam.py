@@ -88,9 +88,7 @@ class Channels(LessonRun):
         self.scene = self.setting.scene(method="gradcam")
         self.layer = self.scene.layer
         with engine.queue.turn():
-            shared = shared_pass(
-                classifier, self.layer, self.scene.input[None], [None], [self.setting.picture.digest]
-            )
+            shared = shared_pass(classifier, self.layer, self.scene.input[None], [None], [self.setting.picture.digest])
         maps = shared.activations[0].cpu().double().numpy()
         weights = shared.grads[0].mean(dim=(1, 2)).cpu().double().numpy()
         self.target = int(shared.targets[0])
@@ -99,8 +97,7 @@ class Channels(LessonRun):
         parts = self.terms.sum(axis=(1, 2))
         self.order = np.argsort(-np.abs(parts), kind="stable")
         self.channels = [
-            Channel(int(k), float(weights[k]), float(parts[k]), _scaled(maps[k]))
-            for k in self.order[:STRONGEST]
+            Channel(int(k), float(weights[k]), float(parts[k]), _scaled(maps[k])) for k in self.order[:STRONGEST]
         ]
         self.finished = self.built(())
         self.enough = self._enough()
@@ -175,8 +172,7 @@ class Channels(LessonRun):
                 f"The {len(self.channels)} strongest contribute {percent(self.share(range(len(self.channels))))} "
                 "of the sum; their map alone has a correlation of "
                 f"{self.likeness((STRONGEST,)):.2f} with Grad-CAM.",
-                "The strongest channel alone has a correlation of "
-                f"{self.likeness(range(1, STRONGEST + 1)):.2f}.",
+                f"The strongest channel alone has a correlation of {self.likeness(range(1, STRONGEST + 1)):.2f}.",
                 f"It takes {plural(self.enough, 'channel')}, strongest first, until the correlation stays at "
                 f"{ALIKE} or more.",
                 self.why(),

@@ -77,9 +77,7 @@ def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int =
     )
 
 
-def overlap_chart(
-    agreement: Floats, weight: Floats, so_far: Floats, chance: Floats, floor: float, depth: int
-) -> Chart:
+def overlap_chart(agreement: Floats, weight: Floats, so_far: Floats, chance: Floats, floor: float, depth: int) -> Chart:
     """Draw RBO by depth: agreement, weight, sum so far and agreement by chance, (n,) each; fade beyond ``depth``."""
     n = len(agreement)
     x = np.arange(1, n + 1)
@@ -103,9 +101,7 @@ def overlap_chart(
     )
     for values, name, place in ((agreement, "agreement", 0), (so_far, "RBO so far", 1)):
         said = [f"depth {d}: {name} {v:.2f}" for d, v in zip(x, values, strict=True)]
-        _add_line(
-            figure, x, values, name, _LOOKS[place], said, size=6, opacity=np.where(x <= depth, 1.0, 0.35)
-        )
+        _add_line(figure, x, values, name, _LOOKS[place], said, size=6, opacity=np.where(x <= depth, 1.0, 0.35))
     figure.add_scatter(
         x=x, y=chance, name="agreement by chance", mode="lines", line={"color": NEUTRAL, "dash": "dot"},
         hoverinfo="skip",
@@ -161,9 +157,7 @@ def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: S
     return Chart(figure, " ".join(said) or "No noise type has been measured yet.")
 
 
-def randomised_chart(
-    steps: Sequence[str], values: Mapping[str, Sequence[float | None]], chance: float
-) -> Chart:
+def randomised_chart(steps: Sequence[str], values: Mapping[str, Sequence[float | None]], chance: float) -> Chart:
     """Draw one line per method: similarity with the trained network's map (0–1, None: degenerate) after each step."""
     x = list(range(len(steps)))
     figure = go.Figure(

@@ -40,10 +40,7 @@ def handout(lesson: Lesson, setting: Setting, sheet: Sheet, link: str, answers: 
         f"<p>{escape(lesson.intro)}</p>",
         _figures(sheet, answers),
         f"<h2>Do this</h2>{_list('ol', lesson.steps)}",
-        *(
-            f'<p class="formula">{escape(f.plain)}</p><p class="small">{escape(f.words)}</p>'
-            for f in lesson.formulas
-        ),
+        *(f'<p class="formula">{escape(f.plain)}</p><p class="small">{escape(f.words)}</p>' for f in lesson.formulas),
         f"<h2>{'Measured' if answers else 'What do you see?'}</h2>"
         + (_list("ul", sheet.observations) if answers else '<div class="lines"></div>' * 3),
         _question(sheet, answers),

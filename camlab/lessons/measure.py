@@ -138,12 +138,8 @@ class Measuring(LessonRun):
         state = self.setting.state
         self.scene = self.setting.scene()
         self.shown: Shown = self.scene.shown(state.severity, self.scene.state.shown_seed, brief=True)
-        self.values = tuple(
-            self.scene.segment_values(each) for each in (self.shown.clean, self.shown.perturbed)
-        )
-        self.pairs = [
-            (s, (state.seed + i) if NOISES[state.noise].stochastic else 0) for i, s in enumerate(SEVERITIES)
-        ]
+        self.values = tuple(self.scene.segment_values(each) for each in (self.shown.clean, self.shown.perturbed))
+        self.pairs = [(s, (state.seed + i) if NOISES[state.noise].stochastic else 0) for i, s in enumerate(SEVERITIES)]
         self.dozen: list[dict[str, Any]] = self.scene.rows(self.pairs)
         specs = [Spec(state.noise, s, seed) for s, seed in self.pairs]
         engine, picture = self.setting.engine, self.setting.picture

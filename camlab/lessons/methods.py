@@ -134,11 +134,7 @@ class Identities(LessonRun):
             left_out[torch.arange(len(strongest)), strongest] = 0
             target = int(shared.targets[0])
             with torch.no_grad():
-                scores = (
-                    shared.tail(left_out, torch.zeros(len(strongest), dtype=torch.long))[:, target]
-                    .cpu()
-                    .double()
-                )
+                scores = shared.tail(left_out, torch.zeros(len(strongest), dtype=torch.long))[:, target].cpu().double()
             drops = float(shared.scores[0]) - scores
         pairs = zip(strongest.tolist(), drops.tolist(), strict=True)
         return LayerIdentities(

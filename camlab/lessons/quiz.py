@@ -114,9 +114,7 @@ class Quiz(LessonRun):
         for number in range(QUESTIONS):
             picture = pictures[order[number % len(order)]]
             method = METHODS_ASKED[int(draw.integers(len(METHODS_ASKED)))]
-            scenes = [
-                self.setting.scene(picture=picture, method=method, noise=noise) for noise in NOISES_ASKED
-            ]
+            scenes = [self.setting.scene(picture=picture, method=method, noise=noise) for noise in NOISES_ASKED]
             scenes = [scenes[int(i)] for i in draw.permutation(len(scenes))]
             pair = _kept_and_flipped(scenes, draw, job) if number % 2 else None
             self.items.append(

@@ -107,11 +107,7 @@ def randomise(module: nn.Module, prefix: str, seed: int) -> None:
             "The similarity of the trained network's map with the map after the top j layers became random.",
         ),
     ),
-    sources=(
-        Reference(
-            "Adebayo et al. 2018", "Sanity checks for saliency maps", "https://arxiv.org/abs/1810.03292"
-        ),
-    ),
+    sources=(Reference("Adebayo et al. 2018", "Sanity checks for saliency maps", "https://arxiv.org/abs/1810.03292"),),
     settings=("model", "image", "seed"),
     moves=("layers",),
     counts="layers",
@@ -225,6 +221,4 @@ def _said(step: RandomisationStep) -> str:
     values = ", ".join(
         f"{CAMS[m].title} {'degenerate' if (v := step.values[m]) is None else f'{v:.2f}'}" for m in ASKED
     )
-    return (
-        f"Random down to {step.name}: {values}." if step.name != "trained network" else f"Trained: {values}."
-    )
+    return f"Random down to {step.name}: {values}." if step.name != "trained network" else f"Trained: {values}."

@@ -75,9 +75,7 @@ def _placed(text: str) -> str:
 
 #: Parsers of the choices; Explore's parsers serve the choices that both pages have.
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    **{
-        name: partial(parse_field, name) for name in ("model", "image", "method", "noise", "severity", "seed")
-    },
+    **{name: partial(parse_field, name) for name in ("model", "image", "method", "noise", "severity", "seed")},
     "p": number(0.5, 0.98),
     "off": _places,
     "smooth": flag,

@@ -93,8 +93,7 @@ def assess(
     observed = strata.observed(over)
     counts = {name: np.bincount(group[flags], minlength=count) for name, flags in rows.groups.items()}
     total, flipped, near, lacking = (
-        np.bincount(group[flags], minlength=count)
-        for flags in (slice(None), rows.flipped, rows.near, ~rows.usable)
+        np.bincount(group[flags], minlength=count) for flags in (slice(None), rows.flipped, rows.near, ~rows.usable)
     )
     units = pictures if unit == "image" else total
     low, high = strata.bounds()
@@ -150,8 +149,7 @@ class _Strata:
         self._sums, self._wins, self._contests = stratum_counts(rows, part, len(parts))
         self._values = values_from(self._sums, self._wins, self._contests)
         self.averaged = {
-            name: np.bincount(parts[~np.isnan(value)], minlength=count)
-            for name, value in self._values.items()
+            name: np.bincount(parts[~np.isnan(value)], minlength=count) for name, value in self._values.items()
         }
 
     def observed(self, over: str) -> dict[str, Floats]:

@@ -198,9 +198,7 @@ def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     high=0.5,
     price=f"{2 * len(PERCENTILES)} passes per picture, each after a filling that takes under a second",
 )
-def road(
-    case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE
-) -> Floats:
+def road(case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE) -> Floats:
     """Compute (mean probability without the coldest − without the hottest pixels) / 2, over the percentiles.
 
     The library removes and fills in the pixels. It gets ranks instead of values, because it would remove many tied

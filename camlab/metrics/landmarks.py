@@ -53,9 +53,7 @@ def other_picture_floor(
 def _first_lasting(
     severities: Sequence[float], values: Sequence[float | None], holds: Callable[[float], bool]
 ) -> float | None:
-    known = sorted(
-        (s, v) for s, v in zip(severities, values, strict=True) if v is not None and not np.isnan(v)
-    )
+    known = sorted((s, v) for s, v in zip(severities, values, strict=True) if v is not None and not np.isnan(v))
     states = [holds(value) for _, value in known]
     for i, (severity, _) in enumerate(known):
         if states[i] and (i + 1 == len(states) or states[i + 1]):

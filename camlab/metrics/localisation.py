@@ -148,9 +148,7 @@ def mask_at_input(mask: NDArray[np.generic], preprocessing: Preprocessing) -> Ma
     from PIL import Image
 
     if mask.ndim != 2 or not mask.size:
-        raise BadSetting(
-            f"A mask has rows and columns, not the shape {mask.shape}; give one plane of 0 and 1."
-        )
+        raise BadSetting(f"A mask has rows and columns, not the shape {mask.shape}; give one plane of 0 and 1.")
     picture = Image.fromarray(np.where(mask.astype(bool), 255, 0).astype(np.uint8)).convert("RGB")
     seen = dataclasses.replace(preprocessing, interpolation="box").apply(picture)
     return seen[0].numpy() > 0.5

@@ -21,9 +21,7 @@ from camlab.metrics.intervals import REPLICATES, SEED
 from camlab.metrics.tally import read_pairs
 
 
-def robustness(
-    pairs: pd.DataFrame, unit: str = "image", replicates: int = REPLICATES, seed: int = SEED
-) -> Robustness:
+def robustness(pairs: pd.DataFrame, unit: str = "image", replicates: int = REPLICATES, seed: int = SEED) -> Robustness:
     """Pool all rows of a table of pairs, as the paper does.
 
     unit: what the bootstrap draws: "image", pictures with all their rows, or "row", the noise draws of one picture.
@@ -32,9 +30,7 @@ def robustness(
     return _one(pairs, unit, replicates, seed)
 
 
-def stratified(
-    pairs: pd.DataFrame, unit: str = "image", replicates: int = REPLICATES, seed: int = SEED
-) -> Robustness:
+def stratified(pairs: pd.DataFrame, unit: str = "image", replicates: int = REPLICATES, seed: int = SEED) -> Robustness:
     """Average each value over the severities where it is observed, with equal weights.
 
     ``averaged`` counts these severities. RM averages the per-severity products, the gap the per-severity gaps. The
@@ -66,9 +62,7 @@ def same_pictures(pairs: pd.DataFrame, across: str = "outcomes", within: Sequenc
     combinations are treated as separate tables.
     """
     if across not in ("outcomes", "severities"):
-        raise BadSetting(
-            f"The same pictures are kept across 'outcomes' or 'severities', not {str(across)[:40]!r}."
-        )
+        raise BadSetting(f"The same pictures are kept across 'outcomes' or 'severities', not {str(across)[:40]!r}.")
     rows, _, _ = read_pairs(pairs)
     if not len(rows):
         return pairs

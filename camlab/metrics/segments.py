@@ -73,12 +73,8 @@ def segmentation(
             1,
             "Smoothing in pixels; larger values give fewer segments.",
         ),
-        Parameter(
-            "max_dist", "Largest distance", 200, 1, 500, 1, "Largest jump; larger values give fewer segments."
-        ),
-        Parameter(
-            "ratio", "Colour versus position", 0.2, 0.0, 1.0, 0.05, "Weight of colour versus position."
-        ),
+        Parameter("max_dist", "Largest distance", 200, 1, 500, 1, "Largest jump; larger values give fewer segments."),
+        Parameter("ratio", "Colour versus position", 0.2, 0.0, 1.0, 0.05, "Weight of colour versus position."),
         Parameter("rng", "Seed", 42, 0, 9999, 1, "Seed of the random numbers that break exact ties."),
     ),
 )
@@ -103,9 +99,7 @@ def _quickshift(image: Floats, settings: Mapping[str, float]) -> NDArray[np.inte
     "Cuts the picture into patches of about the same size that follow the edges.",
     (
         Parameter("n_segments", "Number of segments", 50, 4, 400, 1, "A target: there may be fewer."),
-        Parameter(
-            "compactness", "Compactness", 10.0, 0.1, 100.0, 0.1, "Higher values give squarer segments."
-        ),
+        Parameter("compactness", "Compactness", 10.0, 0.1, 100.0, 0.1, "Higher values give squarer segments."),
     ),
 )
 def _slic(image: Floats, settings: Mapping[str, float]) -> NDArray[np.integer]:
@@ -163,9 +157,7 @@ def segment(image: NDArray[np.floating], name: str = "quickshift", **parameters:
             raise BadSetting(f"{entry.title}: {limits.title.lower()} must be a whole number, not {value:g}.")
         settings[key] = int(value) if limits.whole else float(value)
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise BadSetting(
-            f"A picture to be cut into segments has shape (height, width, 3), not {image.shape}."
-        )
+        raise BadSetting(f"A picture to be cut into segments has shape (height, width, 3), not {image.shape}.")
     # Always float64: in float32 quickshift gives different segments, in flat pictures several times as many.
     labels = entry.apply(np.ascontiguousarray(image, dtype=np.float64), settings)
     # Libraries may skip numbers, but all code here relies on 0..n-1 without holes.

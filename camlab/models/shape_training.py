@@ -55,17 +55,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.seed == HELD_OUT_SEED:
-            raise BadSetting(
-                f"Seed {HELD_OUT_SEED} is reserved for measuring accuracy; train with another seed."
-            )
+            raise BadSetting(f"Seed {HELD_OUT_SEED} is reserved for measuring accuracy; train with another seed.")
         for name in ("scenes", "close_epochs", "epochs", "batch", "test_scenes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise BadSetting(f"The number of {name.replace('_', ' ')} is {value}; choose 1 or more.")
         if self.scenes < self.batch:
-            raise BadSetting(
-                f"{self.scenes} scenes are fewer than one batch of {self.batch}; choose more scenes."
-            )
+            raise BadSetting(f"{self.scenes} scenes are fewer than one batch of {self.batch}; choose more scenes.")
 
 
 @dataclass(frozen=True)
@@ -167,14 +163,10 @@ def fit(
                 net.set_input_size((side, side))
             net = net.to(device).to(memory_format=torch.channels_last).train()
             numbers = range(len(history), len(history) + epochs)
-            net, losses = _phase(
-                net, bank, settings, side, numbers, rate, lambda text: say(f"{name}: {text}")
-            )
+            net, losses = _phase(net, bank, settings, side, numbers, rate, lambda text: say(f"{name}: {text}"))
             history += losses
     trained: nn.Module = net.cpu().eval()
-    trained.load_state_dict(
-        {key: shape_nets.compact(t).to(t.dtype) for key, t in trained.state_dict().items()}
-    )
+    trained.load_state_dict({key: shape_nets.compact(t).to(t.dtype) for key, t in trained.state_dict().items()})
     return trained, history
 
 

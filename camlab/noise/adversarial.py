@@ -94,9 +94,7 @@ def _one_step(x: Tensor, parameters: Tensor, around: Surroundings, targeted: boo
     return out
 
 
-def _many_steps(
-    x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings, targeted: bool
-) -> Tensor:
+def _many_steps(x: Tensor, parameters: Tensor, streams: Streams, around: Surroundings, targeted: bool) -> Tensor:
     """Attack in STEPS steps from a random start; equal pictures share the clean prediction."""
     out = torch.empty_like(x)
     for model, picture, goal, rows in _attacked(x, around, targeted):
@@ -131,9 +129,7 @@ def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Ten
     return gradient
 
 
-def _attacked(
-    x: Tensor, around: Surroundings, targeted: bool
-) -> Iterator[tuple[Attackable, Tensor, int, list[int]]]:
+def _attacked(x: Tensor, around: Surroundings, targeted: bool) -> Iterator[tuple[Attackable, Tensor, int, list[int]]]:
     """Yield the model, each distinct picture (3,H,W) once, the class to leave or to reach, and the picture's rows.
 
     The class is the one predicted on the clean picture, or the one ranked second; of equals, the lower index is

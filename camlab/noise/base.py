@@ -192,9 +192,7 @@ def perturb(
         moved = [row for row, strength in enumerate(strengths) if strength > 0]
         if not moved:
             return out
-        parameters = torch.tensor(
-            [parameters_at(noise, strengths[row]) for row in moved], dtype=torch.float64
-        )
+        parameters = torch.tensor([parameters_at(noise, strengths[row]) for row in moved], dtype=torch.float64)
         streams = [stream(numbers[row] if kind.stochastic else 0, noise, texts[row]) for row in moved]
         more = _needed(kind, around or Surroundings(), [texts[row] for row in moved])
         out[moved] = kind.apply(out[moved], parameters, streams, *more).clamp(0.0, 1.0)
@@ -271,9 +269,7 @@ def _checked_pictures(images: object) -> int:
         shape = tuple(getattr(images, "shape", ())) or type(images).__name__
         raise BadSetting(f"Pictures to perturb must be a tensor of shape (N, 3, height, width), not {shape}.")
     if images.dtype != torch.float32 or images.device.type != "cpu":
-        raise BadSetting(
-            f"Pictures to perturb must be float32 on the CPU, not {images.dtype} on {images.device}."
-        )
+        raise BadSetting(f"Pictures to perturb must be float32 on the CPU, not {images.dtype} on {images.device}.")
     if images.numel():
         low, high = torch.aminmax(images.detach())
         if not (low >= 0 and high <= 1):  # also catches NaN

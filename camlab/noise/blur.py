@@ -107,10 +107,7 @@ def _disk(radius: int, alias: float, half: int) -> Kernel:
         padded = np.pad(disk, [(reach, reach) if axis == side else (0, 0) for side in (0, 1)], mode="reflect")
         length = disk.shape[axis]
         disk = sum(
-            (
-                weight * np.take(padded, np.arange(start, start + length), axis)
-                for start, weight in enumerate(weights)
-            ),
+            (weight * np.take(padded, np.arange(start, start + length), axis) for start, weight in enumerate(weights)),
             start=np.zeros_like(disk),
         )
     return np.pad(disk, half - own)

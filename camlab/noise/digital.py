@@ -33,10 +33,7 @@ def _pixelate(picture: Pixels, _: np.random.Generator, share: float) -> Pixels:
     small = (max(1, int(width * share)), max(1, int(height * share)))
     box = Image.Resampling.BOX
     return np.stack(
-        [
-            np.asarray(Image.fromarray(plane).resize(small, box).resize((width, height), box))
-            for plane in picture
-        ]
+        [np.asarray(Image.fromarray(plane).resize(small, box).resize((width, height), box)) for plane in picture]
     )
 
 

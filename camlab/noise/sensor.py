@@ -126,9 +126,7 @@ def _salt_and_pepper(x: Tensor, parameters: Tensor, streams: Streams, channels: 
     one severity are among those at the next.
     """
     shape = (channels, *x.shape[2:])
-    draws = [
-        (stream.random(shape, dtype=np.float32), stream.random(shape, dtype=np.float32)) for stream in streams
-    ]
+    draws = [(stream.random(shape, dtype=np.float32), stream.random(shape, dtype=np.float32)) for stream in streams]
     hit = stack([first for first, _ in draws]) < column(parameters, 0)
     salt = (stack([second for _, second in draws]) < 0.5).to(x.dtype)
     return torch.where(hit, salt, x)

@@ -89,9 +89,7 @@ def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str 
         )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise BadStudy(
-            f"The folder “{place.name}” cannot be written to ({why}); choose another folder."
-        ) from error
+        raise BadStudy(f"The folder “{place.name}” cannot be written to ({why}); choose another folder.") from error
     return place
 
 

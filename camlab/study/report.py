@@ -46,9 +46,7 @@ def study_rows(study: Study, similarity: str = "rbo", filters: Filters | None = 
     rows = merge_methods(scored(study.rows(list(wanted)), similarity), study.coincide)
     rows = rows if filters is None else filters.apply(rows)
     if not len(rows):
-        raise BadStudy(
-            f"“{study.name}” has no pair that passes the filters; run the study first, or clear a filter."
-        )
+        raise BadStudy(f"“{study.name}” has no pair that passes the filters; run the study first, or clear a filter.")
     return rows
 
 
@@ -124,9 +122,7 @@ def _best(methods: Sequence[Record]) -> str:
     return f"{said}. The tests tell which differences exceed chance."
 
 
-def _caveats(
-    study: Study, rows: pd.DataFrame, methods: Sequence[Mapping[str, Any]], replicates: int
-) -> list[str]:
+def _caveats(study: Study, rows: pd.DataFrame, methods: Sequence[Mapping[str, Any]], replicates: int) -> list[str]:
     count = int(rows["image"].nunique())
     said = [
         f"n = {plural(count, 'picture')}: intervals and tests count pictures, however many pairs each has. "
@@ -137,9 +133,7 @@ def _caveats(
         )
     ]
     if count < 20:
-        said.append(
-            "So few pictures show only large differences; “not shown to differ” does not prove equality."
-        )
+        said.append("So few pictures show only large differences; “not shown to differ” does not prove equality.")
     floors = weighted_floors(methods)
     if floors:
         said.append(
@@ -172,9 +166,7 @@ def _caveats(
     said += list(first.values())[:MOST_WARNINGS]
     for each in study.coincide:
         names = level_title("method", JOINT.join(each["methods"]))
-        said.append(
-            f"{names} on {each['layer']} of {model_title(str(each['model']))}: one map, reported once."
-        )
+        said.append(f"{names} on {each['layer']} of {model_title(str(each['model']))}: one map, reported once.")
     if not study.manifest.get("finished"):
         said.append("The study was not finished when this report was written.")
     if study.manifest.get("imported"):
@@ -184,11 +176,7 @@ def _caveats(
 
 def _left_out(study: Study) -> list[Table]:
     lost = [(s["image"], s["model"], s["reason"]) for s in study.skipped()]
-    return (
-        [Table("Pictures that could not be used", ("Picture", "Model", "Why"), lost, folded=True)]
-        if lost
-        else []
-    )
+    return [Table("Pictures that could not be used", ("Picture", "Model", "Why"), lost, folded=True)] if lost else []
 
 
 def study_facts(study: Study) -> dict[str, str]:
@@ -210,13 +198,9 @@ def study_facts(study: Study) -> dict[str, str]:
         if isinstance(layer, dict) and "name" in layer
     ]
     severities = (f"{s:g}" if isinstance(s, (int, float)) else str(s) for s in several("severities"))
-    digests = (
-        f"{name} {about.get('fingerprint', '')}" for name, about in models.items() if isinstance(about, dict)
-    )
+    digests = (f"{name} {about.get('fingerprint', '')}" for name, about in models.items() if isinstance(about, dict))
     found = {
-        "Made": time.strftime("%Y-%m-%d %H:%M", time.localtime(created))
-        if isinstance(created, (int, float))
-        else "",
+        "Made": time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if isinstance(created, (int, float)) else "",
         "Models": ", ".join(model_title(str(m)) for m in several("models")),
         "Model digests": ", ".join(digests),
         "Image sets": ", ".join(Path(str(name)).name for name in several("image_sets")),
@@ -231,9 +215,7 @@ def study_facts(study: Study) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def _examples(
-    rows: pd.DataFrame, note: Callable[[str], None]
-) -> tuple[list[tuple[str, list[Photo]]], list[Credit]]:
+def _examples(rows: pd.DataFrame, note: Callable[[str], None]) -> tuple[list[tuple[str, list[Photo]]], list[Credit]]:
     """Draw the striking pairs whose pictures and models are available on this machine."""
     note("drawing the striking pairs")
     found, credits = [], []
@@ -369,9 +351,7 @@ def _plots(rows: pd.DataFrame, methods: list[dict[str, Any]], similarity: str, r
     return found
 
 
-def _numbers(
-    rows: pd.DataFrame, methods: Sequence[Record], similarity: str, replicates: int
-) -> tuple[Table, Table]:
+def _numbers(rows: pd.DataFrame, methods: Sequence[Record], similarity: str, replicates: int) -> tuple[Table, Table]:
     """Tabulate every method with its counts and values, and the same per severity, folded."""
     each = records(rows, ("method", "severity"), similarity, replicates=replicates)
 

@@ -154,9 +154,7 @@ class UnitWorker:
         batch = self.prepared.batch
         return (max(AT_ONCE, batch - batch % AT_ONCE), CHUNK) if device.type == "cpu" else (batch, batch)
 
-    def reference_maps(
-        self, engine: Engine, work: LayerWork, picture: Picture, check: Check
-    ) -> dict[str, Maps]:
+    def reference_maps(self, engine: Engine, work: LayerWork, picture: Picture, check: Check) -> dict[str, Maps]:
         """Return maps (M, h, w), by method, of a picture's reference pictures; each is computed once per model."""
         classifier = cast(Classifier, engine.classifier)
         known = self._references.setdefault((classifier.name, work.layer), {})
@@ -166,24 +164,18 @@ class UnitWorker:
                 clean = model_input(classifier, other)
                 found = engine.explain(clean, other.digest, [CLEAN], work.methods, work.layer, None, check)
                 known[other.digest] = dict(found[0].maps)
-        return {
-            method: np.stack([known[other.digest][method] for other in others]) for method in work.methods
-        }
+        return {method: np.stack([known[other.digest][method] for other in others]) for method in work.methods}
 
 
 class _UnitWork:
     """A unit while it is computed."""
 
-    def __init__(
-        self, worker: UnitWorker, engine: Engine, unit: Unit, picture: Picture, check: Check
-    ) -> None:
+    def __init__(self, worker: UnitWorker, engine: Engine, unit: Unit, picture: Picture, check: Check) -> None:
         classifier = cast(Classifier, engine.classifier)
         self.worker, self.engine, self.unit, self.picture, self.check = worker, engine, unit, picture, check
         self.plan, self.specs, self.classifier = worker.prepared.plan, worker.specs, classifier
         self.input = model_input(classifier, picture)
-        labels, slic = (
-            picture_segments(self.input, name, {}, engine.cache) for name in ("quickshift", "slic")
-        )
+        labels, slic = (picture_segments(self.input, name, {}, engine.cache) for name in ("quickshift", "slic"))
         self.comparison = Comparison(labels, classifier.input_size)
         self.slic = Comparison(slic, classifier.input_size)
 
@@ -233,9 +225,7 @@ class _UnitWork:
             self.check()
             clean, others = seen.maps[method][0], seen.maps[method][1:]
             columns = shared | self._similarities(clean, others)
-            columns["other_floor"] = self._each(
-                other_picture_floor(clean, references[method], self.comparison)
-            )
+            columns["other_floor"] = self._each(other_picture_floor(clean, references[method], self.comparison))
             nothing = self._each(None)
             alone = moved.get(method, (nothing, nothing))
             columns["rbo_class_only"], columns["rbo_noise_only"] = alone
@@ -272,12 +262,8 @@ class _UnitWork:
     def _moved(self, work: LayerWork, seen: _Seen) -> dict[str, tuple[Values, Values]]:
         """Return, by method, the similarities after changing only the class, and only the noise."""
 
-        def explain(
-            specs: Sequence[Spec], targets: Sequence[int | None], methods: Sequence[str]
-        ) -> list[Explained]:
-            return self.engine.explain(
-                self.input, self.picture.digest, specs, methods, work.layer, targets, self.check
-            )
+        def explain(specs: Sequence[Spec], targets: Sequence[int | None], methods: Sequence[str]) -> list[Explained]:
+            return self.engine.explain(self.input, self.picture.digest, specs, methods, work.layer, targets, self.check)
 
         clean, others = seen.versions[0], seen.versions[1:]
         return decompose(explain, self.specs, clean, others, work.methods, self._rbo)
@@ -296,9 +282,7 @@ class _UnitWork:
         return pa.table(arrays, schema=arrow_schema())
 
 
-def image_row(
-    unit: Unit, classifier: Classifier, picture: Picture, clean: Tensor, seen: Explained
-) -> dict[str, Any]:
+def image_row(unit: Unit, classifier: Classifier, picture: Picture, clean: Tensor, seen: Explained) -> dict[str, Any]:
     """Build a picture's row of ``images.parquet``; clean: (3, H, W), the model-input picture."""
     mask: NDArray[np.bool_] | None
     try:

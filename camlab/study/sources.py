@@ -105,9 +105,7 @@ def fits(model: str, label: str) -> bool:
 
 def paired(plan: StudyPlan, sets: Mapping[str, PlannedSet]) -> list[tuple[str, str]]:
     """List which model runs on which set, by label."""
-    return [
-        (model, label) for model in plan.models for label in sets if plan.pairing == ALL or fits(model, label)
-    ]
+    return [(model, label) for model in plan.models for label in sets if plan.pairing == ALL or fits(model, label)]
 
 
 def count_pictures(plan: StudyPlan) -> dict[str, int]:

@@ -81,9 +81,7 @@ def _page(image_set: ImageSet, pages: int) -> int:
     """Return the page that the visitor chose, else the one with the current picture."""
     page = st.session_state.get("gallery.page")
     if not page:
-        place = (
-            image_set.place(session.start("image")) if image_set.name == set_of(session.start("image")) else 0
-        )
+        place = image_set.place(session.start("image")) if image_set.name == set_of(session.start("image")) else 0
         page = (place or 0) // PAGE + 1
     page = min(max(int(page), 1), pages)
     st.session_state["gallery.page"] = page

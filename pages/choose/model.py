@@ -99,9 +99,7 @@ def _more() -> None:
     titles = ["Well-known", "All of timm", "Your checkpoint"]
     shelf, everything, own = st.tabs(titles, key="models.tab", on_change="rerun")
     with shelf, told():
-        st.caption(
-            "Networks often used with CAMs, each with a reason to try it. All know ImageNet's 1,000 classes."
-        )
+        st.caption("Networks often used with CAMs, each with a reason to try it. All know ImageNet's 1,000 classes.")
         _rows([catalogue_row(name) for name in SHELF], "shelf")
     with everything, told():
         _search()
@@ -128,9 +126,7 @@ def _search() -> None:
     size = middle.selectbox(
         "Parameters", list(SIZES), key="models.size", help="More parameters take more memory and time."
     )
-    side = right.selectbox(
-        "Input", list(SIDES), key="models.side", help="The longer side of the network's input."
-    )
+    side = right.selectbox("Input", list(SIDES), key="models.side", help="The longer side of the network's input.")
     most = SIZES[size]
     found = search(
         text.strip(),

@@ -19,9 +19,7 @@ from pages.shared.navigation import close_dialog, open_dialog
 from pages.shared.text import plain
 
 PAIR = "Your own pair"
-HUB = (
-    "hf:"  # in the list of data sets: prefix of those to look up on the hub; alone, the visitor types a name
-)
+HUB = "hf:"  # in the list of data sets: prefix of those to look up on the hub; alone, the visitor types a name
 
 
 def open_sources() -> None:
@@ -132,8 +130,7 @@ def _dataset() -> None:
     if dataset.licence_url:
         licence = f"[{licence}]({dataset.licence_url})"
     st.markdown(
-        f"{plain(dataset.summary)}{_counted(dataset)}\n\n"
-        f"**Licence:** {licence}  \n**By:** {plain(dataset.author)}"
+        f"{plain(dataset.summary)}{_counted(dataset)}\n\n**Licence:** {licence}  \n**By:** {plain(dataset.author)}"
     )
     if here:
         st.success("Already on this machine.", icon=":material/check_circle:")

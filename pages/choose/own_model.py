@@ -104,9 +104,7 @@ def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
         left, right = st.columns(2)
         channels = "Of red, green and blue, in [0, 1]."
         mean = left.text_input("Mean", key="own.mean", placeholder="0.485, 0.456, 0.406", help=channels)
-        std = right.text_input(
-            "Standard deviation", key="own.std", placeholder="0.229, 0.224, 0.225", help=channels
-        )
+        std = right.text_input("Standard deviation", key="own.std", placeholder="0.229, 0.224, 0.225", help=channels)
         side = left.number_input(
             "Input side in pixels",
             *SIDES,
@@ -139,9 +137,7 @@ def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
     return settings, names, ""
 
 
-def _use(
-    checkpoint: Checkpoint, architecture: str, names: tuple[str, ...] | None, settings: dict[str, Any]
-) -> None:
+def _use(checkpoint: Checkpoint, architecture: str, names: tuple[str, ...] | None, settings: dict[str, Any]) -> None:
     """Make a model and open it, or list the tensors that do not fit."""
     try:
         with st.spinner("Checking the weights and tracing the layers …"):

@@ -41,9 +41,7 @@ def grid_for(state: CompareState) -> Grid:
     base = dataclasses.replace(state.base, **looks, **{state.axis: getattr(ExploreState(), state.axis)})
     if state.axis == "model":
         base = dataclasses.replace(base, model=state.base.model)
-    key = dataclasses.replace(
-        state, base=base, columns=tuple(map(str, state.values)), sort="", pins=(), a=None, b=None
-    )
+    key = dataclasses.replace(state, base=base, columns=tuple(map(str, state.values)), sort="", pins=(), a=None, b=None)
     grid: Grid | None = background_work.latest(KIND, key)
     if grid is None:
         with st.spinner("Loading models …") if state.axis == "model" else session.worker().foreground():
@@ -51,18 +49,11 @@ def grid_for(state: CompareState) -> Grid:
         st.session_state.pop("rerun", None)
         grid = background_work.latest(KIND, key)
         if grid is None:
-            raise CamLabError(
-                st.session_state.get(f"work.{KIND}.error") or "The comparison could not be started."
-            )
+            raise CamLabError(st.session_state.get(f"work.{KIND}.error") or "The comparison could not be started.")
     # Resume a grid that another comparison interrupted, but not one that the visitor stopped.
     returned = st.session_state.get("compare.shown") != grid.name
     st.session_state.update({"compare.shown": grid.name, "compare.now": grid})
-    if (
-        grid.adopt(state)
-        and not grid.job.running
-        and not grid.job.error
-        and (returned or not grid.job.cancelled)
-    ):
+    if grid.adopt(state) and not grid.job.running and not grid.job.error and (returned or not grid.job.cancelled):
         session.worker().submit(grid.resume())
     return grid
 
@@ -198,9 +189,7 @@ def _words(grid: Grid, state: CompareState) -> None:
 def _downloads(grid: Grid) -> None:
     pins = page.current().pins
     ready = bool(pins) and all(grid.cell(place) is not None for place in pins)
-    reason = (
-        "Pin a cell first." if not pins else "" if ready else "Some pinned cells are still being computed."
-    )
+    reason = "Pin a cell first." if not pins else "" if ready else "Some pinned cells are still being computed."
     stem = file_stem("camlab_comparison", grid.picture.title)
     with st.container(key="compare_files", horizontal=True, vertical_alignment="center"):
         for kind, entry in FORMATS.items():

@@ -123,9 +123,7 @@ def _methods(base: ExploreState, classifier: Classifier) -> None:
 
     def title(name: str) -> str:
         pace = PACES[CAMS[name].cost]
-        return CAMS[name].title + (
-            method_and_noise.UNAVAILABLE if name in reasons else f" · {pace}" if pace else ""
-        )
+        return CAMS[name].title + (method_and_noise.UNAVAILABLE if name in reasons else f" · {pace}" if pace else "")
 
     st.multiselect(
         "CAM methods", list(CAMS), format_func=title, key=page.key("methods"), placeholder="previous choice",

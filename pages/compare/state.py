@@ -63,9 +63,7 @@ class ComparePage(PageState):
         axis = st.session_state.get(self.key("axis")) or kept.axis
         # Ignore an empty list: a browser whose first run was interrupted sends one, too.
         methods = tuple(st.session_state.get(self.key("methods")) or kept.rows)
-        columns = tuple(
-            st.session_state.get(self.columns_key(axis)) or (kept.columns if axis == kept.axis else ())
-        )
+        columns = tuple(st.session_state.get(self.columns_key(axis)) or (kept.columns if axis == kept.axis else ()))
         # Defaults are stored as empty tuples, so that a link without them is the same comparison.
         usual = CompareState(base=base, axis=axis)
         state = dataclasses.replace(

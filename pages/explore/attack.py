@@ -40,9 +40,7 @@ def attack(scene: Scene, _: Shown) -> None:
         """Prepare an attack with the widgets' current values, which may be newer than the last run of the page."""
         epsilon, steps, slack, goal = map(session.attack.chosen, DEFAULTS)
         other = others.get(session.attack.chosen(OTHER))
-        return prepare_attack(
-            scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other
-        )
+        return prepare_attack(scene, epsilon=epsilon / 255, steps=int(steps), slack=slack, goal=goal, other=other)
 
     background_work.offer(
         KIND,

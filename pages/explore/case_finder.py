@@ -89,9 +89,7 @@ def _results(search: CaseSearch) -> None:
     asked, now = search.state, session.current()
     model, scored = model_title(asked.model), SIMILARITIES[asked.similarity].scored_title
     settings = f"{model}, {CAMS[asked.method].title}, {scored}"
-    same = all(
-        getattr(asked, f) == getattr(now, f) for f in ("model", "method", "layer", "rule", "similarity")
-    )
+    same = all(getattr(asked, f) == getattr(now, f) for f in ("model", "method", "layer", "rule", "similarity"))
     st.caption(
         f"Searched with {settings}."
         if same
@@ -118,9 +116,7 @@ def _card(search: CaseSearch, kind: str, place: int, case: FoundCase) -> None:
     noise = NOISES[case.state.noise].title
     scene = Scene(search.engine, image_sets.picture(case.state.image), case.state)
     sentence = shown_verdict(scene, case.row)
-    st.image(
-        data_url(_pair(scene, case)), width="stretch", alt=f"Clean and perturbed overlay, {noise}: {sentence}"
-    )
+    st.image(data_url(_pair(scene, case)), width="stretch", alt=f"Clean and perturbed overlay, {noise}: {sentence}")
     st.caption(
         plain(
             f"{scene.picture.title} · {noise} {case.state.severity:g} · similarity {case.similarity:.2f} · {sentence}"

@@ -42,9 +42,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
     state = scene.state
     sides = st.columns(3, gap="medium")
     titles = ("Original", perturbed_title(shown.row))
-    for side, column, title, explained in zip(
-        SIDES, sides[:2], titles, (shown.clean, shown.perturbed), strict=True
-    ):
+    for side, column, title, explained in zip(SIDES, sides[:2], titles, (shown.clean, shown.perturbed), strict=True):
         with column, st.container(key=side):
             st.html(pair_html.title(title))
             explains = short_name(scene.classifier.class_names[explained.target])

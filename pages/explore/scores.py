@@ -45,9 +45,7 @@ def _progress(sweep: Sweep) -> None:
             cost = f" (about {duration(waiting)})" if waiting else ""
             left, right = st.columns([3, 2], vertical_alignment="center")
             left.caption(
-                "The rest of the curve is not computed yet."
-                if waiting
-                else "Stopped; results so far are kept."
+                "The rest of the curve is not computed yet." if waiting else "Stopped; results so far are kept."
             )
             right.button(
                 f"Compute the whole curve{cost}",
@@ -159,8 +157,7 @@ def _distributions(scene: Scene, sweep: Sweep) -> None:
     st.subheader(f"The draws at severity {state.severity:g}", anchor=False)
     if still:
         st.caption(
-            f"n = 1: {NOISES[state.noise].title.lower()} is deterministic, so there is one pair and no "
-            "distribution."
+            f"n = 1: {NOISES[state.noise].title.lower()} is deterministic, so there is one pair and no distribution."
         )
     if state.severity == 0:
         st.caption("Severity 0 changes nothing: every draw is the clean picture itself.")

@@ -94,9 +94,7 @@ def advanced(classifier: Classifier) -> dict[str, float]:
         if st.session_state.get(session.key("target")) is None:
             kept = session.current().target
             usable = kept is not None and kept < len(classifier.class_names)
-            st.session_state[session.key("target")] = (
-                kept if usable else st.session_state.get("clean_index", 0)
-            )
+            st.session_state[session.key("target")] = kept if usable else st.session_state.get("clean_index", 0)
         session.select(
             "Class",
             "target",
@@ -136,9 +134,7 @@ def advanced(classifier: Classifier) -> dict[str, float]:
         value = float(chosen.get(p.name, p.default))
         st.session_state.setdefault(widget, value)
         parameters[p.name] = float(
-            st.slider(
-                p.title, float(p.low), float(p.high), value, step=float(p.step), key=widget, help=p.help
-            )
+            st.slider(p.title, float(p.low), float(p.high), value, step=float(p.step), key=widget, help=p.help)
         )
     session.slide(
         "Overlay opacity",

@@ -62,9 +62,7 @@ def _localisation(scene: Scene, shown: Shown) -> None:
     st.table(pd.DataFrame(rows).set_index("Measure"))
     _meanings(LOCALISATIONS)
     cuts = [
-        f"the {side} map at {cut:.2f}"
-        for side, cut in zip(SIDES, found.thresholds, strict=True)
-        if cut is not None
+        f"the {side} map at {cut:.2f}" for side, cut in zip(SIDES, found.thresholds, strict=True) if cut is not None
     ]
     cut = f" Best IoU cuts {' and '.join(cuts)}." if cuts else ""
     st.caption(
@@ -83,9 +81,7 @@ def _localisation(scene: Scene, shown: Shown) -> None:
 def _meanings(measures: Mapping[str, Localisation | Faithfulness]) -> None:
     """Draw an explanation of each measure below its table, where a phone has room for it."""
     st.caption(
-        "  \n".join(
-            f"**{entry.title}**: {plain(f'{entry.summary} ({entry.source})')}" for entry in measures.values()
-        )
+        "  \n".join(f"**{entry.title}**: {plain(f'{entry.summary} ({entry.source})')}" for entry in measures.values())
     )
 
 
@@ -215,8 +211,6 @@ def _use(copies: int, sigma: float) -> None:
 
 def measured(scene: Scene) -> tuple[Faithful | None, tuple[Averaged, ...]]:
     """Return the results of the tests that the visitor has run on the pair on screen."""
-    faithful: FaithfulnessRun | None = background_work.latest(
-        "faithfulness", about(scene.state, LOOKS, MEASURING)
-    )
+    faithful: FaithfulnessRun | None = background_work.latest("faithfulness", about(scene.state, LOOKS, MEASURING))
     remedy: Remedy | None = background_work.latest("remedy", _averaging_of(scene, _sigma(scene)))
     return None if faithful is None else faithful.found, () if remedy is None else remedy.found

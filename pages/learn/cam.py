@@ -40,9 +40,7 @@ def lab(setting: Setting, run: Channels) -> None:
             f"{percent(run.share([p for p in range(STRONGEST + 1) if p not in off]))} of the sum."
         )
     else:
-        st.warning(
-            "No positive value is left, so this map is empty. Switch a channel on.", icon=":material/texture:"
-        )
+        st.warning("No positive value is left, so this map is empty. Switch a channel on.", icon=":material/texture:")
     _switches(run, off)
     st.caption(plain(run.why()))
     st.html(pair_html.credit(setting.picture))

@@ -75,10 +75,7 @@ def _take(held: Any) -> None:
 def shelf() -> None:
     """Draw the choice of lessons, the progress, and the button that resets it."""
     current = page.state().lesson
-    titles = {
-        name: f"{each.number} · {each.title}{' ✓' if name in done() else ''}"
-        for name, each in LESSONS.items()
-    }
+    titles = {name: f"{each.number} · {each.title}{' ✓' if name in done() else ''}" for name, each in LESSONS.items()}
     st.session_state["learn.shelf"] = current
     st.pills(
         "Lessons", list(titles), default=current, format_func=lambda name: titles[name], key="learn.shelf",

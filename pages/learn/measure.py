@@ -124,11 +124,7 @@ def _dozen(setting: Setting, run: Measuring) -> None:
     st.caption(
         f"As measured, {flips} of 12 pairs flipped. A pair that you move counts on its new side, with the same map, so "
         "you see what each number depends on."
-        + (
-            ""
-            if 0 < flips < 12
-            else " With pairs of one kind only, R or C is not observed; that does not mean 0."
-        )
+        + ("" if 0 < flips < 12 else " With pairs of one kind only, R or C is not observed; that does not mean 0.")
     )
     st.button(
         "Reset to measured", icon=":material/undo:", on_click=page.change, kwargs={"placed": ""},

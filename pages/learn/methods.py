@@ -34,9 +34,7 @@ def lab(setting: Setting, run: Identities) -> None:
                 with column:
                     twins = [n for n in level.like(name) if n != name]
                     same = (
-                        f"same as {', '.join(CAMS[n].title for n in twins)}"
-                        if twins
-                        else "different from all others"
+                        f"same as {', '.join(CAMS[n].title for n in twins)}" if twins else "different from all others"
                     )
                     st.html(pair_html.title(f"{letters[name]} · {CAMS[name].title}"))
                     frame.image(
@@ -62,9 +60,7 @@ def _numbers(level: LayerIdentities) -> None:
     st.markdown("**Largest difference of two maps** (0 to 1)")
     titles = [CAMS[n].title for n in level.methods]
     st.dataframe(
-        pd.DataFrame(level.distance, index=titles, columns=titles).map(
-            lambda v: "0" if v == 0 else f"{v:.1g}"
-        ),
+        pd.DataFrame(level.distance, index=titles, columns=titles).map(lambda v: "0" if v == 0 else f"{v:.1g}"),
     )
     st.markdown("**Why: the gradient within a channel**")
     left, right = st.columns(2, gap="large")

@@ -30,9 +30,7 @@ class LearnPage(PageState):
     def state(self) -> LessonState:
         """Return the current state with the widgets' current values."""
         known: LessonState = st.session_state.setdefault("learn.state", base(FIRST))
-        held = {
-            name: value for name in _WIDGETS if (value := st.session_state.get(self.key(name))) is not None
-        }
+        held = {name: value for name in _WIDGETS if (value := st.session_state.get(self.key(name))) is not None}
         found = dataclasses.replace(known, **held)
         if found != known:
             found = st.session_state["learn.state"] = _settled(known, found)

@@ -66,9 +66,7 @@ def noise_lab(setting: Setting, run: Breaking) -> None:
 
 def _breaking_points(run: Breaking) -> None:
     if not run.found:
-        st.caption(
-            "CAM Lab first measures the maps of other pictures, to learn how similar unrelated maps are."
-        )
+        st.caption("CAM Lab first measures the maps of other pictures, to learn how similar unrelated maps are.")
         return
     rows = [(NOISES[f.noise].title, f.breaks, f.flips) for f in run.found]
     chart = first_chart(rows, [f.sentence for f in run.found])
@@ -95,9 +93,7 @@ def attack_lab(setting: Setting, run: Fooling) -> None:
     """Draw the start button and the best picture that the attack has found so far."""
     frame.measure(LESSONS["attack"], run, "Start the attack", lambda: _attacked(run))
     if not run.started:
-        st.caption(
-            "Six pictures will appear here: before, after and the change; then the maps and their difference."
-        )
+        st.caption("Six pictures will appear here: before, after and the change; then the maps and their difference.")
     st.html(pair_html.credit(setting.picture))
 
 

@@ -26,9 +26,7 @@ def view(lesson: Lesson, setting: Setting, run: LessonRun) -> None:
             fixed = st.checkbox("Fix this picture and these settings", True, key="learn.teacher.fixed")
             hide = st.checkbox("Hide the answers", key="learn.teacher.hide")
             st.code(address(setting, fixed=fixed, hide=hide), language=None, wrap_lines=True)
-            st.caption(
-                "Learners can still switch, drag and answer. The link sets the page up; it is not a lock."
-            )
+            st.caption("Learners can still switch, drag and answer. The link sets the page up; it is not a lock.")
         with right:
             st.markdown("**A handout: one A4 page**")
             answers = st.checkbox("With measurements and the answer", True, key="learn.teacher.answers")
@@ -66,6 +64,4 @@ def sheet(lesson: Lesson, setting: Setting, run: LessonRun, answers: bool) -> by
     if not run.complete:
         with session.worker().foreground():
             run = finish(lesson.begin(setting))
-    return handout(
-        lesson, setting, run.sheet(), address(setting, fixed=True, hide=not answers), answers
-    ).encode()
+    return handout(lesson, setting, run.sheet(), address(setting, fixed=True, hide=not answers), answers).encode()

@@ -47,12 +47,7 @@ class PresentPage(PageState):
             mode = ""
         if rest:
             source = source or STORY_OF_EXPLORE
-        known = (
-            not source
-            or source == STORY_OF_EXPLORE
-            or source.startswith(STORY_OF_STUDY)
-            or source in stories()
-        )
+        known = not source or source == STORY_OF_EXPLORE or source.startswith(STORY_OF_STUDY) or source in stories()
         if not known:
             problems.append(f"There is no story called {source[:60]!r} here; the first one is shown.")
             source = ""
@@ -67,9 +62,7 @@ class PresentPage(PageState):
             problems += more
         number = int(step) if step.isdecimal() and len(step) < 3 else 1 if not step else 0
         if not 1 <= number <= len(STEPS):
-            problems.append(
-                f"The story has {len(STEPS)} steps, and none called {step[:20]!r}; it starts at the first."
-            )
+            problems.append(f"The story has {len(STEPS)} steps, and none called {step[:20]!r}; it starts at the first.")
             number = 1
         self.choose("mode", mode or self.defaults["mode"])
         self.choose("story", source or self.defaults["story"])

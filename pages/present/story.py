@@ -60,9 +60,7 @@ def story() -> None:
 
 def _bar(step: int) -> None:
     names = list(STEPS)
-    with st.container(
-        key="story_bar", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
-    ):
+    with st.container(key="story_bar", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.button(
             "Back",
             icon=":material/arrow_back:",
@@ -108,9 +106,7 @@ def _slide(slide: Slide, step: int, state: ExploreState | None) -> None:
     if slide.credit:
         st.html(slide.credit)
     if slide.chart is not None:
-        st.plotly_chart(
-            slide.chart.figure, key=f"story.chart.{step}", config=PLOTLY_CONFIG, alt=slide.chart.alt
-        )
+        st.plotly_chart(slide.chart.figure, key=f"story.chart.{step}", config=PLOTLY_CONFIG, alt=slide.chart.alt)
     if slide.gauges:
         for column, gauge in zip(st.columns(len(slide.gauges), gap="large"), slide.gauges, strict=True):
             column.html(gauge)

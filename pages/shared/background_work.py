@@ -22,9 +22,7 @@ class Run(Protocol):
     job: Job
 
 
-def live(
-    draw: Callable[[], bool | None], running: Callable[[], bool], *jobs: Job, every: float = POLL_SECONDS
-) -> None:
+def live(draw: Callable[[], bool | None], running: Callable[[], bool], *jobs: Job, every: float = POLL_SECONDS) -> None:
     """Draw a part of the page, again after ``every`` seconds while work is ``running``.
 
     Once the work has ended, and ``draw`` does not return False, the whole page runs once more. ``jobs`` are not

@@ -18,8 +18,7 @@ COUNT_KEY, SEED_KEY = "shapes.count", "shapes.seed"
 
 #: The reason why a link cannot show a visitor's own picture, by the name of the picture's set.
 ELSEWHERE = {
-    "upload": "This state shows an uploaded picture; upload the same file to see it "
-    "(both files of a pair).",
+    "upload": "This state shows an uploaded picture; upload the same file to see it (both files of a pair).",
     "folder": "This state shows a picture in a folder that is not open, or a file that has changed; "
     "open the folder to see it.",
     "file": "This state shows a picture file named on the command line; upload that file to see it here.",
@@ -42,9 +41,7 @@ def titles() -> dict[str, str]:
     """Return the titles of all sets by name: built in, generated, data sets on this machine, the visitor's own."""
     found = {name: each.title for name, each in IMAGE_SETS.items()}
     found |= {name: DATASETS[name].title for name in downloaded()}
-    found |= {
-        name: f"Folder “{each.title}”" if name == FOLDER else each.title for name, each in own().items()
-    }
+    found |= {name: f"Folder “{each.title}”" if name == FOLDER else each.title for name, each in own().items()}
     return found
 
 
@@ -85,9 +82,7 @@ def picture(picture_id: str) -> Picture:
     mine = own().get(set_of(picture_id))
     found = find_picture(picture_id, [] if mine is None else [mine])
     noisy = pairs().get(picture_id)
-    if (
-        noisy is not None and companion_of(found.digest) is None
-    ):  # the process remembers only the latest pairs
+    if noisy is not None and companion_of(found.digest) is None:  # the process remembers only the latest pairs
         set_companion(found, noisy)
     return found
 

@@ -40,9 +40,7 @@ def enter() -> None:
 def _chosen_page() -> StreamlitPage:
     return st.navigation(
         [
-            st.Page(
-                EXPLORE, title="Explore", url_path="explore", icon=":material/travel_explore:", default=True
-            ),
+            st.Page(EXPLORE, title="Explore", url_path="explore", icon=":material/travel_explore:", default=True),
             st.Page(COMPARE, title="Compare", url_path="compare", icon=":material/grid_view:"),
             st.Page(STUDY, title="Study", url_path="study", icon=":material/analytics:"),
             st.Page(LEARN, title="Learn", url_path="learn", icon=":material/school:"),

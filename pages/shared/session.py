@@ -80,9 +80,7 @@ class ExplorePage(PageState):
         settings, problems = from_link(link)
         for name, value in settings.items():
             attack.choose(name, value)
-        state, more = parse_query(
-            {name: text for name, text in link.items() if not name.startswith(ATTACK_PREFIX)}
-        )
+        state, more = parse_query({name: text for name, text in link.items() if not name.startswith(ATTACK_PREFIX)})
         put(state, [*more, *problems])
         return []
 
@@ -127,18 +125,14 @@ def start(field: str) -> Any:
     return getattr(current(), field)
 
 
-def select(
-    label: str, field: str, options: Iterable[Any], title: Callable[[Any], str], help: str, **more: Any
-) -> Any:
+def select(label: str, field: str, options: Iterable[Any], title: Callable[[Any], str], help: str, **more: Any) -> Any:
     """Draw the select box of a field; return its value."""
     offered, value = list(options), start(field)
     index = offered.index(value) if value in offered else 0
     return st.selectbox(label, offered, index=index, format_func=title, key=key(field), help=help, **more)
 
 
-def slide(
-    label: str, field: str, low: float, high: float, step: float, help: str, disabled: bool = False
-) -> float:
+def slide(label: str, field: str, low: float, high: float, step: float, help: str, disabled: bool = False) -> float:
     """Draw the slider of a field; return its value."""
     return st.slider(label, low, high, start(field), step=step, key=key(field), help=help, disabled=disabled)
 

@@ -62,11 +62,7 @@ def about(opened: Opened, filters: Filters) -> None:
         st.code(command_line(StudyPlan.from_json(settings)), language="bash", wrap_lines=True)
     st.subheader("Settings", anchor=False)
     models = data.models(study)
-    layers = [
-        f"{layer['name']} of {model_title(name)}"
-        for name, about in models.items()
-        for layer in about["layers"]
-    ]
+    layers = [f"{layer['name']} of {model_title(name)}" for name, about in models.items() for layer in about["layers"]]
     facts = {
         "Made": data.made(study),
         "Models": ", ".join(model_title(m) for m in _several(settings, "models")),
@@ -75,13 +71,9 @@ def about(opened: Opened, filters: Filters) -> None:
         "CAM methods": ", ".join(level_title("method", m) for m in _several(settings, "methods")),
         "Layers": ", ".join(layers),
         "Noise types": ", ".join(level_title("noise", n) for n in _several(settings, "noises")),
-        "Severities": ", ".join(
-            f"{s:g}" if isinstance(s, float) else str(s) for s in _several(settings, "severities")
-        ),
+        "Severities": ", ".join(f"{s:g}" if isinstance(s, float) else str(s) for s in _several(settings, "severities")),
         "Seeds": str(settings.get("seeds") or ""),
-        "Model digests": ", ".join(
-            f"{name} {about.get('fingerprint', '')}" for name, about in models.items()
-        ),
+        "Model digests": ", ".join(f"{name} {about.get('fingerprint', '')}" for name, about in models.items()),
         "Versions": ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items()),
         "Schema": str(manifest.get("schema", "")),
     }

@@ -108,9 +108,7 @@ def titles(studies: Iterable[Study]) -> dict[str, str]:
 def made(study: Study) -> str:
     """Return when a study was made or imported; empty if unknown."""
     created = study.manifest.get("created")
-    return (
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if isinstance(created, (int, float)) else ""
-    )
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if isinstance(created, (int, float)) else ""
 
 
 def models(study: Study) -> dict[str, dict[str, Any]]:

@@ -77,10 +77,7 @@ def numbers_of(
             {names[key]: r[key] if key in ("severity", "study") else title_of(key, r[key]) for key in by}
             | {title: r.get(name) for name, title in counts.items()}
             # Adding 0 turns a rounded −0 into 0.
-            | {
-                title: None if (v := r.get(name)) is None else round(v, 3) + 0.0
-                for name, title in values.items()
-            }
+            | {title: None if (v := r.get(name)) is None else round(v, 3) + 0.0 for name, title in values.items()}
             for r in records
         ],
         columns=[*(names[key] for key in by), *counts.values(), *values.values()],

@@ -77,9 +77,7 @@ def _warnings(methods: Iterable[Mapping[str, Any]]) -> None:
         for warning in record["warnings"]:
             first.setdefault(" ".join(warning.split()[:2]), warning)
     if first:
-        st.warning(
-            "\n\n".join(plain(each) for each in [*first.values()][:MOST_WARNINGS]), icon=":material/balance:"
-        )
+        st.warning("\n\n".join(plain(each) for each in [*first.values()][:MOST_WARNINGS]), icon=":material/balance:")
 
 
 def _tiles(opened: Opened, filters: Filters) -> None:

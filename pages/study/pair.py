@@ -70,9 +70,7 @@ def pair(rows: pd.DataFrame) -> None:
     state = row_state(point)
     left, right = st.columns([4, 1], vertical_alignment="center")
     method = CAMS[state.method].title if state.method in CAMS else state.method
-    left.markdown(
-        plain(f"{method}, layer {state.layer or 'default'}, {model_title(state.model)}, {state.image}")
-    )
+    left.markdown(plain(f"{method}, layer {state.layer or 'default'}, {model_title(state.model)}, {state.image}"))
     right.page_link(
         EXPLORE,
         label="Open in Explore",
@@ -144,8 +142,4 @@ def _asked(rows: pd.DataFrame) -> None:
     if there:
         _choose(point)
     else:
-        page.say(
-            [
-                "The link's pair is not among those shown; a filter may hide it, or it belongs to another study."
-            ]
-        )
+        page.say(["The link's pair is not among those shown; a filter may hide it, or it belongs to another study."])

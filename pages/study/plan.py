@@ -78,9 +78,7 @@ def _cost(plan: StudyPlan) -> None:
     asking: _Asking | None = st.session_state.get(_KEY + "asking")
     current = _same(asking, plan)
     left, right = st.columns([3, 1], vertical_alignment="center")
-    left.markdown(
-        f"**{count_pairs(plan):,} pairs** at most, {plan.versions():,} noisy versions of each picture."
-    )
+    left.markdown(f"**{count_pairs(plan):,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
     if (methods := len(plan.methods)) > 1:
         pictures, needed = min(count_pictures(plan).values()), fewest_pictures(methods)
         if pictures < needed:

@@ -25,9 +25,7 @@ def run_state(study: Study) -> None:
     now = status(study.folder)
     if now.alive or now.state != "finished":
         seen = data.stamp(study)
-        background_work.live(
-            lambda: _watched(study, seen), lambda: status(study.folder).alive, every=POLL_SECONDS
-        )
+        background_work.live(lambda: _watched(study, seen), lambda: status(study.folder).alive, every=POLL_SECONDS)
     elif now.skipped:
         st.caption(f"{plural(now.skipped, 'picture')} could not be used; see About.")
 
@@ -78,15 +76,11 @@ def _bar(study: Study, now: Status) -> None:
             with st.expander(f"By model and noise type{spent}{pace}"):
                 names = dict.fromkeys(name for each in now.by.values() for name in each)
                 titles = {name: level_title("noise", name) for name in names}
-                st.html(
-                    html.progress_grid({model_title(model): each for model, each in now.by.items()}, titles)
-                )
+                st.html(html.progress_grid({model_title(model): each for model, each in now.by.items()}, titles))
 
 
 def _button(label: str, icon: str, act: Callable[[Path], object], study: Study) -> None:
-    st.button(
-        label, icon=f":material/{icon}:", key=f"study.run.{label}", on_click=_do, args=(act, study.folder)
-    )
+    st.button(label, icon=f":material/{icon}:", key=f"study.run.{label}", on_click=_do, args=(act, study.folder))
 
 
 def _do(act: Callable[[Path], object], folder: Path) -> None:

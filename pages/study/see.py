@@ -93,9 +93,7 @@ def pictures(opened: Opened, filters: Filters) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Which properties correlate?", anchor=False)
-        plot(
-            property_correlations(rows, images, outcome=outcome, similarity=opened.similarity), "correlations"
-        )
+        plot(property_correlations(rows, images, outcome=outcome, similarity=opened.similarity), "correlations")
         what("property_correlations")
     with right:
         st.subheader("One property, by picture", anchor=False)

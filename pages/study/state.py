@@ -95,9 +95,7 @@ class StudyPage(PageState):
     def take(self, link: dict[str, str]) -> list[str]:
         """Set the choices from a link; return one sentence for each unusable part."""
         st.session_state["study.asked"] = {name: text for name, text in link.items() if name in LOOKS}
-        found, problems = Filters.parse_query(
-            {name: text for name, text in link.items() if name not in LOOKS}
-        )
+        found, problems = Filters.parse_query({name: text for name, text in link.items() if name not in LOOKS})
         for name, known in (("tab", TABS), ("similarity", SCORES)):
             given = link.get(name, "")
             if given and given not in known:

@@ -96,9 +96,7 @@ def _result(found: TestResult) -> None:
             p_text(found.p) if found.p is not None else "",
             f"{p_text(found.p_across)} over all groups (Holm)" if found.p_across is not None else "",
             effect.text if effect is not None else "",
-            f"{plural(found.n, 'picture')}, {plural(found.n_pairs, 'pair')}"
-            if found.n_pairs
-            else f"n = {found.n}",
+            f"{plural(found.n, 'picture')}, {plural(found.n_pairs, 'pair')}" if found.n_pairs else f"n = {found.n}",
             found.p_method or "",
         ]
         st.caption(plain(" · ".join(filter(None, facts))))
@@ -107,9 +105,7 @@ def _result(found: TestResult) -> None:
             from camlab.study.charts.critical import critical_diagram
 
             titled = [dataclasses.replace(r, name=title_of(found.compares, r.name)) for r in found.ranks]
-            plot(
-                critical_diagram(dataclasses.replace(found, ranks=tuple(titled))), f"cd.{found.test}.{group}"
-            )
+            plot(critical_diagram(dataclasses.replace(found, ranks=tuple(titled))), f"cd.{found.test}.{group}")
             what("critical_diagram")
         if found.pairs:
             with st.expander(f"Pairwise comparisons ({len(found.pairs)})"):
@@ -133,9 +129,7 @@ def _pairs(found: TestResult) -> None:
                 "Differ": {True: "yes", False: "not shown", None: "–"}[each.differ],
                 "Pictures": each.n,
                 "A − B": each.difference,
-                "p, adjusted": "–"
-                if each.p_adjusted is None
-                else p_text(each.p_adjusted).removeprefix("p = "),
+                "p, adjusted": "–" if each.p_adjusted is None else p_text(each.p_adjusted).removeprefix("p = "),
                 "Effect": each.effect.text if each.effect is not None else each.note,
             }
         )
@@ -145,9 +139,7 @@ def _pairs(found: TestResult) -> None:
         width="stretch",
         height="content" if len(table) <= 12 else 460,
         column_config={
-            "A − B": st.column_config.NumberColumn(
-                format="%.3f", help="Difference of the means over pictures."
-            ),
+            "A − B": st.column_config.NumberColumn(format="%.3f", help="Difference of the means over pictures."),
             "Differ": st.column_config.TextColumn(help="“not shown” does not prove that they are equal."),
         },
     )

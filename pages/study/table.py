@@ -34,11 +34,7 @@ def table(opened: Opened, filters: Filters) -> None:
         value = chosen_value("table")
         over = chosen_over("table", rows)
     severities = sorted(set(rows["severity"].tolist()))
-    span = (
-        f"severity {severities[0]:g}"
-        if len(severities) == 1
-        else f"over {len(severities)} severities: {OVER[over]}"
-    )
+    span = f"severity {severities[0]:g}" if len(severities) == 1 else f"over {len(severities)} severities: {OVER[over]}"
     found = paper_table(
         data.summary(opened, filters, ("method", "noise")),
         data.summary(opened, filters, ("method",)),

@@ -183,9 +183,7 @@ def test_missing_benchmarks_are_named_with_what_to_do(
     )
 
 
-def test_benchmarks_of_an_installed_package_are_found(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_benchmarks_of_an_installed_package_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tried: list[list[str]] = []
 
     def import_module(name: str) -> ModuleType:

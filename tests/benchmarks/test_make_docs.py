@@ -62,9 +62,7 @@ def test_a_table_keeps_its_columns_whatever_is_in_it() -> None:
     assert table(("a", "b:"), [("x|y", "1\n2")]) == "| a | b |\n| --- | ---: |\n| x\\|y | 1 2 |"
 
 
-def test_check_fails_where_a_page_is_stale(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_fails_where_a_page_is_stale(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.argv", ["make_docs", "--check"])
     monkeypatch.setattr(make_docs, "stale", lambda: ["models.md"])
     assert make_docs.main() == 1 and "stale: docs/models.md" in capsys.readouterr().out

@@ -34,9 +34,7 @@ SMALL = {**PHOTO, "eigencam": (0.9, 0.1)}
 MODELS = {"efficientnet_lite0": PHOTO, "shapes_resnet": SMALL}
 
 
-def rows_of(
-    model: str, levels: dict[str, tuple[float, float]], layer: str, pictures: int = 24
-) -> list[dict[str, Any]]:
+def rows_of(model: str, levels: dict[str, tuple[float, float]], layer: str, pictures: int = 24) -> list[dict[str, Any]]:
     rng = np.random.default_rng(len(model))
     rows: list[dict[str, Any]] = []
     for image in range(pictures):
@@ -113,9 +111,7 @@ def test_a_sentence_that_the_rows_do_not_bear_out_stops_the_page(
 def test_a_method_that_says_nothing_at_the_pooled_layer_is_named() -> None:
     assert "orthogonal" not in page(made())
     f = made()
-    silent = (
-        (f.rows["model"] == "shapes_resnet") & (f.rows["layer"] == "last") & (f.rows["method"] == "hirescam")
-    )
+    silent = (f.rows["model"] == "shapes_resnet") & (f.rows["layer"] == "last") & (f.rows["method"] == "hirescam")
     f.rows.loc[silent, "degenerate"] = True
     text = page(f)
     assert "No pair of HiResCAM on ShapeScenes ResNet has a map that says anything" in text
@@ -127,9 +123,7 @@ def test_a_method_that_says_nothing_at_the_pooled_layer_is_named() -> None:
 def test_survivors_and_segmentations_are_counted_from_the_rows() -> None:
     f = made()
     rows = f.photo.rows[(f.photo.rows["method"] == "gradcam") & (f.photo.rows["severity"] == 5.0)]
-    assert f"| 5 | {rows['flipped'].mean():.0%} | {rows.loc[~rows['flipped'], 'rbo'].mean():.2f} |" in fourth(
-        f
-    )
+    assert f"| 5 | {rows['flipped'].mean():.0%} | {rows.loc[~rows['flipped'], 'rbo'].mean():.2f} |" in fourth(f)
     # The SLIC column repeats the default's, so its order is the same one.
     slic = next(line for line in fifth(f).splitlines() if "50 SLIC" in line)
     assert slic.endswith("| 1.00 | 1.00 | 1.00 |")
@@ -138,7 +132,5 @@ def test_survivors_and_segmentations_are_counted_from_the_rows() -> None:
 def test_the_page_in_the_documentation_is_whole() -> None:
     text = (DOCS / "findings.md").read_text(encoding="utf-8")
     assert "1,470,000 pairs" in text and "\ncamlab study --preset paper" in text
-    assert f"(images/{PICTURE})" in text and "</svg>" in (DOCS / "images" / PICTURE).read_text(
-        encoding="utf-8"
-    )
+    assert f"(images/{PICTURE})" in text and "</svg>" in (DOCS / "images" / PICTURE).read_text(encoding="utf-8")
     assert [int(n) for n in re.findall(r"^### (\d)\.", text, re.M)] == [1, 2, 3, 4, 5]

@@ -57,10 +57,7 @@ class _Signed:
         with patch.object(svd_on_activations, "np", _ThinNumpy()):
             maps = super().get_cam_image(x, layer, targets, a, g, smooth)  # type: ignore[misc]
         return np.stack(
-            [
-                m * np.sign(np.corrcoef(m.ravel(), b.ravel())[0, 1])
-                for m, b in zip(maps, a.mean(1), strict=True)
-            ]
+            [m * np.sign(np.corrcoef(m.ravel(), b.ravel())[0, 1]) for m, b in zip(maps, a.mean(1), strict=True)]
         )
 
 
@@ -150,8 +147,6 @@ def score_maps(network: nn.Module, layer: str, inputs: Tensor) -> np.ndarray:
 
 def at_input_size(maps: np.ndarray | Tensor, size: tuple[int, int]) -> np.ndarray:
     """Our maps (N, h, w), shown as the library shows its own: bilinear, then min-max scaled once more."""
-    shown = F.interpolate(torch.as_tensor(maps)[:, None], size=size, mode="bilinear", align_corners=False)[
-        :, 0
-    ]
+    shown = F.interpolate(torch.as_tensor(maps)[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
     low, high = shown.amin(dim=(1, 2), keepdim=True), shown.amax(dim=(1, 2), keepdim=True)
     return ((shown - low) / (high - low + 1e-7)).numpy()

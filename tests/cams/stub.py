@@ -144,9 +144,7 @@ def random_pictures(count: int, size: tuple[int, int] = (12, 10), seed: int = 1)
     return torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(seed))
 
 
-def run(
-    stub: Stub, pictures: Tensor, targets: list[int | None] | None = None, **options: object
-) -> SharedPass:
+def run(stub: Stub, pictures: Tensor, targets: list[int | None] | None = None, **options: object) -> SharedPass:
     """The shared pass of a stub, with gradients."""
     keys = [f"picture {i}" for i in range(len(pictures))]
     goals = targets or [None] * len(pictures)

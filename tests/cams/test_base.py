@@ -147,9 +147,7 @@ def test_a_map_that_has_nothing_to_say_is_degenerate(name: str) -> None:
     stub = signed_stub()
     shared = run(stub, random_pictures(2))
     constant = torch.full_like(shared.activations, 0.3) * torch.linspace(-1, 2, 7)[:, None, None]
-    flat = dataclasses.replace(
-        shared, activations=constant, native=constant, gradients=torch.full_like(constant, 0.01)
-    )
+    flat = dataclasses.replace(shared, activations=constant, native=constant, gradients=torch.full_like(constant, 0.01))
     maps, degenerate = scale_maps(CAMS[name].apply(flat))
     assert degenerate.all() and not maps.any()
 

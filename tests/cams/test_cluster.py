@@ -89,9 +89,7 @@ def twin(
     if len(others) < 2:
         return weights
     points = np.stack([maps[k].ravel() for k in others])
-    distances = [
-        math.dist(points[i], points[j]) for i in range(len(points)) for j in range(i + 1, len(points))
-    ]
+    distances = [math.dist(points[i], points[j]) for i in range(len(points)) for j in range(i + 1, len(points))]
     for members in dbscan(points, percentile(distances, near), max(2, math.floor(core * len(points)))):
         mean = sum(grads[others[m]] for m in members) / len(members)
         for m in members:
@@ -115,9 +113,7 @@ def test_equals_its_slow_twin(seed: int, channels: int, height: int, width: int,
 def test_every_constant_decides(other: dict[str, float]) -> None:
     draw = np.random.default_rng(3)
     centres = draw.normal(size=(5, 4, 4))
-    maps = centres[draw.integers(5, size=60)] + draw.gamma(1.0, 0.15, (60, 1, 1)) * draw.normal(
-        size=(60, 4, 4)
-    )
+    maps = centres[draw.integers(5, size=60)] + draw.gamma(1.0, 0.15, (60, 1, 1)) * draw.normal(size=(60, 4, 4))
     grads = draw.normal(size=maps.shape)
     found = channel_weights(maps, grads)
     assert np.allclose(found, twin(maps, grads), rtol=1e-9, atol=1e-12)

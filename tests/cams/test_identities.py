@@ -70,9 +70,7 @@ def test_pooled_gradcam_is_the_original_cam(pooled: SharedPass, lite0: Classifie
         assert torch.allclose(scale_maps(CAMS[name].apply(pooled))[0], wanted, atol=1e-5), name
 
 
-def test_ablating_a_pooled_channel_lowers_the_logit_by_weight_times_mean(
-    pooled: SharedPass, lite0: Classifier
-) -> None:
+def test_ablating_a_pooled_channel_lowers_the_logit_by_weight_times_mean(pooled: SharedPass, lite0: Classifier) -> None:
     head = lite0.linear_head("bn2")
     assert head is not None
     one = pooled.rows(slice(0, 2), pooled.check, pooled.chunk)
@@ -139,9 +137,7 @@ def _stub(linear: bool, nonnegative: bool) -> Stub:
         last = torch.nn.Linear(6, 5)
         tail = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), last)
         return Stub(head, tail, (12, 10), linear=last, nonnegative=nonnegative)
-    tail = torch.nn.Sequential(
-        torch.nn.Conv2d(6, 8, 3), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(96, 5)
-    )
+    tail = torch.nn.Sequential(torch.nn.Conv2d(6, 8, 3), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(96, 5))
     return Stub(head, tail, (12, 10), nonnegative=nonnegative)
 
 

@@ -77,9 +77,7 @@ def direct(kind: str, network: nn.Module, layer: str, shared: SharedPass) -> np.
     return np.concatenate(found)
 
 
-def assert_parity(
-    classifier: Classifier, network: nn.Module, layer: str, x: Tensor, names: dict[str, str]
-) -> None:
+def assert_parity(classifier: Classifier, network: nn.Module, layer: str, x: Tensor, names: dict[str, str]) -> None:
     shared = shared_pass(classifier, layer, x, GOALS[: len(x)], ["a", "b"][: len(x)], gradients=False)
     for name, kind in names.items():
         assert CAMS[name].serves(classifier, layer) is None
@@ -87,9 +85,9 @@ def assert_parity(
         assert not degenerate.any()
         theirs = direct(kind, network, layer, shared)
         if name in WHOLE:
-            theirs = scale_maps(
-                F.adaptive_avg_pool2d(torch.from_numpy(theirs), (ours.shape[1], ours.shape[2]))
-            )[0].numpy()
+            theirs = scale_maps(F.adaptive_avg_pool2d(torch.from_numpy(theirs), (ours.shape[1], ours.shape[2])))[
+                0
+            ].numpy()
             apart = np.abs(theirs - ours.numpy()).max()
         else:
             apart = np.abs(theirs - at_input_size(ours, classifier.input_size)).max()
@@ -142,9 +140,7 @@ def test_a_newer_release_is_read_by_the_same_rule(tmp_path: Path, monkeypatch: p
         "from newer_cams.meta import Meta, Hooks\nimport newer_cams.missing\n"
     )
     (package / "base_cam.py").write_text("class BaseCAM:\n    pass\n")
-    (package / "one.py").write_text(
-        "class One(BaseCAM):\n    pass\nclass Deeper(One):\n    pass\ndef helper(): ...\n"
-    )
+    (package / "one.py").write_text("class One(BaseCAM):\n    pass\nclass Deeper(One):\n    pass\ndef helper(): ...\n")
     made = "    def __init__(self, model, target_layers): ...\n"
     (package / "meta.py").write_text(
         f"class Meta:\n{made}    def forward(self, input_tensor, targets=None): ...\n"

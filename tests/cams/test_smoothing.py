@@ -149,9 +149,7 @@ def test_cost(smoothing: tuple[bool, bool, int], passes: int) -> None:
     assert Smoothing(*smoothing).passes == passes
 
 
-@pytest.mark.parametrize(
-    "bad", [{"noisy": -1}, {"noisy": 201}, {"noisy": 2, "sigma": 0}, {"noisy": 2, "sigma": 1.5}]
-)
+@pytest.mark.parametrize("bad", [{"noisy": -1}, {"noisy": 201}, {"noisy": 2, "sigma": 0}, {"noisy": 2, "sigma": 1.5}])
 def test_what_cannot_be_is_said(bad: dict[str, Any]) -> None:
     with pytest.raises(BadSetting, match="choose"):
         Smoothing(**bad)
@@ -159,9 +157,7 @@ def test_what_cannot_be_is_said(bad: dict[str, Any]) -> None:
 
 def test_a_method_without_terms_cannot_be_eigen_smoothed() -> None:
     with pytest.raises(BadSetting, match="Eigen-CAM has no weighted channels"):
-        smoothed(
-            signed_stub(), "cut", random_pictures(1), [0], ["a"], CAMS["eigencam"], Smoothing(eigen=True)
-        )
+        smoothed(signed_stub(), "cut", random_pictures(1), [0], ["a"], CAMS["eigencam"], Smoothing(eigen=True))
 
 
 def test_stops_between_passes() -> None:

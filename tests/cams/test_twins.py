@@ -106,9 +106,9 @@ def twin_scorecam(shared: SharedPass, row: int, best: int = 99) -> np.ndarray:
     a = a[widest]
     scores = []
     for channel in a:
-        mask = F.interpolate(
-            channel[None, None], size=tuple(picture.shape[1:]), mode="bilinear", align_corners=True
-        )[0, 0]
+        mask = F.interpolate(channel[None, None], size=tuple(picture.shape[1:]), mode="bilinear", align_corners=True)[
+            0, 0
+        ]
         if channel.min() == channel.max():
             mask = torch.zeros_like(mask)
         else:
@@ -254,9 +254,7 @@ def test_silent_channels_cost_no_pass() -> None:
 
 
 @pytest.mark.parametrize("best", [1, 3, 5, 7])
-def test_the_approximation_is_the_sum_over_the_widest_channels(
-    best: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_approximation_is_the_sum_over_the_widest_channels(best: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "TOP_CHANNELS", best)
     stub = signed_stub()
     passes = _count(stub)
@@ -272,12 +270,8 @@ def test_the_approximation_is_the_sum_over_the_widest_channels(
 
 def test_the_approximation_is_as_close_as_it_says(batch: Callable[[str, int], torch.Tensor]) -> None:
     classifier = load_classifier("efficientnet_lite0", "cpu")
-    shared = shared_pass(
-        classifier, "bn2", batch("efficientnet_lite0", 16)[[11]], [None], ["a"], gradients=False
-    )
-    exact, close = (
-        scale_maps(CAMS[name].apply(shared))[0].flatten(1) for name in ("scorecam", "scorecam_top")
-    )
+    shared = shared_pass(classifier, "bn2", batch("efficientnet_lite0", 16)[[11]], [None], ["a"], gradients=False)
+    exact, close = (scale_maps(CAMS[name].apply(shared))[0].flatten(1) for name in ("scorecam", "scorecam_top"))
     assert "0.95 at worst" in CAMS["scorecam_top"].summary
     for a, b in zip(exact, close, strict=True):
         assert not torch.equal(a, b)

@@ -84,9 +84,7 @@ def test_what_cannot_be_listened_on_is_said(
     assert said in capsys.readouterr().err and not started
 
 
-def test_a_taken_port_is_said(
-    taken: int, started: list[list[str]], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_taken_port_is_said(taken: int, started: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["app", "--port", str(taken)]) == BAD_INPUT
     assert f"cannot listen on port {taken}" in capsys.readouterr().err and not started
 
@@ -95,18 +93,14 @@ def test_it_serves_from_any_folder_and_stops_when_told(tmp_path: Path) -> None:
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(IMPORT_ROOT)}
     command = [sys.executable, "-m", "camlab", "app", "--no-browser", "--port", str(port)]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
-    ) as server:
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
             until = time.monotonic() + PATIENCE
             body = b""
             while not body and time.monotonic() < until:
                 assert server.poll() is None
                 with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                    body = urllib.request.urlopen(
-                        f"http://{app.LOCAL}:{port}/_stcore/health", timeout=5
-                    ).read()
+                    body = urllib.request.urlopen(f"http://{app.LOCAL}:{port}/_stcore/health", timeout=5).read()
                 time.sleep(0.2)
             assert body == b"ok"
         finally:

@@ -304,10 +304,7 @@ def test_another_layer_by_its_place() -> None:
     record = ran.json[0]
     assert record["layer"] == "blocks.6"
     assert record["similarity"] == scene_of("ablationcam", layer="blocks.6").shown(3.0, 0).values
-    assert (
-        record["similarity"]
-        != run("explain", PICTURE, "--method", "ablationcam", "--json").json[0]["similarity"]
-    )
+    assert record["similarity"] != run("explain", PICTURE, "--method", "ablationcam", "--json").json[0]["similarity"]
 
 
 def test_score_cam_warns_that_it_takes_long() -> None:

@@ -75,9 +75,7 @@ def test_a_file_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "none.pth cannot be read" in capsys.readouterr().err
 
 
-def test_a_file_s_preprocessing_and_size_are_as_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_s_preprocessing_and_size_are_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.safetensors"
     safetensors.torch.save_file(dict(network("resnet18", num_classes=2).state_dict()), path)
     words = ["explain", "photos/bison", "--model", str(path), "--no-floor", "--device", "cpu", "--json"]
@@ -105,9 +103,7 @@ def test_a_file_s_preprocessing_and_size_are_as_asked(
 
 def test_an_own_pair_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clean = find_picture("shapes/0-0").load()
-    noisy = np.clip(
-        np.asarray(clean) + np.random.default_rng(0).normal(0, 40, (*clean.size[::-1], 3)), 0, 255
-    )
+    noisy = np.clip(np.asarray(clean) + np.random.default_rng(0).normal(0, 40, (*clean.size[::-1], 3)), 0, 255)
     for name, image in (("clean", clean), ("noisy", Image.fromarray(noisy.astype(np.uint8)))):
         image.save(tmp_path / f"{name}.png")
     clean.crop((0, 0, 50, 20)).save(tmp_path / "wide.png")

@@ -49,9 +49,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_records_are_those_of_the_library(
-    shelved: pd.DataFrame, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_records_are_those_of_the_library(shelved: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     found = printed(capsys)
     assert sorted(found) == ["power", "tests", "verdicts"]
     assert {each["test"] for each in found["tests"]} == set(TESTS)
@@ -95,9 +93,7 @@ def test_the_text_says_the_sentences(shelved: pd.DataFrame, capsys: pytest.Captu
         assert (each["reason"] or each["sentence"]) in said
     assert "gradcam = hirescam / randomcam" in said
     named = "net, eigencam, last; net, gradcam = hirescam, last; net, layercam, last; 1 more"
-    assert (
-        f"Cannot be tested in 4 groups ({named}): only 1 noise type (gaussian_noise) can be compared" in said
-    )
+    assert f"Cannot be tested in 4 groups ({named}): only 1 noise type (gaussian_noise) can be compared" in said
     assert f"net, last: {found['power'][0]['note']['sentence']}" in said
 
 

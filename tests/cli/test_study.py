@@ -36,9 +36,7 @@ def parsed(*words: str) -> StudyPlan:
 
 def test_what_is_named_takes_the_place_of_the_presets() -> None:
     assert parsed("--preset", "paper") == PRESETS["paper"].make()
-    plan = parsed(
-        "--preset", "paper", "--model", "shapes_vit", "--noise", "fog", "--noise", "contrast", "--limit", "7"
-    )
+    plan = parsed("--preset", "paper", "--model", "shapes_vit", "--noise", "fog", "--noise", "contrast", "--limit", "7")
     assert (plan.models, plan.noises, plan.limit, plan.pairing) == (
         ("shapes_vit",), ("fog", "contrast"), 7, FITTING,
     )  # fmt: skip

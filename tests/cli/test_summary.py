@@ -84,9 +84,7 @@ def test_intervals_and_warnings_are_said(shelved: Shelved, capsys: pytest.Captur
 
 
 def test_another_similarity(shelved: Shelved, capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(
-        printed(capsys, "--json", "--similarity", "pearson", "--by", "method", "--no-intervals")
-    )
+    found = json.loads(printed(capsys, "--json", "--similarity", "pearson", "--by", "method", "--no-intervals"))
     assert found == records(ROWS, ("method",), "pearson", COINCIDE, replicates=0)
     assert "pearson" in shelved.asked and "rbo" not in shelved.asked
 

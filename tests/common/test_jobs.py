@@ -434,9 +434,7 @@ print("the end of the program", flush=True)
 
 def test_a_program_ends_after_the_step_under_way_and_not_inside_it() -> None:
     root = Path(__file__).parents[2]
-    found = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, timeout=60
-    )
+    found = subprocess.run([sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True, timeout=60)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.splitlines() == ["the end of the program", "a whole step"]
 

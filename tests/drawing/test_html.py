@@ -140,9 +140,7 @@ def test_texts_in_attributes_come_out_as_they_went_in(text: str) -> None:
 def test_badge() -> None:
     kept, flipped = markup.badge("kept: bison", False), markup.badge("flipped: bison", True)
     assert kept == '<span class="cl-badge cl-kept"><span aria-hidden="true">●</span> kept: bison</span>'
-    assert (
-        flipped == '<span class="cl-badge cl-flipped"><span aria-hidden="true">◆</span> flipped: bison</span>'
-    )
+    assert flipped == '<span class="cl-badge cl-flipped"><span aria-hidden="true">◆</span> flipped: bison</span>'
 
 
 def test_predictions() -> None:

@@ -66,9 +66,7 @@ def test_every_view_draws_rgb_at_twice_the_size(view: str, colormap: str, panel:
     assert ENLARGE == 2
     assert drawn.shape == (2 * HEIGHT, 2 * WIDTH, 3) and drawn.dtype == np.uint8
     assert np.array_equal(drawn, VIEWS[view].draw(panel, colormap, 0.5))
-    assert all(
-        np.array_equal(a, b) for a, b in zip(kept, (panel.picture, panel.map, panel.labels), strict=True)
-    )
+    assert all(np.array_equal(a, b) for a, b in zip(kept, (panel.picture, panel.map, panel.labels), strict=True))
 
 
 def test_an_overlay_of_no_opacity_is_the_picture_and_of_full_opacity_the_map(panel: Panel) -> None:
@@ -241,9 +239,7 @@ def test_one_segment_has_no_outline() -> None:
 
 
 def test_no_difference_is_neutral() -> None:
-    drawn = draw_difference(
-        np.zeros((7, 7), np.float32), (HEIGHT, WIDTH), np.zeros((HEIGHT, WIDTH), np.int32), []
-    )
+    drawn = draw_difference(np.zeros((7, 7), np.float32), (HEIGHT, WIDTH), np.zeros((HEIGHT, WIDTH), np.int32), [])
     assert drawn.shape == (2 * HEIGHT, 2 * WIDTH, 3) and drawn.dtype == np.uint8
     colours = np.unique(drawn.reshape(-1, 3), axis=0).astype(int)
     assert len(colours) == 1

@@ -122,9 +122,7 @@ def test_a_grid_is_read_pointed_at_pinned_and_taken_away(server: str, visit: Vis
     expect(page).to_have_url(re.compile("pins=[^&]*eigencam"))
     rests(page)
     svg = download(page, "Tray (SVG)")
-    text = " ".join(
-        " ".join(node.itertext()) for node in ET.fromstring(svg).iter() if node.tag.endswith("text")
-    )
+    text = " ".join(" ".join(node.itertext()) for node in ET.fromstring(svg).iter() if node.tag.endswith("text"))
     for wanted in ("Eigen-CAM", "Gaussian noise, severity 4", f"{known.similarity:.2f}", "CC0", "torch"):
         assert wanted in text, wanted
     drawn = Image.open(io.BytesIO(download(page, "Tray (PNG)")))
@@ -149,9 +147,7 @@ def test_a_grid_is_read_pointed_at_pinned_and_taken_away(server: str, visit: Vis
     expect(other.locator(".pair .words .b")).to_contain_text("Clean picture")
 
 
-def test_the_whole_grid_is_worked_by_keys_alone_and_opens_a_cell_in_explore(
-    server: str, visit: Visit
-) -> None:
+def test_the_whole_grid_is_worked_by_keys_alone_and_opens_a_cell_in_explore(server: str, visit: Visit) -> None:
     page = visit().page
     open_grid(page, f"{server}/compare?{LINK}&methods=gradcam,eigencam&columns=2,4")
     first = cell(page, FIRST).locator(".pic")
@@ -195,9 +191,7 @@ def test_the_whole_grid_is_worked_by_keys_alone_and_opens_a_cell_in_explore(
     expect(page.locator(".cell.there")).to_have_count(6)
 
 
-def test_cells_fill_in_without_moving_anything_and_a_large_grid_stays_smooth(
-    server: str, visit: Visit
-) -> None:
+def test_cells_fill_in_without_moving_anything_and_a_large_grid_stays_smooth(server: str, visit: Visit) -> None:
     page = visit(390, 844, "dark").page
     page.emulate_media(reduced_motion="reduce")
     columns = "0.5,1,1.5,2,2.5,3,3.5,4,4.5,5"
@@ -227,9 +221,7 @@ def test_a_cell_without_a_picture_says_why_and_the_keys_go_through_it(server: st
     page.keyboard.press("ArrowRight")
     bare = page.locator(".cell.bare")
     expect(bare).to_be_focused()
-    assert "upload a pair" in bare.inner_text() and "upload a pair" in (
-        bare.get_attribute("aria-label") or ""
-    )
+    assert "upload a pair" in bare.inner_text() and "upload a pair" in (bare.get_attribute("aria-label") or "")
     page.keyboard.press("p")
     page.keyboard.press("ArrowRight")
     expect(page.locator(".cell").nth(2).locator(".pic")).to_be_focused()

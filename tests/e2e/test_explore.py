@@ -249,9 +249,7 @@ def test_pictures_and_charts_have_text_equivalents(server: str, visit: Visit) ->
         ("seed=-4&draws=1000&p=nan&image=upload/0123456789ab", "could not be used"),
     ],
 )
-def test_a_bad_link_gets_a_sentence_and_a_working_page(
-    server: str, visit: Visit, query: str, sentence: str
-) -> None:
+def test_a_bad_link_gets_a_sentence_and_a_working_page(server: str, visit: Visit, query: str, sentence: str) -> None:
     page = open_app(visit(), f"{server}/?draws=1&{query}" if "draws" not in query else f"{server}/?{query}")
     alerts = page.locator('[data-testid="stAlert"]')
     expect(alerts.filter(has_text=re.compile(re.escape(sentence))).first).to_be_visible(timeout=SLOW)

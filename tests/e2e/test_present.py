@@ -108,9 +108,7 @@ def plays(browser: Browser, data: bytes) -> bool:
     """Whether the browser itself plays a film, where this Chromium has the decoder; else whether it is H.264."""
     page = browser.new_page()
     try:
-        can = page.evaluate(
-            "document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"
-        )
+        can = page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')")
         if not can:
             return b"avc1" in data and b"moov" in data
         length = page.evaluate(

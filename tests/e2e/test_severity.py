@@ -153,12 +153,8 @@ def test_a_drag_is_followed_without_asking_the_server(
 
 # Mean absolute difference in grey levels of 255 that is allowed between the browser's drawing and the server's. A map
 # is exact but for rounding; a picture has gone through JPEG, which noise is hard on.
-@pytest.mark.parametrize(
-    ("view", "allowed"), [("overlay", 8.0), ("heat", 0.05), ("image", 16.0), ("segments", 8.0)]
-)
-def test_what_the_browser_draws_is_what_the_server_draws(
-    server: str, visit: Visit, view: str, allowed: float
-) -> None:
+@pytest.mark.parametrize(("view", "allowed"), [("overlay", 8.0), ("heat", 0.05), ("image", 16.0), ("segments", 8.0)])
+def test_what_the_browser_draws_is_what_the_server_draws(server: str, visit: Visit, view: str, allowed: float) -> None:
     page, _ = open_followed(visit, f"{server}/?draws=2&severity=3&view={view}&opacity=0.5&colormap=viridis")
     before = {words: page.locator(words).inner_html() for words in WORDS}
     hold(page, 1.5)

@@ -83,16 +83,12 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
     )
     expect(page.locator(PANELS)).to_have_count(3, timeout=SLOW)
     open_in_explore.click()
-    expect(page.get_by_role("heading", name="Does the explanation survive the noise?")).to_be_visible(
-        timeout=SLOW
-    )
+    expect(page.get_by_role("heading", name="Does the explanation survive the noise?")).to_be_visible(timeout=SLOW)
     expect(page).to_have_url(re.compile("noise=fog"), timeout=SLOW)
     drawn(page)
     page.get_by_role("link", name="Study").first.click()
     expect(counted).to_be_visible(timeout=SLOW)  # as it was left
-    expect(page).to_have_url(
-        re.compile("noises=fog.*tab=distributions|tab=distributions.*noises=fog"), timeout=SLOW
-    )
+    expect(page).to_have_url(re.compile("noises=fog.*tab=distributions|tab=distributions.*noises=fog"), timeout=SLOW)
 
     # Take it away and bring it in again.
     page.get_by_role("button", name="Manage").click()

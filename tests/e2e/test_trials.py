@@ -33,9 +33,7 @@ def test_an_attack_is_run_seen_and_taken_away(server: str, visit: Visit) -> None
     steps.press("Enter")
     press(page.get_by_role("button", name="Start the attack"))
     expect(page.get_by_role("button", name="Attack again")).to_be_visible()
-    expect(
-        page.get_by_text(re.compile(r"ε = 4/255, 5 steps\..*Prediction kept: German shepherd"))
-    ).to_be_visible()
+    expect(page.get_by_text(re.compile(r"ε = 4/255, 5 steps\..*Prediction kept: German shepherd"))).to_be_visible()
     expect(page.locator(PANELS)).to_have_count(9)
     with np.load(io.BytesIO(download(page, "Attack (NPZ)")), allow_pickle=False) as found:
         change = np.abs(found["attacked_input"] - found["clean_input"]).max()

@@ -89,9 +89,7 @@ def test_the_wheel_holds_the_dashboard_and_nothing_beside_the_package(wheel: Pat
         about = Parser().parsestr(archive.read(metadata).decode())
     assert {name.split("/")[0] for name in names} == {"camlab", metadata.split("/")[0]}
     assert "camlab/py.typed" in names and not [name for name in names if name.endswith(".pyc")]
-    inside = {
-        name.removeprefix("camlab/dashboard/") for name in names if name.startswith("camlab/dashboard/")
-    }
+    inside = {name.removeprefix("camlab/dashboard/") for name in names if name.startswith("camlab/dashboard/")}
     for folder in ("assets", "pages"):
         mine = {
             path.relative_to(ROOT).as_posix()
@@ -112,16 +110,12 @@ def test_what_the_wheel_depends_on_is_what_requirements_txt_says(wheel: Path) ->
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         about = Parser().parsestr(archive.read(metadata).decode())
-    lines = (
-        line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()
-    )
+    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines())
     wanted = {parsed(line) for line in lines if line}
     assert {parsed(each) for each in about.get_all("Requires-Dist", [])} == wanted
 
 
-def test_the_commands_run_from_an_empty_folder(
-    environment: Path, tmp_path: Path, bare: dict[str, str]
-) -> None:
+def test_the_commands_run_from_an_empty_folder(environment: Path, tmp_path: Path, bare: dict[str, str]) -> None:
     folder = tmp_path / "empty"
     assert run(environment, folder, bare, "--version").strip() == f"camlab {camlab.__version__}"
     assert "efficientnet_lite0" in run(environment, folder, bare, "list", "models")

@@ -79,9 +79,7 @@ def test_out_of_memory_on_the_device_halves_the_batch(
     torch.cuda.set_per_process_memory_fraction(room / total)
     try:
         queue = DeviceQueue(64)
-        found = Engine(classifier, MapCache(), batch=64, queue=queue).explain(
-            clean, picture.digest, specs, ["gradcam"]
-        )
+        found = Engine(classifier, MapCache(), batch=64, queue=queue).explain(clean, picture.digest, specs, ["gradcam"])
         assert queue.batches > 1
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

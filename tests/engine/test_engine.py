@@ -190,9 +190,7 @@ def test_predictions_alone_take_no_gradients(monkeypatch: pytest.MonkeyPatch) ->
         ({"clean": torch.zeros(3, 10, 12)}, BadSetting, "12 × 10 pixels"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(
-    change: dict[str, Any], error: type[Exception], words: str
-) -> None:
+def test_mistakes_are_told_in_one_sentence(change: dict[str, Any], error: type[Exception], words: str) -> None:
     settings: dict[str, Any] = {
         "clean": CLEAN_PICTURE,
         "digest": "d",
@@ -686,20 +684,14 @@ def test_smoothed_maps_are_those_of_the_pass_by_hand_and_have_keys_of_their_own(
     for name in ("gradcam", "ablationcam"):
         for row, each in enumerate(found):
             picture = engine.inputs(CLEAN_PICTURE, "digest", [SPECS[row]])
-            key = content_key(
-                "digest", tuple(CLEAN_PICTURE.shape), *dataclasses.astuple(canonical(SPECS[row]))
-            )
+            key = content_key("digest", tuple(CLEAN_PICTURE.shape), *dataclasses.astuple(canonical(SPECS[row])))
             raw = smoothed(stub, "cut", picture, [each.target], [key], CAMS[name], smoothing)
             assert np.allclose(each.maps[name], scale_maps(raw)[0][0].numpy(), atol=1e-5)
             assert np.array_equal(each.probabilities, plain[row].probabilities)
-    assert any(
-        not np.allclose(a.maps["gradcam"], b.maps["gradcam"]) for a, b in zip(plain, found, strict=True)
-    )
+    assert any(not np.allclose(a.maps["gradcam"], b.maps["gradcam"]) for a, b in zip(plain, found, strict=True))
     assert all(each.cached for each in explain(engine, methods=["gradcam"], smoothing=smoothing))
     again = explain(engine, methods=["gradcam"])
-    assert all(
-        np.array_equal(a.maps["gradcam"], b.maps["gradcam"]) for a, b in zip(plain, again, strict=True)
-    )
+    assert all(np.array_equal(a.maps["gradcam"], b.maps["gradcam"]) for a, b in zip(plain, again, strict=True))
 
 
 def test_a_method_that_cannot_serve_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

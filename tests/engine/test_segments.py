@@ -99,9 +99,7 @@ def test_segments_are_cut_once_however_many_ask(counted: list[str]) -> None:
     assert not module._under_way
 
 
-def test_whatever_decides_the_segments_is_part_of_the_key(
-    counted: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_decides_the_segments_is_part_of_the_key(counted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clean, cache = random_picture(), MapCache()
 
     def was_cut(clean: torch.Tensor = clean, name: str = "cells", **parameters: float) -> bool:

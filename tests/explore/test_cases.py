@@ -49,9 +49,7 @@ def real(engine: Engine, pictures: tuple[Picture, ...]) -> CaseSearch:
     return search
 
 
-def by_hand(
-    engine: Engine, picture: Picture, noises: Sequence[str], kind: str
-) -> list[tuple[str, float, int, float]]:
+def by_hand(engine: Engine, picture: Picture, noises: Sequence[str], kind: str) -> list[tuple[str, float, int, float]]:
     """The strongest pair of each noise type, (noise, severity, seed, similarity), strongest first."""
     found = []
     for noise in noises:
@@ -66,12 +64,7 @@ def by_hand(
                 if kind == "kept" and not row["flipped"] and value < threshold:
                     if best is None or value < best[3]:
                         best = (noise, severity, seed, value)
-                elif (
-                    kind == "flipped"
-                    and row["flipped"]
-                    and value >= threshold
-                    and (best is None or value > best[3])
-                ):
+                elif kind == "flipped" and row["flipped"] and value >= threshold and (best is None or value > best[3]):
                     best = (noise, severity, seed, value)
         if best:
             found.append(best)
@@ -83,9 +76,7 @@ def test_the_cases_found_are_those_that_a_search_by_hand_finds(
     kind: str, real: CaseSearch, engine: Engine, pictures: tuple[Picture, ...]
 ) -> None:
     expected = by_hand(engine, pictures[0], real.noises, kind)
-    found = [
-        (case.state.noise, case.state.severity, case.state.seed, case.similarity) for case in real.best(kind)
-    ]
+    found = [(case.state.noise, case.state.severity, case.state.seed, case.similarity) for case in real.best(kind)]
     assert found == expected
     # Both kinds are there to be found, and the stronger of two where it was searched last.
     assert [case[0] for case in found] == {
@@ -94,9 +85,7 @@ def test_the_cases_found_are_those_that_a_search_by_hand_finds(
     }[kind]
 
 
-def test_a_case_is_a_state_that_shows_it(
-    real: CaseSearch, engine: Engine, pictures: tuple[Picture, ...]
-) -> None:
+def test_a_case_is_a_state_that_shows_it(real: CaseSearch, engine: Engine, pictures: tuple[Picture, ...]) -> None:
     for kind, entry in DISAGREEMENTS.items():
         for case in real.best(kind):
             state = case.state
@@ -167,9 +156,7 @@ class FakeScene:
         for severity, seed in pairs:
             key = (self.picture.id, self.state.noise, severity, seed)
             type(self).asked.append(key)
-            random = np.random.default_rng(
-                [sum(map(ord, self.picture.id + self.state.noise)), int(severity), seed]
-            )
+            random = np.random.default_rng([sum(map(ord, self.picture.id + self.state.noise)), int(severity), seed])
             value, flip, broken = random.random(3)
             found.append(
                 {
@@ -210,10 +197,7 @@ def all_rows(search: CaseSearch) -> list[tuple[str, str, dict[str, Any]]]:
             seeds = (4, 5) if NOISES[noise].stochastic else (0,)
             scene = FakeScene(None, picture, dataclasses.replace(search.state, noise=noise))
             for severity in LEVELS:
-                rows += [
-                    (picture.id, noise, row)
-                    for row in scene.rows([(severity, s) for s in seeds], lambda: None)
-                ]
+                rows += [(picture.id, noise, row) for row in scene.rows([(severity, s) for s in seeds], lambda: None)]
     return rows
 
 
@@ -302,9 +286,7 @@ def test_noises_that_cannot_be_applied_are_left_out_with_the_reason(
     assert search.pairs == 2 * (5 * SEEDS_SEARCHED + 5)
 
 
-def test_without_a_pair_the_users_own_noise_is_left_out(
-    engine: Engine, pictures: tuple[Picture, ...]
-) -> None:
+def test_without_a_pair_the_users_own_noise_is_left_out(engine: Engine, pictures: tuple[Picture, ...]) -> None:
     search = CaseSearch(engine, [pictures[0]], STATE, ("captured", "brightness"))
     run(search)
     assert list(search.left_out) == ["captured"] and "upload a pair" in search.left_out["captured"]

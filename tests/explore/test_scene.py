@@ -441,9 +441,7 @@ def test_only_one_colour_is_flat(engine: Engine, bison: Picture) -> None:
 class Blind(Engine):
     """An engine whose maps of noisy pictures are all degenerate."""
 
-    def explain(
-        self, clean: Any, digest: Any, specs: Sequence[Spec], *args: Any, **more: Any
-    ) -> list[Explained]:
+    def explain(self, clean: Any, digest: Any, specs: Sequence[Spec], *args: Any, **more: Any) -> list[Explained]:
         found = super().explain(clean, digest, specs, *args, **more)
         return [
             explained
@@ -458,9 +456,7 @@ class Blind(Engine):
 
 
 @pytest.mark.parametrize("name", list(SIMILARITIES))
-def test_a_degenerate_map_on_the_noisy_side(
-    name: str, lite0: Classifier, engine: Engine, bison: Picture
-) -> None:
+def test_a_degenerate_map_on_the_noisy_side(name: str, lite0: Classifier, engine: Engine, bison: Picture) -> None:
     scene = Scene(Blind(lite0, engine.cache), bison, state_of(bison, similarity=name))
     shown = scene.shown(5.0, 0)
     assert shown.row["degenerate"] is True and shown.row["flipped"] is True

@@ -128,9 +128,7 @@ def test_a_link_gives_the_same_state_back(state: ExploreState) -> None:
 @given(states(), states())
 @example(ExploreState(), UNUSUAL)
 @example(UNUSUAL, ExploreState())
-def test_a_file_gives_the_same_state_back_whatever_was_on_screen(
-    state: ExploreState, before: ExploreState
-) -> None:
+def test_a_file_gives_the_same_state_back_whatever_was_on_screen(state: ExploreState, before: ExploreState) -> None:
     text = to_json(state, {"anything": [1, None]})
     assert parse_json(text) == (state, [])
     assert parse_json(text.encode(), base=before) == (state, [])
@@ -236,15 +234,13 @@ def test_what_is_said_about_a_bad_value() -> None:
         (
             "p",
             "high",
-        ): "The setting 'p' could not be used ('high' is not a number; choose one from 0.5 to 0.99) "
-        "and stays at 0.9.",
+        ): "The setting 'p' could not be used ('high' is not a number; choose one from 0.5 to 0.99) and stays at 0.9.",
         (
             "scope",
             "swep",
         ): "The setting 'scope' could not be used (There is no scope called 'swep'; did you mean "
         "'sweep'?) and stays at severity.",
-        ("layer", "<b>"): "The setting 'layer' could not be used ('<b>' is not a layer name) and stays at the "
-        "default.",
+        ("layer", "<b>"): "The setting 'layer' could not be used ('<b>' is not a layer name) and stays at the default.",
     }
     for (field, text), said in cases.items():
         assert parse_query({field: text})[1] == [said]
@@ -257,9 +253,7 @@ def test_good_fields_beside_bad_ones_are_used_and_every_bad_one_is_told() -> Non
     assert len(problems) == 3 and all(map(is_one_sentence, problems))
 
 
-@pytest.mark.parametrize(
-    "name", ["sevrity", "", MARKUP, "x" * 500, "\ud800", "__class__", "segment_parameters"]
-)
+@pytest.mark.parametrize("name", ["sevrity", "", MARKUP, "x" * 500, "\ud800", "__class__", "segment_parameters"])
 def test_an_unknown_field_is_ignored_with_a_sentence(name: str) -> None:
     state, problems = parse_query({name: "1"}, UNUSUAL)
     assert state == UNUSUAL
@@ -267,9 +261,7 @@ def test_an_unknown_field_is_ignored_with_a_sentence(name: str) -> None:
 
 
 def test_an_unknown_field_is_named() -> None:
-    assert parse_query({"sevrity": "1"})[1] == [
-        "This link names 'sevrity', which is not a setting; it was ignored."
-    ]
+    assert parse_query({"sevrity": "1"})[1] == ["This link names 'sevrity', which is not a setting; it was ignored."]
 
 
 @settings(max_examples=300, deadline=None)
@@ -278,9 +270,7 @@ def test_an_unknown_field_is_named() -> None:
         st.sampled_from(FIELDS) | st.text(max_size=10),
         st.text(max_size=30)
         | st.floats().map(str)
-        | st.sampled_from(
-            [text for texts in BAD.values() for text in texts] + list(to_query(UNUSUAL).values())
-        ),
+        | st.sampled_from([text for texts in BAD.values() for text in texts] + list(to_query(UNUSUAL).values())),
         max_size=8,
     )
 )
@@ -424,16 +414,12 @@ def test_a_broken_file_is_refused_with_one_sentence(data: bytes | str, said: str
     assert is_one_sentence(said)
 
 
-@pytest.mark.parametrize(
-    "version", ["2", "0", '"1"', "null", "1.5", "[1]", '"' + MARKUP + '"', deep(300), "1e999"]
-)
+@pytest.mark.parametrize("version", ["2", "0", '"1"', "null", "1.5", "[1]", '"' + MARKUP + '"', deep(300), "1e999"])
 def test_a_file_of_another_version_is_refused_with_one_sentence(version: str) -> None:
     with pytest.raises(BadState) as caught:
         parse_json(f'{{{FORMAT}, "version": {version}, "state": {{}}}}')
     assert str(caught.value).startswith("This state file has version '")
-    assert str(caught.value).endswith(
-        "', but this CAM Lab reads version 1; save it again with a matching CAM Lab."
-    )
+    assert str(caught.value).endswith("', but this CAM Lab reads version 1; save it again with a matching CAM Lab.")
     assert is_one_sentence(str(caught.value)) and len(str(caught.value)) < 150
 
 
@@ -451,9 +437,7 @@ def test_a_file_with_some_bad_fields_gives_the_good_ones() -> None:
     fields = document()["state"] | {"severity": "12", "noise": MARKUP, "extra": "1", "layer": "\ud800"}
     state, problems = parse_json(json.dumps(document(state=fields)))
     default = ExploreState()
-    assert state == dataclasses.replace(
-        UNUSUAL, severity=default.severity, noise=default.noise, layer=default.layer
-    )
+    assert state == dataclasses.replace(UNUSUAL, severity=default.severity, noise=default.noise, layer=default.layer)
     assert len(problems) == 4 and all(map(is_one_sentence, problems))
 
 
@@ -493,9 +477,7 @@ def test_any_file_is_refused_or_gives_a_state(data: bytes | str) -> None:
 @given(st.integers(0, MAX_SEED), st.integers(1, MAX_DRAWS), st.data())
 @example(MAX_SEED, 7, None)
 @example(0, 1, None)
-def test_the_draws_are_the_block_that_holds_the_seed(
-    seed: int, draws: int, data: st.DataObject | None
-) -> None:
+def test_the_draws_are_the_block_that_holds_the_seed(seed: int, draws: int, data: st.DataObject | None) -> None:
     state = ExploreState(seed=seed, draws=draws)
     seeds = state.seeds
     assert seed in seeds and state.shown_seed == seed

@@ -80,9 +80,7 @@ class FakeScene:
         return list(dict.fromkeys(entry for entry in self.log if isinstance(entry, float)))
 
 
-def sweep_of(
-    monkeypatch: pytest.MonkeyPatch, scene: FakeScene, focus: float = 3.0, patient: bool = False
-) -> Sweep:
+def sweep_of(monkeypatch: pytest.MonkeyPatch, scene: FakeScene, focus: float = 3.0, patient: bool = False) -> Sweep:
     monkeypatch.setattr(camlab.explore.sweep, "time", SimpleNamespace(perf_counter=lambda: scene.now))
     return Sweep(scene, focus, patient)  # type: ignore[arg-type]
 

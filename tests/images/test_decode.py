@@ -325,25 +325,14 @@ def bomb(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header claims any size."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize(
-    "size", [(10_000, 5_001), (10_000, 9_000), (20_000, 20_000), (2_000_000_000, 2_000_000_000)]
-)
-def test_too_many_pixels_are_refused_from_the_header(
-    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("size", [(10_000, 5_001), (10_000, 9_000), (20_000, 20_000), (2_000_000_000, 2_000_000_000)])
+def test_too_many_pixels_are_refused_from_the_header(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("pixels were decoded"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -470,9 +459,7 @@ def test_an_endless_chain_of_pages_is_refused_at_once() -> None:
     data = bytearray(encode(np.zeros((16, 16), np.uint8), "TIFF"))
     start = struct.unpack("<I", data[4:8])[0]
     count = struct.unpack("<H", data[start : start + 2])[0]
-    data[start + 2 + 12 * count : start + 6 + 12 * count] = struct.pack(
-        "<I", start
-    )  # the next page: this one
+    data[start + 2 + 12 * count : start + 6 + 12 * count] = struct.pack("<I", start)  # the next page: this one
     image = pixels_or_refusal(bytes(data), "a.tif")
     assert image is None or image.shape == (16, 16, 3)
 
@@ -494,9 +481,7 @@ def pixels_or_refusal(data: bytes, name: str) -> np.ndarray | None:
     return np.asarray(image)
 
 
-FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 STARTS = [
     b"",
     b"\xff\xd8\xff",

@@ -45,9 +45,7 @@ def opened(path: Path) -> ImageSet:
 def test_a_folder_a_class(pets: Path) -> None:
     found = opened(pets)
     assert (found.name, found.title) == ("folder", "pets")
-    assert found.summary == (
-        "3 pictures in 2 classes; skipped: 1 file that is not a picture, 1 hidden or system file."
-    )
+    assert found.summary == ("3 pictures in 2 classes; skipped: 1 file that is not a picture, 1 hidden or system file.")
     assert found.labels == ("cat", "dog")
     assert found.skipped == {"other": 1, "hidden": 1}
     assert [(p.title, p.label, p.label_index) for p in found.pictures] == [
@@ -262,9 +260,7 @@ def test_roots_come_from_the_operator(pets: Path, tmp_path: Path, monkeypatch: p
 def test_folders_that_cannot_be_used(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("hello")
-    with pytest.raises(
-        BadSource, match=r"holds no pictures \(0 pictures; skipped: 1 file that is not a picture\)"
-    ):
+    with pytest.raises(BadSource, match=r"holds no pictures \(0 pictures; skipped: 1 file that is not a picture\)"):
         opened(tmp_path / "notes")
     scandir = os.scandir
 
@@ -297,9 +293,7 @@ def test_a_listing_can_be_stopped(pets: Path, monkeypatch: pytest.MonkeyPatch) -
         open_folder(pets, [pets], check=stop)
 
 
-def test_fifty_thousand_files_are_listed_without_reading_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fifty_thousand_files_are_listed_without_reading_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> bytes:
         raise AssertionError(f"{path} was read")
 

@@ -85,9 +85,7 @@ def test_what_stays_in_memory_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatc
     ],
     ids=["empty", "large", "text", "texts", "climbing", "bomb", "nothing", "cut"],
 )
-def test_what_cannot_be_used_at_all_is_refused_in_a_sentence(
-    files: list[tuple[str, bytes]], sentence: str
-) -> None:
+def test_what_cannot_be_used_at_all_is_refused_in_a_sentence(files: list[tuple[str, bytes]], sentence: str) -> None:
     with pytest.raises(BadImage, match=r"\.$") as caught:
         read_upload(files)
     assert sentence in str(caught.value) and "\n" not in str(caught.value)

@@ -59,9 +59,7 @@ def noisy(image: Image.Image, noise: str = "gaussian_noise", severity: float = 3
 # one preprocessing
 
 
-def noisy_input(
-    clean: Picture, other: Picture, preprocess: Callable[[Image.Image], torch.Tensor]
-) -> torch.Tensor:
+def noisy_input(clean: Picture, other: Picture, preprocess: Callable[[Image.Image], torch.Tensor]) -> torch.Tensor:
     set_companion(clean, other)
     found = companion_input(clean.digest, preprocess)
     forget_companion(clean.digest)
@@ -163,9 +161,7 @@ def companions(monkeypatch: pytest.MonkeyPatch, size: int) -> Callable[[int], Pi
     """Pictures of one megabyte each, where the process remembers so many megabytes of them."""
     limit = size * (2**20 + ENTRY_OVERHEAD)
     monkeypatch.setattr(module, "_companions", Memo(limit, lambda found: found[0].held))
-    return lambda seed: dataclasses.replace(
-        picture(Image.new("RGB", (20, 20), (seed, 0, 0)), str(seed)), held=2**20
-    )
+    return lambda seed: dataclasses.replace(picture(Image.new("RGB", (20, 20), (seed, 0, 0)), str(seed)), held=2**20)
 
 
 def test_what_the_process_remembers_is_counted_in_bytes() -> None:

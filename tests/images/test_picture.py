@@ -17,9 +17,7 @@ from tests.material import encoded, outline
 
 
 def made(index: int) -> Picture:
-    return Picture(
-        f"x/{index}", "x", str(index), None, None, "", "", "", "", lambda: Image.new("RGB", (9, 9))
-    )
+    return Picture(f"x/{index}", "x", str(index), None, None, "", "", "", "", lambda: Image.new("RGB", (9, 9)))
 
 
 @given(st.integers(0, 30), st.slices(30), st.integers(-40, 40))

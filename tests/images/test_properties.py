@@ -18,8 +18,7 @@ from camlab.study.store import IMAGE_COLUMNS
 def photos() -> list[np.ndarray]:
     """A few photographs, (3, 160, 160) in [0, 1]."""
     return [
-        cv2.resize(np.asarray(picture.load()), (160, 160), interpolation=cv2.INTER_AREA).transpose(2, 0, 1)
-        / 255.0
+        cv2.resize(np.asarray(picture.load()), (160, 160), interpolation=cv2.INTER_AREA).transpose(2, 0, 1) / 255.0
         for picture in list(built_in_pictures())[:4]
     ]
 
@@ -31,9 +30,7 @@ def grey(value: float, height: int = 20, width: int = 30) -> np.ndarray:
 def test_an_even_surface_has_nothing() -> None:
     for value in (0.0, 0.3, 1.0):
         found = properties_of(grey(value))
-        assert (found["clutter"], found["contrast"], found["sharpness"]) == pytest.approx(
-            (0, 0, 0), abs=1e-12
-        )
+        assert (found["clutter"], found["contrast"], found["sharpness"]) == pytest.approx((0, 0, 0), abs=1e-12)
 
 
 def test_half_black_half_white() -> None:
@@ -61,9 +58,7 @@ def test_contrast_is_that_of_scikit_images_grey(photos: list[np.ndarray]) -> Non
 def test_clutter_is_near_the_share_of_opencvs_edges(photos: list[np.ndarray]) -> None:
     for pixels in photos:
         smooth = gaussian(rgb2gray(pixels, channel_axis=0), 1.0, mode="nearest", truncate=4)
-        down, across = (
-            cv2.Sobel(smooth, cv2.CV_64F, *d, borderType=cv2.BORDER_REPLICATE) for d in ((0, 1), (1, 0))
-        )
+        down, across = (cv2.Sobel(smooth, cv2.CV_64F, *d, borderType=cv2.BORDER_REPLICATE) for d in ((0, 1), (1, 0)))
         scale = 30_000 / max(np.abs(down).max(), np.abs(across).max())
         steepest = np.hypot(down, across).max() * scale
         edges = cv2.Canny(

@@ -143,9 +143,7 @@ def library_road(
     scores = []
     for remove in (RemoveLeastRelevantFirst, RemoveMostRelevantFirst):
         metrics = [PerturbationConfidenceMetric(remove(p, NoisyLinearImputer(0.0))) for p in percentiles]
-        scores.append(
-            np.mean([metric(z, np.float32(this.maps), targets, model) for metric in metrics], axis=0)
-        )
+        scores.append(np.mean([metric(z, np.float32(this.maps), targets, model) for metric in metrics], axis=0))
     found: np.ndarray = (scores[0] - scores[1]) / 2
     return found
 
@@ -159,9 +157,7 @@ def test_road_equals_the_library() -> None:
     # With its noise the library draws from the global stream: near, never equal.
     torch.manual_seed(0)
     goals = [ClassifierOutputSoftmaxTarget(t) for t in TARGETS]
-    noisy = ROADCombined(percentiles)(
-        scored.normalise(this.pictures), np.float32(this.maps), goals, scored.network
-    )
+    noisy = ROADCombined(percentiles)(scored.normalise(this.pictures), np.float32(this.maps), goals, scored.network)
     ours = road(this, percentiles)
     assert np.abs(ours - noisy).max() <= 0.05 and np.abs(ours - theirs).max() > 0
     assert np.array_equal(ours, road(this, percentiles))

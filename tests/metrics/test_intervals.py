@@ -26,9 +26,7 @@ def assert_equal(result: Robustness, replicates: dict[str, list[float]]) -> None
     seen = 0
     for name, interval in result.intervals.items():
         if interval is not None:
-            assert (interval.low, interval.high, interval.undefined) == pytest.approx(
-                percentiles(replicates[name])
-            )
+            assert (interval.low, interval.high, interval.undefined) == pytest.approx(percentiles(replicates[name]))
             seen += 1
     assert seen >= 5  # the comparison is not empty
 
@@ -150,9 +148,7 @@ def test_percentiles_are_those_of_numpy(count: int) -> None:
     values[:count] = np.random.default_rng(count).random(count)
     (found,) = percentile_intervals(values[None])
     assert found is not None
-    assert (found.low, found.high) == pytest.approx(
-        tuple(np.percentile(values[:count], [2.5, 97.5])), abs=1e-12
-    )
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(values[:count], [2.5, 97.5])), abs=1e-12)
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 200])

@@ -37,11 +37,7 @@ def twin_pointing(map_: np.ndarray, mask: np.ndarray, tolerance: float) -> float
 
 def twin_energy(map_: np.ndarray, mask: np.ndarray) -> float:
     whole = sum(float(v) for v in map_.ravel())
-    return (
-        sum(float(v) for v, m in zip(map_.ravel(), mask.ravel(), strict=True) if m) / whole
-        if whole
-        else math.nan
-    )
+    return sum(float(v) for v, m in zip(map_.ravel(), mask.ravel(), strict=True) if m) / whole if whole else math.nan
 
 
 def twin_iou(map_: np.ndarray, mask: np.ndarray) -> tuple[float, float]:

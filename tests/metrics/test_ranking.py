@@ -71,9 +71,7 @@ def test_random_floor_is_the_mean_over_random_rankings(n: int, p: float) -> None
     rng = np.random.default_rng(3)
     fixed = rng.random((1, n))
     values = rbo(fixed, rng.random((20_000, n)), p=p)
-    assert random_ranking_floor(n, p) == pytest.approx(
-        values.mean(), abs=5 * values.std() / np.sqrt(20_000) + 1e-12
-    )
+    assert random_ranking_floor(n, p) == pytest.approx(values.mean(), abs=5 * values.std() / np.sqrt(20_000) + 1e-12)
 
 
 def test_random_floor_holds_with_ties_under_variant_a() -> None:
@@ -158,16 +156,12 @@ def test_all_tied_under_a_is_the_random_floor() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(1, 30), variants, st.integers(1, 13))
-def test_batch_equals_loop_and_chunks_equal_full(
-    seed: int, count: int, n: int, ties: str, chunk: int
-) -> None:
+def test_batch_equals_loop_and_chunks_equal_full(seed: int, count: int, n: int, ties: str, chunk: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.integers(0, 6, (2, count, n)).astype(float)
     full = rbo(x, y, ties=ties)
     assert rbo(x, y, ties=ties, chunk=chunk) == pytest.approx(full, abs=1e-14)
-    assert [rbo(x[i : i + 1], y[i : i + 1], ties=ties)[0] for i in range(count)] == pytest.approx(
-        full, abs=1e-14
-    )
+    assert [rbo(x[i : i + 1], y[i : i + 1], ties=ties)[0] for i in range(count)] == pytest.approx(full, abs=1e-14)
     one_against_all = rbo(x[:1], y, ties=ties)
     assert rbo(np.repeat(x[:1], count, axis=0), y, ties=ties) == pytest.approx(one_against_all, abs=1e-14)
 

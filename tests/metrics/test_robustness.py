@@ -29,10 +29,7 @@ COLUMNS = ["image", "severity", "flipped", "near", "degenerate", "similarity"]
 def table(*rows: tuple[str, float, str, float | None]) -> pd.DataFrame:
     """Rows of (picture, severity, kept | near | far, similarity); None: a degenerate map."""
     return pd.DataFrame(
-        [
-            (i, s, kind != "kept", kind == "near", v is None, np.nan if v is None else v)
-            for i, s, kind, v in rows
-        ],
+        [(i, s, kind != "kept", kind == "near", v is None, np.nan if v is None else v) for i, s, kind, v in rows],
         columns=COLUMNS,
     )
 
@@ -236,9 +233,7 @@ def test_zero_is_observed() -> None:
 def test_values_equal_their_definitions(seed: int, n: int) -> None:
     pairs = random_pairs(seed, n)
     assert none_to_nan(robustness(pairs, replicates=0)) == pytest.approx(twins.values_of(pairs), nan_ok=True)
-    assert none_to_nan(stratified(pairs, replicates=0)) == pytest.approx(
-        twins.stratified_values_of(pairs), nan_ok=True
-    )
+    assert none_to_nan(stratified(pairs, replicates=0)) == pytest.approx(twins.stratified_values_of(pairs), nan_ok=True)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -105,9 +105,7 @@ def test_upsampling_equals_torch(h: int, w: int, height: int, width: int, seed: 
 
 @settings(max_examples=60, deadline=None)
 @given(sides, sides, st.integers(1, 30), st.integers(1, 30), st.integers(1, 8), st.integers(0, 2**32))
-def test_segment_means_equal_upsample_and_count(
-    h: int, w: int, height: int, width: int, most: int, seed: int
-) -> None:
+def test_segment_means_equal_upsample_and_count(h: int, w: int, height: int, width: int, most: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     _, numbers = np.unique(rng.integers(0, most, (height, width)), return_inverse=True)
     labels: NDArray[np.int32] = numbers.reshape(height, width).astype(np.int32)

@@ -18,9 +18,7 @@ NAMES = ["rbo", "spearman", "ssim", "pearson", "cosine", "iou_top20", "l1"]
 names = pytest.mark.parametrize("name", NAMES)
 
 
-def comparison(
-    size: tuple[int, int] = (30, 35), cells: tuple[int, int] = (4, 5), **settings: object
-) -> Comparison:
+def comparison(size: tuple[int, int] = (30, 35), cells: tuple[int, int] = (4, 5), **settings: object) -> Comparison:
     labels = segment(np.zeros((*size, 3)), "cells", rows=cells[0], cols=cells[1])
     return Comparison(labels, size, **settings)  # type: ignore[arg-type]
 
@@ -44,9 +42,7 @@ def oracle(name: str, a: np.ndarray, b: np.ndarray, setting: Comparison) -> floa
         return float(stats.spearmanr(p, q).statistic)
     if name == "ssim":
         return float(
-            structural_similarity(
-                x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1
-            )
+            structural_similarity(x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1)
         )
     if name == "pearson":
         return float(stats.pearsonr(x.ravel(), y.ravel()).statistic)
@@ -212,9 +208,7 @@ def test_ssim_is_undefined_below_its_window() -> None:
 
 
 def test_unit_scale() -> None:
-    assert unit_scale("pearson", np.array([-1.0, 0.0, 1.0, np.nan])) == pytest.approx(
-        [0, 0.5, 1, np.nan], nan_ok=True
-    )
+    assert unit_scale("pearson", np.array([-1.0, 0.0, 1.0, np.nan])) == pytest.approx([0, 0.5, 1, np.nan], nan_ok=True)
     assert unit_scale("rbo", np.array([0.3])) == pytest.approx([0.3])
     assert {name for name, entry in SIMILARITIES.items() if entry.low == -1} == {
         "spearman",

@@ -35,9 +35,7 @@ def test_every_way_of_counting_wins_repeats_rows(
     monkeypatch.setattr(wins, "SHORTEST_BLOCK", block)
     monkeypatch.setattr(wins, "CHUNK_CELLS", cells)
     pairs = random_pairs(n, n)
-    pairs["similarity"] = (
-        (pairs.similarity + np.random.default_rng(n).random(n) / 20).clip(0, 1).round(digits)
-    )
+    pairs["similarity"] = (pairs.similarity + np.random.default_rng(n).random(n) / 20).clip(0, 1).round(digits)
     rows, _, units = read_pairs(pairs)
     weights = np.random.default_rng(0).integers(0, 4, (7, units)).astype(float)
     tabled = wins_of(rows, units)

@@ -15,9 +15,7 @@ import torch
 def upsampled(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bilinear upsampling by torch, in float64."""
     tensor = torch.from_numpy(np.asarray(maps, dtype=np.float64))[:, None]
-    return torch.nn.functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False)[
-        :, 0
-    ].numpy()
+    return torch.nn.functional.interpolate(tensor, size=size, mode="bilinear", align_corners=False)[:, 0].numpy()
 
 
 def means_per_segment(maps: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -46,9 +44,7 @@ def share(groups: Sequence[Sequence[Hashable]], item: Hashable, depth: int, whol
     return Fraction(0)
 
 
-def rbo_of_groups(
-    a: Sequence[Sequence[Hashable]], b: Sequence[Sequence[Hashable]], p: float, ties: str
-) -> float:
+def rbo_of_groups(a: Sequence[Sequence[Hashable]], b: Sequence[Sequence[Hashable]], p: float, ties: str) -> float:
     """Corsi and Urbano 2024: agreement from every item's shares at every depth."""
     k = sum(len(group) for group in a)
     items = {item for ranking in (a, b) for group in ranking for item in group}
@@ -122,9 +118,7 @@ def values_of(pairs: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def stratified_values_of(
-    pairs: pd.DataFrame, observed: dict[str, list[float]] | None = None
-) -> dict[str, float]:
+def stratified_values_of(pairs: pd.DataFrame, observed: dict[str, list[float]] | None = None) -> dict[str, float]:
     """Averages over severities; ``observed`` names the severities that must all be defined."""
     each = {s: values_of(pairs[pairs.severity == s]) for s in sorted(set(pairs.severity))}
     result = {}

@@ -27,9 +27,7 @@ def test_listing_the_catalogue_imports_nothing_heavy() -> None:
         "import sys; from camlab.models.registry import MODELS; print(*MODELS);"
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)"
     )
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
-    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert out.returncode == 0, out.stderr
     assert out.stdout.split() == [*LAST, "shapes_resnet", "shapes_vgg", "shapes_vit"]
 
@@ -138,10 +136,7 @@ def test_top_5_holds_the_label_on_most_built_in_pictures(
         hits = {s.name: (hit(s.pictures), len(s.pictures)) for s in IMAGE_SETS.values() if s.name != SHAPES}
     record_property("top5", hits)
     with capsys.disabled():
-        print(
-            f"\n{classifier.title}, label in the top 5: "
-            + ", ".join(f"{k} {a}/{n}" for k, (a, n) in hits.items())
-        )
+        print(f"\n{classifier.title}, label in the top 5: " + ", ".join(f"{k} {a}/{n}" for k, (a, n) in hits.items()))
     photographs = [v for name, v in hits.items() if name != "composites"]
     for some in (photographs, list(hits.values())):
         assert sum(a for a, _ in some) >= 0.9 * sum(n for _, n in some)

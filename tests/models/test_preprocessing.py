@@ -53,9 +53,7 @@ def test_a_model_that_is_not_square_gets_its_shape() -> None:
 
 @pytest.mark.parametrize("side", [(96, 160), (160, 96)])
 @pytest.mark.parametrize("size", [(451, 300), (300, 451), (119, 120)])
-def test_a_model_that_is_not_square_sees_what_timm_gives_it(
-    side: tuple[int, int], size: tuple[int, int]
-) -> None:
+def test_a_model_that_is_not_square_sees_what_timm_gives_it(side: tuple[int, int], size: tuple[int, int]) -> None:
     from timm.data import create_transform
 
     theirs = create_transform(
@@ -79,9 +77,7 @@ def test_a_model_that_squashes_sees_what_timm_gives_it(side: tuple[int, int], sh
     config = {"input_size": (3, *side), "crop_pct": share, "crop_mode": "squash", "interpolation": "bicubic"}
     config |= {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     preprocessing = Preprocessing.from_timm(config)
-    theirs = create_transform(
-        input_size=(3, *side), crop_pct=share, crop_mode="squash", interpolation="bicubic"
-    )
+    theirs = create_transform(input_size=(3, *side), crop_pct=share, crop_mode="squash", interpolation="bicubic")
     image = Image.fromarray(data.coffee())
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
     assert torch.allclose((preprocessing.apply(image) - mean) / std, theirs(image), atol=1e-5)

@@ -172,9 +172,7 @@ def test_the_command_trains_writes_and_reports(
     assert "rendered 64 of 64 scenes" in err and "epoch 2, " in err
     record = json.loads((tmp_path / "new" / "shapes_vgg.json").read_text("utf-8"))
     assert record["settings"]["seed"] == 7 and record["settings"]["scenes"] == 64
-    assert record["held_out"]["scenes"] == 20 and set(record["held_out"]["accuracy_gaussian_noise"]) == set(
-        "12345"
-    )
+    assert record["held_out"]["scenes"] == 20 and set(record["held_out"]["accuracy_gaussian_noise"]) == set("12345")
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
         "shapes_vgg.json",
         "shapes_vgg.safetensors",

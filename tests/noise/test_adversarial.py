@@ -106,9 +106,7 @@ def test_fgsm_on_a_linear_model_can_be_worked_out() -> None:
     w[0, 0] = torch.tensor([[3.0, -1.0], [0.0, 0.5]])
     clean = torch.full((1, 3, 2, 2), 0.5)  # class 0 leads by 0.5 · 2.5
     expected = torch.zeros(3, 2, 2)
-    expected[0] = torch.tensor(
-        [[-1.0, 1.0], [0.0, -1.0]]
-    )  # down where class 0 gains; still where nothing depends
+    expected[0] = torch.tensor([[-1.0, 1.0], [0.0, -1.0]])  # down where class 0 gains; still where nothing depends
     for name in ("fgsm", "fgsm_targeted"):  # with two classes both lead to the other one
         out = perturb(clean, name, 4, 0, "x", Surroundings(Linear(w)))
         assert torch.allclose(out[0] - 0.5, expected * 8 / 255, rtol=0, atol=ROUNDING)
@@ -196,8 +194,7 @@ def test_equal_pictures_share_what_does_not_depend_on_the_severity() -> None:
     together = perturb(batch, "fgsm", severities, 0, ["a", "b", "a", "a"], Surroundings(model))
     assert model.passes == 2 * 2, "one prediction and one gradient a picture"
     alone = [
-        perturb(clean[[r]], "fgsm", s, 0, "a", Surroundings(model))[0]
-        for r, s in zip(rows, severities, strict=True)
+        perturb(clean[[r]], "fgsm", s, 0, "a", Surroundings(model))[0] for r, s in zip(rows, severities, strict=True)
     ]
     assert torch.equal(together, torch.stack(alone))
     model.passes = 0
@@ -237,9 +234,7 @@ def test_what_cannot_be_attacked_is_told() -> None:
     for name in ATTACKS:
         with pytest.raises(BadSetting, match="needs a model"):
             perturb(some(), name, 3, 0, ["a", "b"])
-        assert torch.equal(perturb(some(), name, 0, 0, ["a", "b"]), some()), (
-            "nothing is needed to change nothing"
-        )
+        assert torch.equal(perturb(some(), name, 0, 0, ["a", "b"]), some()), "nothing is needed to change nothing"
     single = Surroundings(Network(classes=1))
     for name in ("fgsm_targeted", "pgd_targeted"):
         with pytest.raises(BadSetting, match="only one class"):

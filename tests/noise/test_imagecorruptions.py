@@ -55,9 +55,7 @@ BYTES = {
 def test_types_that_draw_nothing_agree(name: str, level: int, full_size: Tensor, corrupt: Corrupt) -> None:
     row = level % 3
     theirs = corrupt(_bytes(full_size[row]), severity=level, corruption_name=name).astype(np.float64)
-    ours = (
-        perturb(full_size[row : row + 1], name, level, 0, DIGESTS[row])[0].numpy().transpose(1, 2, 0) * 255.0
-    )
+    ours = perturb(full_size[row : row + 1], name, level, 0, DIGESTS[row])[0].numpy().transpose(1, 2, 0) * 255.0
     assert np.abs(ours - theirs).max() <= BYTES[name]
 
 

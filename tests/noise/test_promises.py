@@ -68,9 +68,7 @@ def test_any_picture_stays_a_picture(
 
 
 @EVERY
-def test_results_do_not_depend_on_the_batch_or_on_threads(
-    name: str, full_size: Tensor, restore_threads: None
-) -> None:
+def test_results_do_not_depend_on_the_batch_or_on_threads(name: str, full_size: Tensor, restore_threads: None) -> None:
     """At 224 pixels a batch is large enough for torch to split it among threads."""
     rows = [0, 1, 2, 0, 1]
     severities, seeds = [5.0, 0.7, 2.3, 3.5, 0.0], [0, 1, 0, 2, 0]
@@ -137,9 +135,7 @@ def test_more_severe_is_further_from_the_clean_picture(name: str, pictures: Tens
     severities = np.arange(0, 5.01, 0.25)
     for seed in range(3 if NOISES[name].stochastic else 1):
         for picture, digest in zip(pictures, DIGESTS, strict=True):
-            line = perturb(
-                picture.expand(len(severities), -1, -1, -1), name, severities.tolist(), seed, digest
-            )
+            line = perturb(picture.expand(len(severities), -1, -1, -1), name, severities.tolist(), seed, digest)
             distance = (line - picture).double().square().mean((1, 2, 3)).sqrt().numpy()
             largest = np.maximum.accumulate(distance)
             if NOISES[name].monotone:
@@ -153,9 +149,7 @@ def test_more_severe_is_further_from_the_clean_picture(name: str, pictures: Tens
 @pytest.mark.parametrize("name", ["gaussian_noise", "speckle_noise", "uniform_noise"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pair=st.tuples(st.floats(0.2, 5), st.floats(0.2, 5)))
-def test_additive_noise_only_scales_along_the_slider(
-    name: str, pair: tuple[float, float], pictures: Tensor
-) -> None:
+def test_additive_noise_only_scales_along_the_slider(name: str, pair: tuple[float, float], pictures: Tensor) -> None:
     noisy = [perturb(pictures, name, severity, 5, DIGESTS).double() for severity in pair]
     free = (noisy[0] > 0) & (noisy[0] < 1) & (noisy[1] > 0) & (noisy[1] < 1)
     assert free.double().mean() > 0.1
@@ -192,9 +186,7 @@ def test_fog_keeps_its_cloud_along_the_slider(pictures: Tensor) -> None:
 
 
 # Severities next to which something whole changes: levels, and whole radii of the blurs between them.
-EDGES = sorted(
-    {*range(1, 5), 1 / 3, 2 / 3, 0.1, 0.2, 0.5, 0.75, 1.2, 1.25, 1.4, 1.5, 2.5, 2.25, 3.5, 4.2, 4.4, 4.5}
-)
+EDGES = sorted({*range(1, 5), 1 / 3, 2 / 3, 0.1, 0.2, 0.5, 0.75, 1.2, 1.25, 1.4, 1.5, 2.5, 2.25, 3.5, 4.2, 4.4, 4.5})
 STEP = 1e-3
 # Root mean square change of the picture in one step of 0.001 (of 5): what moves, moves by less than this.
 SMOOTH = 1e-3

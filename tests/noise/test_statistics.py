@@ -37,9 +37,7 @@ def unclipped(name: str, severity: float, picture: Tensor, seed: int = 0) -> np.
     ("name", "relative", "fourth"),
     [("gaussian_noise", 1, 3), ("speckle_noise", 0.4, 3), ("uniform_noise", 3**-0.5, 1.8)],
 )
-def test_additive_noise_has_its_mean_and_spread(
-    name: str, relative: float, fourth: float, severity: float
-) -> None:
+def test_additive_noise_has_its_mean_and_spread(name: str, relative: float, fourth: float, severity: float) -> None:
     (c,) = parameters_at(name, severity)
     change = unclipped(name, severity, flat(0.4)) - np.float32(0.4)
     sigma = relative * c

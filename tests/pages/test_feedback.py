@@ -44,9 +44,7 @@ def test_the_skeleton_is_shown_only_at_first_and_goes_with_an_error_too(
 
 
 @pytest.mark.parametrize("name", ["explore", "compare", "learn"])
-def test_each_page_that_computes_first_has_one_at_its_first_view(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_each_page_that_computes_first_has_one_at_its_first_view(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     shown: list[str] = []
     monkeypatch.setattr(feedback, "skeleton", shown.append)
     at = open_app(model="shapes_vgg", image="shapes/0-0", draws="1")

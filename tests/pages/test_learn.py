@@ -125,11 +125,7 @@ def test_a_teachers_link_fixes_settings_and_hides_answers() -> None:
     pupil = open_learn(fixed="1", hide="1")
     assert not pupil.selectbox and not pupil.expander and "Set by your teacher" in said(pupil)
     pupil.radio[0].set_value(1).run()
-    assert (
-        not pupil.success
-        and "Not quite" not in alerts(pupil)
-        and "Your teacher has the answer" in said(pupil)
-    )
+    assert not pupil.success and "Not quite" not in alerts(pupil) and "Your teacher has the answer" in said(pupil)
 
 
 def test_a_link_that_is_wrong_is_told_and_shows_a_lesson_all_the_same() -> None:

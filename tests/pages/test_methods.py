@@ -23,9 +23,7 @@ def test_methods_that_cannot_serve_are_last_and_say_why(lite0: Classifier) -> No
     assert "refinecam" in reasons
     at = open_app(draws="1", layer="blocks.6")
     options = at.selectbox(key="explore.method").options
-    assert options[-len(reasons) :] == [
-        f"{CAMS[name].title} · unavailable" for name in CAMS if name in reasons
-    ]
+    assert options[-len(reasons) :] == [f"{CAMS[name].title} · unavailable" for name in CAMS if name in reasons]
     told = "\n".join(each.value for each in at.markdown).replace("\\", "")
     assert all(reason in told for reason in reasons.values())
 
@@ -81,10 +79,7 @@ def test_eigen_smoothing_is_greyed_with_its_reason_where_there_are_no_terms() ->
     assert not at.exception
     toggle = at.toggle(key="explore.eigen")
     assert toggle.disabled and not toggle.value and not at.session_state["state"].eigen
-    assert (
-        "Eigen-CAM has no weighted channels" in toggle.help
-        and "Eigen-CAM has no weighted channels" in alerts(at)
-    )
+    assert "Eigen-CAM has no weighted channels" in toggle.help and "Eigen-CAM has no weighted channels" in alerts(at)
 
 
 def test_smoothing_reaches_state_link_maps_and_says_its_cost() -> None:
@@ -106,9 +101,7 @@ def test_a_noise_that_needs_what_is_missing_is_marked_and_does_not_stay() -> Non
     at = open_app(draws="1")
     title = f"{NOISES['captured'].family} · {NOISES['captured'].title}"
     assert at.selectbox(key="explore.noise").options[-1] == f"{title} · unavailable"
-    assert any("needs a second picture of the scene" in each.value for each in at.markdown), (
-        "for whoever asks"
-    )
+    assert any("needs a second picture of the scene" in each.value for each in at.markdown), "for whoever asks"
     at.selectbox(key="explore.noise").set_value("captured").run()
     assert not at.exception
     assert at.session_state["state"].noise == "gaussian_noise"

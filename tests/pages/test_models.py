@@ -167,9 +167,7 @@ def test_what_cannot_be_explained_is_not_downloaded() -> None:
     at.text_input(key="models.text").set_value("crossvit tiny").run()
     button = next(b for b in at.button if (b.key or "").startswith("models.timm.crossvit"))
     assert button.disabled
-    assert "Cannot be explained: its two branches" in "\n".join(m.value for m in at.markdown).replace(
-        "\\", ""
-    )
+    assert "Cannot be explained: its two branches" in "\n".join(m.value for m in at.markdown).replace("\\", "")
 
 
 # --- links to what is not here ---
@@ -230,9 +228,7 @@ def test_a_download_without_network_says_so_and_can_be_tried_again() -> None:
     at = open_app(model=ABSENT)
     press(at, "Download resnet50.a1_in1k (about 102 MB)")
     wait_for(at, lambda page: bool(page.error))
-    assert "HF_HUB_OFFLINE is set, so the weights of timm/resnet50.a1_in1k could not be downloaded" in alerts(
-        at
-    )
+    assert "HF_HUB_OFFLINE is set, so the weights of timm/resnet50.a1_in1k could not be downloaded" in alerts(at)
     assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
     press(at, "Try again")
     wait_for(at, lambda page: bool(page.error))
@@ -330,9 +326,7 @@ def test_settings_of_a_checkpoint_that_cannot_be_used_are_told_before_it_is_load
 def test_a_checkpoint_that_is_no_longer_in_memory_leaves_the_page_usable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    at = press(
-        loaded(press(open_app(), "More models"), "mine.pth", saved(num_classes=3)), "Explain this network"
-    )
+    at = press(loaded(press(open_app(), "More models"), "mine.pth", saved(num_classes=3)), "Explain this network")
     assert state(at).model.startswith("own/")
     load = load_classifier
 

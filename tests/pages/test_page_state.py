@@ -66,9 +66,7 @@ def test_a_link_is_taken_over_once(page: Page, bar: Params) -> None:
     assert shows(page, bar, a="2") == {"a": "2"}
 
 
-def test_a_browser_that_is_late_undoes_nothing_however_much_was_done_meanwhile(
-    page: Page, bar: Params
-) -> None:
+def test_a_browser_that_is_late_undoes_nothing_however_much_was_done_meanwhile(page: Page, bar: Params) -> None:
     assert shows(page, bar) == {}
     for step in ("1", "2", "3"):
         assert shows(page, bar) is None  # all of it was done while the first link stood there

@@ -152,9 +152,7 @@ def test_a_right_and_a_wrong_prediction_are_said() -> None:
 
 
 def test_many_files_and_archives_become_your_pictures() -> None:
-    archive = zipped(
-        {"bison/a.png": png(1, 64, 48), "zebra/b.png": png(2, 64, 48), "zebra/readme.txt": b"hello"}
-    )
+    archive = zipped({"bison/a.png": png(1, 64, 48), "zebra/b.png": png(2, 64, 48), "zebra/readme.txt": b"hello"})
     at = upload(open_app(draws="1"), ("pictures.zip", archive), ("c.png", png(3, 64, 48)))
     assert alerts(at) == "" and state(at).image.startswith("upload/")
     assert "3 pictures loaded; skipped: 1 file that is not a picture." in said(at)
@@ -184,9 +182,7 @@ def test_files_whose_callback_was_passed_over_are_taken_all_the_same(monkeypatch
 def test_a_hostile_archive_gets_one_sentence_and_changes_nothing() -> None:
     at = open_app(draws="1")
     before = state(at)
-    bomb = zipped(
-        {"../up.png": png(1), "bomb.bmp": b"BM" + bytes(8 * 2**20), "inner.zip": zipped({"a.png": png(2)})}
-    )
+    bomb = zipped({"../up.png": png(1), "bomb.bmp": b"BM" + bytes(8 * 2**20), "inner.zip": zipped({"a.png": png(2)})})
     upload(at, ("bad.zip", bomb))
     assert len(at.sidebar.error) == 1 and state(at) == before and len(at.image) == 3
     sentence = at.sidebar.error[0].value.replace("\\", "")
@@ -223,10 +219,7 @@ def test_an_own_pair_becomes_a_noise_type_of_its_own() -> None:
     assert alerts(at) == ""
     shown = state(at)
     assert (shown.noise, shown.severity) == ("captured", 5.0) and shown.image.startswith("upload/")
-    assert (
-        "Your second picture, severity 5" in html(at)
-        and "clean (pair)" in at.selectbox(key="explore.image").options
-    )
+    assert "Your second picture, severity 5" in html(at) and "clean (pair)" in at.selectbox(key="explore.image").options
     scene = at.session_state["sweep"].scene
     noisy = np.asarray(scene.shown(5.0, 0).perturbed_input)
     assert 0.05 < np.abs(noisy - scene.input.numpy()).mean() < 0.3

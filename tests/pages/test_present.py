@@ -82,9 +82,7 @@ def test_a_link_that_cannot_be_followed_says_so(query: dict[str, str], words: st
     assert at.selectbox(key=page.key("story")).value
 
 
-def test_a_study_is_told_and_has_nothing_to_play(
-    study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_study_is_told_and_has_nothing_to_play(study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CAMLAB_STUDIES_DIR", str(study.folder.parent))
     name = f"study:{study.folder.name}"
     at = open_present(story=name, step="3")

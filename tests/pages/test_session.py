@@ -100,16 +100,10 @@ def test_what_the_handle_reports_is_taken_once_each_time(monkeypatch: pytest.Mon
     assert severity_handle._take(held) and session.with_fields().severity == 1.0
     session.set_field("severity", 4.0)
     assert not severity_handle._take(held) and session.with_fields().severity == 4.0
-    assert (
-        severity_handle._take({"severity": {"value": 1.0, "at": 2}}) and session.with_fields().severity == 1.0
-    )
+    assert severity_handle._take({"severity": {"value": 1.0, "at": 2}}) and session.with_fields().severity == 1.0
 
 
-@pytest.mark.parametrize(
-    "held", [None, {}, {"severity": None}, {"severity": 2.0}, {"severity": {"value": "2"}}, 7]
-)
-def test_a_handle_that_reports_no_severity_changes_nothing(
-    held: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("held", [None, {}, {"severity": None}, {"severity": 2.0}, {"severity": {"value": "2"}}, 7])
+def test_a_handle_that_reports_no_severity_changes_nothing(held: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {"state": ExploreState(severity=3.0)})
     assert not severity_handle._take(held) and session.with_fields().severity == 3.0

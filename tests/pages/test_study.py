@@ -122,15 +122,11 @@ def test_the_table_has_the_values_of_the_summary(shelf: Path) -> None:
     study = open_study(shelf / "small")
     rows = study.rows()
     rows = rows[rows["layer"] == "features.26"]
-    found = {
-        (r["method"], r["noise"]): r for r in records(rows, ("method", "noise"), coincide=study.coincide)
-    }
+    found = {(r["method"], r["noise"]): r for r in records(rows, ("method", "noise"), coincide=study.coincide)}
     shown = next(each.value for each in at.html if "cl-paper" in each.value)
     for line in re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", shown):
         cells = re.findall(r"<td title=\"(.*?)\">(?:<strong>)?(.*?)(?:</strong>)?</td>", line[1])
-        method = {"Grad-CAM": "gradcam", "HiResCAM": "hirescam", "LayerCAM": "layercam"}.get(
-            line[0], "randomcam"
-        )
+        method = {"Grad-CAM": "gradcam", "HiResCAM": "hirescam", "LayerCAM": "layercam"}.get(line[0], "randomcam")
         for noise, (_, text) in zip(("gaussian_noise", "brightness"), cells, strict=False):
             value = found[method, noise]["rm"]
             assert text == ("–" if value is None else f"{value:.2f}")
@@ -163,9 +159,7 @@ def test_filters_are_kept_in_the_link_and_change_what_is_shown(shelf: Path) -> N
 
 
 def test_nonsense_in_the_link_is_one_sentence_each(shelf: Path) -> None:
-    at = open_page(
-        study="small", tab="nowhere", similarity="magic", noises="gravity", severities="nan", outcome="lost"
-    )
+    at = open_page(study="small", tab="nowhere", similarity="magic", noises="gravity", severities="nan", outcome="lost")
     told = alerts(at)
     for word in ("nowhere", "magic", "gravity", "nan", "lost"):
         assert word in told
@@ -325,9 +319,7 @@ def test_a_study_that_waits_is_started_and_fills_the_page(
         ("failed", "the disk is full", {"Resume"}),
     ],
 )
-def test_a_study_that_ended_early_says_so_and_can_go_on(
-    shelf: Path, state: str, words: str, buttons: set[str]
-) -> None:
+def test_a_study_that_ended_early_says_so_and_can_go_on(shelf: Path, state: str, words: str, buttons: set[str]) -> None:
     path = shelf / "small" / "progress.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "state": state, "error": "the disk is full"}))
     at = open_page(study="small")
@@ -343,8 +335,7 @@ def test_a_point_leads_to_its_pictures_and_into_explore(shelf: Path) -> None:
     row = open_study(shelf / "small").rows().iloc[0]
     at.session_state["study.pair.of"] = at.session_state["study.folder"]
     at.session_state["study.pair"] = {
-        name: row[name]
-        for name in ("model", "image", "method", "layer", "noise", "severity", "seed", "image_set")
+        name: row[name] for name in ("model", "image", "method", "layer", "noise", "severity", "seed", "image_set")
     }
     at.run()
     assert not at.exception and not at.error
@@ -534,9 +525,7 @@ def test_a_choice_within_a_tab_that_there_is_not_is_said(shelf: Path) -> None:
 
 
 def test_names_of_choices_and_of_filters_in_the_link_differ() -> None:
-    filtering = Filters(
-        models=("a",), sets=("a",), methods=("a",), layers=("a",), noises=("a",), severities=(1.0,)
-    )
+    filtering = Filters(models=("a",), sets=("a",), methods=("a",), layers=("a",), noises=("a",), severities=(1.0,))
     assert not {*filtering.to_query(), "outcome", "same", "study", "tab", "similarity"} & set(LOOKS)
 
 
@@ -546,9 +535,7 @@ def test_the_chosen_pair_is_in_the_link_and_comes_back(shelf: Path) -> None:
     assert "pair" not in at.query_params
     telling.select_index(0).run()
     assert not at.exception
-    (text,) = (
-        at.query_params["pair"] if isinstance(at.query_params["pair"], list) else [at.query_params["pair"]]
-    )
+    (text,) = at.query_params["pair"] if isinstance(at.query_params["pair"], list) else [at.query_params["pair"]]
     point = at.session_state["study.pair"]
     assert json.loads(text) == list(point.values())
     again = open_page(study="small", tab="distributions", pair=text)

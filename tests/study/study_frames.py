@@ -56,9 +56,7 @@ def pictures_of(rows: pd.DataFrame) -> pd.DataFrame:
     table = rows[["model", "image_set", "image"]].astype(str).drop_duplicates().reset_index(drop=True)
     n = len(table)
     share = np.where(np.arange(n) % 2 == 0, rng.random(n), np.nan)
-    numbers = {
-        name: rng.random(n) for name in ("clutter", "contrast", "sharpness", "clean_prob", "clean_margin")
-    }
+    numbers = {name: rng.random(n) for name in ("clutter", "contrast", "sharpness", "clean_prob", "clean_margin")}
     return table.assign(object_share=share, **numbers)
 
 

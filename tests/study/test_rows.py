@@ -35,9 +35,7 @@ def scene_rows(classifier: Classifier, picture: Picture, layer: str, plan: Study
     found = []
     for method in plan.methods:
         for noise in plan.noises:
-            state = ExploreState(
-                model=classifier.name, image=picture.id, method=method, layer=layer, noise=noise
-            )
+            state = ExploreState(model=classifier.name, image=picture.id, method=method, layer=layer, noise=noise)
             scene = Scene(Engine(classifier, MapCache()), picture, state)
             pairs = [(severity, seed) for severity in plan.levels(noise) for seed in range(plan.draws(noise))]
             floor = scene.floors()

@@ -125,9 +125,7 @@ class LabelledLine:
     thickness: float
 
 
-def label_lanes(
-    marks: Sequence[LabelledLine], low: float, high: float
-) -> list[tuple[LabelledLine, str, int, bool]]:
+def label_lanes(marks: Sequence[LabelledLine], low: float, high: float) -> list[tuple[LabelledLine, str, int, bool]]:
     """Place the labels of vertical lines above the plot, between ``low`` and ``high``, without overlap.
 
     Returns per line: the line, its label's anchor (left, center or right), its lane counted from the plot, and whether
@@ -145,9 +143,7 @@ def label_lanes(
         centred = ["center" if m.at + m.width / 2 <= high else "right" for m in marks]
         sides = ["left" if fits else other for fits, other in zip(rightwards, centred, strict=True)]
         lanes.reverse()  # the leftmost label is highest: the next line ends below it
-    starts = [
-        m.at - {"left": 0, "center": 0.5, "right": 1}[s] * m.width for m, s in zip(marks, sides, strict=True)
-    ]
+    starts = [m.at - {"left": 0, "center": 0.5, "right": 1}[s] * m.width for m, s in zip(marks, sides, strict=True)]
     spans = [(start, start + m.width) for start, m in zip(starts, marks, strict=True)]
     if all(one[1] <= two[0] for one, two in pairwise(spans)):
         lanes = [0] * len(marks)
@@ -159,9 +155,7 @@ def label_lanes(
     return [(m, s, lane, free(m.at, lane)) for m, s, lane in zip(marks, sides, lanes, strict=True)]
 
 
-def add_labelled_lines(
-    figure: go.Figure, marks: Sequence[LabelledLine], low: float, high: float, lanes: int
-) -> None:
+def add_labelled_lines(figure: go.Figure, marks: Sequence[LabelledLine], low: float, high: float, lanes: int) -> None:
     """Add labelled vertical lines to a figure, see `label_lanes`."""
     top = figure.layout.yaxis.domain[1]
     height = (1 - top) / lanes
@@ -173,6 +167,4 @@ def add_labelled_lines(
             reach = bottom + (0.05 if side == "center" else 0.85) * height
             figure.add_shape({**line, "y0": top, "y1": reach, "yref": "paper"})
         place = {"x": mark.at, "xanchor": side, "xshift": {"left": 2, "center": 0, "right": -2}[side]}
-        figure.add_annotation(
-            text_note(mark.text, **place, y=bottom + height / 2, yref="paper", yanchor="middle")
-        )
+        figure.add_annotation(text_note(mark.text, **place, y=bottom + height / 2, yref="paper", yanchor="middle"))

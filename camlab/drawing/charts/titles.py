@@ -55,8 +55,7 @@ def marks_of(levels: Sequence[str]) -> dict[str, SeriesMark]:
     """Return a mark for each name; the baseline always gets the same one."""
     series = map(SeriesMark, cycle(COLOURS), cycle(SYMBOLS), cycle(DASHES))
     return {
-        level: SeriesMark(NEUTRAL, "x-thin-open", "dot") if is_baseline(level) else next(series)
-        for level in levels
+        level: SeriesMark(NEUTRAL, "x-thin-open", "dot") if is_baseline(level) else next(series) for level in levels
     }
 
 
@@ -111,9 +110,7 @@ def wrapped(text: str, width: int = 40, at: str = JOINT) -> str:
 
 def series_title(column: str, level: object) -> str:
     """Return a level's short title for a legend, the baseline marked; not escaped."""
-    return short_title(column, level) + (
-        " (baseline)" if column == "method" and is_baseline(str(level)) else ""
-    )
+    return short_title(column, level) + (" (baseline)" if column == "method" and is_baseline(str(level)) else "")
 
 
 def few_symbol(symbol: str, few: bool) -> str:

@@ -19,8 +19,7 @@ from camlab.drawing.report.material import Material, Photo, Plot, Table
 LIMIT = 10_000_000  # bytes
 #: Forbids the browser to fetch anything, whatever the report contains.
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
-    "font-src data:"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
 
 
@@ -141,11 +140,7 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
 @section("reproduce", "How to reproduce this")
 def _reproduce(material: Material) -> str:
     lines = "".join(f"<pre><code>{escape(line)}</code></pre>" for line in material.reproduce)
-    link = (
-        f"<p>In the app: append <code>{escape(material.link)}</code> to its address.</p>"
-        if material.link
-        else ""
-    )
+    link = f"<p>In the app: append <code>{escape(material.link)}</code> to its address.</p>" if material.link else ""
     return lines + link
 
 
@@ -159,9 +154,7 @@ def _licences(material: Material) -> str:
     if not material.credits:
         return ""
     rows = [(c.title, c.author, c.licence, c.url) for c in dict.fromkeys(material.credits)]
-    table = Table(
-        "Every picture", ("Picture", "Author", "Licence", "Licence text"), rows, folded=len(rows) > 8
-    )
+    table = Table("Every picture", ("Picture", "Author", "Licence", "Licence text"), rows, folded=len(rows) > 8)
     return _table(table)
 
 
@@ -183,9 +176,7 @@ def report_html(material: Material) -> str:
     """
     made = {name: html for name, each in SECTIONS.items() if (html := each.make(material))}
     titles = {name: escape(SECTIONS[name].title) for name in made}
-    body = "".join(
-        f'<section id="{name}"><h2>{titles[name]}</h2>{html}</section>' for name, html in made.items()
-    )
+    body = "".join(f'<section id="{name}"><h2>{titles[name]}</h2>{html}</section>' for name, html in made.items())
     contents = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title in titles.items())
     library = f"<script>{_plotly()}</script><script>{_asset('report.js')}</script>" if material.plots else ""
     subtitle = f'<p class="subtitle">{escape(material.subtitle)}</p>' if material.subtitle else ""

@@ -97,9 +97,7 @@ class Database:
     def add(self, entries: Mapping[str, np.ndarray]) -> None:
         """Store the sound arrays whose key is free, in one transaction."""
         # One large entry must not evict all others.
-        packed = {
-            key: data for key, value in entries.items() if len(data := pack(key, value)) <= self.limit // 8
-        }
+        packed = {key: data for key, value in entries.items() if len(data := pack(key, value)) <= self.limit // 8}
 
         def work(database: Any) -> None:
             with database.transact():

@@ -40,9 +40,7 @@ def panels(scene: Scene, result: AttackResult) -> list[tuple[str, Bytes]]:
         ("Map after", overlay(to_image(result.picture), result.after, state.colormap, state.opacity)),
         (
             "Difference (after − before)",
-            draw_difference(
-                result.after - result.before, scene.classifier.input_size, scene.comparison.labels, []
-            ),
+            draw_difference(result.after - result.before, scene.classifier.input_size, scene.comparison.labels, []),
         ),
     ]
 

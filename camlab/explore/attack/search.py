@@ -190,9 +190,7 @@ class ExplanationAttack:
             start = self._measure(clean, None)
         index = int(start.shares.argmax())
         if not start.map.any():
-            raise BadSetting(
-                "The clean map is degenerate, so it cannot move; choose another layer or method."
-            )
+            raise BadSetting("The clean map is degenerate, so it cannot move; choose another layer or method.")
         self._take(start, start, 0)
         yield
         drawn = stream(attack.seed, "explanation_attack", self.digest).random(clean.shape, dtype=np.float32)

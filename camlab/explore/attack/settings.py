@@ -43,8 +43,7 @@ def to_link(settings: Mapping[str, Any]) -> dict[str, str]:
     if settings.get("goal") != PICTURE:
         changed.pop(OTHER, None)
     return {
-        f"{PREFIX}{name}": f"{value:.6g}" if isinstance(value, float) else str(value)
-        for name, value in changed.items()
+        f"{PREFIX}{name}": f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in changed.items()
     }
 
 

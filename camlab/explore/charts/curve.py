@@ -168,9 +168,7 @@ def severity_curve(
         meaning = f"{'band' if connected else 'bars'}: 10–90\u202f% of draws"
         figure.update_xaxes(title_text=f'severity<span style="font-size:{SMALL}px"> · {meaning}</span>')
 
-    def series(
-        name: str, y: list[float], said: list[str], colour: str, dash: str, symbol: str, **more: Any
-    ) -> None:
+    def series(name: str, y: list[float], said: list[str], colour: str, dash: str, symbol: str, **more: Any) -> None:
         x = [v.severity for v in levels]
         mode = "lines+markers" if connected else "markers"
         look = {"line": {"color": colour, "dash": dash, "width": 2}, "mode": mode}
@@ -189,9 +187,7 @@ def severity_curve(
     figure.add_shape(reference_line("x", current, HERE, "solid", 7))
     handle = {"mode": "markers", "marker": {"symbol": "triangle-up", "size": 12, "color": NEUTRAL}}
     hidden = {"cliponaxis": False, "hoverinfo": "skip", "showlegend": False}
-    figure.add_scatter(
-        x=[current], y=[-0.035], customdata=[current], name="current severity", **handle, **hidden
-    )
+    figure.add_scatter(x=[current], y=[-0.035], customdata=[current], name="current severity", **handle, **hidden)
     marks = [
         LabelledLine(at, f"{what} {at:g}", width, colour, 1.5)
         for at, what, width, colour in (
@@ -221,7 +217,5 @@ def _curve_words(
     if here:
         now = "the current one" if first is last else at(here[0], f"at the current severity {current:g}")
     breaks = "no break of the map seen" if breaks_at is None else f"the map breaks at {breaks_at:g}"
-    flips = (
-        "at no severity do most draws flip" if flips_at is None else f"the prediction flips at {flips_at:g}"
-    )
+    flips = "at no severity do most draws flip" if flips_at is None else f"the prediction flips at {flips_at:g}"
     return f"Mean similarity ({title}) {way}; {now}; {breaks}; {flips}."

@@ -76,9 +76,7 @@ def pair_dots(pairs: Sequence[PairDot], *, similarity_title: str) -> Chart:
     if not there:
         return Chart(empty_figure(height, 0, axes, "no similarity was observed"), words or "No pair.")
     figure = go.Figure(layout=chart_layout(height, 0, **axes))
-    figure.update_yaxes(
-        tickvals=[*range(len(pairs))], ticktext=[wrapped(pair.short, 22, ", ") for pair in pairs]
-    )
+    figure.update_yaxes(tickvals=[*range(len(pairs))], ticktext=[wrapped(pair.short, 22, ", ") for pair in pairs])
     for flipped, colour, symbol, name in _PREDICTION:
         rows = [(y, pair) for y, pair in there if pair.flipped == flipped]
         if rows:
@@ -107,9 +105,7 @@ def steady_methods(found: Sequence[Steady], *, similarity_title: str) -> Chart:
     axes, height = _axes(len(found), METHOD_ROW, similarity_title)
     there = [(y, each) for y, each in enumerate(found) if each.similarity is not None]
     if not there:
-        return Chart(
-            empty_figure(height, 0, axes, "no draw kept the prediction"), "No draw kept the prediction."
-        )
+        return Chart(empty_figure(height, 0, axes, "no draw kept the prediction"), "No draw kept the prediction.")
     figure = go.Figure(layout=chart_layout(height, 0, **axes))
     labels = [short_title("method", e.method) + (" (random)" if e.baseline else "") for e in found]
     figure.update_yaxes(tickvals=[*range(len(found))], ticktext=[wrapped(label, 24) for label in labels])
@@ -131,9 +127,7 @@ def steady_methods(found: Sequence[Steady], *, similarity_title: str) -> Chart:
     marks = {y: each.threshold for y, each in there if each.threshold is not None}
     _add_ticks(figure, marks, "broken below", "counts as broken below {:.2f}")
     parts = [f"{level_title('method', e.method)}: {_steady_words(e)}" for e in found]
-    return Chart(
-        figure, f"Mean similarity ({similarity_title}) where the prediction stayed. {'; '.join(parts)}."
-    )
+    return Chart(figure, f"Mean similarity ({similarity_title}) where the prediction stayed. {'; '.join(parts)}.")
 
 
 def _outcome(each: Steady) -> str:

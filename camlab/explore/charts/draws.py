@@ -61,9 +61,7 @@ def _group_words(name: str, group: pd.DataFrame) -> str:
 
 
 def _pairs_words(pairs: pd.DataFrame, title: str) -> str:
-    parts = [
-        _group_words(name, pairs[pairs["flipped"].astype(bool) == flipped]) for flipped, name, *_ in _GROUPS
-    ]
+    parts = [_group_words(name, pairs[pairs["flipped"].astype(bool) == flipped]) for flipped, name, *_ in _GROUPS]
     dropped = len(_degenerate(pairs))
     parts += [f"{plural(dropped, 'degenerate draw')} left out"] if dropped else []
     return f"Similarity ({title}): " + "; ".join(parts) + "."
@@ -143,9 +141,7 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
             here = {"x": [values[i]], "y": [y[i]], "customdata": [seeds[i]], "hovertext": [said[i]]}
             figure.add_scatter(**here, name="current draw", marker=ring, **hover)
         bar = {"mode": "lines", "line": {"color": colour, "width": 3}, "hoverinfo": "skip"}
-        figure.add_scatter(
-            x=[float(np.median(values))] * 2, y=[row - 0.38, row + 0.12], name=f"{name} median", **bar
-        )
+        figure.add_scatter(x=[float(np.median(values))] * 2, y=[row - 0.38, row + 0.12], name=f"{name} median", **bar)
     figure.update_yaxes(ticktext=counts)
 
     dropped = _degenerate(pairs)
@@ -167,9 +163,7 @@ def sweep_ecdf(sweep: Sweep, severity: float) -> Chart:
     return similarity_ecdf(sweep.frame(severity), similarity_title=title, floors=ticks(sweep, "similarity"))
 
 
-def similarity_ecdf(
-    pairs_at_severity: pd.DataFrame, *, similarity_title: str, floors: Mapping[str, float]
-) -> Chart:
+def similarity_ecdf(pairs_at_severity: pd.DataFrame, *, similarity_title: str, floors: Mapping[str, float]) -> Chart:
     """Draw the share of kept and of flipped draws that lie at or below each similarity.
 
     ``floors`` are reference similarities by name, drawn as thin lines. Steps carry their seed as
@@ -182,9 +176,7 @@ def similarity_ecdf(
         "yaxis": unit_axis("share of draws"),
     }
     if pairs.empty:
-        return Chart(
-            empty_figure(HEIGHT, lanes, axes), "No noise draws have been measured at this severity yet."
-        )
+        return Chart(empty_figure(HEIGHT, lanes, axes), "No noise draws have been measured at this severity yet.")
 
     figure = go.Figure(layout=chart_layout(HEIGHT, lanes, **axes))
     for flipped, name, colour, _, dash in _GROUPS:
@@ -197,18 +189,11 @@ def similarity_ecdf(
             continue
         # side="right": equal values are one step.
         share = np.searchsorted(values, values, side="right") / len(values)
-        said = [
-            f"{percent(s)} of {name} draws<br>at similarity ≤ {v:.2f}"
-            for v, s in zip(values, share, strict=True)
-        ]
+        said = [f"{percent(s)} of {name} draws<br>at similarity ≤ {v:.2f}" for v, s in zip(values, share, strict=True)]
         hover = {"hovertext": ["", *said, said[-1]], "hovertemplate": HOVER_TEXT}
         seeds = [None, *(int(seed) for seed in shown["seed"]), None]
-        figure.add_scatter(
-            x=[0, *values.tolist(), 1], y=[0, *share.tolist(), 1], customdata=seeds, **hover, **look
-        )
-    marks = [
-        LabelledLine(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()
-    ]
+        figure.add_scatter(x=[0, *values.tolist(), 1], y=[0, *share.tolist(), 1], customdata=seeds, **hover, **look)
+    marks = [LabelledLine(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()]
     add_labelled_lines(figure, marks, -0.15, 1.03, lanes)
     beside = "; ".join(f"{name} {value:.2f}" for name, value in floors.items())
     alt = _pairs_words(pairs, similarity_title)

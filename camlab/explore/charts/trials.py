@@ -64,8 +64,7 @@ def averaging_chart(found: Sequence[Averaged], *, copies: Sequence[int], similar
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol, "size": 9},
             hovertext=[
-                f"{what} {value:.2f}<br>{n or 'no'} noisy {'copy' if n == 1 else 'copies'}"
-                for n, value in shown
+                f"{what} {value:.2f}<br>{n or 'no'} noisy {'copy' if n == 1 else 'copies'}" for n, value in shown
             ],
             hovertemplate=HOVER_TEXT,
         )
@@ -101,8 +100,7 @@ def faithfulness_curves(found: Faithful, measure: str, sides: Sequence[str] = SI
             mode="lines",
             line={"color": colour, "dash": dash, "width": 2.5},
             hovertext=[
-                f"{side}: {percent(v)} at {percent(s)} of the pixels"
-                for s, v in zip(shares, values, strict=True)
+                f"{side}: {percent(v)} at {percent(s)} of the pixels" for s, v in zip(shares, values, strict=True)
             ],
             hovertemplate=HOVER_TEXT,
         )

@@ -138,9 +138,7 @@ def settings(grid: Grid) -> list[str]:
         f"Class explained: {rule.lower()} · Similarity: {measure} · Segments: {state.segmentation}"
         + (f" ({parameters})" if parameters else "")
         + (f" · Smoothed by {', '.join(smoothed)}" if smoothed else ""),
-        " · ".join(
-            f"{'CAM Lab' if name == 'camlab' else name} {found[name]}" for name in PACKAGES if name in found
-        ),
+        " · ".join(f"{'CAM Lab' if name == 'camlab' else name} {found[name]}" for name in PACKAGES if name in found),
     ]
 
 
@@ -164,9 +162,7 @@ def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
     across = min(ACROSS, len(cells))
     rows = [range(start, min(start + across, len(cells))) for start in range(0, len(cells), across)]
     wide = max(across * (SIDE + GAP) - GAP, NARROWEST) + 2 * MARGIN
-    footer = [
-        part for line in settings(grid) for part in textwrap.wrap(line, int((wide - 2 * MARGIN) * 16.5))
-    ]
+    footer = [part for line in settings(grid) for part in textwrap.wrap(line, int((wide - 2 * MARGIN) * 16.5))]
     # In inches, from the top; a row's height depends on its captions.
     heights = [SIDE + LINE * (2 + max(map(len, (said[i] for i in row)))) + GAP for row in rows]
     high = sum(heights) + BAR + LINE * (len(footer) + 1) + 2 * MARGIN

@@ -37,9 +37,7 @@ class Grid:
     Pinned cells outside the rows and columns are computed, too. The note of a cell that cannot be computed says why.
     """
 
-    def __init__(
-        self, state: CompareState, picture: Picture, engines: Callable[[str], Engine] = engine_for
-    ) -> None:
+    def __init__(self, state: CompareState, picture: Picture, engines: Callable[[str], Engine] = engine_for) -> None:
         """``engines``: returns the engine of a model by name. Raises CamLabError if the base model is unusable."""
         self.state, self.picture, self._engines = state, picture, engines
         self._base = self._classifier(state.base.model)
@@ -177,9 +175,7 @@ class Grid:
         """Return the picture of a cell as its model sees it, (3, H, W) in [0, 1]. Raises CamLabError."""
         scene = self.scene(where)
         spec = spec_of(where)
-        made: NDArray[np.float32] = scene.engine.inputs(scene.input, self.picture.digest, [spec], check)[
-            0
-        ].numpy()
+        made: NDArray[np.float32] = scene.engine.inputs(scene.input, self.picture.digest, [spec], check)[0].numpy()
         return made
 
     # job
@@ -268,17 +264,13 @@ class Grid:
             target = None
             if any(spec != CLEAN for spec in specs) or first.state.rule == "fixed":
                 target = first.target(first.clean(check))
-            first.engine.explain(
-                first.input, self.picture.digest, specs, methods, layer, target, check, smoothing
-            )
+            first.engine.explain(first.input, self.picture.digest, specs, methods, layer, target, check, smoothing)
 
     def _made(self, where: Place, check: Callable[[], None]) -> GridCell:
         scene, name = self.scene(where), where.method
         clean = scene.clean(check)
         row = scene.rows([(where.severity, where.seed)], check)[0]
-        version = (
-            clean if where.noise is None else scene.explain([spec_of(where)], scene.target(clean), check)[0]
-        )
+        version = clean if where.noise is None else scene.explain([spec_of(where)], scene.target(clean), check)[0]
         if version.degenerate[name]:
             return GridCell(where, None, row, NO_MAP)
         return GridCell(where, version.maps[name], row, NOT_COMPARABLE if clean.degenerate[name] else "")

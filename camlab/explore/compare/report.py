@@ -132,9 +132,7 @@ def pairs_material(
             f"{i}. {pair.title}": "; ".join(f"{k}: {v}" for k, v in facts(pair.scene).items() if k in _FACTS)
             for i, pair in enumerate(pairs, 1)
         },
-        photos=[
-            (f"{i}. {pair.title}", pair_photos(pair.scene, pair.shown)) for i, pair in enumerate(pairs, 1)
-        ],
+        photos=[(f"{i}. {pair.title}", pair_photos(pair.scene, pair.shown)) for i, pair in enumerate(pairs, 1)],
         plots=[_dots(pairs), *plots],
         tables=[
             Table(

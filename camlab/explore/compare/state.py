@@ -70,9 +70,7 @@ class Place:
     @property
     def text(self) -> str:
         """The place as text in a link; parse_place reads it."""
-        version = (
-            (CLEAN_NAME,) if self.noise is None else (self.noise, field_text(self.severity), str(self.seed))
-        )
+        version = (CLEAN_NAME,) if self.noise is None else (self.noise, field_text(self.severity), str(self.seed))
         return SEPARATOR.join((self.method, self.model, *version))
 
 
@@ -258,9 +256,7 @@ def parse_link(query: Mapping[str, str], base: ExploreState | None = None) -> tu
         try:
             state = dataclasses.replace(state, **{name: parse(query[name])})
         except CamLabError as error:
-            problems.append(
-                f"The link's {name} could not be used ({str(error).rstrip('.')}); the default is shown."
-            )
+            problems.append(f"The link's {name} could not be used ({str(error).rstrip('.')}); the default is shown.")
 
     take("axis", member(AXES))
     take("columns", lambda text: _columns(state.axis, text))

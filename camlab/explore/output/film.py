@@ -84,9 +84,7 @@ class Animation:
         half = count // 2 + 1  # the way down repeats the way up
         job.total = len(SEVERITIES) + half + count
         for severity in SEVERITIES:
-            self._shown[severity] = self.scene.shown(
-                severity, self.scene.state.shown_seed, job.check, brief=True
-            )
+            self._shown[severity] = self.scene.shown(severity, self.scene.state.shown_seed, job.check, brief=True)
             job.advance()
             yield
         clean = Image.fromarray(draw_panel(self.scene, self._shown[0.0].clean))
@@ -121,9 +119,7 @@ class Animation:
         panels = {"Original": clean, "Noisy": Image.fromarray(noisy), "Difference": Image.fromarray(change)}
         return self._compose(near.row, severity, panels)
 
-    def _compose(
-        self, row: Mapping[str, Any], severity: float, panels: Mapping[str, Image.Image]
-    ) -> Image.Image:
+    def _compose(self, row: Mapping[str, Any], severity: float, panels: Mapping[str, Image.Image]) -> Image.Image:
         """Compose one frame (WIDTH × HEIGHT): panels by title, the verdict, the severity and the gauges.
 
         Scores are in [0, 1], None: not observed; missing scores are left out.
@@ -253,9 +249,7 @@ def _mp4(frames: Iterator[Bytes], job: Job, form: Form) -> Encoding:
                 job.advance()
                 yield
         except OSError as error:
-            raise CamLabError(
-                f"The film could not be written ({error}); free some space and try again."
-            ) from error
+            raise CamLabError(f"The film could not be written ({error}); free some space and try again.") from error
         finally:
             writer.close()
         return path.read_bytes()

@@ -108,9 +108,7 @@ def pack(strip: str, parcel: int, header: Mapping[str, Any], blobs: Sequence[byt
     """
     if len(strip) != 12 or not strip.isascii():
         raise BadSetting(f"{strip[:20]!r} cannot name a strip; give 12 ASCII characters.")
-    text = json.dumps(
-        {**header, "blobs": [len(b) for b in blobs]}, ensure_ascii=False, separators=(",", ":")
-    ).encode()
+    text = json.dumps({**header, "blobs": [len(b) for b in blobs]}, ensure_ascii=False, separators=(",", ":")).encode()
     return b"".join((PREFIX.pack(MAGIC, strip.encode(), parcel, 0, len(text)), text, *blobs))
 
 

@@ -115,9 +115,7 @@ def _details(score: Robustness, field: str, whole: bool) -> list[str]:
     if value is not None and interval is None:
         lines.append("No interval: it needs at least 5 draws that count.")
     elif interval is not None:
-        dropped = (
-            f"; undefined in {interval.undefined:.0%} of resamples" if interval.undefined >= 0.005 else ""
-        )
+        dropped = f"; undefined in {interval.undefined:.0%} of resamples" if interval.undefined >= 0.005 else ""
         lines.append(
             f"95 % interval {interval.low:.2f}–{interval.high:.2f}, over noise draws of this picture{dropped}."
         )
@@ -131,15 +129,11 @@ def _details(score: Robustness, field: str, whole: bool) -> list[str]:
         )
     if field == "rm" and score.gap is not None:
         auroc = (
-            ""
-            if score.auroc is None
-            else f", AUROC {score.auroc:.2f} (0.5: similarity cannot tell kept from flipped)"
+            "" if score.auroc is None else f", AUROC {score.auroc:.2f} (0.5: similarity cannot tell kept from flipped)"
         )
         lines.append(f"Gap C + R − 1 = {score.gap:+.2f}{auroc}.")
     if field == "rm" and value is not None and whole:
-        lines.append(
-            "Stratified: the mean of each severity's own C · R. Pooled: C · R of all draws together."
-        )
+        lines.append("Stratified: the mean of each severity's own C · R. Pooled: C · R of all draws together.")
     if field == "rm" and score.blind is not None:
         lines.append("Blind value: the RM of a map that ignores flips at this mean similarity.")
     return lines

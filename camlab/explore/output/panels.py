@@ -44,9 +44,7 @@ def outline_layer(scene: Scene) -> Bytes | None:
 def draw_change(scene: Scene, shown: Shown) -> Bytes:
     """Draw the signed difference of the two maps, uint8 RGB, and number the segments that moved most in rank."""
     delta = shown.perturbed.maps[scene.state.method] - shown.clean.maps[scene.state.method]
-    return draw_difference(
-        delta, scene.classifier.input_size, scene.comparison.labels, marked_segments(shown)
-    )
+    return draw_difference(delta, scene.classifier.input_size, scene.comparison.labels, marked_segments(shown))
 
 
 def marked_segments(shown: Shown) -> list[tuple[int, str]]:

@@ -44,9 +44,7 @@ class StoryPreset:
     @property
     def state(self) -> ExploreState:
         """The Explore state of the story."""
-        chosen = {
-            name: getattr(self, name) for name in ("model", "image", "method", "noise", "severity", "seed")
-        }
+        chosen = {name: getattr(self, name) for name in ("model", "image", "method", "noise", "severity", "seed")}
         return ExploreState(**chosen, draws=len(SEEDS))
 
 

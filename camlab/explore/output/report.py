@@ -61,9 +61,7 @@ def scene_material(scene: Scene, shown: Shown, sweep: Sweep, faithful: Faithful 
         photos=[("The pair", pair_photos(scene, shown))],
         gauges=list(pair_html.gauges(sweep, scores, "severity").values()),
         plots=[
-            Plot(
-                "From clean to unrecognisable", sweep_curve(sweep, scores, state.severity), "severity_curve"
-            ),
+            Plot("From clean to unrecognisable", sweep_curve(sweep, scores, state.severity), "severity_curve"),
             Plot(
                 f"The draws at severity {state.severity:g}",
                 sweep_violin(sweep, state.severity, state.shown_seed),
@@ -128,9 +126,7 @@ def _caveats(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
         "Intervals describe how the draws vary, not other pictures; a study does that."
     ]
     if not NOISES[state.noise].stochastic:
-        said.append(
-            f"{NOISES[state.noise].title} is not random: there is one pair per severity, and no interval."
-        )
+        said.append(f"{NOISES[state.noise].title} is not random: there is one pair per severity, and no interval.")
     elif score.n_consistency < FEWEST_PAIRS:
         said.append(f"Fewer than {FEWEST_PAIRS} draws kept the prediction: C has no interval.")
     if floors is None or floors.other is None:
@@ -153,26 +149,20 @@ def _caveats(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
     if shown.row["degenerate"]:
         said.append("A map of the pair shown is degenerate: it highlights nothing.")
     if not sweep.complete:
-        said.append(
-            "Some draws were not measured yet when this report was written; the curve shows the others."
-        )
+        said.append("Some draws were not measured yet when this report was written; the curve shows the others.")
     said += [
         " = ".join(CAMS[name].title for name in each.methods) + f" on this layer: one map. {each.reason}"
         for each in scene.coincidences
         if state.method in each.methods
     ]
     if state.rule != "own":
-        said.append(
-            "Both maps explain the same class, so a flip of the prediction does not change what is explained."
-        )
+        said.append("Both maps explain the same class, so a flip of the prediction does not change what is explained.")
     if not score.n_flipped or score.n == score.n_flipped:
         said.append(
             "R and RM need flipped and kept draws at the same severity; otherwise they are “not observed”, "
             "which is not zero."
         )
-    said.append(
-        "A map that holds is not necessarily right, and a map that moves does not prove the model wrong."
-    )
+    said.append("A map that holds is not necessarily right, and a map that moves does not prove the model wrong.")
     return said
 
 
@@ -219,8 +209,7 @@ def pair_photos(scene: Scene, shown: Shown) -> list[Photo]:
         side(perturbed_title(shown.row), shown.perturbed),
         photo(
             draw_change(scene, shown),
-            "Difference (perturbed − clean): orange grew, purple shrank; numbers mark the segments that "
-            "moved most",
+            "Difference (perturbed − clean): orange grew, purple shrank; numbers mark the segments that moved most",
             "Signed difference of the two maps",
         ),
     ]

@@ -201,9 +201,7 @@ def _advice(found: Measured) -> Slide:
             f"as broken ({decimal(first.threshold)}): measure more draws.",
             "Do not show the draw that looks best.",
         ],
-        "unseen": [
-            "No draw kept the prediction with a usable map; lower the severity, or choose another picture."
-        ],
+        "unseen": ["No draw kept the prediction with a usable map; lower the severity, or choose another picture."],
         "flips": [
             "When the prediction flips, the map explains another class, so it should move.",
             "Lower the severity until the prediction stays, and look at the map again.",

@@ -32,9 +32,7 @@ class Averaged:
 class Remedy:
     """The similarity of a pair for each of ``copies``, filled in by a job; ``found`` may be read from any thread."""
 
-    def __init__(
-        self, scene: Scene, severity: float, seed: int, sigma: float, copies: Sequence[int] = COPIES
-    ) -> None:
+    def __init__(self, scene: Scene, severity: float, seed: int, sigma: float, copies: Sequence[int] = COPIES) -> None:
         """Average over copies with noise of standard deviation ``sigma``, for pictures in [0, 1].
 
         All other settings, including other smoothing, are those of the scene.

@@ -44,9 +44,7 @@ class Faithful:
         """Return the numbers as plain data for JSON; null is "not observed"."""
         names = (*CURVES, "road")
         found: dict[str, Any] = {n: {s: self.values.get((n, s)) for s in SIDES} for n in names}
-        found["curves"] = {
-            n: {s: self.curves[n, s].tolist() for s in SIDES if (n, s) in self.curves} for n in CURVES
-        }
+        found["curves"] = {n: {s: self.curves[n, s].tolist() for s in SIDES if (n, s) in self.curves} for n in CURVES}
         return found
 
 
@@ -105,15 +103,11 @@ class FaithfulnessRun:
         with self._lock:
             self._values["road", side] = float(np.mean(parts))
 
-    def _case(
-        self, explained: Explained, pixels: NDArray[np.float32], check: Callable[[], None]
-    ) -> FaithfulnessInput:
+    def _case(self, explained: Explained, pixels: NDArray[np.float32], check: Callable[[], None]) -> FaithfulnessInput:
         classifier = self.scene.classifier
         picture = torch.from_numpy(np.array(pixels))[None].to(classifier.device)
         maps = as_shown(self.scene, explained)[None]
-        return FaithfulnessInput(
-            classifier, picture, maps, [explained.target], check, self.scene.engine.batch
-        )
+        return FaithfulnessInput(classifier, picture, maps, [explained.target], check, self.scene.engine.batch)
 
 
 def _ends(name: str, case: FaithfulnessInput) -> tuple[Tensor, Tensor]:

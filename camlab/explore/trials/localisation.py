@@ -42,9 +42,7 @@ class PairLocalisation:
 
     def record(self) -> dict[str, Any]:
         """Return the numbers as plain data for JSON."""
-        sides = {
-            m.name: {"clean": m.clean, "perturbed": m.perturbed, "chance": m.chance} for m in self.measures
-        }
+        sides = {m.name: {"clean": m.clean, "perturbed": m.perturbed, "chance": m.chance} for m in self.measures}
         thresholds = dict(zip(("clean", "perturbed"), self.thresholds, strict=True))
         return {**sides, "best_iou_thresholds": thresholds, "mask_share": float(self.mask.mean())}
 
@@ -90,7 +88,5 @@ def localise(scene: Scene, shown: Shown) -> PairLocalisation | None:
 
 def as_shown(scene: Scene, explained: Explained) -> NDArray[np.float64]:
     """Return a version's map (H, W) at the model's input size, interpolated as on screen."""
-    shown: NDArray[np.float64] = upsample(
-        explained.maps[scene.state.method][None], scene.classifier.input_size
-    )[0]
+    shown: NDArray[np.float64] = upsample(explained.maps[scene.state.method][None], scene.classifier.input_size)[0]
     return shown

@@ -57,9 +57,7 @@ def open_dataset(name: str, root: Path | None = None) -> ImageSet:
     """
     dataset, root = DATASETS[name], root or data_directory()
     if not is_here(name, root):
-        raise BadSource(
-            f"{dataset.title} is not on this machine; download it first ({dataset.megabytes:,} MB)."
-        )
+        raise BadSource(f"{dataset.title} is not on this machine; download it first ({dataset.megabytes:,} MB).")
     return _opened(name, root / name)
 
 
@@ -154,9 +152,7 @@ _ROWS = (
         classes=37,
         archives=(
             Archive(f"{_VGG}/pets/data/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c", "oxford-iiit-pet"),
-            Archive(
-                f"{_VGG}/pets/data/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f", "oxford-iiit-pet"
-            ),
+            Archive(f"{_VGG}/pets/data/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f", "oxford-iiit-pet"),
         ),
         open=torchvision_sets.pets,
     ),
@@ -171,9 +167,7 @@ _ROWS = (
         count=10_000,
         classes=10,
         archives=(
-            Archive(
-                "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"
-            ),
+            Archive("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),
         ),
         open=torchvision_sets.cifar10,
     ),
@@ -189,9 +183,7 @@ _ROWS = (
         room=10_500,
         count=25_250,
         classes=101,
-        archives=(
-            Archive("http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz", "85eeb15f3717b99a5da872d97d918f87"),
-        ),
+        archives=(Archive("http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz", "85eeb15f3717b99a5da872d97d918f87"),),
         open=torchvision_sets.food101,
     ),
     Dataset(

@@ -43,9 +43,7 @@ _under_way: set[Path] = set()
 _lock = threading.Lock()
 
 
-def download(
-    name: str, root: Path | None = None, check: Check | None = None, progress: Progress | None = None
-) -> Path:
+def download(name: str, root: Path | None = None, check: Check | None = None, progress: Progress | None = None) -> Path:
     """Fetch a data set into ``root`` (default: ``data_directory()``) unless it is there, and return its folder.
 
     ``check`` is called about fifty times a second and may raise (Cancelled) to stop; ``progress`` gets the bytes

@@ -128,9 +128,7 @@ def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
     files = _chosen({str(each["rfilename"]): each for each in answer.get("siblings") or ()}, repo)
     base = f"{hub_address()}/datasets/{repo}/resolve/{revision}/"
     archives = tuple(
-        Archive(
-            base + quote(path), _digest(each), str(PurePosixPath(path).parent), int(each.get("size") or 0)
-        )
+        Archive(base + quote(path), _digest(each), str(PurePosixPath(path).parent), int(each.get("size") or 0))
         for path, each in files.items()
     )
     size = sum(each.size for each in archives)

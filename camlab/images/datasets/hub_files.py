@@ -31,9 +31,7 @@ def opened(folder: Path) -> Samples:
 def _from_files(folder: Path) -> Samples:
     """Open picture files; classes and outlines follow the paths, as in a user's folder."""
     paths = [
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if is_picture(path.name) and path.is_file()
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if is_picture(path.name) and path.is_file()
     ]
     entries = arrange(paths).entries
     if not entries:
@@ -84,9 +82,7 @@ def _from_tables(folder: Path, tables: Sequence[Path]) -> Samples:
             stem = path.relative_to(folder).with_suffix("").as_posix()
             start = len(keys) - next(each.first for each in groups if each.path == path)
             keys += [f"{stem}/{start + row:06d}" for row in range(rows)]
-            values += (
-                [None] * rows if label is None else table.read_row_group(group, [label])[label].to_pylist()
-            )
+            values += [None] * rows if label is None else table.read_row_group(group, [label])[label].to_pylist()
     if not keys:
         raise BadSource("The tables of this data set have no column of pictures; choose another data set.")
     classes, labels = _classes(values, names)

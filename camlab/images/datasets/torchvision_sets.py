@@ -81,9 +81,7 @@ def _trimap(files: Sequence[Path], index: int) -> Mask:
             outline: Mask = np.asarray(image) == 1
             return outline
     except (OSError, ValueError) as error:
-        raise BadImage(
-            f"The outline “{files[index].name}” cannot be read; download the data set again."
-        ) from error
+        raise BadImage(f"The outline “{files[index].name}” cannot be read; download the data set again.") from error
 
 
 def cifar10(folder: Path) -> Samples:

@@ -143,9 +143,7 @@ def _bricks(draws: Draws, size: int, palette: Sequence[Colour]) -> Floats:
     ty, tx = y - i.astype(np.float32), x - j.astype(np.float32)
     edge_y = np.minimum(ty, np.float32(1) - ty)[:, None] / np.float32(rows)
     edge_x = np.minimum(tx, np.float32(1) - tx) / np.float32(columns)
-    joint = np.clip(
-        np.minimum(edge_x, edge_y) * np.float32(90) - np.float32(0.4), np.float32(0), np.float32(1)
-    )
+    joint = np.clip(np.minimum(edge_x, edge_y) * np.float32(90) - np.float32(0.4), np.float32(0), np.float32(1))
     fine = fractal(draws.part("fine"), size, 10, most=4)
     face = ramp(np.float32(0.1) + np.float32(0.6) * tones[i[:, None], j] + np.float32(0.3) * fine, palette)
     mortar = ramp(np.float32(0.85) + np.float32(0.15) * fine, palette)

@@ -159,12 +159,8 @@ def catalogue_row(name: str) -> CatalogueRow:
         return row
     if bare in (best := _best_of_architectures()):
         return best[bare]
-    near = search(bare, limit=3) or [
-        best[a] for a in difflib.get_close_matches(bare.partition(".")[0], best, n=3)
-    ]
-    hint = (
-        f"did you mean {' or '.join(r.id for r in near)}?" if near else "`list catalogue` shows all of them."
-    )
+    near = search(bare, limit=3) or [best[a] for a in difflib.get_close_matches(bare.partition(".")[0], best, n=3)]
+    hint = f"did you mean {' or '.join(r.id for r in near)}?" if near else "`list catalogue` shows all of them."
     raise UnknownName(f"There is no classifier called {name[:60]!r} in timm's catalogue; {hint}")
 
 
@@ -249,10 +245,7 @@ def _word_score(word: str, own: tuple[str, ...], joined: str) -> float:
 def badges(rows: Iterable[CatalogueRow]) -> dict[str, Badge]:
     """Return the location of each row's weights, by name, listing the cache's folders only once."""
     here = _cached_repositories()
-    return {
-        row.name: Badge.CACHED if row.hub_id in here and cached_weights(row) else Badge.DOWNLOAD
-        for row in rows
-    }
+    return {row.name: Badge.CACHED if row.hub_id in here and cached_weights(row) else Badge.DOWNLOAD for row in rows}
 
 
 def cached_rows() -> list[CatalogueRow]:

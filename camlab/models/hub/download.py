@@ -115,9 +115,7 @@ class _Transfer:
                 return Patience(ANSWER_WITHIN)
             if "result" in news:
                 return None
-            if (
-                not checked
-            ):  # only now, because its slow imports must not delay the error that there is no network
+            if not checked:  # only now, because its slow imports must not delay the error that there is no network
                 _check_usable(self.row)
                 checked = True
             self.done, self.total = news.get("done", 0), news.get("total", self.total)

@@ -147,9 +147,7 @@ def problem_of(error: Exception) -> Problem:
     if code == 404 or (code == 401 and isinstance(error, errors.RepositoryNotFoundError)):
         return Problem("not_found", why=f"HTTP status {code}")
     if code is not None:
-        return (
-            Problem("no_permission") if code in (401, 403) else Problem("refused", why=f"HTTP status {code}")
-        )
+        return Problem("no_permission") if code in (401, 403) else Problem("refused", why=f"HTTP status {code}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS):
         return Problem.of_disk(error)
     if why.startswith("Consistency check failed"):

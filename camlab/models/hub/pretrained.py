@@ -38,9 +38,7 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
     """
     path = cached_weights(row)  # before the slow imports: missing weights are reported at once
     if path is None:
-        raise MissingWeights(
-            f"The weights of {row.id} are not on this machine; run `camlab download {row.id}`."
-        )
+        raise MissingWeights(f"The weights of {row.id} are not on this machine; run `camlab download {row.id}`.")
 
     import timm
     import torch
@@ -56,9 +54,7 @@ def build_pretrained(row: CatalogueRow) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             model = cast(
                 "Any",
-                timm.create_model(
-                    row.name, pretrained=True, pretrained_cfg_overlay={"state_dict": load_file(path)}
-                ),
+                timm.create_model(row.name, pretrained=True, pretrained_cfg_overlay={"state_dict": load_file(path)}),
             )
     except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
         raise MissingWeights(

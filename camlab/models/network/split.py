@@ -281,6 +281,4 @@ def _timm_pool_type(module: nn.Module) -> str | None:
     if getattr(module.pool, "output_size", 1) not in (1, (1, 1)):
         return None  # more than one cell is left: not global
     kind = str(module.pool_type)
-    return (
-        "avg" if kind == "fast" else kind.removeprefix("fast")
-    )  # "fast": the same mean, computed differently
+    return "avg" if kind == "fast" else kind.removeprefix("fast")  # "fast": the same mean, computed differently

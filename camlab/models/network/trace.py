@@ -100,9 +100,7 @@ def _traced(module: nn.Module, size: tuple[int, int]) -> list[Piece]:
 class _Values(fx.Interpreter):
     """The values of a graph's nodes for two batch sizes, of which only shapes and numbers are kept."""
 
-    def __init__(
-        self, module: nn.Module, graph: fx.Graph, size: tuple[int, int], device: torch.device
-    ) -> None:
+    def __init__(self, module: nn.Module, graph: fx.Graph, size: tuple[int, int], device: torch.device) -> None:
         super().__init__(fx.GraphModule(module, graph))
         self._names: dict[str, Any] = {}
         # The arguments after the pictures, at their defaults.
@@ -119,9 +117,7 @@ class _Values(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         is_tensor = isinstance(value, Tensor)
-        self._names[n.name] = (
-            _Shape(tuple(value.shape)) if is_tensor else value if _is_numbers(value) else None
-        )
+        self._names[n.name] = _Shape(tuple(value.shape)) if is_tensor else value if _is_numbers(value) else None
         return value
 
     def constant(self, node: fx.Node) -> bool:

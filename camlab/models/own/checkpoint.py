@@ -143,9 +143,7 @@ def _look_into_zip(stream: IO[bytes], title: str) -> None:
     if any(entry.filename.endswith(".h5") for entry in entries):
         raise BadCheckpoint(f"{title} is a Keras network; only PyTorch networks can be loaded.")
     if "data.pkl" not in names:
-        raise BadCheckpoint(
-            f"{title} is a zip archive without a state dict; unpack it and load what is in it."
-        )
+        raise BadCheckpoint(f"{title} is a zip archive without a state dict; unpack it and load what is in it.")
     if sum(entry.file_size for entry in entries) > MAX_BYTES:
         raise BadCheckpoint(f"{title} unpacks to more than {MAX_BYTES / 1e9:.1f} GB; {_SAVE}.")
 
@@ -219,9 +217,7 @@ def _tensors(found: Mapping[str, Any], title: str) -> dict[str, Tensor]:
                 f"{title} holds a quantised, complex or sparse tensor ({key[:60]}); save it in float32."
             )
     if sum(value.numel() * value.element_size() for value in state.values()) > MAX_BYTES:
-        raise BadCheckpoint(
-            f"{title} unpacks to more than {MAX_BYTES / 1e9:.1f} GB; choose a smaller network."
-        )
+        raise BadCheckpoint(f"{title} unpacks to more than {MAX_BYTES / 1e9:.1f} GB; choose a smaller network.")
     state.pop("n_averaged", None)  # a counter of torch's averaged models
     return {key: value.detach() for key, value in state.items()}
 

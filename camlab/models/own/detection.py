@@ -227,9 +227,7 @@ def _input_hint(reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]])
     return None
 
 
-def _nearest(
-    network: Shapes, stored: Shapes, missing: Sequence[str], unexpected: Sequence[str]
-) -> dict[str, str]:
+def _nearest(network: Shapes, stored: Shapes, missing: Sequence[str], unexpected: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     left = list(unexpected)
     for key in missing[: 4 * SHOWN]:  # comparing all names would be slow, and only SHOWN are listed

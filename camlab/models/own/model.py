@@ -53,9 +53,7 @@ _known: LRUCache[str, ModelRow] = LRUCache(MAX_OWN_BYTES, _bytes)
 _lock = threading.Lock()
 
 
-def read_upload(
-    upload: str, data: Callable[[], bytes], name: str
-) -> tuple[Checkpoint, list[ArchitectureMatch]]:
+def read_upload(upload: str, data: Callable[[], bytes], name: str) -> tuple[Checkpoint, list[ArchitectureMatch]]:
     """Read an uploaded checkpoint and find its architectures, or return both from memory.
 
     ``upload`` is a key for the file, ``data`` returns its bytes. Raises BadCheckpoint.
@@ -155,9 +153,7 @@ def model_from_file(
         found = detect(checkpoint)
         if not found or not found[0].exact:
             likely = f", such as {' or '.join(c.architecture for c in found[:3])}" if found else ""
-            raise BadCheckpoint(
-                f"{checkpoint.name} matches no known architecture exactly; name the right one{likely}."
-            )
+            raise BadCheckpoint(f"{checkpoint.name} matches no known architecture exactly; name the right one{likely}.")
         architecture = found[0].architecture
     return own_model(checkpoint, architecture, names, **settings)
 
@@ -219,9 +215,7 @@ def _fit(
             f"{checkpoint.name} lacks the classifier of {architecture}; load the whole trained network."
         )
     if classes < 2:
-        raise BadCheckpoint(
-            f"{checkpoint.name} has a single output; train a network with one output per class."
-        )
+        raise BadCheckpoint(f"{checkpoint.name} has a single output; train a network with one output per class.")
     return state, classes
 
 
@@ -243,12 +237,8 @@ def _through_timm(
     moved = {key: value + 1 if value.is_floating_point() else value for key, value in plain.items()}
     try:
         with torch.device("meta"):  # only names and shapes: most mismatches fail here, quickly
-            _converted(
-                architecture, len(matrices[-1]), input_size, {k: v.to("meta") for k, v in plain.items()}
-            )
-        model, other = (
-            _converted(architecture, len(matrices[-1]), input_size, state) for state in (plain, moved)
-        )
+            _converted(architecture, len(matrices[-1]), input_size, {k: v.to("meta") for k, v in plain.items()})
+        model, other = (_converted(architecture, len(matrices[-1]), input_size, state) for state in (plain, moved))
     except Exception:  # each family has its own conversion, which may raise anything on unexpected names
         return None
     state, follows = model.state_dict(), other.state_dict()
@@ -265,9 +255,7 @@ def _converted(
         torch.manual_seed(0)  # weights that are not loaded must be the same each time
         return cast(
             "nn.Module",
-            create(
-                architecture, classes, input_size, state_dict=dict(state), label_offset=0, custom_load=False
-            ),
+            create(architecture, classes, input_size, state_dict=dict(state), label_offset=0, custom_load=False),
         )
 
 
@@ -280,9 +268,7 @@ def _build(
 ) -> nn.Module:
     import torch
 
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # not on the meta device: buffers beside the weights must be filled
+    with torch.random.fork_rng(devices=[]):  # not on the meta device: buffers beside the weights must be filled
         model = create(architecture, classes, input_size, **settings)
     own = model.state_dict()
     # Counters missing in old checkpoints keep their values; all other tensors are required.

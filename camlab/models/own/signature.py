@@ -46,8 +46,7 @@ def signature(shapes: Shapes) -> str:
 def sketch(shapes: Shapes) -> str:
     """Return a MinHash of the (name, shape) pairs, 4 hex digits per value (Broder 1997); see ``resemblance``."""
     digests = [
-        hashlib.blake2b(_line(*item).encode(), digest_size=4 * SKETCH_LENGTH).digest()
-        for item in shapes.items()
+        hashlib.blake2b(_line(*item).encode(), digest_size=4 * SKETCH_LENGTH).digest() for item in shapes.items()
     ]
     if not digests:
         return ""

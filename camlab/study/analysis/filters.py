@@ -49,12 +49,8 @@ for _entry in (
     PairOutcome("all", "all pairs", lambda rows: np.ones(len(rows), bool)),
     PairOutcome("kept", "prediction kept", lambda rows: ~_flag(rows, "flipped")),
     PairOutcome("flipped", "prediction flipped", lambda rows: _flag(rows, "flipped")),
-    PairOutcome(
-        "near", "flipped within the clean top 5", lambda rows: _flag(rows, "flipped") & _flag(rows, "near")
-    ),
-    PairOutcome(
-        "far", "flipped out of the clean top 5", lambda rows: _flag(rows, "flipped") & ~_flag(rows, "near")
-    ),
+    PairOutcome("near", "flipped within the clean top 5", lambda rows: _flag(rows, "flipped") & _flag(rows, "near")),
+    PairOutcome("far", "flipped out of the clean top 5", lambda rows: _flag(rows, "flipped") & ~_flag(rows, "near")),
 ):
     OUTCOMES.add(_entry.name, _entry)
 

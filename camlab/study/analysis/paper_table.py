@@ -98,9 +98,7 @@ def paper_table(
     noises = tuple(dict.fromkeys(noise for _, noise in there))
     # Baselines come last, for comparison.
     methods = tuple(sorted(methods, key=is_baseline))
-    columns = [
-        _column([there.get((method, noise)) for method in methods], methods, value) for noise in noises
-    ]
+    columns = [_column([there.get((method, noise)) for method in methods], methods, value) for noise in noises]
     return PaperTable(value, methods, noises, tuple(zip(*columns, strict=True)), caption)
 
 
@@ -126,9 +124,7 @@ def _column(records: Sequence[Record | None], methods: Sequence[str], value: str
             f"{decimal(found)}{interval}; rests on {plural(n, 'pair')}; n = {record['n']} pairs of "
             f"{plural(int(record['n_pictures']), 'picture')}, {plural(int(record['n_flipped']), 'flip')}"
         )
-        cells.append(
-            PaperCell(found, n, bool(top and not is_baseline(method) and enough(record, value)), note)
-        )
+        cells.append(PaperCell(found, n, bool(top and not is_baseline(method) and enough(record, value)), note))
     return cells
 
 
@@ -194,9 +190,7 @@ def comma_separated(table: PaperTable) -> str:
     writer.writerow(["method", "noise", table.value, "n", "best"])
     for method, row in zip(table.methods, table.cells, strict=True):
         for noise, cell in zip(table.noises, row, strict=True):
-            writer.writerow(
-                [method, noise, "" if cell.value is None else repr(cell.value), cell.n, int(cell.bold)]
-            )
+            writer.writerow([method, noise, "" if cell.value is None else repr(cell.value), cell.n, int(cell.bold)])
     return stream.getvalue()
 
 

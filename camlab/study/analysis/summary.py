@@ -49,9 +49,7 @@ def columns(similarity: str = "rbo", by: Sequence[str] = GROUPING) -> list[str]:
 
 def _check_by(by: Sequence[str], there: Sequence[str]) -> None:
     if unknown := [column for column in by if column not in there]:
-        raise BadSetting(
-            f"Rows cannot be grouped by {str(unknown[0])[:40]!r}; choose from: {', '.join(there)}."
-        )
+        raise BadSetting(f"Rows cannot be grouped by {str(unknown[0])[:40]!r}; choose from: {', '.join(there)}.")
 
 
 def scored(rows: pd.DataFrame, similarity: str = "rbo") -> pd.DataFrame:
@@ -61,9 +59,7 @@ def scored(rows: pd.DataFrame, similarity: str = "rbo") -> pd.DataFrame:
     """
     known = [name for name in SCORES if name in rows.columns]
     if similarity not in known:
-        raise BadSetting(
-            f"This study has no similarity {str(similarity)[:40]!r}; choose one of: {', '.join(known)}."
-        )
+        raise BadSetting(f"This study has no similarity {str(similarity)[:40]!r}; choose one of: {', '.join(known)}.")
     raw = rows[similarity].to_numpy(dtype=np.float64, na_value=np.nan)
     return rows.assign(similarity=raw if similarity in RBO_KIN else unit_scale(similarity, raw))
 
@@ -89,9 +85,7 @@ def merge_methods(
     there[place, code] = True
     scopes: dict[tuple[str, ...], list[int]] = {}
     for p, key in enumerate(places):
-        scopes.setdefault(
-            tuple(k for k, column in zip(key, PLACE, strict=True) if column in within), []
-        ).append(p)
+        scopes.setdefault(tuple(k for k, column in zip(key, PLACE, strict=True) if column in within), []).append(p)
     # The merged method of each method, and its rank in the set: the first one's rows are kept.
     goal = np.tile(np.arange(len(names)), (len(places), 1))
     rank = np.zeros_like(goal)
@@ -215,9 +209,7 @@ def _values(found: Robustness, prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def _beside(
-    pairs: pd.DataFrame, read: Rows, group: Index, count: int, similarity: str
-) -> list[dict[str, Any]]:
+def _beside(pairs: pd.DataFrame, read: Rows, group: Index, count: int, similarity: str) -> list[dict[str, Any]]:
     """Compute the values beyond the table of pairs: tied predictions, floors, the AUROC within pictures."""
     stratum, home = within_groups(pairs, ["image", "severity"], group)
     columns: dict[str, list[Any]] = {"auroc_in_picture": auroc_of(read, stratum, home, count)}
@@ -229,9 +221,7 @@ def _beside(
             value = pairs[floor].to_numpy(dtype=np.float64, na_value=np.nan)
             seen = ~np.isnan(value)
             total, size = (np.bincount(group[seen], w, count) for w in (value[seen], None))
-            columns[floor] = [
-                s / n if n else None for s, n in zip(total.tolist(), size.tolist(), strict=True)
-            ]
+            columns[floor] = [s / n if n else None for s, n in zip(total.tolist(), size.tolist(), strict=True)]
     return [dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True)]
 
 

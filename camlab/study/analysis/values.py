@@ -103,9 +103,7 @@ def one_each(records: Sequence[Record], *keys: str) -> dict[tuple[Any, ...], Rec
     for record in records:
         key = tuple(record[k] for k in keys)
         if key in found:
-            raise BadSetting(
-                f"This chart takes one record per {' and '.join(keys)}; sum up the rows by these alone."
-            )
+            raise BadSetting(f"This chart takes one record per {' and '.join(keys)}; sum up the rows by these alone.")
         found[key] = record
     return found
 

@@ -49,9 +49,7 @@ LABEL, STEP, GAP = 17, 13, 8  # pixels: a line of a name, a dot, between rows
 MOST_ROWS, MOST_GROUPS = 60, 24
 
 
-def value_dots(
-    records: Sequence[Record], *, value: str = "rm", rows: str = "method", groups: str = ""
-) -> Chart:
+def value_dots(records: Sequence[Record], *, value: str = "rm", rows: str = "method", groups: str = "") -> Chart:
     """Draw one row per level of ``rows``, highest first, with a dot and its 95 % interval per level of ``groups``.
 
     groups: another key of the records, such as "noise" or "model", or "" for one dot per row. Rows are sorted by
@@ -61,11 +59,7 @@ def value_dots(
     """
     if not records:
         return no_data("nothing")
-    cells = (
-        one_each(records, rows, groups)
-        if groups
-        else {(k[0], ""): r for k, r in one_each(records, rows).items()}
-    )
+    cells = one_each(records, rows, groups) if groups else {(k[0], ""): r for k, r in one_each(records, rows).items()}
     if all(observed(record, value) is None for record in records):
         return not_observed(value)
     inner = list(dict.fromkeys(key[1] for key in cells))[:MOST_GROUPS]
@@ -96,14 +90,10 @@ def value_dots(
         missing = [g for g in inner if (level, g) not in cells or observed(cells[level, g], value) is None]
         said = ""
         if missing:
-            which = (
-                "" if not groups else ": " + ", ".join(escape(level_title(groups, g)) for g in missing[:3])
-            )
+            which = "" if not groups else ": " + ", ".join(escape(level_title(groups, g)) for g in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             said = f" · <i>not observed{which}{more}</i>"
-        figure.add_annotation(
-            text_note(f"<b>{name}</b>{said}", **AT_LEFT, align="left", y=top, yanchor="top")
-        )
+        figure.add_annotation(text_note(f"<b>{name}</b>{said}", **AT_LEFT, align="left", y=top, yanchor="top"))
         base = top - LABEL * (name.count("<br>") + 1)
         figure.add_shape(base_line(top - height + 3, 0, 1, xref="x domain"))
         for i, group in enumerate(inner):
@@ -139,9 +129,7 @@ def _order(cells: dict[tuple[Any, ...], Record], value: str) -> list[Any]:
 
 
 def _span(records: Sequence[Record], value: str, more: Sequence[float]) -> tuple[float, float]:
-    names = [value, f"{value}_low", f"{value}_high"] + (
-        [beside(value, "blind")] if unprefixed(value) == "rm" else []
-    )
+    names = [value, f"{value}_low", f"{value}_high"] + ([beside(value, "blind")] if unprefixed(value) == "rm" else [])
     return span_of([float(r[n]) for r in records for n in names if r.get(n) is not None] + list(more), 0.02)
 
 
@@ -182,9 +170,7 @@ def _add_blinds(figure: go.Figure, drawn: dict[str, dict[str, list[Any]]]) -> No
     ticks = [
         (blind, y, text)
         for found in drawn.values()
-        for blind, y, text in zip(
-            found.get("blind", []), found.get("y", []), found.get("text", []), strict=True
-        )
+        for blind, y, text in zip(found.get("blind", []), found.get("y", []), found.get("text", []), strict=True)
         if blind is not None
     ]
     if ticks:

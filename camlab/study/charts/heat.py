@@ -54,9 +54,7 @@ def value_heatmap(
             key = (x_level, y_level) if turned else (y_level, x_level)
             record = cells.get(key)
             found = None if record is None else observed(record, value)
-            names = (
-                f"<b>{wrapped(level_title(rows, key[0]))}</b><br>{escape(level_title(columns, key[1]))}<br>"
-            )
+            names = f"<b>{wrapped(level_title(rows, key[0]))}</b><br>{escape(level_title(columns, key[1]))}<br>"
             if found is None:
                 absent.append((i, j, "·" if record is None else "–"))
             text = "" if found is None or record is None else compact(found)
@@ -106,9 +104,7 @@ def value_heatmap(
     return Chart(figure, _heat_words(cells, value, rows, columns))
 
 
-def _add_numbers(
-    figure: go.Figure, z: Sequence[Sequence[float | None]], texts: Sequence[Sequence[str]]
-) -> None:
+def _add_numbers(figure: go.Figure, z: Sequence[Sequence[float | None]], texts: Sequence[Sequence[str]]) -> None:
     """Write each cell's number in black or white, by contrast; Plotly's own choice is too pale in the middle."""
     there = [(i, j, v) for j, line in enumerate(z) for i, v in enumerate(line) if v is not None]
     (heat,) = figure.data
@@ -125,9 +121,7 @@ def _add_numbers(
 def _ink(at: float, scale: Sequence[tuple[float, str]]) -> str:
     """Return black or white, whichever has more contrast (WCAG 2) on the colour at a place of a scale."""
     places = [place for place, _ in scale]
-    linear = [
-        np.interp(at, places, [int(colour[k : k + 2], 16) / 255 for _, colour in scale]) for k in (1, 3, 5)
-    ]
+    linear = [np.interp(at, places, [int(colour[k : k + 2], 16) / 255 for _, colour in scale]) for k in (1, 3, 5)]
     red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in linear)
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#FFFFFF"

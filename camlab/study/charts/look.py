@@ -51,9 +51,7 @@ def floor_lines(figure: go.Figure, floors: Mapping[str, float]) -> None:
 
 def floor_labels(floors: Iterable[tuple[str, float]], span: float = 1.0) -> list[LabelledLine]:
     """Return (name, floor) pairs as labelled vertical lines for an x axis that is ``span`` wide."""
-    return [
-        LabelledLine(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5) * span, NEUTRAL, 1) for k, v in floors
-    ]
+    return [LabelledLine(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5) * span, NEUTRAL, 1) for k, v in floors]
 
 
 def floor_words(floors: Mapping[str, float]) -> str:
@@ -179,9 +177,5 @@ def span_of(found: Sequence[float], least: float) -> tuple[float, float]:
 def not_observed(value: str) -> Chart:
     """Return the placeholder chart for a value that was not observed anywhere."""
     title = value_title(value)
-    why = (
-        "it needs flips and pairs without one"
-        if unprefixed(value) in ("rm", "gap", "auroc")
-        else "no pair for it"
-    )
+    why = "it needs flips and pairs without one" if unprefixed(value) in ("rm", "gap", "auroc") else "no pair for it"
     return nothing(f"{title}: not observed ({why})", f"{title} was not observed anywhere: {why}.")

@@ -68,11 +68,7 @@ def paired_lines(
     rows, levels, codes = _conditions(rows, across)
     if len(levels) < 2:
         only = f": only {level_title(across, levels[0])}" if levels else ""
-        what = (
-            "no picture has a kept and a flipped pair at one severity"
-            if across == OUTCOME
-            else f"one {across}"
-        )
+        what = "no picture has a kept and a flipped pair at one severity" if across == OUTCOME else f"one {across}"
         return nothing(
             f"nothing to compare: {what}",
             f"No paired lines: there is nothing to compare across {across.replace('_', ' ')}{only or f' ({what})'}.",
@@ -104,9 +100,7 @@ def _conditions(rows: pd.DataFrame, across: str) -> tuple[pd.DataFrame, list[Any
     return rows, ["kept", "flipped"], rows["flipped"].to_numpy(dtype=bool).astype(np.intp)
 
 
-def _cells(
-    rows: pd.DataFrame, codes: Index, levels: int, within_severity: bool
-) -> tuple[Floats, Index, list[Any]]:
+def _cells(rows: pd.DataFrame, codes: Index, levels: int, within_severity: bool) -> tuple[Floats, Index, list[Any]]:
     """Return means (pictures, levels), the position of the row nearest to each (−1: none), and the pictures' names.
 
     within_severity: average the severities' means, because kept pairs mostly have milder noise than flipped ones.

@@ -92,9 +92,7 @@ def _pictures(rows: pd.DataFrame, images: pd.DataFrame, outcome: str) -> _Pictur
     means = means_of(group, values, len(there))
     nearest = np.flatnonzero(good)[nearest_to(means, group, values)]
     parts = [np.asarray(part) for part in np.unravel_index(there, shape)]
-    keys = pd.DataFrame(
-        {c: [str(level[i]) for i in part] for c, level, part in zip(KEY, levels, parts, strict=True)}
-    )
+    keys = pd.DataFrame({c: [str(level[i]) for i in part] for c, level, part in zip(KEY, levels, parts, strict=True)})
     have = [name for name in PROPERTIES if name in images.columns]
     known = images.assign(**{c: images[c].astype(str) for c in KEY}).drop_duplicates(list(KEY))[[*KEY, *have]]
     table = keys.merge(known, on=list(KEY), how="left", validate="many_to_one")
@@ -149,9 +147,7 @@ def similarity_against(
     known = np.flatnonzero(~np.isnan(x))
     if not len(known):
         what = (
-            f"no {outcome} pair with a similarity"
-            if not len(y)
-            else f"no picture has a value for: {PROPERTIES[prop]}"
+            f"no {outcome} pair with a similarity" if not len(y) else f"no picture has a value for: {PROPERTIES[prop]}"
         )
         return nothing(what, f"Nothing to show: {what}.")
     measured = association(x, y, found.picture, replicates)
@@ -235,9 +231,7 @@ def property_correlations(
     if not len(rows):
         return no_data("no pairs")
     found = _pictures(rows, images, outcome)
-    each = {
-        prop: association(_column(found, prop), found.means, found.picture, replicates) for prop in PROPERTIES
-    }
+    each = {prop: association(_column(found, prop), found.means, found.picture, replicates) for prop in PROPERTIES}
     if all(a.rho is None for a in each.values()):
         why = f"fewer than {FEWEST_PAIRS} pictures with a value, or none that varies"
         return nothing(f"no correlation observed: {why}", f"No correlation observed: {why}.")

@@ -34,9 +34,7 @@ MOST = 60
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     """List the points, by ascending x, that no other point dominates: none is ≥ in both coordinates and > in one."""
     front = [
-        i
-        for i, (c, r) in enumerate(points)
-        if not any(c2 >= c and r2 >= r and (c2 > c or r2 > r) for c2, r2 in points)
+        i for i, (c, r) in enumerate(points) if not any(c2 >= c and r2 >= r and (c2 > c or r2 > r) for c2, r2 in points)
     ]
     return sorted(front, key=lambda i: points[i])
 
@@ -198,8 +196,7 @@ def _add_front(
     able = [
         level
         for level in shown
-        if not (series == "method" and is_baseline(str(level)))
-        and all(enough(cells[level], name) for name in names)
+        if not (series == "method" and is_baseline(str(level))) and all(enough(cells[level], name) for name in names)
     ]
     at = [(float(cells[level][names[0]]), float(cells[level][names[1]])) for level in able]
     front = pareto_front(at)

@@ -84,11 +84,7 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
         for level, rank, record in zip(levels, line, records_here, strict=True):
             symbols.append(few_symbol(mark.symbol, record is None or not enough(record, value)))
             where = escape(level_title(over, level))
-            what = (
-                "no rank"
-                if np.isnan(rank)
-                else f"rank {rank:g}{_shared(rank, ranks[:, levels.index(level)])}"
-            )
+            what = "no rank" if np.isnan(rank) else f"rank {rank:g}{_shared(rank, ranks[:, levels.index(level)])}"
             said = "not measured" if record is None else records_words(record, value)
             texts.append(f"<b>{wrapped(title)}</b><br>{where}: {what}<br>{said}")
         figure.add_scatter(
@@ -103,9 +99,7 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
         words.append(f"{title}: {each}")
     keep_opaque(figure)
     said_levels = ", ".join(level_title(over, v) for v in levels)
-    return Chart(
-        figure, f"Ranks by {value_title(value)}, 1 the highest, at {said_levels}. {'; '.join(words)}."
-    )
+    return Chart(figure, f"Ranks by {value_title(value)}, 1 the highest, at {said_levels}. {'; '.join(words)}.")
 
 
 def _value(record: Record | None, value: str) -> float:
@@ -124,9 +118,7 @@ def _shared(rank: float, column: Any) -> str:
     return f", shared by {count}" if count > 1 else ""
 
 
-def _label(
-    figure: go.Figure, method: str, line: Any, mark: SeriesMark, taken: list[float], ordered: bool
-) -> None:
+def _label(figure: go.Figure, method: str, line: Any, mark: SeriesMark, taken: list[float], ordered: bool) -> None:
     """Write the method's name at the right, at its last rank or below a name that is already there."""
     at = _last(line)
     y = at if np.isfinite(at) else float(len(taken) + 1)

@@ -39,9 +39,7 @@ def points(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[list[Any]]
     columns = []
     for name in POINT:
         values = part[name].tolist() if name in part else [None] * len(part)
-        columns.append(
-            values if name in ("severity", "seed") else [v if v is None else str(v) for v in values]
-        )
+        columns.append(values if name in ("severity", "seed") else [v if v is None else str(v) for v in values])
     return [list(each) for each in zip(*columns, strict=True)]
 
 
@@ -88,9 +86,7 @@ class SimilaritySample:
         if not len(self):
             return f"no {name} pair with a similarity{left}" if left else f"no {name} pair"
         few = "" if self.enough else f", fewer than {FEWEST_PAIRS}"
-        middle = (
-            f"median {np.median(self.values):.2f}" if len(self) > 1 else f"similarity {self.values[0]:.2f}"
-        )
+        middle = f"median {np.median(self.values):.2f}" if len(self) > 1 else f"similarity {self.values[0]:.2f}"
         return f"{plural(len(self), f'{name} pair')}{few}, {middle}{left}"
 
 
@@ -104,9 +100,7 @@ def samples(rows: pd.DataFrame, by: str = "") -> list[tuple[Any, dict[str, Simil
     places = places[np.lexsort((values[places], group[places]))]
     ends = np.cumsum(np.bincount(group[places], minlength=2 * len(levels)))
     parts = np.split(places, ends[:-1]) if len(ends) else []
-    found = [
-        SimilaritySample(values[part], part, int(lost)) for part, lost in zip(parts, lacking, strict=True)
-    ]
+    found = [SimilaritySample(values[part], part, int(lost)) for part, lost in zip(parts, lacking, strict=True)]
     return [(level, {"kept": found[2 * i], "flipped": found[2 * i + 1]}) for i, level in enumerate(levels)]
 
 
@@ -140,9 +134,7 @@ def density(values: Floats, grid: Floats, bandwidth: float) -> Floats:
     1, and kernels that reached beyond the edge would hide them.
     """
     cells = len(grid)
-    counts = np.bincount(
-        np.clip((values * (cells - 1)).round().astype(np.intp), 0, cells - 1), minlength=cells
-    )
+    counts = np.bincount(np.clip((values * (cells - 1)).round().astype(np.intp), 0, cells - 1), minlength=cells)
     # The end cells are half as wide as the others, so reflection doubles their counts.
     step = 1 / (cells - 1)
     reach = min(cells - 1, max(1, int(np.ceil(5 * bandwidth / step))))

@@ -142,19 +142,13 @@ def _add_spread(
     texts = []
     for (level, sample), near in zip(shown, said(rows, places), strict=True):
         low, high = spreads.get(level, (np.nan, np.nan))
-        span = (
-            f", middle 80\u202f% {low:.2f} to {high:.2f}"
-            if sample.enough
-            else f" (fewer than {FEWEST_PAIRS} pairs)"
-        )
+        span = f", middle 80\u202f% {low:.2f} to {high:.2f}" if sample.enough else f" (fewer than {FEWEST_PAIRS} pairs)"
         lost = f", {sample.degenerate} degenerate left out" if sample.degenerate else ""
         texts.append(
             f"severity {level:g}, {name}: mean {means[level]:.2f}{span}<br>n = {len(sample):,}{lost}"
             f"<br>the pair nearest to it:<br>{near}"
         )
-    by_level = dict(
-        zip([level for level, _ in shown], zip(texts, points(rows, places), strict=True), strict=True)
-    )
+    by_level = dict(zip([level for level, _ in shown], zip(texts, points(rows, places), strict=True), strict=True))
     absent: tuple[str, list[Any]] = ("", [None] * len(POINT))
     filled = [by_level.get(level, absent) for level, _ in each]
     bars = None
@@ -220,9 +214,7 @@ def severity_values(
     there = {(str(r[series]), float(r["severity"])): r for r in records}
     severities = sorted({severity for _, severity in there})
     if not any(observed(r, value) is not None for r in records):
-        return nothing(
-            f"{value_title(value)}: not observed", f"{value_title(value)} was not observed at any severity."
-        )
+        return nothing(f"{value_title(value)}: not observed", f"{value_title(value)} was not observed at any severity.")
     totals = {str(r[series]): r for r in beside}
     marks = marks_of(levels)
     connect = joined(noises)
@@ -250,9 +242,7 @@ def severity_values(
     return Chart(figure, f"{value_title(value)} by severity. {' '.join(words)}")
 
 
-def _span(
-    records: Sequence[Mapping[str, Any]], beside: Sequence[Mapping[str, Any]], value: str
-) -> tuple[float, float]:
+def _span(records: Sequence[Mapping[str, Any]], beside: Sequence[Mapping[str, Any]], value: str) -> tuple[float, float]:
     """Return the range of a value's axis: it covers all values, intervals and references."""
     names = [f"{p}{value}{e}" for p in ("", "stratified_") for e in ("", "_low", "_high")]
     found = [float(r[name]) for r in [*records, *beside] for name in names if r.get(name) is not None]

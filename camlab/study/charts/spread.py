@@ -146,9 +146,7 @@ def _violin(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, fi
             low, middle, high = np.percentile(sample.values, [25, 50, 75])
             y = base + way * 5
             line = {"color": mark.colour, "width": 4}
-            figure.add_scatter(
-                x=[low, high], y=[y, y], mode="lines", line=line, hoverinfo="skip", showlegend=False
-            )
+            figure.add_scatter(x=[low, high], y=[y, y], mode="lines", line=line, hoverinfo="skip", showlegend=False)
             figure.add_scatter(
                 x=[middle, middle], y=[y - 6, y + 6], mode="lines", line={**line, "width": 3},
                 hoverinfo="skip", showlegend=False, name=f"{name} median",
@@ -286,10 +284,7 @@ def _steps(figure: go.Figure, rows: pd.DataFrame, sides: Groups) -> str:
         # side="right" makes equal values one step.
         share = np.searchsorted(sample.values, values, side="right") / len(sample)
         data = points(rows, sample.places[at])
-        texts = [
-            f"{percent(s)} of {name} pairs<br>at similarity ≤ {v:.2f}"
-            for v, s in zip(values, share, strict=True)
-        ]
+        texts = [f"{percent(s)} of {name} pairs<br>at similarity ≤ {v:.2f}" for v, s in zip(values, share, strict=True)]
         figure.add_scatter(
             x=[0, *values.tolist(), 1], y=[0, *share.tolist(), 1],
             **hover([texts[0], *texts, texts[-1]], [data[0], *data, data[-1]]), **look,

@@ -87,15 +87,11 @@ class RayPool:
         self._needs: dict[str, float] = {"num_cpus": THREADS} | ({"num_gpus": GPU_SHARE} if gpus else {})
         most = min(float(room.get("CPU", 0.0)) // THREADS, gpus // GPU_SHARE if gpus else float("inf"))
         if most < 1:
-            raise BadSetting(
-                "The Ray cluster has no room for a worker; use a larger cluster, or the local backend."
-            )
+            raise BadSetting("The Ray cluster has no room for a worker; use a larger cluster, or the local backend.")
         self.size = int(most) if workers is None else min(workers, int(most))
         self._actors: list[Any] = []
 
-    def run(
-        self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]
-    ) -> None:
+    def run(self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]) -> None:
         """Compute all chunks on the workers; see `LocalPool.run`."""
         ray, manifest = self._ray, read_manifest(self._folder)
         wanted: dict[str, deque[Chunk]] = {}
@@ -162,9 +158,7 @@ class RayPool:
     def _station(self, manifest: Mapping[str, Any]) -> Any:
         # One thread computes; another one receives requests to pause.
         env = {k: v for k, v in environment(THREADS).items() if k.endswith("_THREADS") or k == "PYTHONPATH"}
-        actor = self._ray.remote(Station).options(
-            max_concurrency=2, runtime_env={"env_vars": env}, **self._needs
-        )
+        actor = self._ray.remote(Station).options(max_concurrency=2, runtime_env={"env_vars": env}, **self._needs)
         return actor.remote(manifest)
 
     def close(self) -> None:

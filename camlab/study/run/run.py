@@ -24,9 +24,7 @@ class Pool(Protocol):
 
     size: int
 
-    def run(
-        self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]
-    ) -> None:
+    def run(self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]) -> None:
         """Compute all chunks; ``look`` returns whether to pause, and raises Cancelled to end the run."""
 
     def close(self) -> None:

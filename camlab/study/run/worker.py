@@ -91,9 +91,7 @@ def main(argv: Sequence[str]) -> int:
     os._exit(0)
 
 
-def compute_part(
-    worker: UnitWorker, folder: Path, numbers: Sequence[int], check: Callable[[], None]
-) -> list[UnitNote]:
+def compute_part(worker: UnitWorker, folder: Path, numbers: Sequence[int], check: Callable[[], None]) -> list[UnitNote]:
     """Compute units and write their part; on Cancelled, write the finished units and raise it again."""
     done: list[UnitRows] = []
     try:

@@ -55,16 +55,12 @@ class Sample:
                 self.seed,
                 width,
             )
-        return {
-            name: with_interval(name, each.value, found[name], each.words) for name, each in effects.items()
-        }
+        return {name: with_interval(name, each.value, found[name], each.words) for name, each in effects.items()}
 
     def in_blocks(self, blank: TestResult) -> tuple[Blocks, TestResult]:
         """Arrange the cells in blocks of the compared column; return them and the blank result with their counts."""
         table = blocks(self.cells, blank.compares, self.response)
-        return table, replace(
-            blank, levels=table.levels, n=len(table), n_pairs=table.n_pairs, left_out=table.left_out
-        )
+        return table, replace(blank, levels=table.levels, n=len(table), n_pairs=table.n_pairs, left_out=table.left_out)
 
 
 @dataclass(frozen=True)
@@ -118,9 +114,7 @@ def stat_test(
 
 def refuse(result: TestResult, reason: str, **known: Any) -> TestResult:
     """Return the result of a test that cannot be run, with the reason as its sentence."""
-    return replace(
-        result, reason=reason, sentence=f"{at(result.group)}this cannot be tested: {reason}", **known
-    )
+    return replace(result, reason=reason, sentence=f"{at(result.group)}this cannot be tested: {reason}", **known)
 
 
 def too_few(count: int, what: str = "picture") -> str:

@@ -119,9 +119,7 @@ def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
     )
 
 
-def _said(
-    response: Response, complete: Flags, some: Flags, pictures: int, used: int, compares: str
-) -> list[str]:
+def _said(response: Response, complete: Flags, some: Flags, pictures: int, used: int, compares: str) -> list[str]:
     """Return sentences on the data that was left out of the blocks."""
     said = []
     if used < pictures:
@@ -132,9 +130,7 @@ def _said(
             "(picture × noise × severity)."
         )
     if gaps := int((some & ~complete).sum()):
-        said.append(
-            f"Left out for all, since some {compares} has no value: {gaps} of {plural(len(some), 'cell')}."
-        )
+        said.append(f"Left out for all, since some {compares} has no value: {gaps} of {plural(len(some), 'cell')}.")
     return said
 
 

@@ -104,8 +104,7 @@ def _dunn(
     p = posthoc_dunn(long, val_col="value", group_col="group").to_numpy()
     chosen = list(combinations(range(len(levels)), 2))
     effects = {
-        f"{i} {j}": observed_effect(cliffs_delta(table[:, i], table[:, j]), len(table), "delta")
-        for i, j in chosen
+        f"{i} {j}": observed_effect(cliffs_delta(table[:, i], table[:, j]), len(table), "delta") for i, j in chosen
     }
     found = sample.values(effects, len(table))
     pairs = [
@@ -157,9 +156,7 @@ def _span(sizes: list[int]) -> str:
     return plural(most, "picture") if least == most else f"{least} to {most} pictures"
 
 
-def _sentence(
-    sample: Sample, compares: str, levels: tuple[str, ...], groups: list[Floats], p: float, stat: str
-) -> str:
+def _sentence(sample: Sample, compares: str, levels: tuple[str, ...], groups: list[Floats], p: float, stat: str) -> str:
     noun = NOUNS[compares]
     if p > sample.alpha:
         return (

@@ -52,9 +52,7 @@ def friedman(sample: Sample, blank: TestResult) -> TestResult:
     if n < FEWEST_BLOCKS:
         return refuse(blank, too_few(n))
     if k == 2:
-        return refuse(
-            blank, f"{one_level(table.levels, blank.compares, 3)[:-1]}; compare the two by Wilcoxon's test."
-        )
+        return refuse(blank, f"{one_level(table.levels, blank.compares, 3)[:-1]}; compare the two by Wilcoxon's test.")
     ranks = block_ranks(table.values)
     if np.all(ranks == ranks[:, :1]):
         return refuse(blank, f"the {NOUNS[blank.compares]}s tie in every picture.")
@@ -176,9 +174,7 @@ def methods_wilcoxon(sample: Sample, blank: TestResult) -> TestResult:
     tested = [pair for pair in pairs if pair.p is not None]
     if not tested:
         return refuse(blank, "the methods have the same value in every picture.", pairs=pairs)
-    clearest = min(
-        tested, key=lambda pair: (pair.p_adjusted or 0.0, -abs(pair.effect.value) if pair.effect else 0)
-    )
+    clearest = min(tested, key=lambda pair: (pair.p_adjusted or 0.0, -abs(pair.effect.value) if pair.effect else 0))
     apart = sum(pair.differ for pair in pairs)
     if clearest.effect is None or clearest.p_adjusted is None:
         raise CamLabError("A tested pair has no effect; report this as a bug.")

@@ -42,8 +42,7 @@ def kept_flipped(sample: Sample, blank: TestResult) -> TestResult:
         if len(group) < FEWEST_BLOCKS:
             return refuse(
                 blank,
-                f"only {plural(len(group), 'picture')} with a {what} pair, and a test needs at least "
-                f"{FEWEST_BLOCKS}.",
+                f"only {plural(len(group), 'picture')} with a {what} pair, and a test needs at least {FEWEST_BLOCKS}.",
             )
     if len(np.unique(np.concatenate([a, b]))) == 1:
         return refuse(blank, "all pictures have the same similarity, kept or flipped.")
@@ -72,9 +71,7 @@ def kept_flipped(sample: Sample, blank: TestResult) -> TestResult:
         numbers=numbers,
         pairs=same,
         assumptions=_assumptions(kept, flipped, how),
-        sentence=_sentence(
-            sample, auroc, effect, p, len(a), len(b), {each.name: each.value for each in described}
-        ),
+        sentence=_sentence(sample, auroc, effect, p, len(a), len(b), {each.name: each.value for each in described}),
     )
 
 
@@ -101,9 +98,7 @@ def descriptive(cells: Cells) -> tuple[Value, ...]:
     """Compute the AUROC of single pairs, without p: of all pairs, and within each noise type and severity."""
     mask = cells.pair_mask
     rows = cells.rows.take(mask)
-    stratum = (cells_axis(cells, "noise") * len(cells.levels["severity"]) + cells_axis(cells, "severity"))[
-        mask
-    ]
+    stratum = (cells_axis(cells, "noise") * len(cells.levels["severity"]) + cells_axis(cells, "severity"))[mask]
     # One stratum compares every kept pair with every flipped one; strata compare pairs of one noise and severity.
     found = []
     for name, places in (

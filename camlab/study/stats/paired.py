@@ -53,9 +53,7 @@ def signed_rank_pair(a: str, b: str, differences: Floats) -> PairResult:
     return PairResult(a, b, len(differences), mean, statistic, p, None, None, False, note)
 
 
-def compare_pairs(
-    sample: Sample, blocks: Blocks, chosen: Sequence[tuple[int, int]]
-) -> tuple[PairResult, ...]:
+def compare_pairs(sample: Sample, blocks: Blocks, chosen: Sequence[tuple[int, int]]) -> tuple[PairResult, ...]:
     """Test the chosen pairs of levels; Holm adjusts p over the pairs that can be tested."""
     raw, effects = [], {}
     for i, j in chosen:
@@ -93,9 +91,7 @@ def assumptions(
     least = min(int((each != 0).sum()) for each in d)
     fewest = fewest_to_differ(len(pairs), alpha)
     return (
-        Assumption(
-            "blocks", True, f"{plural(len(blocks), 'picture')}, each once: seeds were averaged first."
-        ),
+        Assumption("blocks", True, f"{plural(len(blocks), 'picture')}, each once: seeds were averaged first."),
         Assumption(
             "symmetry",
             lopsided == 0,

@@ -98,9 +98,7 @@ def power_note(
         return nothing(one_level(table.levels, compares))
     if n < FEWEST_BLOCKS:
         return nothing(too_few(n))
-    spreads = [
-        float((table.values[:, i] - table.values[:, j]).std(ddof=1)) for i, j in combinations(range(k), 2)
-    ]
+    spreads = [float((table.values[:, i] - table.values[:, j]).std(ddof=1)) for i, j in combinations(range(k), 2)]
     spread = float(np.median(spreads))
     if spread == 0:
         return nothing("all differences within pictures are equal, so their spread is 0.", spread)
@@ -112,8 +110,6 @@ def power_note(
     if shown is None:
         these = f"{n} pictures are too few to show any {noun}"
     else:
-        these = (
-            f"With {n} pictures, a mean {noun} of {shown:.2g} would be shown in {percent(power)} of studies"
-        )
+        these = f"With {n} pictures, a mean {noun} of {shown:.2g} would be shown in {percent(power)} of studies"
     sentence = f"{these} ({basis}); pictures needed: {counts}."
     return PowerNote(response, n, spread, pairs, power, alpha, needed, shown, sentence)

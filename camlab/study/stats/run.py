@@ -70,9 +70,7 @@ def run_tests(
     results: list[TestResult] = []
     for test in chosen:
         fixed = [name for name in AXES if name in {*by, *test.within} and name != test.compares]
-        found = [
-            test.run(Sample(part, what, group, alpha, replicates, seed)) for group, part in cells.split(fixed)
-        ]
+        found = [test.run(Sample(part, what, group, alpha, replicates, seed)) for group, part in cells.split(fixed)]
         results += across(found)
     return results
 

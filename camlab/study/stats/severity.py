@@ -44,11 +44,7 @@ def severity_page(sample: Sample, blank: TestResult) -> TestResult:
     how = str(found.method) + (", without a correction for ties" if ties else "")
     way = "falls" if trend < 0 else "grows"
     stat = f"Page's L = {found.statistic:.0f}, {p_text(p)}, {values[RHO].text}, {values[KENDALL].text}"
-    shown = (
-        f"{way} as the noise gets stronger"
-        if p <= sample.alpha
-        else f"is not shown to {way[:-1]} with severity"
-    )
+    shown = f"{way} as the noise gets stronger" if p <= sample.alpha else f"is not shown to {way[:-1]} with severity"
     return replace(
         blank,
         statistic_name="Page's L",
@@ -59,9 +55,7 @@ def severity_page(sample: Sample, blank: TestResult) -> TestResult:
         numbers=(values[RHO],),
         assumptions=(
             Assumption("blocks", True, f"{n} pictures, each with all {k} severities."),
-            Assumption(
-                "order set in advance", True, f"One-sided: the {sample.response.noun} {way} with severity."
-            ),
+            Assumption("order set in advance", True, f"One-sided: the {sample.response.noun} {way} with severity."),
             Assumption(
                 "ties",
                 ties == 0,

@@ -156,9 +156,7 @@ def _unpack(source: Path, half: Path) -> None:
             if not number:
                 raise BadStudy("The archive holds no rows of a study; export the study again.")
     except BROKEN as error:
-        raise BadStudy(
-            "The file is damaged or not an ordinary ZIP archive; export the study again."
-        ) from error
+        raise BadStudy("The file is damaged or not an ordinary ZIP archive; export the study again.") from error
 
 
 def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, most: int) -> int:

@@ -56,9 +56,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise BadStudy(
-            f"The file {path.name} of this study cannot be read; use a copy of the study."
-        ) from error
+        raise BadStudy(f"The file {path.name} of this study cannot be read; use a copy of the study.") from error
     if not isinstance(value, dict):
         raise BadStudy(f"The file {path.name} of this study has no JSON object; use a copy of the study.")
     return value

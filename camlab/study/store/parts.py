@@ -85,18 +85,14 @@ def all_notes(folder: Path, *, remove_damaged: bool = False) -> list[UnitNote]:
 def skipped_pictures(notes: Iterable[UnitNote]) -> list[dict[str, str]]:
     """List the units without rows: model, image_set, image, reason."""
     return [
-        {"model": n.model, "image_set": n.image_set, "image": n.image, "reason": n.skipped}
-        for n in notes
-        if n.skipped
+        {"model": n.model, "image_set": n.image_set, "image": n.image, "reason": n.skipped} for n in notes if n.skipped
     ]
 
 
 def image_table(notes: Iterable[UnitNote]) -> pa.Table:
     """Build the table of pictures from notes."""
     rows = [note.image_row for note in notes if note.image_row is not None]
-    columns = {
-        c.name: pa.array([row.get(c.name) for row in rows], c.type, from_pandas=True) for c in IMAGE_COLUMNS
-    }
+    columns = {c.name: pa.array([row.get(c.name) for row in rows], c.type, from_pandas=True) for c in IMAGE_COLUMNS}
     return pa.table(columns, schema=arrow_schema(IMAGE_COLUMNS))
 
 

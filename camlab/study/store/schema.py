@@ -147,9 +147,7 @@ def conform(table: pa.Table, columns: Sequence[Column] = COLUMNS) -> pa.Table:
     for column in columns:
         if column.name not in table.column_names:
             if column.required:
-                raise BadStudy(
-                    f"The table has no column {column.name!r}; docs/study.md lists the required ones."
-                )
+                raise BadStudy(f"The table has no column {column.name!r}; docs/study.md lists the required ones.")
             found.append(_missing(column, table))
             continue
         try:
@@ -175,9 +173,7 @@ def read_rows(path: Path, may_be_empty: bool = False) -> pa.Table:
             wanted = [name for name in file.schema_arrow.names if name in _BY_NAME]
             rows = conform(file.read(columns=wanted))
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise BadStudy(
-            f"“{path.name[:80]}” is not a readable Parquet file; export the study again."
-        ) from error
+        raise BadStudy(f"“{path.name[:80]}” is not a readable Parquet file; export the study again.") from error
     if not len(rows) and not may_be_empty:
         raise BadStudy("The table has no rows; export the study again.")
     return rows
@@ -200,17 +196,14 @@ def _sound(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
         return values
     if column.kind == "text":
         if pc.max(pc.utf8_length(values)).as_py() > MAX_TEXT:
-            raise BadStudy(
-                f"The column {column.name!r} has texts of over {MAX_TEXT} characters; shorten them."
-            )
+            raise BadStudy(f"The column {column.name!r} has texts of over {MAX_TEXT} characters; shorten them.")
         return values
     least, most = (pc.min_max(values)[side].as_py() for side in ("min", "max"))
     low = -float("inf") if column.low is None else column.low - SLACK
     high = float("inf") if column.high is None else column.high + SLACK
     if not (low <= least and most <= high):
         raise BadStudy(
-            f"The column {column.name!r} has values from {least:g} to {most:g}, outside its bounds; "
-            "see docs/study.md."
+            f"The column {column.name!r} has values from {least:g} to {most:g}, outside its bounds; see docs/study.md."
         )
     return values
 

@@ -208,9 +208,7 @@ def test_a_damaged_database_is_replaced(
     assert later.verify() == Checked(later.info().entries, 0)
 
 
-def test_a_database_that_somebody_removes_comes_back(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_that_somebody_removes_comes_back(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE", 0.0)
     database.add({"a": array(1)})
 
@@ -227,9 +225,7 @@ def test_a_database_that_somebody_removes_comes_back(
     assert found is not None and np.array_equal(found, array(0.5))
 
 
-def test_a_locked_database_is_read_and_not_waited_for(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_database_is_read_and_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAIT", 0.05)
     monkeypatch.setattr(module, "OPEN_WAIT", 0.05)
     database.add({"a": array(1)})
@@ -280,9 +276,7 @@ def test_a_directory_that_cannot_be_used(tmp_path: Path, below: str) -> None:
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_trouble_is_met_once_and_not_for_every_map(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trouble_is_met_once_and_not_for_every_map(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
 
     def fail() -> None:

@@ -79,9 +79,7 @@ def test_what_waits_is_bounded_and_what_is_too_much_is_not_stored(
     assert store.flush() and store.get("later") is not None
 
 
-def test_the_thread_goes_when_there_is_nothing_to_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_thread_goes_when_there_is_nothing_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IDLE", 0.01)
     store = DiskStore(Database(tmp_path))
     for key in ("a", "b"):

@@ -78,11 +78,7 @@ def test_stays_within_its_bytes_and_forgets_the_least_recently_used() -> None:
         cache.put(name, _array(0))
     assert cache.get("a", SHAPE) is not None  # now b is the oldest
     cache.put("d", _array(0))
-    assert (
-        cache.get("b", SHAPE) is None
-        and cache.get("a", SHAPE) is not None
-        and cache.get("d", SHAPE) is not None
-    )
+    assert cache.get("b", SHAPE) is None and cache.get("a", SHAPE) is not None and cache.get("d", SHAPE) is not None
     for i in range(100):
         cache.put(f"n{i}", _array(i / 100))
         assert cache.stats().bytes <= 3000

@@ -132,9 +132,7 @@ def test_the_files_hold_what_was_found(scene: Scene, run: ExplanationAttack) -> 
     archive = np.load(io.BytesIO(attack_npz(scene, run)), allow_pickle=False)
     assert np.array_equal(archive["attacked_input"], result.picture)
     assert np.array_equal(archive["attacked_map"], result.after)
-    assert float(np.abs(archive["attacked_input"] - archive["clean_input"]).max()) == pytest.approx(
-        result.largest
-    )
+    assert float(np.abs(archive["attacked_input"] - archive["clean_input"]).max()) == pytest.approx(result.largest)
     assert json.loads(str(archive["settings"])) == told
     assert Image.open(io.BytesIO(attack_png(scene, run))).width > 1000
     fresh = prepare_attack(scene, epsilon=4 / 255, steps=3, slack=0.3)

@@ -61,9 +61,7 @@ def explained(stub: Stub, picture: np.ndarray, method: str, target: int) -> Expl
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("make", [signed_stub, pooled_stub])
-def test_the_differentiable_pass_has_the_values_of_the_shared_pass(
-    method: str, make: Callable[[], Stub]
-) -> None:
+def test_the_differentiable_pass_has_the_values_of_the_shared_pass(method: str, make: Callable[[], Stub]) -> None:
     stub = make()
     plain = shared_pass(stub, "cut", PICTURE[None], [2], ["x"])
     leaf = PICTURE[None].clone().requires_grad_()
@@ -228,9 +226,7 @@ def test_methods_that_gradients_cannot_lead_say_why(scratch: None) -> None:
     register("numpy", lambda shared: torch.from_numpy(shared.activations.detach().numpy().mean(axis=1)))
     register("broken", lambda shared: shared.activations.no_such_thing)  # type: ignore[attr-defined]
     register("mean", lambda shared: shared.activations.mean(dim=1))
-    register(
-        "picky", lambda shared: shared.activations.mean(dim=1), serves=lambda *_: "Choose another layer."
-    )
+    register("picky", lambda shared: shared.activations.mean(dim=1), serves=lambda *_: "Choose another layer.")
     for name in ("numpy", "broken"):
         assert "passes no gradient" in str(attackable(name))
     assert attackable("mean") is None and run(on(signed_stub(), method="mean")).kept < 0.9

@@ -143,9 +143,7 @@ def test_curve_band_is_the_10th_to_90th_percentile_and_leaves_out_single_draws()
 
 
 def test_curve_breaks_line_and_band_where_every_draw_is_degenerate() -> None:
-    rows = [
-        row(s, seed, NAN if s == 3 else 0.9 - 0.1 * s - 0.01 * seed) for s in range(1, 6) for seed in range(4)
-    ]
+    rows = [row(s, seed, NAN if s == 3 else 0.9 - 0.1 * s - 0.01 * seed) for s in range(1, 6) for seed in range(4)]
     chart = curve(pd.DataFrame(rows))
     similarity = trace(chart, "similarity")
     assert math.isnan(similarity.y[2])
@@ -197,9 +195,7 @@ def test_curve_marks_the_current_severity() -> None:
 
 
 def test_curve_draws_threshold_and_floors_with_labels_that_keep_apart() -> None:
-    chart = curve(
-        sweep(), floors={"random ranking": 0.20, "another picture": 0.22}, breaks_at=None, flips_at=None
-    )
+    chart = curve(sweep(), floors={"random ranking": 0.20, "another picture": 0.22}, breaks_at=None, flips_at=None)
     levels = {s.y0 for s in chart.figure.layout.shapes if s.y0 == s.y1}
     assert levels == {0.20, 0.22, 0.61}
     heights = {a.text: a.y for a in chart.figure.layout.annotations}
@@ -243,9 +239,7 @@ def test_curve_stays_where_it_is_while_draws_arrive() -> None:
 
 def test_curve_words_hold_the_key_numbers_in_one_sentence() -> None:
     alt = curve(sweep()).alt
-    assert alt.startswith(
-        f"Mean similarity (RBO) goes from 0.85 at severity 1 (33{THIN} of draws flipped) to "
-    )
+    assert alt.startswith(f"Mean similarity (RBO) goes from 0.85 at severity 1 (33{THIN} of draws flipped) to ")
     assert f"0.25 at severity 4 (30{THIN} of draws flipped)" in alt
     assert f"0.70 at the current severity 2.5 (50{THIN} of draws flipped)" in alt
     assert alt.endswith("the map breaks at 2.25; the prediction flips at 3.5.")
@@ -396,9 +390,7 @@ def test_a_degenerate_pair_is_left_out_whatever_its_similarity(
         (draws([0.9, 0.8], [NAN, NAN]), "2 flipped draws, degenerate", 0, "kept"),
     ],
 )
-def test_violin_keeps_the_slot_of_an_empty_group(
-    pairs: pd.DataFrame, said: str, empty_row: int, full: str
-) -> None:
+def test_violin_keeps_the_slot_of_an_empty_group(pairs: pd.DataFrame, said: str, empty_row: int, full: str) -> None:
     chart = violin(pairs)
     (note,) = [a for a in chart.figure.layout.annotations if a.text == said]
     assert note.y == empty_row
@@ -431,19 +423,13 @@ def test_ecdf_steps_are_the_shares_at_or_below() -> None:
     chart = ecdf(pairs)
     for name, flipped in (("kept (n = 4)", False), ("flipped (n = 2)", True)):
         steps = trace(chart, name)
-        values = [
-            r["similarity"]
-            for r in pairs.to_dict("records")
-            if r["flipped"] == flipped and not r["degenerate"]
-        ]
+        values = [r["similarity"] for r in pairs.to_dict("records") if r["flipped"] == flipped and not r["degenerate"]]
         assert steps.line.shape == "hv"
         assert list(steps.x) == [0, *sorted(values), 1]
         expected = [sum(other <= value for other in values) / len(values) for value in sorted(values)]
         assert list(steps.y) == pytest.approx([0, *expected, 1])
     assert list(trace(chart, "kept (n = 4)").customdata) == [None, 1, 2, 4, 0, None]
-    assert (
-        trace(chart, "flipped (n = 2)").hovertext[1] == f"50{THIN} of flipped draws<br>at similarity ≤ 0.10"
-    )
+    assert trace(chart, "flipped (n = 2)").hovertext[1] == f"50{THIN} of flipped draws<br>at similarity ≤ 0.10"
     looks = [(t.line.color, t.line.dash) for t in chart.figure.data]
     assert looks == [(KEPT, "solid"), (FLIPPED, "dash")]
 
@@ -477,9 +463,7 @@ def test_no_rows_make_a_quiet_chart(chart: Callable[[pd.DataFrame], Chart], pair
 
 
 @pytest.mark.parametrize("chart", ALL)
-@pytest.mark.parametrize(
-    "pairs", [MIXED[:1], MIXED, MIXED[MIXED["flipped"]], MIXED[~MIXED["flipped"]], MIXED[3:4]]
-)
+@pytest.mark.parametrize("pairs", [MIXED[:1], MIXED, MIXED[MIXED["flipped"]], MIXED[~MIXED["flipped"]], MIXED[3:4]])
 def test_every_chart_is_fixed_clear_and_leaves_text_colour_to_the_page(
     chart: Callable[[pd.DataFrame], Chart], pairs: pd.DataFrame
 ) -> None:

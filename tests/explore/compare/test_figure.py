@@ -50,9 +50,7 @@ def test_every_kind_is_a_file_of_its_own_and_the_same_each_time(filled: Grid, ki
 
 def test_an_svg_says_captions_credit_and_settings_as_text(filled: Grid) -> None:
     tree = ET.fromstring(figure(filled, [CLEAN, NOISY, BARE], "svg"))
-    texts = [
-        " ".join("".join(node.itertext()).split()) for node in tree.iter("{http://www.w3.org/2000/svg}text")
-    ]
+    texts = [" ".join("".join(node.itertext()).split()) for node in tree.iter("{http://www.w3.org/2000/svg}text")]
     said = " ".join(texts)
     cell = filled.cells[NOISY]
     picture = filled.picture

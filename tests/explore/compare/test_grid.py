@@ -73,9 +73,7 @@ def test_a_cell_is_what_its_scene_shows(
             seed=where.seed,
             noise=where.noise or base.noise,
         )
-        shown = Scene(engine_for(where.model), find_picture(base.image), state).shown(
-            where.severity, where.seed
-        )
+        shown = Scene(engine_for(where.model), find_picture(base.image), state).shown(where.severity, where.seed)
         assert cell.row is not None and cell.map is not None
         np.testing.assert_allclose(cell.map, shown.perturbed.maps[where.method], atol=1e-5)
         assert cell.similarity == pytest.approx(shown.row["similarity"], abs=1e-9)
@@ -86,9 +84,7 @@ def test_a_cell_is_what_its_scene_shows(
 def test_a_rows_robustness_is_the_mean_of_its_noisy_cells() -> None:
     found = filled()
     for row in found.rows:
-        cells = [
-            found.cells[found.place(row, column)] for column in found.columns if column.value is not None
-        ]
+        cells = [found.cells[found.place(row, column)] for column in found.columns if column.value is not None]
         score = found.score(row)
         assert score.mean == pytest.approx(np.mean([cell.similarity for cell in cells]))
         assert score.n == len(cells) == 5
@@ -158,9 +154,7 @@ def test_the_time_left_is_known_once_every_kind_of_cell_has_been_made(
 
 
 def test_a_grid_costs_one_pass_a_version_whatever_the_number_of_methods() -> None:
-    few, many = (
-        _passes(methods) for methods in (("gradcam",), ("gradcam", "gradcam++", "eigencam", "layercam"))
-    )
+    few, many = (_passes(methods) for methods in (("gradcam",), ("gradcam", "gradcam++", "eigencam", "layercam")))
     assert few == many
 
 

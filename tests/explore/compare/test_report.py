@@ -48,9 +48,7 @@ def test_a_report_has_the_numbers_of_the_grid_and_says_what_it_leaves_out(grid: 
     assert "2 pairs" in said and "upload a pair" in said and BESIDE in said
     assert "Grad-CAM = HiResCAM" in material.tables[0].rows[1][0], "methods of one map are named together"
     assert BESIDE not in tray_material(grid, (STRONG,), cells[:1]).summary
-    assert [f"--severity {s}" in line for s, line in zip((4, 1), material.reproduce, strict=True)] == [
-        True
-    ] * 2
+    assert [f"--severity {s}" in line for s, line in zip((4, 1), material.reproduce, strict=True)] == [True] * 2
     assert parse_link(dict(parse_qsl(material.link.removeprefix("/compare?"))))[0].pins == TRAY
 
 

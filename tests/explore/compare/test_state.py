@@ -40,9 +40,7 @@ def test_a_link_gives_the_same_comparison_back(state: CompareState) -> None:
 
 
 def test_the_link_of_an_explore_page_is_a_comparison_of_its_picture() -> None:
-    explored = ExploreState(
-        model="shapes_vgg", image="shapes/0-3", method="eigencam", noise="fog", severity=1.0
-    )
+    explored = ExploreState(model="shapes_vgg", image="shapes/0-3", method="eigencam", noise="fog", severity=1.0)
     state, problems = parse_link(to_query(explored))
     assert state.base == explored and not problems
     assert state.cell("gradcam", 4.0) == Place("gradcam", "shapes_vgg", "fog", 4.0, 0)
@@ -90,9 +88,7 @@ def test_a_text_that_names_no_cell_is_refused(text: str) -> None:
 def test_a_cell_has_one_name() -> None:
     assert place("gradcam", "shapes_vgg", "fog", 0.0, 5) == Place("gradcam", "shapes_vgg")
     assert place("gradcam", "shapes_vgg", "gaussian_blur", 2, 5).seed == 0
-    assert parse_place("gradcam~shapes_vgg~gaussian_blur~2~5") == parse_place(
-        "gradcam~shapes_vgg~gaussian_blur~2~0"
-    )
+    assert parse_place("gradcam~shapes_vgg~gaussian_blur~2~5") == parse_place("gradcam~shapes_vgg~gaussian_blur~2~0")
     assert parse_place(PIN.text) == PIN and PIN.clean.clean == PIN.clean
     assert PIN.version == Place("eigencam", "shapes_vgg", "fog", 2.25, 3).version != PIN.clean.version
 

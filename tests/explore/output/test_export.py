@@ -303,8 +303,7 @@ def test_the_verdict_names_classes_by_their_first_name(scene: Scene, shown: Show
 
 def test_what_was_done_to_the_picture() -> None:
     assert (
-        perturbed_title({"noise": "gaussian_noise", "severity": 3.0, "seed": 4})
-        == "Gaussian noise, severity 3, seed 4"
+        perturbed_title({"noise": "gaussian_noise", "severity": 3.0, "seed": 4}) == "Gaussian noise, severity 3, seed 4"
     )
     assert perturbed_title({"noise": "contrast", "severity": 2.25, "seed": 0}) == "Contrast, severity 2.25"
 
@@ -337,9 +336,7 @@ def test_panels_are_drawn_as_the_state_says(engine: Engine, pictures: tuple[Pict
             assert np.array_equal(drawn, changed) != matters, (view, change)
 
 
-def test_the_change_is_perturbed_minus_clean_with_the_first_moves_numbered(
-    scene: Scene, shown: Shown
-) -> None:
+def test_the_change_is_perturbed_minus_clean_with_the_first_moves_numbered(scene: Scene, shown: Shown) -> None:
     delta = shown.perturbed.maps["gradcam"] - shown.clean.maps["gradcam"]
     marks = [(move.segment, number) for move, number in zip(shown.moves, "123", strict=False)]
     assert len(marks) == MARKED == 3
@@ -379,9 +376,7 @@ def test_the_figure_shows_what_the_page_shows(
     for (_, text, _), explained in zip(told["panels"], (shown.clean, shown.perturbed), strict=False):
         said = [f"{names[i].split(',')[0]}  {p * 100:.1f} %" for i, p in explained.top(3)]
         assert text.splitlines() == said
-    assert any("," in names[i] for e in (shown.clean, shown.perturbed) for i, _ in e.top(3)), (
-        "there is more to a name"
-    )
+    assert any("," in names[i] for e in (shown.clean, shown.perturbed) for i, _ in e.top(3)), "there is more to a name"
     assert told["colormap"] == STATE.colormap
     assert shown_verdict(scene, shown.row) in told["caption"]
     assert f"map similarity {shown.row['similarity']:.3f}, Rank-biased overlap (RBO)\n" in told["caption"]

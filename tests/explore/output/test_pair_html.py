@@ -92,8 +92,6 @@ def test_predictions_say_what_the_label_says(label: str | None, index: int, said
 
 def test_a_visitors_own_picture_has_no_author_to_name() -> None:
     own = picture_from_bytes(png(1), "holiday.png")
-    assert "Your own picture · uploaded file" in pair_html.credit(
-        own
-    ) and "not stated" not in pair_html.credit(own)
+    assert "Your own picture · uploaded file" in pair_html.credit(own) and "not stated" not in pair_html.credit(own)
     bison = find_picture("photos/bison")
     assert bison.author in pair_html.credit(bison) and bison.licence in pair_html.credit(bison)

@@ -62,9 +62,7 @@ def test_nothing_is_asked_of_anybody(told: tuple[Scene, Shown, Sweep]) -> None:
 
 def test_every_text_is_escaped_and_no_data_ends_a_script(told: tuple[Scene, Shown, Sweep]) -> None:
     bad = '</script><img src=x onerror="alert(1)">'
-    figure = dataclasses.replace(
-        Plot(bad, Chart(scene_material(*told).plots[0].chart.figure, bad), "severity_curve")
-    )
+    figure = dataclasses.replace(Plot(bad, Chart(scene_material(*told).plots[0].chart.figure, bad), "severity_curve"))
     figure.chart.figure.update_layout(title_text=bad)
     material = Material(
         bad, bad, [bad], [bad], {bad: bad}, plots=[figure], tables=[Table(bad, [bad], [[bad, bad]], bad)],

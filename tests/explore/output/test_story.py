@@ -32,9 +32,7 @@ def text(slide: Slide) -> str:
 def test_a_story_has_its_five_steps_and_something_to_see(found: Measured) -> None:
     slides = scene_slides(found)
     assert [each.step for each in slides] == list(STEPS)
-    assert (
-        len(slides[0].images) == len(slides[1].images) == 2 and slides[2].chart and len(slides[3].gauges) == 3
-    )
+    assert len(slides[0].images) == len(slides[1].images) == 2 and slides[2].chart and len(slides[3].gauges) == 3
     assert all(image.alt and image.pixels.ndim == 3 for slide in slides for image in slide.images)
     assert all(slide.about in LOOKING for slide in slides if slide.about)
     assert f"{found.shown.row['similarity']:.2f}" in text(slides[1])
@@ -50,9 +48,7 @@ def test_the_words_follow_the_outcome(found: Measured) -> None:
         slides = scene_slides(dataclasses.replace(found, steady=steady))
         said[outcome] = [text(each) for each in slides]
     assert first.outcome == "holds" and "Do not show one heat map as proof" in said["moves"][4]
-    assert "This map holds" in said["holds"][4] and re.search(
-        r"All \d+ different maps hold here", said["holds"][2]
-    )
+    assert "This map holds" in said["holds"][4] and re.search(r"All \d+ different maps hold here", said["holds"][2])
     assert re.search(r"None of \d+ different maps holds here", said["moves"][2])
     flipped = dataclasses.replace(found.shown, row=found.shown.row | {"flipped": True})
     assert "whether the prediction holds" in text(scene_slides(dataclasses.replace(found, shown=flipped))[4])

@@ -30,9 +30,7 @@ def test_each_number_of_copies_has_the_similarity_of_a_scene_that_averages(lite0
     assert remedy.job.error is None and remedy.job.done == remedy.job.total
     plain = scene.clean().maps["eigencam"]
     for each, copies in zip(remedy.found, (0, 2, 4), strict=True):
-        other = Scene(
-            Engine(lite0, queue=DeviceQueue()), picture, dataclasses.replace(state, copies=copies, sigma=0.2)
-        )
+        other = Scene(Engine(lite0, queue=DeviceQueue()), picture, dataclasses.replace(state, copies=copies, sigma=0.2))
         assert each.copies == copies
         assert each.similarity == pytest.approx(other.rows([(2.0, 5)])[0]["similarity"], abs=1e-5)
         one, two = (upsampled(m) for m in (plain, other.clean().maps["eigencam"]))
@@ -76,9 +74,7 @@ def test_the_sentence_says_which_way_it_went(found: tuple[Averaged, ...], word: 
     assert word in sentence(found)
 
 
-@pytest.mark.parametrize(
-    "found", [(), FOUND[:1], FOUND[:2], (Averaged(0, None, None), Averaged(4, 0.5, None))]
-)
+@pytest.mark.parametrize("found", [(), FOUND[:1], FOUND[:2], (Averaged(0, None, None), Averaged(4, 0.5, None))])
 def test_nothing_is_said_where_there_is_nothing_to_compare(found: tuple[Averaged, ...]) -> None:
     assert sentence(found) == ""
 

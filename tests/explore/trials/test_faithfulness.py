@@ -26,9 +26,7 @@ from camlab.models.classifier import Classifier
 
 @pytest.fixture(scope="module")
 def scene(lite0: Classifier) -> Scene:
-    return Scene(
-        Engine(lite0, queue=DeviceQueue()), find_picture("photos/german_shepherd"), ExploreState(draws=1)
-    )
+    return Scene(Engine(lite0, queue=DeviceQueue()), find_picture("photos/german_shepherd"), ExploreState(draws=1))
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +78,7 @@ def test_the_pages_curve_is_every_eighth_point_of_the_literatures() -> None:
     assert ours == theirs[:: STEPS // CURVE_STEPS]
 
 
-def test_a_map_with_nothing_in_it_is_left_out(
-    scene: Scene, shown: Shown, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_map_with_nothing_in_it_is_left_out(scene: Scene, shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camlab.explore.trials.faithfulness, "PERCENTILES", (90,))
     empty = dataclasses.replace(
         shown.clean, maps={"gradcam": np.zeros((7, 7), np.float32)}, degenerate={"gradcam": True}

@@ -46,9 +46,7 @@ def with_mask(picture: Picture, mask: object) -> Picture:
     return dataclasses.replace(picture, id=f"{picture.id}_{id(mask)}", _mask=read)
 
 
-def test_every_measure_is_that_of_the_map_enlarged_and_the_mask_cropped(
-    engine: Engine, lite0: Classifier
-) -> None:
+def test_every_measure_is_that_of_the_map_enlarged_and_the_mask_cropped(engine: Engine, lite0: Classifier) -> None:
     scene = scene_of(engine, find_picture(DOG))
     shown = pair(scene)
     found = localise(scene, shown)

@@ -189,9 +189,7 @@ def test_a_set_that_is_not_here(root: Path) -> None:
         open_dataset("imagenet")
 
 
-@pytest.mark.parametrize(
-    ("name", "make"), [("imagenette", imagenette), ("food101", food101), ("cifar10", None)]
-)
+@pytest.mark.parametrize(("name", "make"), [("imagenette", imagenette), ("food101", food101), ("cifar10", None)])
 def test_a_set_that_was_damaged(name: str, make: Callable[[Path], Any] | None, root: Path) -> None:
     folder = root / name
     folder.mkdir()

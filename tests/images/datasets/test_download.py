@@ -98,18 +98,14 @@ def packed(files: dict[str, bytes], links: dict[str, str] | None = None) -> byte
     return stream.getvalue()
 
 
-PICTURES = {
-    f"imagenette2-320/val/{wnid}/val_{i}.JPEG": encoded(array(i), "JPEG") for i, wnid in enumerate(WNIDS)
-}
+PICTURES = {f"imagenette2-320/val/{wnid}/val_{i}.JPEG": encoded(array(i), "JPEG") for i, wnid in enumerate(WNIDS)}
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, server: Server, *files: tuple[str, bytes]) -> None:
     """Let Imagenette be these files on the local server."""
     port = server.server_address[1]
     server.files = {f"/{name}": data for name, data in files}
-    archives = tuple(
-        Archive(f"http://127.0.0.1:{port}/{name}", hashlib.md5(data).hexdigest()) for name, data in files
-    )
+    archives = tuple(Archive(f"http://127.0.0.1:{port}/{name}", hashlib.md5(data).hexdigest()) for name, data in files)
     small = dataclasses.replace(DATASETS["imagenette"], archives=archives, room=1)
     monkeypatch.setitem(DATASETS._entries, "imagenette", small)
 

@@ -69,9 +69,7 @@ def offer(
     server.files[f"/api/datasets/{repo}?blobs=true"] = json.dumps(answer).encode()
 
 
-def test_a_table_is_looked_up_downloaded_and_read(
-    server: Server, monkeypatch: pytest.MonkeyPatch, root: Path
-) -> None:
+def test_a_table_is_looked_up_downloaded_and_read(server: Server, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     files = {
         "README.md": b"card",
         "data/train-0.parquet": bytes(5_000_000),
@@ -104,9 +102,7 @@ def test_a_table_is_looked_up_downloaded_and_read(
 
 
 @pytest.mark.parametrize("large", [True, False])
-def test_archives_become_classes_by_folder(
-    server: Server, monkeypatch: pytest.MonkeyPatch, large: bool
-) -> None:
+def test_archives_become_classes_by_folder(server: Server, monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
     pictures = {f"{kind}/{i}.png": encoded(array(i)) for i, kind in enumerate(("cat", "cat", "dog"))}
     offer(server, monkeypatch, {"pictures.zip": zipped(pictures)}, large)
     hub.look_up(REPO)
@@ -129,9 +125,7 @@ def test_single_files(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("large", [True, False])
-def test_damaged_files_leave_nothing(
-    server: Server, monkeypatch: pytest.MonkeyPatch, root: Path, large: bool
-) -> None:
+def test_damaged_files_leave_nothing(server: Server, monkeypatch: pytest.MonkeyPatch, root: Path, large: bool) -> None:
     offer(server, monkeypatch, {"a.parquet": parquet(0, 2)}, large)
     server.files[f"/datasets/{REPO}/resolve/abc/a.parquet"] = parquet(1, 2)
     hub.look_up(REPO)

@@ -78,9 +78,7 @@ def test_a_fractal_is_the_sum_of_its_octaves_and_leaves_out_what_is_finer_than_t
     full = fractal(Draws("sum"), 64, 4, gain=0.5, most=3)
     np.testing.assert_allclose(full, sum(parts) * 3.4 / 1.75, atol=1e-5)
     draws = Draws("sum")
-    coarse = sum(
-        w * (octave(draws, 16, 4 * 2**k, 4 * 2**k).astype(float) - 0.5) for k, w in enumerate((1, 0.5))
-    )
+    coarse = sum(w * (octave(draws, 16, 4 * 2**k, 4 * 2**k).astype(float) - 0.5) for k, w in enumerate((1, 0.5)))
     np.testing.assert_allclose(fractal(Draws("sum"), 16, 4, gain=0.5, most=3), coarse * 3.4 / 1.75, atol=1e-5)
 
 

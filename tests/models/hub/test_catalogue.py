@@ -37,9 +37,7 @@ def test_listing_and_searching_import_nothing_heavy() -> None:
         "print(len(badges(search('resnet 50'))), len(LISTS['catalogue'].rows()));"
         "assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)"
     )
-    out = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3]
-    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert out.returncode == 0, out.stderr
     few, all_of_them = map(int, out.stdout.split())
     assert 10 < few < all_of_them == len(catalogue())
@@ -66,9 +64,7 @@ def test_what_is_no_classifier_is_left_out(capsys: pytest.CaptureFixture[str]) -
     names = ["vit_base_patch16_224.mae", "vit_base_patch32_clip_224.openai", "gcvit_tiny.in1k"]
     assert rows(names) == []
     said = capsys.readouterr().err.splitlines()
-    for line, reason in zip(
-        said, ("no classifier", "512 outputs are an embedding", "not on the"), strict=True
-    ):
+    for line, reason in zip(said, ("no classifier", "512 outputs are an embedding", "not on the"), strict=True):
         assert reason in line
 
 

@@ -236,9 +236,7 @@ def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not files(cache)
 
 
-def test_a_download_that_stalls_is_ended(
-    server: StandIn, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_download_that_stalls_is_ended(server: StandIn, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "STALLED_AFTER", 1.0)
     server.pause = 30
     with pytest.raises(DownloadFailed, match="received no data"):
@@ -276,9 +274,7 @@ def test_every_problem_has_a_sentence(cache: Path) -> None:
     assert (odd.name, odd.details) == ("refused", {"why": "RuntimeError: odd"})
 
 
-def test_what_cannot_be_used_is_not_downloaded(
-    server: StandIn, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_used_is_not_downloaded(server: StandIn, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from timm.models import get_pretrained_cfg
 
     row = catalogue_row(NAME)

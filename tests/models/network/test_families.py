@@ -61,14 +61,10 @@ def test_each_family_can_be_explained(
     for family in chosen[shard::SHARDS]:
         outcome = check(family)
         if bool(outcome.problem) != (family.name in EXCEPTIONS):
-            wrong[family.model] = (
-                outcome.problem or f"explained after all, although {EXCEPTIONS[family.name]}"
-            )
+            wrong[family.model] = outcome.problem or f"explained after all, although {EXCEPTIONS[family.name]}"
         elif (expected := EXPECTED.get(family.model)) and outcome.layer.split(" ")[0] != expected:
             wrong[family.model] = f"its default layer is {outcome.layer}, not {expected}"
-    record_property(
-        f"families explained, part {shard + 1} of {SHARDS}", len(chosen[shard::SHARDS]) - len(wrong)
-    )
+    record_property(f"families explained, part {shard + 1} of {SHARDS}", len(chosen[shard::SHARDS]) - len(wrong))
     assert wrong == {}
 
 

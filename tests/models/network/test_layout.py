@@ -102,9 +102,7 @@ def test_a_quarter_is_changed_at_a_time() -> None:
 
 def test_tokens_in_another_order_are_found_out() -> None:
     picture = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    patches = torch.nn.functional.unfold(quarters_changed(picture), 4, stride=4).transpose(
-        1, 2
-    )  # (5, 64, 48)
+    patches = torch.nn.functional.unfold(quarters_changed(picture), 4, stride=4).transpose(1, 2)  # (5, 64, 48)
     layout = Layout("tokens", 48, 8, 8)
     assert follows_places(layout, patches) is True
     assert follows_places(layout, patches.flip(1)) is False

@@ -136,9 +136,7 @@ def test_other_projects_names_go_through_timms_conversion() -> None:
     module = network("densenet121", num_classes=4)
     values = {k: v for k, v in module.state_dict().items() if "num_batches_tracked" not in k}
     # As torchvision named them before 2018, when there were no counters.
-    old = {
-        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value for key, value in values.items()
-    }
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value for key, value in values.items()}
     assert set(old) != set(values)
     built = own_model(Checkpoint("mine.pth", "0" * 64, old), "densenet121").build()
     for key, value in values.items():

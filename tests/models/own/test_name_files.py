@@ -39,9 +39,7 @@ def test_columns_may_be_parted_otherwise(text: str) -> None:
     assert parse_class_names(text.encode(), "a.tsv") == ("cat", "dog")
 
 
-@given(
-    st.lists(st.text(min_size=1, max_size=9).filter(lambda s: s == s.strip() and s), min_size=1, max_size=9)
-)
+@given(st.lists(st.text(min_size=1, max_size=9).filter(lambda s: s == s.strip() and s), min_size=1, max_size=9))
 def test_json_lists_come_back_as_they_are(names: list[str]) -> None:
     assert parse_class_names(json.dumps(names).encode(), "names.json") == tuple(names)
 

@@ -12,9 +12,7 @@ from benchmarks.study_rows import COINCIDE, simulated_rows
 from camlab.study.analysis.filters import OUTCOMES, SAME, Filters
 from camlab.study.analysis.summary import merge_methods
 
-NAMES = st.lists(
-    st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=20), max_size=4
-).map(tuple)
+NAMES = st.lists(st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=20), max_size=4).map(tuple)
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +133,7 @@ def test_links_stay_legible() -> None:
     }
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(["models", "severities", "outcome", "same", "other"]), st.text(max_size=30)
-    )
-)
+@given(st.dictionaries(st.sampled_from(["models", "severities", "outcome", "same", "other"]), st.text(max_size=30)))
 def test_no_link_raises(texts: dict[str, str]) -> None:
     filters, wrong = Filters.parse_query(texts)
     assert Filters.parse_query(filters.to_query()) == (filters, [])

@@ -105,8 +105,7 @@ def test_neither_the_order_of_rows_nor_that_of_categories_matters(seed: int) -> 
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
         assert a == {
-            key: pytest.approx(value, abs=1e-9) if isinstance(value, float) else value
-            for key, value in b.items()
+            key: pytest.approx(value, abs=1e-9) if isinstance(value, float) else value for key, value in b.items()
         }
 
 
@@ -124,9 +123,7 @@ def test_pooling_weighs_cells_by_their_pairs(seed: int) -> None:
 
 def test_pooling_never_averages_cells() -> None:
     rows = simulated_rows(1, pictures=1).loc[[0] * 4].reset_index(drop=True)
-    rows = rows.assign(
-        severity=[1.0, 1.0, 1.0, 2.0], rbo=[0.9, 0.9, 0.9, 0.1], flipped=False, degenerate=False
-    )
+    rows = rows.assign(severity=[1.0, 1.0, 1.0, 2.0], rbo=[0.9, 0.9, 0.9, 0.1], flipped=False, degenerate=False)
     (record,) = records(rows, ("method",), replicates=0)
     assert record["consistency"] == pytest.approx(0.7)
     assert record["stratified_consistency"] == pytest.approx(0.5)
@@ -135,9 +132,7 @@ def test_pooling_never_averages_cells() -> None:
 def test_records_are_json_in_the_order_of_the_grid(rows: pd.DataFrame) -> None:
     found = records(rows, ("severity", "method"), replicates=0)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    keys = [
-        (record["severity"], list(rows.method.cat.categories).index(record["method"])) for record in found
-    ]
+    keys = [(record["severity"], list(rows.method.cat.categories).index(record["method"])) for record in found]
     assert keys == sorted(keys)
     for by in (DEFAULT_BY, ("method",), ()):
         assert records(rows.iloc[:0], by, with_macro=True) == []
@@ -152,9 +147,7 @@ def test_measures_from_minus_one_are_put_on_the_unit_scale(rows: pd.DataFrame) -
 
 
 def test_what_there_is_not_is_refused_with_what_there_is(rows: pd.DataFrame) -> None:
-    with pytest.raises(
-        BadSetting, match=r"grouped by 'colour'; choose from: model, image_set, image, method"
-    ):
+    with pytest.raises(BadSetting, match=r"grouped by 'colour'; choose from: model, image_set, image, method"):
         records(rows, ("method", "colour"))
     with pytest.raises(BadSetting, match=r"no similarity 'dice'; choose one of: rbo, spearman"):
         records(rows, similarity="dice")
@@ -165,10 +158,7 @@ def test_what_there_is_not_is_refused_with_what_there_is(rows: pd.DataFrame) -> 
 
 def test_coinciding_methods_are_one_record_with_all_their_names(rows: pd.DataFrame) -> None:
     whole = simulated_rows(10**9, pictures=2, models=("resnet18",))
-    names = {
-        (r["layer"], r["method"]): r
-        for r in records(whole, ("layer", "method"), coincide=COINCIDE, replicates=0)
-    }
+    names = {(r["layer"], r["method"]): r for r in records(whole, ("layer", "method"), coincide=COINCIDE, replicates=0)}
     # Told apart by layer but not by model: there is one model.
     assert ("blocks.6", "gradcam = xgradcam = hirescam") in names
     assert not {("blocks.6", "gradcam"), ("blocks.6", "xgradcam")} & set(names)

@@ -200,15 +200,9 @@ def test_points_lead_to_rows(name: str) -> None:
 def test_hovers_count_pairs(name: str) -> None:
     """Where a mark stands for several pairs its hover says for how many."""
     for t in FROM_ROWS[name](STATES["usual"]).figure.data:
-        if (
-            t.hoverinfo == "skip"
-            or not t.hovertext
-            or t.name.startswith(("kept", "flipped", "widest", "a picture"))
-        ):
+        if t.hoverinfo == "skip" or not t.hovertext or t.name.startswith(("kept", "flipped", "widest", "a picture")):
             continue
-        assert all(re.search(r"\d+ (pictures|points|pairs)|n = \d", text) for text in t.hovertext if text), (
-            t.name
-        )
+        assert all(re.search(r"\d+ (pictures|points|pairs)|n = \d", text) for text in t.hovertext if text), t.name
 
 
 @pytest.fixture(scope="module")

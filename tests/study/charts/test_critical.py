@@ -44,9 +44,7 @@ def test_the_bars_are_the_pairs_within_the_critical_difference(seed: int, step: 
     drawn = {frozenset(pair) for members in bars(chart) for pair in itertools.combinations(members, 2)}
     assert drawn == alike == {frozenset((pair.a, pair.b)) for pair in found.pairs if not pair.differ}
     # Each bar spans exactly its members' rows, and none lies within another.
-    places = {
-        trace.meta["level"]: trace.y[0] for trace in chart.figure.data if trace.meta and "level" in trace.meta
-    }
+    places = {trace.meta["level"]: trace.y[0] for trace in chart.figure.data if trace.meta and "level" in trace.meta}
     for trace in chart.figure.data:
         if trace.meta and "bar" in trace.meta:
             low, high = min(trace.y), max(trace.y)
@@ -56,9 +54,7 @@ def test_the_bars_are_the_pairs_within_the_critical_difference(seed: int, step: 
 
 @given(st.lists(st.floats(1, 9), min_size=1, max_size=9).map(sorted), st.floats(0.01, 9))
 def test_groups_by_trying_all_runs(ranks: list[float], critical: float) -> None:
-    runs = {
-        (i, j) for i in range(len(ranks)) for j in range(i + 1, len(ranks)) if ranks[j] - ranks[i] < critical
-    }
+    runs = {(i, j) for i in range(len(ranks)) for j in range(i + 1, len(ranks)) if ranks[j] - ranks[i] < critical}
     largest = {(i, j) for i, j in runs if not any((a, b) != (i, j) and a <= i and j <= b for a, b in runs)}
     assert groups_alike(ranks, critical) == sorted(largest)
     lanes = lanes_of(sorted(largest))
@@ -103,9 +99,7 @@ def test_it_is_said_in_words() -> None:
     found = result(step=0.5, methods=3, degenerate=0)
     assert critical_diagram(found).alt.startswith("Critical-difference diagram over ")
     alike = critical_diagram(result(step=0.0)).alt
-    assert (
-        "Not shown to differ: " in alike and f"Critical difference {result(step=0.0).critical:.2f}" in alike
-    )
+    assert "Not shown to differ: " in alike and f"Critical difference {result(step=0.0).critical:.2f}" in alike
     far = np.array([1.0, 2.0, 3.0])
     assert groups_alike(far.tolist(), 0.5) == []
 
@@ -113,10 +107,7 @@ def test_it_is_said_in_words() -> None:
 def test_a_test_that_cannot_be_done_draws_its_reason() -> None:
     (few,) = run_tests(study(pictures=3), tests=["methods_friedman"])
     chart = critical_diagram(few)
-    assert (
-        chart.alt
-        == "No critical-difference diagram: only 3 pictures can be compared, and a test needs at least 5."
-    )
+    assert chart.alt == "No critical-difference diagram: only 3 pictures can be compared, and a test needs at least 5."
     assert "only 3 pictures can be compared,<br>" in chart.figure.layout.annotations[0].text
     (other,) = run_tests(study(), tests=["methods_wilcoxon"], replicates=0)
     assert critical_diagram(other).alt.endswith("this test has no critical difference.")

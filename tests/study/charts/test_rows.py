@@ -167,9 +167,7 @@ def test_severity_curves_hold_means_bands_and_both_ways_of_pooling(rows: pd.Data
         assert list(line.y) == pytest.approx([sum(v) / len(v) for v in each.values()])
         assert line.mode == "lines+markers"
         band = drawn(chart, f"{name} band")
-        ends = [percentile(v, 0.9) for v in each.values()] + [
-            percentile(each[s], 0.1) for s in (5, 4, 3, 2, 1)
-        ]
+        ends = [percentile(v, 0.9) for v in each.values()] + [percentile(each[s], 0.1) for s in (5, 4, 3, 2, 1)]
         assert list(band.y) == pytest.approx(ends)
         beside = drawn(chart, f"{name} beside")
         every = values(rows, flipped)
@@ -217,8 +215,7 @@ def test_pairs_are_compared_within_a_severity(rows: pd.DataFrame) -> None:
         both = [s for s in range(1, 6) if (image, s, False) in sums and (image, s, True) in sums]
         if both:
             expected[image] = [
-                sum(sum(sums[image, s, f]) / len(sums[image, s, f]) for s in both) / len(both)
-                for f in (False, True)
+                sum(sum(sums[image, s, f]) / len(sums[image, s, f]) for s in both) / len(both) for f in (False, True)
             ]
     chart = paired_lines(rows)
     lines = drawn(chart, "a picture")
@@ -226,9 +223,7 @@ def test_pairs_are_compared_within_a_severity(rows: pd.DataFrame) -> None:
     flat = [v for image in expected for v in [*expected[image], None]]
     assert [v for v in lines.y if v is not None] == pytest.approx([v for v in flat if v is not None])
     mean = drawn(chart, f"mean (n = {len(expected)})")
-    assert list(mean.y) == pytest.approx(
-        [sum(e[i] for e in expected.values()) / len(expected) for i in (0, 1)]
-    )
+    assert list(mean.y) == pytest.approx([sum(e[i] for e in expected.values()) / len(expected) for i in (0, 1)])
 
 
 def test_paired_lines_draw_some_pictures_and_the_mean_of_all(rows: pd.DataFrame) -> None:
@@ -250,9 +245,7 @@ def test_pictures_without_a_value_everywhere_are_left_out(rows: pd.DataFrame) ->
     assert all("photos/03" not in t for t in drawn(chart, "a picture").hovertext)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "kept"), [("kept", {False}), ("flipped", {True}), ("all", {False, True})]
-)
+@pytest.mark.parametrize(("outcome", "kept"), [("kept", {False}), ("flipped", {True}), ("all", {False, True})])
 def test_a_picture_stands_at_its_mean_and_the_correlation_is_scipys(
     rows: pd.DataFrame, outcome: str, kept: set[bool]
 ) -> None:
@@ -272,9 +265,7 @@ def test_a_picture_stands_at_its_mean_and_the_correlation_is_scipys(
 
 def test_many_points_are_faint_below_the_medians_of_fifths() -> None:
     some, many = study(pictures=30, noises=("fog",), seeds=1), study(pictures=200, noises=("fog",), seeds=1)
-    few, crowd = (
-        similarity_against(rows, pictures_of(rows), replicates=0).figure.data for rows in (some, many)
-    )
+    few, crowd = (similarity_against(rows, pictures_of(rows), replicates=0).figure.data for rows in (some, many))
     assert [t.name for t in few] == ["a picture, mean of kept pairs", "median of a fifth"]
     assert crowd[0].marker.opacity < few[0].marker.opacity
     assert crowd[0].marker.size < few[0].marker.size

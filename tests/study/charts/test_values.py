@@ -61,9 +61,7 @@ def changed(found: Records, at: int, **new: Any) -> Records:
     return [{**r, **(new if i == at else {})} for i, r in enumerate(found)]
 
 
-@pytest.mark.parametrize(
-    "value", ["consistency", "responsiveness", "rm", "gap", "auroc", "stratified_rm", "blind"]
-)
+@pytest.mark.parametrize("value", ["consistency", "responsiveness", "rm", "gap", "auroc", "stratified_rm", "blind"])
 def test_every_cell_is_its_record(by_noise: Records, value: str) -> None:
     (heat,) = [t for t in value_heatmap(by_noise, value=value).figure.data if t.type == "heatmap"]
     cells = {
@@ -124,9 +122,7 @@ def test_two_records_for_one_place_are_refused(by_noise: Records) -> None:
 def test_dots_stand_at_their_values_with_their_intervals_highest_first(by_noise: Records) -> None:
     chart = value_dots(by_noise, value="consistency", groups="noise")
     found = points(chart)
-    assert {k: v[0] for k, v in found.items()} == {
-        (r["method"], r["noise"]): r["consistency"] for r in by_noise
-    }
+    assert {k: v[0] for k, v in found.items()} == {(r["method"], r["noise"]): r["consistency"] for r in by_noise}
     means = {m: sum(r["consistency"] for r in by_noise if r["method"] == m) for m, _ in found}
     tops = {m: max(y for (other, _), (_, y) in found.items() if other == m) for m in means}
     assert sorted(means, key=lambda m: -means[m]) == sorted(tops, key=lambda m: -tops[m])
@@ -160,9 +156,7 @@ def test_dots_name_what_was_not_observed_and_mark_the_baseline_and_blind_values(
     texts = [a.text for a in chart.figure.layout.annotations]
     assert sum("not observed" in t for t in texts) == 1
     assert any("(baseline)" in t for t in texts)
-    assert list(trace(chart, "blind value").x) == [
-        r["blind"] for r in sorted(by_method[1:], key=lambda r: -r["rm"])
-    ]
+    assert list(trace(chart, "blind value").x) == [r["blind"] for r in sorted(by_method[1:], key=lambda r: -r["rm"])]
 
 
 def test_an_average_has_its_own_blind_value_and_says_over_how_many(by_method: Records) -> None:
@@ -171,11 +165,7 @@ def test_an_average_has_its_own_blind_value_and_says_over_how_many(by_method: Re
     assert set(trace(chart, "blind value").x) == {0.123}
     texts = [text for t in chart.figure.data for text in t.hovertext or () if t.name != "blind value"]
     assert texts and all("mean over 1 severity level where" in text for text in texts)
-    assert all(
-        "mean over" not in text
-        for t in value_dots(some, value="rm").figure.data
-        for text in t.hovertext or ()
-    )
+    assert all("mean over" not in text for t in value_dots(some, value="rm").figure.data for text in t.hovertext or ())
 
 
 def test_ranks_count_the_better_ones_and_share_ties(by_severity: Records) -> None:
@@ -212,9 +202,7 @@ def test_many_levels_stand_upright_with_small_marks(by_severity: Records) -> Non
     levels = sorted({r["severity"] for r in by_severity})[:2]
     named = [{**r, "noise": f"n{r['severity']:g}"} for r in by_severity if r["severity"] in levels]
     few = value_ranks(named, over="noise").figure
-    many = value_ranks(
-        [{**r, "noise": f"{r['noise']} {i}"} for r in named for i in range(5)], over="noise"
-    ).figure
+    many = value_ranks([{**r, "noise": f"{r['noise']} {i}"} for r in named for i in range(5)], over="noise").figure
     assert (few.layout.xaxis.tickangle, many.layout.xaxis.tickangle) == (-60, -90)
     assert not any("<br>" in text for text in many.layout.xaxis.ticktext)
     assert max(t.marker.size for t in many.data) < min(t.marker.size for t in few.data)
@@ -292,9 +280,7 @@ def test_the_plane_names_what_it_cannot_place(by_method: Records) -> None:
     assert len(points(chart)) == 2
 
 
-def test_values_over_severities_with_both_ways_of_pooling_beside(
-    by_severity: Records, by_method: Records
-) -> None:
+def test_values_over_severities_with_both_ways_of_pooling_beside(by_severity: Records, by_method: Records) -> None:
     chart = severity_values(changed(by_severity, 0, rm=None), value="rm", beside=by_method)
     found = points(chart)
     assert {k: v[1] for k, v in found.items()} == {

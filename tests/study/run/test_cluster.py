@@ -55,9 +55,7 @@ def test_a_cluster_gives_the_same_rows_even_where_a_worker_dies(
     assert any(each.state == "running" and each.total == count_pairs(few) for each in told)
 
 
-def test_without_ray_it_says_what_to_do(
-    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_ray_it_says_what_to_do(plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(BadSetting, match=r"requirements-cluster\.txt"):
         run_study(plan, tmp_path / "s", backend="ray")

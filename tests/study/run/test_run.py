@@ -78,9 +78,7 @@ def test_the_manifest_says_what_was_run(study: Study, plan: StudyPlan) -> None:
     assert asked == [{"asked": "before", "name": "layer3.0"}, {"asked": "default", "name": "layer4.0"}]
 
 
-def test_two_runs_are_identical_whatever_the_number_of_workers(
-    study: Study, plan: StudyPlan, tmp_path: Path
-) -> None:
+def test_two_runs_are_identical_whatever_the_number_of_workers(study: Study, plan: StudyPlan, tmp_path: Path) -> None:
     told: list[Status] = []
     run_study(plan, tmp_path / "again", workers=2, device="cpu", on_progress=told.append)
     assert_same(study, open_study(tmp_path / "again"))
@@ -140,9 +138,7 @@ def test_what_was_begun_with_other_maps_is_not_gone_on_with(short: StudyPlan, tm
     assert status(folder).state == "failed"
 
 
-def test_killed_in_the_middle_and_resumed_it_is_the_same_study(
-    study: Study, plan: StudyPlan, tmp_path: Path
-) -> None:
+def test_killed_in_the_middle_and_resumed_it_is_the_same_study(study: Study, plan: StudyPlan, tmp_path: Path) -> None:
     folder = create(plan, tmp_path / "killed", device="cpu")
     start(folder, workers=1)
     assert status(folder).alive
@@ -213,9 +209,7 @@ def test_a_check_cancels_within_a_batch(short: StudyPlan, tmp_path: Path) -> Non
     assert run_study(short, tmp_path / "s", resume=True, workers=1).state == "finished"
 
 
-def test_pictures_that_cannot_be_read_are_counted(
-    plan: StudyPlan, photo_folder: Path, tmp_path: Path
-) -> None:
+def test_pictures_that_cannot_be_read_are_counted(plan: StudyPlan, photo_folder: Path, tmp_path: Path) -> None:
     few = dataclasses.replace(
         plan, models=("shapes_vgg",), image_sets=(str(photo_folder),), limit=None, decompose=False,
         noises=("contrast",), keep_maps=True,

@@ -57,14 +57,8 @@ def study(
         grid["seed"].to_numpy(),
     ]
     flipped = luck < hard * level / 6
-    order = (
-        np.array([list(methods).index(name) for name in grid["method"]])
-        if len(grid) < 1e6
-        else code["method"]
-    )
-    value = (
-        0.9 - step * order - 0.06 * level - 0.1 * flipped - 0.04 * code["noise"] - 0.03 * code["image_set"]
-    )
+    order = np.array([list(methods).index(name) for name in grid["method"]]) if len(grid) < 1e6 else code["method"]
+    value = 0.9 - step * order - 0.06 * level - 0.1 * flipped - 0.04 * code["noise"] - 0.03 * code["image_set"]
     value = np.clip(np.round(value + rng.normal(0, 0.08, len(grid)), decimals), 0, 1)
     gone = rng.random(len(grid)) < degenerate
     value = np.where(gone, np.nan, value)

@@ -174,9 +174,7 @@ def test_kept_against_flipped(case: tuple[pd.DataFrame, str]) -> None:
 @pytest.mark.parametrize("test", ["noises_kruskal", "sets_kruskal"])
 @pytest.mark.parametrize("decimals", [9, 1])
 def test_kruskal_with_dunn(test: str, decimals: int) -> None:
-    rows = study(
-        pictures=9, noises=("fog", "jpeg", "pgd"), sets=("art", "photos"), decimals=decimals, seeds=1
-    )
+    rows = study(pictures=9, noises=("fog", "jpeg", "pgd"), sets=("art", "photos"), decimals=decimals, seeds=1)
     for result in results(rows, "kept", test):
         found = twins.group_values(only(rows, result), result.compares, "kept")
         assert set(result.levels) == set(found)
@@ -193,10 +191,7 @@ def test_kruskal_with_dunn(test: str, decimals: int) -> None:
             assert (pair.p, pair.p_adjusted, known(pair.effect).value) == exact(expected)
         sizes = []
         for draw in drawn:
-            again = [
-                [f[pictures[i]] for i in draw if pictures[i] in f]
-                for f in map(found.__getitem__, result.levels)
-            ]
+            again = [[f[pictures[i]] for i in draw if pictures[i] in f] for f in map(found.__getitem__, result.levels)]
             sizes.append(twins.kruskal(again)[2] if all(again) else math.nan)
         same_interval(result.effect, sizes)
 
@@ -259,9 +254,7 @@ def test_the_gap_of_a_verdict_is_the_stratified_one() -> None:
 
 
 @pytest.mark.parametrize("n", [300, 700])
-def test_intervals_of_many_pictures_are_close_to_the_full_form(
-    n: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_intervals_of_many_pictures_are_close_to_the_full_form(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(n)
     d = np.round(rng.normal(0.3, 1, n), 1)  # with ties and zeros
     a, b = np.round(rng.normal(0.3, 1, n), 1), np.where(rng.random(n) < 0.3, np.nan, rng.normal(0, 1, n))

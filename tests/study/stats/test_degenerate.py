@@ -43,9 +43,7 @@ FRAMES = {
     "no flips": study().assign(flipped=False),
     "all flips": study().assign(flipped=True),
     "two values": study(decimals=0, noises=("fog", "pgd"), sets=("a", "b")),
-    "one method broken": (lambda r: r.assign(similarity=r["similarity"].where(r["method"] != "eigencam")))(
-        study()
-    ),
+    "one method broken": (lambda r: r.assign(similarity=r["similarity"].where(r["method"] != "eigencam")))(study()),
 }
 
 
@@ -138,9 +136,7 @@ def test_a_pair_of_equal_methods_does_not_count_in_the_family() -> None:
     equal, others = result.pairs[0], result.pairs[1:]
     assert (equal.p, equal.p_adjusted, equal.effect, equal.differ) == (None, None, None, False)
     assert equal.note == "all differences are zero"
-    assert [pair.p_adjusted for pair in others] == pytest.approx(
-        [min(1, 2 * known(pair.p)) for pair in others]
-    )
+    assert [pair.p_adjusted for pair in others] == pytest.approx([min(1, 2 * known(pair.p)) for pair in others])
 
 
 def test_a_small_group_of_pictures_is_left_out_of_kruskal() -> None:

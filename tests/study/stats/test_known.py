@@ -96,9 +96,7 @@ def test_effects_in_words(kind: str, value: float, word: str) -> None:
 
 def test_friedman_by_hand() -> None:
     """Five pictures that all rank a > b > c: χ² = n(k − 1) = 10, W = 1, ranks 1 2 3."""
-    table = rows(
-        {(f"p{i}", m): v + i / 100 for i in range(5) for m, v in (("a", 0.9), ("b", 0.5), ("c", 0.1))}
-    )
+    table = rows({(f"p{i}", m): v + i / 100 for i in range(5) for m, v in (("a", 0.9), ("b", 0.5), ("c", 0.1))})
     (found,) = run_tests(table, tests=["methods_friedman"])
     assert (found.n, found.n_pairs, found.df) == (5, 15, 2)
     assert found.statistic == pytest.approx(10)
@@ -151,9 +149,7 @@ def test_trust_the_better_of_two() -> None:
     chance = {(f"p{i}", "randomcam"): 0.3 for i in range(8)}
     table = rows(steady | shaky | chance, model="net", noise="fog")
     found = verdict(table, "net", "fog")
-    assert (
-        found.sentence == "For net under fog, over 8 pictures a keeps its map steadier than any other method."
-    )
+    assert found.sentence == "For net under fog, over 8 pictures a keeps its map steadier than any other method."
     assert (found.top, found.trusted, found.indistinguishable) == (("a",), ("a",), False)
     a, b = found.candidates
     assert (a.method, a.rank, a.above_random, b.beaten_by, b.above_random) == ("a", 1.0, True, ("a",), True)

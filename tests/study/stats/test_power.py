@@ -60,39 +60,28 @@ def test_a_note_takes_the_middle_spread_of_all_pairs() -> None:
     levels, table = twins.block_table(rows, "method", "kept")
     values = np.array(list(table.values()))
     spreads = [
-        np.std(values[:, i] - values[:, j], ddof=1)
-        for i in range(len(levels))
-        for j in range(i + 1, len(levels))
+        np.std(values[:, i] - values[:, j], ddof=1) for i in range(len(levels)) for j in range(i + 1, len(levels))
     ]
     assert note.spread == pytest.approx(np.median(spreads), abs=1e-9)
     assert (note.n, note.comparisons) == (len(values), 6)
     assert note.needed == tuple(
         (d, pictures_needed(known(note.spread), d, comparisons=6)) for d in (0.01, 0.02, 0.05, 0.1)
     )
-    assert note.sentence.startswith(
-        f"With 15 pictures, a mean difference between two methods of {note.shown:.2g}"
-    )
+    assert note.sentence.startswith(f"With 15 pictures, a mean difference between two methods of {note.shown:.2g}")
     shown = difference_shown(known(note.spread), 15, comparisons=6)
     assert math.isclose(known(note.shown), known(shown))
 
 
 def test_what_cannot_be_said_says_why() -> None:
-    assert (
-        power_note(study(pictures=3)).reason
-        == "only 3 pictures can be compared, and a test needs at least 5."
-    )
+    assert power_note(study(pictures=3)).reason == "only 3 pictures can be compared, and a test needs at least 5."
     assert power_note(study(methods=["a"])).reason.startswith("only 1 method (a)")
     equal = power_note(study().assign(similarity=0.5, degenerate=False))
     assert "so their spread is 0" in equal.sentence
     few = power_note(study(pictures=6, severities=(1.0,), methods=[f"m{i}" for i in range(8)]))
-    assert few.shown is None and few.sentence.startswith(
-        f"{few.n} pictures are too few to show any difference"
-    )
+    assert few.shown is None and few.sentence.startswith(f"{few.n} pictures are too few to show any difference")
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"difference": 0}, {"power": 1}, {"alpha": 0.6}, {"comparisons": 0}, {"spread": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"difference": 0}, {"power": 1}, {"alpha": 0.6}, {"comparisons": 0}, {"spread": -1}])
 def test_settings_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadSetting, match="Power needs a difference over 0"):
         pictures_needed(**{"spread": 0.1, "difference": 0.1, **wrong})

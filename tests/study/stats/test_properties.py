@@ -89,9 +89,7 @@ def test_a_monotone_change_of_scale_leaves_rank_tests_alone(seed: int) -> None:
     """Of one pair a cell, so that no mean is taken before ranking."""
     rows = study(seed, pictures=7, seeds=1, severities=(3.0,), degenerate=0, decimals=2).assign(flipped=False)
     (a,) = run_tests(rows, tests=["methods_friedman"], replicates=0)
-    (b,) = run_tests(
-        rows.assign(similarity=rows["similarity"] ** 3), tests=["methods_friedman"], replicates=0
-    )
+    (b,) = run_tests(rows.assign(similarity=rows["similarity"] ** 3), tests=["methods_friedman"], replicates=0)
     assert (a.statistic, a.p, a.ranks) == (b.statistic, b.p, b.ranks)
 
 

@@ -36,9 +36,7 @@ def test_the_top_by_a_slow_twin(seed: int, step: float) -> None:
     methods = [level for level in levels if level != "randomcam"]
     top = {m for m in methods if not any((other, m) in beats for other in methods)}
     ranks = {
-        m: np.mean(
-            [twins.mean_ranks([row[levels.index(x)] for x in methods])[methods.index(m)] for row in values]
-        )
+        m: np.mean([twins.mean_ranks([row[levels.index(x)] for x in methods])[methods.index(m)] for row in values])
         for m in methods
     }
     assert found.n == len(values)
@@ -46,10 +44,7 @@ def test_the_top_by_a_slow_twin(seed: int, step: float) -> None:
     assert list(found.top) == sorted(found.top, key=lambda m: ranks[m])
     assert found.indistinguishable == (len(top) == len(methods))
     floors = twins.holm(
-        [
-            stats.wilcoxon([row[levels.index(m)] - 0.2 for row in values], alternative="greater").pvalue
-            for m in methods
-        ]
+        [stats.wilcoxon([row[levels.index(m)] - 0.2 for row in values], alternative="greater").pvalue for m in methods]
     )
     for one in found.candidates:
         assert one.rank == pytest.approx(ranks[one.method])

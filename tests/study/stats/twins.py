@@ -155,9 +155,7 @@ def dunn(groups: list[list[float]]) -> dict[tuple[int, int], float]:
     return {
         (i, j): float(
             2
-            * stats.norm.sf(
-                abs(means[i] - means[j]) / math.sqrt(variance * (1 / len(groups[i]) + 1 / len(groups[j])))
-            )
+            * stats.norm.sf(abs(means[i] - means[j]) / math.sqrt(variance * (1 / len(groups[i]) + 1 / len(groups[j]))))
         )
         for i, j in itertools.combinations(range(len(groups)), 2)
     }

@@ -44,9 +44,7 @@ def rows(image: str = "photos/bison", count: int = 6) -> pd.DataFrame:
     """Made-up rows of one picture that keep every rule."""
     rng = np.random.default_rng(len(image))
     flipped = np.arange(count) % 3 == 0
-    frame = pd.DataFrame(
-        {column.name: rng.random(count) for column in COLUMNS if column.kind in ("number", "short")}
-    )
+    frame = pd.DataFrame({column.name: rng.random(count) for column in COLUMNS if column.kind in ("number", "short")})
     return frame.assign(
         model="m", image_set="photos", image=image, method="gradcam", layer="bn2", noise="fog",
         severity=np.arange(count) * 0.5 + 0.5, seed=0, clean_index=3,
@@ -214,9 +212,7 @@ def test_what_goes_out_comes_in(study: Study, form: str, tmp_path: Path) -> None
 def packed(study: Study, change: Callable[[dict[str, bytes]], None], prefix: str = "") -> bytes:
     """The study's files, changed, as an archive."""
     files = {
-        str(path.relative_to(study.folder)): path.read_bytes()
-        for path in study.folder.rglob("*")
-        if path.is_file()
+        str(path.relative_to(study.folder)): path.read_bytes() for path in study.folder.rglob("*") if path.is_file()
     }
     change(files)
     data = io.BytesIO()
