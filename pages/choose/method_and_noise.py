@@ -166,7 +166,7 @@ def noise_control() -> str:
     families = list(dict.fromkeys(v.family for v in NOISES.values()))
     grouped = sorted(NOISES, key=lambda n: families.index(NOISES[n].family))
     offered = [n for n in grouped if n not in reasons] + [n for n in grouped if n in reasons]
-    name = session.select(
+    name: str = session.select(
         "Noise type",
         "noise",
         offered,

@@ -1,6 +1,6 @@
 """The report: the story as one self-contained file, made in the background."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 
 import streamlit as st
@@ -76,7 +76,8 @@ def report() -> None:
     if state is None:
         study = open_study(studies_root() / folder)
         key: Hashable = (folder, study_data.stamp(study))
-        stem, make = folder, partial[SceneReport | StudyReport](StudyReport, study)
+        stem = folder
+        make: Callable[[], SceneReport | StudyReport] = partial(StudyReport, study)
     else:
         scene = Scene(session.engine(state.model), image_sets.picture(state.image), state)
         key, stem = state, file_stem("camlab", scene.picture.title, state.method, state.noise)

@@ -134,7 +134,8 @@ def select(label: str, field: str, options: Iterable[Any], title: Callable[[Any]
 
 def slide(label: str, field: str, low: float, high: float, step: float, help: str, disabled: bool = False) -> float:
     """Draw the slider of a field; return its value."""
-    return st.slider(label, low, high, start(field), step=step, key=key(field), help=help, disabled=disabled)
+    value: float = st.slider(label, low, high, start(field), step=step, key=key(field), help=help, disabled=disabled)
+    return value
 
 
 def _held(field: str) -> Any:

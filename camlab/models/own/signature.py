@@ -72,5 +72,5 @@ def digest_of_values(tensors: Iterable[tuple[str, Tensor]], start: str = "") -> 
     for name, tensor in tensors:
         values = tensor.detach().cpu().contiguous()
         digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
-        digest.update(values.reshape(-1).view(torch.uint8).numpy())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -211,7 +211,7 @@ def _strip(
     """Draw single pairs of a group, spread over the height by the golden-ratio sequence."""
     at = sample.spread(POINTS_A_GROUP)
     mark, places = OUTCOME_MARKS[name], sample.places[at]
-    heights = [y + tall * (i * 0.6180339887498949 % 1) for i in range(len(at))]
+    heights: list[float | None] = [y + tall * (i * 0.6180339887498949 % 1) for i in range(len(at))]
     # The legend names both outcomes even where the first row lacks one: a point nowhere stands for it.
     if len(at) or first:
         figure.add_scatter(
