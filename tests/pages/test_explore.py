@@ -51,7 +51,7 @@ def complete(at: AppTest) -> AppTest:
 
 
 def gauges(at: AppTest) -> list[str]:
-    return [element.value for element in at.html if "cl-gauge" in element.value]
+    return [element.value for element in at.html if 'class="cl-gauge"' in element.value]
 
 
 def test_first_view_has_panels_predictions_verdict_and_credit() -> None:
