@@ -30,6 +30,7 @@ from camlab.common.jobs import Worker
 from camlab.engine.cache.memory import MapCache
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
+from camlab.engine.inputs import Inputs
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -37,7 +38,7 @@ from camlab.explore.sweep import Sweep
 from camlab.images import Picture, built_in_pictures
 from camlab.models import load_classifier
 from camlab.models.classifier import Classifier
-from camlab.noise import NOISES
+from camlab.noise import NOISES, no_companion
 
 #: How far a map value or a probability may be from the single-threaded run: another batch rounds otherwise.
 CLOSE = 1e-4
@@ -200,6 +201,8 @@ def soak(
     Each record: interactions so far, resident bytes, bytes of live tensors, bytes in the cache.
     """
     engine = Engine(classifier, MapCache(SMALL_CACHE), queue=DeviceQueue())
+    # The perturbed pictures that an engine keeps are bounded, too: full after a few interactions.
+    engine.pictures = Inputs(classifier, engine.queue, no_companion, SMALL_CACHE)
     counter, records = itertools.count(), []
 
     def interact(_: int) -> None:

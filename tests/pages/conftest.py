@@ -53,8 +53,8 @@ def downloads(at: AppTest) -> list[str]:
 
 
 def html(at: AppTest) -> str:
-    """All HTML of the page in one string."""
-    return "\n".join(element.value for element in at.html)
+    """All HTML of the page in one string, without its style sheet, which names every class."""
+    return "\n".join(element.value for element in at.html if not element.value.startswith("<style"))
 
 
 def said(at: AppTest) -> str:

@@ -123,7 +123,7 @@ def test_the_table_has_the_values_of_the_summary(shelf: Path) -> None:
     rows = study.rows()
     rows = rows[rows["layer"] == "features.26"]
     found = {(r["method"], r["noise"]): r for r in records(rows, ("method", "noise"), coincide=study.coincide)}
-    shown = next(each.value for each in at.html if "cl-paper" in each.value)
+    shown = next(each.value for each in at.html if 'class="cl-paper' in each.value)
     for line in re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", shown):
         cells = re.findall(r"<td title=\"(.*?)\">(?:<strong>)?(.*?)(?:</strong>)?</td>", line[1])
         method = {"Grad-CAM": "gradcam", "HiResCAM": "hirescam", "LayerCAM": "layercam"}.get(line[0], "randomcam")
@@ -133,7 +133,7 @@ def test_the_table_has_the_values_of_the_summary(shelf: Path) -> None:
     # The mean of the severities' own values is another number, and the table says which of the two it shows.
     assert "all pairs pooled" in shown
     at.segmented_control(key="study.over.table").set_value("stratified_").run()
-    averaged = next(each.value for each in at.html if "cl-paper" in each.value)
+    averaged = next(each.value for each in at.html if 'class="cl-paper' in each.value)
     assert "mean of the severities" in averaged
     value = found["gradcam", "gaussian_noise"]["stratified_rm"]
     assert ("–" if value is None else f"{value:.2f}") in averaged.split("Grad-CAM</th>")[1].split("</tr>")[0]
@@ -471,7 +471,7 @@ def test_whoever_comes_back_from_explore_finds_the_study_as_it_was_left(shelf: P
     shutil.copytree(finished, shelf / "other")
     at = open_page(study="other", tab="table", noises="brightness", outcome="kept", similarity="rbo_cells")
     left = dict(at.query_params)
-    shown = next(each.value for each in at.html if "cl-paper" in each.value)
+    shown = next(each.value for each in at.html if 'class="cl-paper' in each.value)
     at.query_params.clear()
     at.switch_page(EXPLORE).run()
     assert not at.exception
