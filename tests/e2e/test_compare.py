@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 GRID = 'table[role="grid"]'
 LINK = "model=shapes_vgg&image=shapes/0-0"
-DONE = re.compile(r"All \d+ cells? there")
+DONE = re.compile(r"All \d+ cells? computed")
 FIRST, NOISY = "gradcam~shapes_vgg~clean", "eigencam~shapes_vgg~gaussian_noise~4~0"
 
 

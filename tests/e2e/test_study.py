@@ -99,7 +99,7 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
     page.get_by_role("dialog").locator('input[type="file"]').set_input_files(
         {"name": "theirs.zip", "mimeType": "application/zip", "buffer": archive}
     )
-    expect(page.get_by_text(re.compile("is here: [\\d,]+ pairs"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile("Imported “.+”: [\\d,]+ pairs"))).to_be_visible(timeout=SLOW)
 
 
 def choose(page: Page, label: str, option: str) -> None:

@@ -227,7 +227,7 @@ def test_a_study_that_goes_while_it_is_open_is_said_to_be_gone(shelf: Path) -> N
     shutil.rmtree(shelf / "small")
     at.run()
     assert not at.exception
-    assert "There is no study “small” here" in alerts(at)
+    assert "There is no study “small” on this machine" in alerts(at)
 
 
 def test_rubbish_is_not_imported_and_a_colleagues_study_is(shelf: Path, tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_rubbish_is_not_imported_and_a_colleagues_study_is(shelf: Path, tmp_path
     at.file_uploader(key="study.file").set_value(("colleague.parquet", data, "application/x")).run()
     assert not at.exception
     assert len(list_studies(shelf)) == 2
-    assert "is here: 192 pairs" in said(at) and charts(at) == OVERVIEW
+    assert "Imported “colleague”: 192 pairs." in said(at) and charts(at) == OVERVIEW
     at.segmented_control(key="study.tab").set_value("compare").run()
     assert not at.exception and charts(at) == 1 and len(at.dataframe) == 1
 
