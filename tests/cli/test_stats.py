@@ -115,13 +115,13 @@ def test_what_is_wrong_is_one_line(
 
 
 def test_a_study_without_rows_is_told() -> None:
-    with pytest.raises(BadSetting, match="no rows to test yet"):
+    with pytest.raises(BadSetting, match="no rows yet; run it first"):
         stats.findings(study(pictures=2).iloc[:0])
 
 
 def test_a_folder_that_is_no_study_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", str(tmp_path)]) == 2
-    assert "is no study" in capsys.readouterr().err
+    assert "is not a study" in capsys.readouterr().err
 
 
 def test_a_study_on_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

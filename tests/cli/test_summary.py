@@ -108,7 +108,7 @@ def test_what_there_is_not_is_refused(
 
 def test_a_folder_that_is_no_study_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["summary", str(tmp_path)]) == BAD_INPUT
-    assert "is no study" in capsys.readouterr().err
+    assert "is not a study" in capsys.readouterr().err
 
 
 def test_a_study_under_way(shelved: Shelved, capsys: pytest.CaptureFixture[str]) -> None:

@@ -191,7 +191,9 @@ def test_the_attacks_settings_are_in_the_link_and_come_back() -> None:
 def test_what_a_link_says_wrong_about_the_attack_is_told_and_harms_nothing() -> None:
     link = {"attack.epsilon": "900", "attack.goal": "up", "attack.other": "photos/none", "attack.x": "1"}
     at = open_app(model="shapes_resnet", image="shapes/0-0", **link)
-    assert "epsilon cannot be '900'; CAM Lab uses 4.0" in alerts(at) and "'attack.x', which is not a setting" in alerts(at)
+    assert "epsilon cannot be '900'; CAM Lab uses 4.0" in alerts(at) and "'attack.x', which is not a setting" in alerts(
+        at
+    )
     assert "goal cannot be 'up'" in alerts(at)
     assert at.number_input(key="attack.epsilon").value == 4.0
     at.selectbox(key="attack.goal").set_value("picture").run()

@@ -88,7 +88,7 @@ def test_the_caveats_are_those_that_apply(told: tuple[Scene, Shown, Sweep]) -> N
     only = Sweep(blurred, 2.0)
     pair = blurred.shown(2.0, 0)
     only.add(pair.row)
-    assert "nothing to draw" in " ".join(scene_material(blurred, pair, only).caveats)
+    assert "is not random" in " ".join(scene_material(blurred, pair, only).caveats)
     dull = dataclasses.replace(shown, row=shown.row | {"degenerate": True, "similarity": float("nan")})
     assert "degenerate" in " ".join(scene_material(scene, dull, sweep).caveats)
 
