@@ -117,5 +117,5 @@ def test_a_study_under_way(shelved: Shelved, capsys: pytest.CaptureFixture[str])
     assert main(["summary", "somewhere"]) == 0
     out, err = capsys.readouterr()
     assert out.strip() == "This study has no pairs yet."
-    assert "not finished" in err
+    assert "this study is unfinished" in err
     assert set(VALUES) <= set(records(ROWS.iloc[:3], replicates=0)[0])
