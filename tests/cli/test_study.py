@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_in_one_line(
 
 def test_a_study_goes_on_as_it_was_planned(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "--resume", "--out", str(study.folder), "--noise", "fog"]) == BAD_INPUT
-    assert "as it was planned" in capsys.readouterr().err
+    assert "A resumed study keeps its plan" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_a_study_that_goes_on(tmp_path: Path) -> None:

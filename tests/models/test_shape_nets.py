@@ -147,7 +147,7 @@ def test_an_unknown_network() -> None:
 
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(MissingWeights, match=r"are gone .*run `camlab train-shapes --net shapes_vgg`"):
+    with pytest.raises(MissingWeights, match=r"are missing .*run `camlab train-shapes --net shapes_vgg`"):
         build("shapes_vgg", tmp_path)
 
 

@@ -214,10 +214,11 @@ def _strip(
     heights: list[float | None] = [y + tall * (i * 0.6180339887498949 % 1) for i in range(len(at))]
     # The legend names both outcomes even where the first row lacks one: a point nowhere stands for it.
     if len(at) or first:
+        said_of = hover(said(rows, places), points(rows, places)) if len(at) else {}
         figure.add_scatter(
             x=sample.values[at].tolist() or [None], y=heights or [None], mode="markers",
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 6, "opacity": 0.7},
-            name=name, legendgroup=name, showlegend=first, **hover(said(rows, places), points(rows, places)),
+            name=name, legendgroup=name, showlegend=first, **said_of,
         )  # fmt: skip
 
 
