@@ -1,7 +1,7 @@
 """Download data sets: complete or not at all, stoppable at any moment, with an early error where offline.
 
 torchvision's own download waits forever for a silent server, cannot be stopped or watched, and leaves partial files.
-Here a child process (`camlab.images.datasets.fetch_process`) does the work.
+Here a child process (`camlab.common.fetch_files`) does the work.
 """
 
 import contextlib
@@ -92,7 +92,7 @@ def _fetched(dataset: Dataset, part: Path, progress: Progress | None) -> Steps:
         # From now on the child itself gives up on a silent server; unpacking may take any time.
         return Patience(math.inf)
 
-    child = Child("camlab.images.datasets.fetch_process", [str(part), str(listing)])
+    child = Child("camlab.common.fetch_files", [str(part), str(listing)])
     try:
         yield from follow(child, ANSWER_WITHIN, hear)
     finally:

@@ -156,7 +156,7 @@ def _ask(repo: str, check: Check | None) -> Mapping[str, Any]:
         raise _failure(repo, Problem("offline_mode"))
     answer: News = {}
     url = f"{hub_address()}/api/datasets/{repo}?blobs=true"
-    child = Child("camlab.images.datasets.fetch_process", ["--json", url, str(ANSWER_WITHIN)])
+    child = Child("camlab.common.fetch_files", ["--json", url, str(ANSWER_WITHIN)])
     try:
         finish(follow(child, ANSWER_WITHIN, answer.update), check)
     except Problem as problem:

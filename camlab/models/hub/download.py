@@ -1,6 +1,6 @@
 """Download the weights of a timm model, with progress; it can be stopped at any moment.
 
-A child process (`camlab.models.hub.fetch_process`) does the work, and partial files are removed. Files go into the
+A child process (`camlab.common.fetch_weights`) does the work, and partial files are removed. Files go into the
 Hugging Face cache, which all programs on this machine share; its environment variables (HF_HOME, HF_HUB_OFFLINE,
 HF_ENDPOINT, HF_TOKEN and those of proxies) apply.
 """
@@ -25,10 +25,10 @@ from camlab.common.downloads import (
     follow,
 )
 from camlab.common.errors import DownloadFailed
+from camlab.common.fetch_weights import Leftovers
 from camlab.common.jobs import Job, Steps
 from camlab.common.subprocesses import Child, News
 from camlab.models.hub.catalogue import WEIGHTS, CatalogueRow, cached_weights, catalogue_row
-from camlab.models.hub.fetch_process import Leftovers
 from camlab.models.preprocessing import Preprocessing
 
 READY_WITHIN = 30.0  # seconds for slow imports, once the hub has answered
@@ -149,7 +149,7 @@ class _Transfer:
     def _start(self) -> Child:
         # The hub's fast protocol (Xet) reports no progress for long stretches and cannot be interrupted.
         environment = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_CACHE": str(self._cache)}
-        return Child("camlab.models.hub.fetch_process", [self.row.hub_id, WEIGHTS], environment)
+        return Child("camlab.common.fetch_weights", [self.row.hub_id, WEIGHTS], environment)
 
 
 def _check_usable(row: CatalogueRow) -> None:

@@ -256,7 +256,7 @@ def test_the_process_ends_and_cleans_up_where_its_parent_has_died(tmp_path: Path
     url = f"http://127.0.0.1:{server.server_address[1]}/a"
     what = {"archives": [{"url": url, "digest": "", "folder": ""}], "silence": 30, "room": 10**9}
     (tmp_path / "what.json").write_text(json.dumps(what))
-    child = Child("camlab.images.datasets.fetch_process", [str(part), str(tmp_path / "what.json")])
+    child = Child("camlab.common.fetch_files", [str(part), str(tmp_path / "what.json")])
     assert child.news(30) == {"reached": True}
     assert part.is_dir()
     assert child.process.stdin is not None

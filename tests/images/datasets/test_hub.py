@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from camlab.cli.main import BAD_INPUT, main
+from camlab.common import fetch_files
 from camlab.common.downloads import ANSWER_WITHIN, Problem
 from camlab.common.errors import BadSetting, BadSource
 from camlab.images import find_picture
-from camlab.images.datasets import fetch_process, hub
+from camlab.images.datasets import hub
 from camlab.images.datasets.base import DIRECTORY_VARIABLE
 from camlab.images.datasets.catalogue import DATASETS, is_here, open_dataset
 from camlab.images.datasets.download import download
@@ -207,8 +208,8 @@ def test_a_place_that_cannot_be_used_or_a_name_that_climbs_is_no_data_set(
 def test_an_archive_larger_than_its_room_is_not_unpacked(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped({"a.bin": bytes(5000), "../b.bin": b"x"}))
     with pytest.raises(Problem):
-        fetch_process.unzip(tmp_path / "a.zip", tmp_path / "in", 1000)
-    fetch_process.unzip(tmp_path / "a.zip", tmp_path / "in", 10_000)
+        fetch_files.unzip(tmp_path / "a.zip", tmp_path / "in", 1000)
+    fetch_files.unzip(tmp_path / "a.zip", tmp_path / "in", 10_000)
     assert sorted(p.name for p in (tmp_path / "in").iterdir()) == ["a.bin", "b.bin"]
     assert not (tmp_path / "b.bin").exists()
 

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from camlab.common import downloads
+from camlab.common import downloads, fetch_weights
 from camlab.common.downloads import ANSWER_WITHIN, Problem, make_room
 from camlab.common.errors import BadSetting, Cancelled, DownloadFailed, UnknownName
 from camlab.common.subprocesses import Child
 from camlab.models.hub import download as hub
-from camlab.models.hub import fetch_process
 from camlab.models.hub.catalogue import Badge, badge, cached_weights, catalogue_row
 from camlab.models.hub.download import download, download_job, fetching
 from tests.models.hub.stand_in import StandIn, fill_cache, stand_in
@@ -269,8 +268,8 @@ def test_every_problem_has_a_sentence(cache: Path) -> None:
         sentence = str(hub._Transfer(catalogue_row(NAME)).failure(Problem(problem, why="because")))
         assert "{" not in sentence
         assert sentence.endswith(".")
-    assert fetch_process.problem_of(PermissionError(13, "no")).name == "not_writable"
-    odd = fetch_process.problem_of(RuntimeError("odd"))
+    assert fetch_weights.problem_of(PermissionError(13, "no")).name == "not_writable"
+    odd = fetch_weights.problem_of(RuntimeError("odd"))
     assert (odd.name, odd.details) == ("refused", {"why": "RuntimeError: odd"})
 
 

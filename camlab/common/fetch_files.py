@@ -1,8 +1,10 @@
-"""Fetch a data set's files into a folder: ``python -m camlab.images.datasets.fetch_process FOLDER LISTING``.
+"""Fetch a data set's files into a folder: ``python -m camlab.common.fetch_files FOLDER LISTING``.
 
 A child process of `camlab.images.datasets.download`; LISTING is a JSON file with archives, silence (s) and room
 (bytes). It reports ``{"reached": true}`` when a server has answered, ``{"done": bytes}`` repeatedly, and last
 ``{"result": folder}`` or ``{"problem": …}``. With ``--json URL SECONDS`` the result is the JSON at an address.
+
+It lives in this package because it must start fast: `camlab.images` and `camlab.models` import much more.
 """
 
 import hashlib

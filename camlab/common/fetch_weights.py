@@ -1,8 +1,10 @@
 """Fetch a file from the Hugging Face hub into its cache.
 
-``python -m camlab.models.hub.fetch_process REPOSITORY FILE`` is the child process of `camlab.models.hub.download`. It
+``python -m camlab.common.fetch_weights REPOSITORY FILE`` is the child process of `camlab.models.hub.download`. It
 reports ``{"reached": true}`` once the hub has answered at all (before any slow import), ``{"ready": true}`` after the
 imports, ``{"total": bytes}``, ``{"done": bytes}`` repeatedly, and last ``{"result": path}`` or ``{"problem": …}``.
+
+It lives in this package because it must start fast: `camlab.images` and `camlab.models` import much more.
 """
 
 import errno
