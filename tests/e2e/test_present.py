@@ -60,7 +60,8 @@ def test_a_story_is_taken_with_the_keyboard(server: str, visit: Visit) -> None:
         page.keyboard.press("Enter")
 
     until(lambda timeout: expect(slide).to_have_text(seen[2], timeout=timeout), press_back)
-    # A link to the step restores it.
+    # A link to the step restores it, once the address bar shows it.
+    expect(page).to_have_url(re.compile("step=3"), timeout=SLOW)
     page.goto(page.url)
     expect(slide).to_have_text(seen[2], timeout=SLOW)
     expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=SLOW)
