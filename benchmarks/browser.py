@@ -34,9 +34,7 @@ def serving(environment: Mapping[str, str], log: IO[Any] | None = None) -> Itera
 
     log: where it prints; without one its errors go to this program's. Raises NotStarted.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
     command += ["--server.address=127.0.0.1", f"--server.port={port}"]
     with subprocess.Popen(
@@ -49,14 +47,22 @@ def serving(environment: Mapping[str, str], log: IO[Any] | None = None) -> Itera
     ) as process:
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait(address, process)
+            wait_until_up(address, process)
             yield address
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _wait(address: str, process: subprocess.Popen[Any]) -> None:
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_up(address: str, process: subprocess.Popen[Any]) -> None:
+    """Wait until the server at the address answers. Raises NotStarted where it ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import sysconfig
-import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from email.parser import Parser
@@ -23,10 +19,10 @@ from packaging.utils import canonicalize_name
 from playwright.sync_api import Browser, expect
 
 import camlab
+from benchmarks.browser import free_port, wait_until_up
 from tests.e2e.conftest import SLOW, Visitor
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120.0
 PAGES = {
     "": "Does the explanation survive the noise?",
     "compare": "Compare",
@@ -135,22 +131,14 @@ def test_a_study_runs_from_an_empty_folder(environment: Path, tmp_path: Path, ba
 
 @contextlib.contextmanager
 def app(environment: Path, folder: Path, variables: dict[str, str]) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     folder.mkdir(exist_ok=True)
     command = [str(environment / "bin" / "camlab"), "app", "--no-browser", "--port", str(port)]
     with (folder.parent / "app.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            assert server.poll() is None, (folder.parent / "app.log").read_text("utf-8")
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=5).read()
-                break
-            time.sleep(0.2)
+        wait_until_up(address, server)
         yield address
     finally:
         server.terminate()
