@@ -8,6 +8,7 @@ from html import escape
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yield_check
 
 from camlab.common.errors import CamLabError
 from pages.shared.text import plain
@@ -63,13 +64,15 @@ def waiting(place: DeltaGenerator, what: str, about: str) -> Callable[[], None]:
     """Return a callback that reports elapsed time in ``place`` after PATIENCE seconds.
 
     ``what`` names the computation and ``about`` is a sentence on its cost. The computation must call the callback
-    often: sending a notice also lets Streamlit end the run, by an exception, if the visitor has chosen something else.
-    The notice floats above the page, so that nothing moves.
+    often: it ends the run, by an exception, if the visitor has chosen something else. The notice floats above the page,
+    so that nothing moves.
     """
     begun = last = time.monotonic()
+    give_way = get_run_yield_check() or (lambda: None)
 
     def check() -> None:
         nonlocal last
+        give_way()
         now = time.monotonic()
         if now - begun < PATIENCE or now - last < EVERY:
             return
