@@ -29,6 +29,7 @@ class Store {
     this.cells = new Map();
     this.pictures = new Map(); // decoded images by name
     this.count = 0;
+    this.shown = null; // the table on screen: a picture may be decoded after Streamlit has drawn a new one
   }
 
   static of(name) {
@@ -41,7 +42,7 @@ class Store {
   }
 
   /** Store new cells; `from` is how many came before, and known cells are skipped. */
-  take(from, items, done) {
+  take(from, items) {
     if (from > this.count) return;
     for (const item of items.slice(this.count - from)) {
       this.count += 1;
@@ -55,14 +56,13 @@ class Store {
       item.values = item.map ? values(bytes(item.map)) : null;
       delete item.map;
       const cell = { ...item, image: null };
-      (this.pictures.get(item.picture) ?? Promise.resolve(null)).then(
-        (image) => {
-          cell.image = image;
-          this.cells.set(cell.id, cell);
-          done(cell);
-        },
-        () => done(this.cells.set(cell.id, cell) && cell), // an unreadable picture: show the words alone
-      );
+      const arrive = (image) => {
+        cell.image = image;
+        this.cells.set(cell.id, cell);
+        this.shown?.arrived(cell);
+      };
+      // An unreadable picture: show the words alone.
+      (this.pictures.get(item.picture) ?? Promise.resolve(null)).then(arrive, () => arrive(null));
     }
   }
 }
@@ -161,6 +161,7 @@ class Comparison {
     this.data = data;
     this.top.style.setProperty("--ratio", data.ratio);
     this.store = Store.of(data.name);
+    this.store.shown = this;
     if ((data.turn ?? 0) >= this.turn) {
       this.turn = data.turn ?? 0;
       this.choice = { pins: [...data.pins], a: data.a, b: data.b };
@@ -168,7 +169,7 @@ class Comparison {
     if (known?.name !== data.name) this.build();
     else if (repaint) for (const [id, node] of this.nodes) this.fill(id, node);
     this.arrange();
-    this.store.take(data.have, data.news, (cell) => this.arrived(cell));
+    this.store.take(data.have, data.news);
     if (this.store.count !== data.have) this.send("have", { name: data.name, count: this.store.count, at: Date.now() });
     this.follow();
   }
