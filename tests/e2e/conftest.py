@@ -30,22 +30,6 @@ FLAGS = [
 ]
 
 
-#: A click on a download button that meets a new run of the page: its file is then known by another id. Streamlit
-#: answers with a traceback, the visitor clicks again, and so do the tests.
-LATE_CLICK = re.compile(
-    r"[^\n]*Error executing deferred callable for file_id (\w+)\nTraceback .*?Deferred file \1 not found\n",
-    re.S,
-)
-
-
-#: Two runs of one visitor that meet in Streamlit's own bookkeeping of widgets; the later one draws the page.
-MET = re.compile(
-    r"[^\n]*Uncaught app execution\nTraceback (?:(?!Traceback|/(?:pages|camlab)/\w).)*?"
-    r"_new_widget_state.*?RuntimeError: dictionary changed size during iteration\n",
-    re.S,
-)
-
-
 #: Below the path of a page Streamlit's front end looks for the server in vain before it looks at the root.
 PROBE = re.compile(r"^https?://[^/]+/\w+/_stcore/(health|host-config)$")
 
@@ -61,7 +45,7 @@ class ServerLog:
         """The text since the last call where an exception is in it; empty where none is."""
         text = self.path.read_text(encoding="utf-8", errors="replace")
         news, self._read = text[self._read :], len(text)
-        return news if "Traceback" in MET.sub("", LATE_CLICK.sub("", news)) else ""
+        return news if "Traceback" in news else ""
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Error, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import SLOW, Visitor
 
@@ -38,27 +38,27 @@ def drawn(page: Page) -> None:
     expect(done).to_be_visible(timeout=4 * SLOW)
 
 
-def until(seen: Callable[[float], object], act: Callable[[], object], tries: int = 4) -> None:
-    """Act until the effect is seen: what meets the page being redrawn is lost, and a person does it again."""
-    # Short waits first: what was lost will not come, however long one waits for it.
-    for attempt in range(tries):
-        try:
-            act()
-            seen(4 * SLOW if tries == 1 else min(SLOW / 8 * 3**attempt, 4 * SLOW))
-            return
-        except (Error, AssertionError):
-            if attempt == tries - 1:
-                raise
-
-
-def visible(locator: Locator) -> Callable[[float], None]:
-    """What `until` waits for: the element is to be seen."""
-    return lambda timeout: expect(locator).to_be_visible(timeout=timeout)
-
-
 def press(button: Locator) -> None:
     """Press a button that then goes."""
-    until(lambda timeout: expect(button).to_have_count(0, timeout=timeout), button.click)
+    button.click()
+    expect(button).to_have_count(0)
+
+
+#: The server has answered, nothing is faded as old, nothing moves, and so it has been for a while: one answer may ask
+#: for the next.
+CALM = """() => {
+  const calm =
+    document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning" &&
+    !document.querySelector('[data-stale="true"]') &&
+    document.getAnimations().every((each) => each.playState !== "running");
+  window.calmSince = calm ? (window.calmSince ?? performance.now()) : null;
+  return calm && performance.now() - window.calmSince > 700;
+}"""
+
+
+def at_rest(page: Page) -> None:
+    """Wait until the server has answered everything that was chosen and the answer is drawn."""
+    page.wait_for_function(CALM, timeout=SLOW, polling=50)
 
 
 def picture_file(source: str | None) -> bytes:
@@ -88,20 +88,18 @@ def choose(page: Page, label: str, text: str) -> None:
     """Pick an option of a select box by typing it."""
     box = page.get_by_role("combobox", name=label, exact=True)
     options = page.get_by_role("option")
-
-    def pick() -> None:
-        box.click()
-        box.fill(text)
-        options.first.click(timeout=SLOW / 4)
-
-    until(lambda timeout: expect(options).to_have_count(0, timeout=timeout), pick)
+    box.click()
+    box.fill(text)
+    options.first.click()
+    expect(options).to_have_count(0)
 
 
-def changes(page: Page, index: int, act: Callable[[], object], tries: int = 4) -> None:
+def changes(page: Page, index: int, act: Callable[[], object]) -> None:
     """Do something and wait until a panel shows another picture."""
     locator = page.locator(PANELS).nth(index)
     before = locator.get_attribute("src") or ""
-    until(lambda timeout: expect(locator).not_to_have_attribute("src", before, timeout=timeout), act, tries)
+    act()
+    expect(locator).not_to_have_attribute("src", before)
 
 
 def drag_severity(page: Page, to: float) -> None:
@@ -138,14 +136,24 @@ def number(page: Page) -> Locator:
 
 def click_point(page: Page, chart: int, point: int) -> None:
     """Click one drawn point of a chart where it is on screen."""
-    mark = page.locator(".js-plotly-plot").nth(chart).locator("path.point").nth(point)
+    plot = page.locator(".js-plotly-plot").nth(chart)
+    mark = plot.locator("path.point").nth(point)
     expect(mark).to_be_visible(timeout=SLOW)
     mark.scroll_into_view_if_needed()
     box = mark.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(300)  # the chart finds the point under the pointer first
+    expect(plot.locator(".hoverlayer .hovertext").first).to_be_visible()  # the chart has found the point
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def point_of(page: Page, chart: int, value: float) -> int:
+    """The place of the first drawn point of a chart whose ``customdata`` is a value."""
+    points = page.locator(".js-plotly-plot").nth(chart).locator("path.point")
+    expect(points.first).to_be_visible()
+    place = points.evaluate_all("(points, value) => points.findIndex((p) => p.__data__.data === value)", value)
+    assert place >= 0, f"no point stands for {value}"
+    return int(place)
 
 
 def severity(page: Page) -> float:
@@ -162,15 +170,9 @@ def upload(page: Page, name: str, data: bytes) -> None:
 
 def download(page: Page, label: str) -> bytes:
     """Press a download button and read the file."""
-    files: list[bytes] = []
-
-    def take() -> None:
-        with page.expect_download(timeout=SLOW / 3) as waiting:
-            page.get_by_role("button", name=label).click()
-        files.append(waiting.value.path().read_bytes())
-
-    until(lambda _: files, take)
-    return files[0]
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=label).click()
+    return waiting.value.path().read_bytes()
 
 
 def settled(page: Page, index: int) -> np.ndarray:

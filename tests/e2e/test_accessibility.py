@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SLOW
-from tests.e2e.explorer import LIGHT, Visit
+from tests.e2e.explorer import LIGHT, Visit, at_rest
 
 pytestmark = pytest.mark.e2e
 
@@ -61,14 +61,6 @@ def ours(page: Page, target: list[Any]) -> bool:
     return bool(inside("([at, ours]) => Boolean(document.querySelector(at)?.closest(ours))", [first, OURS]))
 
 
-def rests(page: Page) -> None:
-    """Wait until nothing is redrawn: what is old is faded meanwhile, and what is new fades in."""
-    app = page.locator('[data-testid="stApp"]')
-    for _ in range(3):
-        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=SLOW)
-        page.wait_for_timeout(400)
-
-
 @pytest.mark.parametrize("name", list(PAGES))
 def test_no_serious_finding_in_what_we_author(name: str, server: str, visit: Visit) -> None:
     link, ready = PAGES[name]
@@ -81,7 +73,7 @@ def test_no_serious_finding_in_what_we_author(name: str, server: str, visit: Vis
         page.set_viewport_size({"width": width, "height": 900})
         page.reload()
         expect(page.locator(ready).first).to_be_visible(timeout=SLOW)
-        rests(page)
+        at_rest(page)
         for rule, nodes in findings(page).items():
             found.setdefault(rule, []).extend(nodes)
     mine = {rule: nodes for rule, nodes in found.items() if rule.startswith("ours")}

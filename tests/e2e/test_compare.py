@@ -17,7 +17,7 @@ from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place, parse_link
 from camlab.images import find_picture
 from tests.e2e.conftest import SLOW
-from tests.e2e.explorer import Visit, download, until
+from tests.e2e.explorer import Visit, at_rest, download
 
 pytestmark = pytest.mark.e2e
 
@@ -45,14 +45,6 @@ def pictures(page: Page, name: str) -> np.ndarray:
     canvas = cell(page, name).locator("canvas")
     flat = np.array(canvas.evaluate(script), np.uint8)
     return flat.reshape(canvas.evaluate("c => c.height"), -1, 4)[..., :3]
-
-
-def rests(page: Page) -> None:
-    """Wait until the server has answered all that was chosen: a file that is asked for meanwhile may be gone."""
-    app = page.locator('[data-testid="stApp"]')
-    for _ in range(3):
-        expect(app).to_have_attribute("data-test-script-state", "notRunning")
-        page.wait_for_timeout(300)
 
 
 def made(query: str) -> Grid:
@@ -120,7 +112,7 @@ def test_a_grid_is_read_pointed_at_pinned_and_taken_away(server: str, visit: Vis
         expect(cell(page, name).get_by_role("button", name="Pin")).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".tray li")).to_have_count(2)
     expect(page).to_have_url(re.compile("pins=[^&]*eigencam"))
-    rests(page)
+    at_rest(page)
     svg = download(page, "Tray (SVG)")
     text = " ".join(" ".join(node.itertext()) for node in ET.fromstring(svg).iter() if node.tag.endswith("text"))
     for wanted in ("Eigen-CAM", "Gaussian noise, severity 4", f"{known.similarity:.2f}", "CC0", "torch"):
@@ -133,7 +125,8 @@ def test_a_grid_is_read_pointed_at_pinned_and_taken_away(server: str, visit: Vis
     ready = page.get_by_role("button", name="Download the report (HTML)")
     # A button with a tip has a hidden twin.
     start = page.locator(".st-key-compare-report-start button:visible")
-    until(lambda timeout: expect(ready).to_be_visible(timeout=timeout), lambda: start.click(timeout=SLOW / 4))
+    start.click()
+    expect(ready).to_be_visible()
     report = download(page, "Download the report (HTML)").decode()
     assert f"{known.similarity:.3f}" in report and "each pair shows its clean map" in report
     # A link to all that restores it, in another visitor's window.
@@ -168,15 +161,11 @@ def test_the_whole_grid_is_worked_by_keys_alone_and_opens_a_cell_in_explore(serv
     expect(page.locator(".tray li")).to_have_count(1)
     # The slider between the two, by keys.
     slider = page.get_by_role("slider", name="Where A ends and B begins")
-
-    def move() -> None:
-        slider.focus()
-        page.keyboard.press("Home")
-        for _ in range(30):
-            page.keyboard.press("ArrowRight")
-
-    moved = "30 % A, 70 % B"
-    until(lambda timeout: expect(slider).to_have_attribute("aria-valuetext", moved, timeout=timeout), move)
+    slider.focus()
+    page.keyboard.press("Home")
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "30 % A, 70 % B")
     assert page.locator(".over").evaluate("c => getComputedStyle(c).clipPath").endswith("30%)")
     focused.focus()
     page.keyboard.press("Enter")
@@ -197,7 +186,7 @@ def test_cells_fill_in_without_moving_anything_and_a_large_grid_stays_smooth(ser
     columns = "0.5,1,1.5,2,2.5,3,3.5,4,4.5,5"
     page.goto(f"{server}/compare?{LINK}&seed=9&columns={columns}")
     waiting = page.locator(".cell:not(.there) .pic").first
-    until(lambda timeout: expect(page.locator(".cell").first).to_be_attached(timeout=timeout), lambda: None)
+    expect(page.locator(".cell").first).to_be_attached()
     size = page.locator(GRID).evaluate("t => [t.offsetWidth, t.offsetHeight]")
     if waiting.count():
         assert waiting.evaluate("p => getComputedStyle(p).animationName") == "none"

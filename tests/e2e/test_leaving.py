@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from camlab.images.datasets.download import SILENCE
 from tests.e2e.conftest import ServerLog, serving
-from tests.e2e.explorer import Visit, open_app, until
+from tests.e2e.explorer import Visit, open_app
 from tests.images.datasets.test_download import Server
 from tests.images.datasets.test_download import server as hub
 from tests.images.datasets.test_hub import offer
@@ -36,12 +36,9 @@ def test_a_download_ends_when_its_visitor_closes_the_page(
         dialog = page.get_by_role("dialog")
         dialog.get_by_text("A data set", exact=True).click()
         name = dialog.get_by_role("textbox", name="Name on the hub")
-
-        def choose() -> None:
-            dialog.get_by_role("combobox", name="Data set").click(timeout=10_000)
-            page.get_by_role("option", name="Another data set from the Hugging Face hub").click(timeout=10_000)
-
-        until(lambda timeout: expect(name).to_be_visible(timeout=timeout), choose)
+        dialog.get_by_role("combobox", name="Data set").click()
+        page.get_by_role("option", name="Another data set from the Hugging Face hub").click()
+        expect(name).to_be_visible()
         name.fill("own/leaves")
         name.press("Enter")
         dialog.get_by_role("button", name="Look up licence and size").click()

@@ -40,7 +40,6 @@ def test_an_archive_is_uploaded_and_a_picture_chosen_from_the_gallery(server: st
         page,
         0,
         lambda: put(page, '[data-testid="stPopoverBody"] input[type="file"]', "pictures.zip", archive),
-        tries=1,
     )
     expect(page.get_by_text("2 pictures loaded; skipped: 1 file that is not a picture.")).to_be_visible()
     expect(page.locator(".st-key-clean .cl-truth")).to_contain_text("Label: bison")
@@ -48,7 +47,7 @@ def test_an_archive_is_uploaded_and_a_picture_chosen_from_the_gallery(server: st
     page.get_by_role("button", name="Gallery").click()
     gallery = page.get_by_role("dialog")
     expect(gallery.locator("img")).to_have_count(2, timeout=SLOW)
-    changes(page, 0, lambda: gallery.get_by_role("button", name="two", exact=True).click(), tries=1)
+    changes(page, 0, lambda: gallery.get_by_role("button", name="two", exact=True).click())
     expect(gallery).to_have_count(0)
     expect(page.locator(".st-key-clean .cl-truth")).to_contain_text("Label: panda")
 
@@ -63,7 +62,7 @@ def test_an_own_pair_is_followed_from_the_clean_picture_to_the_noisy_one(server:
             {"name": f"{i}.png", "mimeType": "image/png", "buffer": photo("photos/bison", noise)}
         )
         expect(dialog.get_by_text(f"{i}.png")).to_be_visible()
-    changes(page, 1, lambda: dialog.get_by_role("button", name="Use this pair").click(), tries=1)
+    changes(page, 1, lambda: dialog.get_by_role("button", name="Use this pair").click())
     expect(dialog).to_have_count(0)
     expect(page).to_have_url(re.compile("noise=captured"))
     expect(page.locator(".cl-title").nth(1)).to_contain_text("Your second picture, severity 5")

@@ -12,7 +12,7 @@ from PIL.GifImagePlugin import GifImageFile
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import SLOW
-from tests.e2e.explorer import LIGHT, Visit, download, open_app, until, visible
+from tests.e2e.explorer import LIGHT, Visit, download, open_app
 
 pytestmark = pytest.mark.e2e
 TOLD = f"{LIGHT}&draws=2&severity=1&story=explore"
@@ -38,11 +38,8 @@ def test_a_story_is_taken_with_the_keyboard(server: str, visit: Visit) -> None:
     for step in range(2, 6):
         counter = page.get_by_text(f"Step {step} of 5")
         page.wait_for_function(HEARD, timeout=SLOW)
-        until(
-            visible(counter),
-            lambda: page.keyboard.press("ArrowRight"),
-            tries=1,
-        )
+        page.keyboard.press("ArrowRight")
+        expect(counter).to_be_visible()
         expect(slide).not_to_have_text(seen[-1], timeout=SLOW)
         seen.append(headline(page))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -54,12 +51,9 @@ def test_a_story_is_taken_with_the_keyboard(server: str, visit: Visit) -> None:
     expect(page).to_have_url(re.compile("step=4"), timeout=SLOW)
     # Whoever types keeps the arrows; the buttons are reached by Tab and pressed by Enter.
     back = page.get_by_role("button", name="Back")
-
-    def press_back() -> None:
-        back.focus()
-        page.keyboard.press("Enter")
-
-    until(lambda timeout: expect(slide).to_have_text(seen[2], timeout=timeout), press_back)
+    back.focus()
+    page.keyboard.press("Enter")
+    expect(slide).to_have_text(seen[2])
     # A link to the step restores it, once the address bar shows it.
     expect(page).to_have_url(re.compile("step=3"), timeout=SLOW)
     page.goto(page.url)
@@ -87,11 +81,8 @@ def test_the_severity_plays_and_its_films_and_report_are_taken_away(
 
     for button, label in (("Make a GIF", "Download the GIF"), ("Make an MP4", "Download the MP4")):
         ready = page.get_by_role("button", name=label)
-        until(
-            visible(ready),
-            page.get_by_role("button", name=button).click,
-            tries=1,
-        )
+        page.get_by_role("button", name=button).click()
+        expect(ready).to_be_visible()
     gif = Image.open(io.BytesIO(download(page, "Download the GIF")))
     assert isinstance(gif, GifImageFile) and gif.n_frames > 20
     mp4 = download(page, "Download the MP4")

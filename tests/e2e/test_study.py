@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SLOW
-from tests.e2e.explorer import LIGHT, PANELS, Visit, click_point, download, drawn, open_app, press, until
+from tests.e2e.explorer import LIGHT, PANELS, Visit, click_point, download, drawn, open_app, press
 
 pytestmark = pytest.mark.e2e
 
@@ -31,10 +31,8 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
     expect(dialog.get_by_text(re.compile(r"[\d,]+ pairs.*at most"))).to_be_visible(timeout=SLOW)
     dialog.get_by_role("button", name="Plan", exact=True).click()
     expect(dialog.get_by_text("Disk space, about")).to_be_visible(timeout=SLOW)
-    until(
-        lambda timeout: expect(dialog).to_have_count(0, timeout=timeout),
-        dialog.get_by_role("button", name="Start the study").click,
-    )
+    dialog.get_by_role("button", name="Start the study").click()
+    expect(dialog).to_have_count(0)
 
     # Watch it fill, let it pause and go on, stop it, leave, come back, go on.
     progress = page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ pairs"))
@@ -64,23 +62,17 @@ def test_a_study_from_its_start_to_a_colleagues_hands(server: str, visit: Visit)
     # Filter by the bar, and look at another tab.
     counted = page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ pairs, \d+ pictures?"))
     before = counted.inner_text()
-    until(
-        lambda timeout: expect(page).to_have_url(re.compile("noises=fog"), timeout=timeout),
-        lambda: choose(page, "Noise types", "Fog"),
-    )
+    choose(page, "Noise types", "Fog")
+    expect(page).to_have_url(re.compile("noises=fog"))
     expect(counted).not_to_have_text(before, timeout=SLOW)
     tabs = page.get_by_test_id("stButtonGroup")
-    until(
-        lambda timeout: expect(page).to_have_url(re.compile("tab=distributions"), timeout=timeout),
-        tabs.get_by_text("Distributions", exact=True).first.click,
-    )
+    tabs.get_by_text("Distributions", exact=True).first.click()
+    expect(page).to_have_url(re.compile("tab=distributions"))
 
     # A point leads to its pictures, and from there into Explore.
     open_in_explore = page.get_by_role("link", name="Open in Explore")
-    until(
-        lambda timeout: expect(open_in_explore).to_be_visible(timeout=timeout),
-        lambda: click_point(page, 0, 0),
-    )
+    click_point(page, 0, 0)
+    expect(open_in_explore).to_be_visible()
     expect(page.locator(PANELS)).to_have_count(3, timeout=SLOW)
     open_in_explore.click()
     expect(page.get_by_role("heading", name="Does the explanation survive the noise?")).to_be_visible(timeout=SLOW)
