@@ -6,6 +6,7 @@ import atexit
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -113,6 +114,23 @@ class Job:
             if not self.running:
                 # The work refers to its results and these to the job; break the cycle, so that memory is freed at once.
                 self._work, self._steps = lambda _: iter(()), None
+
+
+class Resumable(ABC):
+    """Results that a job fills in; after a stop, ``resume`` gives a new job for those still missing."""
+
+    def __init__(self, title: str) -> None:
+        """``title``: what the job is called."""
+        self.job = Job(title, self._work)
+
+    @abstractmethod
+    def _work(self, job: Job) -> Steps:
+        """Compute the missing results in short steps."""
+
+    def resume(self) -> Job:
+        """Return a new job for the missing results."""
+        self.job = Job(self.job.title, self._work)
+        return self.job
 
 
 def run_apart(job: Job) -> threading.Thread:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from camlab.common.jobs import Job, Steps
+from camlab.common.jobs import Job, Resumable, Steps
 from camlab.engine.shared import REFERENCE_COUNT
 from camlab.explore.results import Floors
 from camlab.explore.scene import Scene
@@ -74,7 +74,7 @@ class Scores:
         )
 
 
-class Sweep:
+class Sweep(Resumable):
     """The rows of one scene's draws, filled in by a job; threads may read them meanwhile.
 
     ``focus`` is the severity whose draws come next; it may change at any time. ``waiting``: the seconds that the rest
@@ -91,7 +91,7 @@ class Sweep:
         self._stopped_at: float | None = None
         self._scores: dict[float, tuple[Any, Scores]] = {}
         self._lock = threading.RLock()
-        self.job = Job("Noise draws", self._work)
+        super().__init__("Noise draws")
 
     def fits(self, state: ExploreState) -> bool:
         """Return whether the state has the same draws as this sweep, at any draw or severity shown."""
@@ -154,8 +154,7 @@ class Sweep:
         """Return a new job for the missing draws; with ``patient`` it never stops to ask the user."""
         self.patient = self.patient or patient
         self.waiting = self._stopped_at = None
-        self.job = Job(self.job.title, self._work)
-        return self.job
+        return super().resume()
 
     def scores(self, severity: float) -> Scores:
         """Return the scores of the rows so far; they are recomputed only when rows or floors were added."""

@@ -16,7 +16,7 @@ import pytest
 
 import camlab.common.jobs
 from camlab.common.errors import BadSetting, Cancelled
-from camlab.common.jobs import ABANDONED_AFTER, Job, Steps, Worker, run_apart
+from camlab.common.jobs import ABANDONED_AFTER, Job, Resumable, Steps, Worker, run_apart
 
 PATIENCE = 30.0  # seconds until a test gives up on a thread; never waited for where the code works
 
@@ -465,3 +465,27 @@ def test_a_job_that_has_ended_holds_on_to_nothing(end: str) -> None:
         gc.enable()
     job.step()  # nothing is left to do
     assert not job.running
+
+
+def test_resuming_gives_a_new_job_of_the_same_title_for_what_is_missing() -> None:
+    class Squares(Resumable):
+        def __init__(self) -> None:
+            super().__init__("Squares")
+            self.found: dict[int, int] = {}
+
+        def _work(self, job: Job) -> Steps:
+            while len(self.found) < 3:
+                self.found[len(self.found)] = len(self.found) ** 2
+                job.advance()
+                yield
+
+    squares = Squares()
+    squares.job.step()
+    squares.job.cancel()
+    squares.job.step()
+    assert squares.found == {0: 0}
+    job = squares.resume()
+    assert job is squares.job and job.title == "Squares" and not job.cancelled
+    while job.running:
+        job.step()
+    assert squares.found == {0: 0, 1: 1, 2: 4} and job.done == 2

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from camlab.cams import coinciding
 from camlab.cams.coincidence import linked_sets
 from camlab.common.errors import CamLabError
-from camlab.common.jobs import Job, Steps
+from camlab.common.jobs import Job, Resumable, Steps
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
 from camlab.engine.spec import CLEAN
@@ -31,7 +31,7 @@ NO_MAP = "No map: it has the same value everywhere."
 NOT_COMPARABLE = "No similarity: the clean map has the same value everywhere."
 
 
-class Grid:
+class Grid(Resumable):
     """All cells of a comparison, filled by a job; safe to read from any thread.
 
     Pinned cells outside the rows and columns are computed, too. The note of a cell that cannot be computed says why.
@@ -49,7 +49,7 @@ class Grid:
         self._lock = threading.RLock()
         self.columns = self._columns()
         self.rows = self._rows()
-        self.job = Job("Comparison", self._work)
+        super().__init__("Comparison")
 
     def _classifier(self, model: str) -> Classifier:
         return cast(Classifier, self._engines(model).classifier)
@@ -179,11 +179,6 @@ class Grid:
         return made
 
     # job
-
-    def resume(self) -> Job:
-        """Return a new job for the missing cells."""
-        self.job = Job(self.job.title, self._work)
-        return self.job
 
     def adopt(self, state: CompareState) -> bool:
         """Adopt new pins, pair and order; return whether they need cells that are missing."""

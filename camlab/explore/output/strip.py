@@ -3,7 +3,7 @@
 import secrets
 import threading
 
-from camlab.common.jobs import Job, Steps
+from camlab.common.jobs import Job, Resumable, Steps
 from camlab.explore.output import frames, pair_html
 from camlab.explore.output.frames import SEVERITIES, Frame
 from camlab.explore.results import Decomposition
@@ -13,7 +13,7 @@ from camlab.explore.sweep import Sweep
 PARCEL = 4  # fewest frames per parcel while the job works
 
 
-class Strip:
+class Strip(Resumable):
     """All frames of a scene at one seed, filled by a job; safe to read from any thread.
 
     Maps of cheap methods are computed as needed, and the sweep finds them in the cache; expensive methods get frames
@@ -33,7 +33,7 @@ class Strip:
         self._packed: set[float] = set()
         self._scores_packed = False
         self._lock = threading.RLock()
-        self.job = Job("Frames", self._work)
+        super().__init__("Frames")
 
     def frame(self, severity: float) -> Frame | None:
         """Return the frame of a severity, None until it is made."""
@@ -48,11 +48,6 @@ class Strip:
     def wants(self) -> bool:
         """Whether no job is running although there is work to do."""
         return not self.job.running and not self.job.error and bool(self._next() or self._unscored())
-
-    def resume(self) -> Job:
-        """Return a new job for the missing frames and scores."""
-        self.job = Job(self.job.title, self._work)
-        return self.job
 
     def pack(self) -> tuple[bytes, ...]:
         """Return all parcels so far; enough new frames since the last call make a new parcel."""
