@@ -1,16 +1,19 @@
 """The tray of a comparison as a report, made in the background beside its figures."""
 
 import dataclasses
+from collections.abc import Generator
+from functools import partial
 
 import streamlit as st
 
-from camlab.common.jobs import Job, Steps
+from camlab.common.jobs import Job
 from camlab.common.wording import plural
-from camlab.drawing.report.html import report_html
+from camlab.drawing.report.material import Material
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.report import MOST, noisy_pairs, report_pair, tray_material
 from camlab.explore.compare.state import Place
 from pages.shared import background_work
+from pages.shared.report import ReportRun, download
 
 KIND = "compare_report"
 ABOUT = (
@@ -19,30 +22,21 @@ ABOUT = (
 )
 
 
-class TrayReport:
-    """A report of a tray being made, cell by cell."""
-
-    def __init__(self, grid: Grid, pins: tuple[Place, ...]) -> None:
-        self.grid, self.pins = grid, pins
-        self.html: str | None = None
-        self.job = Job("Report", self._work)
-
-    def _work(self, job: Job) -> Steps:
-        paired = noisy_pairs(self.grid, self.pins)
-        job.total = len(paired) + 1
-        cells = []
-        for where in paired:
-            cells.append(report_pair(self.grid, where, job.check))
-            job.advance()
-            yield
-        self.html = report_html(tray_material(self.grid, self.pins, cells))
+def _collect(grid: Grid, pins: tuple[Place, ...], job: Job) -> Generator[None, None, Material]:
+    """Collect the content of a tray's report, cell by cell."""
+    paired = noisy_pairs(grid, pins)
+    job.total = len(paired) + 1
+    cells = []
+    for where in paired:
+        cells.append(report_pair(grid, where, job.check))
         job.advance()
         yield
+    return tray_material(grid, pins, cells)
 
 
-def latest(grid: Grid, pins: tuple[Place, ...]) -> TrayReport | None:
+def latest(grid: Grid, pins: tuple[Place, ...]) -> ReportRun | None:
     """Return the session's report of the current tray; None if there is none."""
-    run: TrayReport | None = background_work.latest(KIND, _key(grid, pins))
+    run: ReportRun | None = background_work.latest(KIND, _key(grid, pins))
     return run
 
 
@@ -54,17 +48,7 @@ def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> None
     """Draw the button that makes or downloads the report; ``lacking``: why it cannot be made yet, else empty."""
     run = latest(grid, pins)
     if run is not None and run.html is not None:
-        st.download_button(
-            "Download the report (HTML)",
-            run.html.encode(),
-            f"{stem}.html",
-            "text/html",
-            icon=":material/download:",
-            key="compare.report.file",
-            on_click="ignore",
-            type="primary",
-            help=ABOUT,
-        )
+        download(run.html, "Download the report (HTML)", stem, "compare.report.file", ABOUT)
         return
     reason = lacking or _unfit(len(noisy_pairs(grid, pins)))
     st.button(
@@ -74,7 +58,7 @@ def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> None
         disabled=bool(reason) or (run is not None and run.job.running),
         help=reason or ABOUT,
         on_click=background_work.start,
-        args=(KIND, _key(grid, pins), lambda: TrayReport(grid, pins)),
+        args=(KIND, _key(grid, pins), lambda: ReportRun(partial(_collect, grid, pins))),
     )
 
 

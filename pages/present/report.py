@@ -1,13 +1,13 @@
 """The report: the story as one self-contained file, made in the background."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Generator, Hashable
 from functools import partial
 
 import streamlit as st
 
-from camlab.common.jobs import Job, Steps
+from camlab.common.jobs import Job
 from camlab.common.wording import megabytes
-from camlab.drawing.report.html import report_html
+from camlab.drawing.report.material import Material
 from camlab.explore.output.report import scene_material
 from camlab.explore.scene import Scene
 from camlab.explore.sweep import Sweep
@@ -15,6 +15,7 @@ from camlab.study.report import study_material
 from camlab.study.store import Study, open_study, studies_root
 from pages.present.state import page
 from pages.shared import background_work, image_sets, session
+from pages.shared.report import Collect, ReportRun, download
 from pages.shared.text import file_stem
 from pages.study import data as study_data
 
@@ -26,47 +27,29 @@ ABOUT = (
 )
 
 
-class SceneReport:
-    """A job that makes the report of a scene: first all its draws, then the file."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.html: str | None = None
-        self.job = Job("Report", self._work)
-
-    def _work(self, job: Job) -> Steps:
-        state = self.scene.state
-        sweep = Sweep(self.scene, state.severity, patient=True)
-        while sweep.job.running:
-            sweep.job.touch()
-            job.check()
-            sweep.job.step()
-            job.total = sweep.job.total + 1
-            job.advance(sweep.job.done - job.done)
-            yield
-        shown = self.scene.shown(state.severity, state.shown_seed, job.check)
-        self.html = report_html(scene_material(self.scene, shown, sweep))
-        job.total = job.done + 1
-        job.advance()
+def _of_scene(scene: Scene, job: Job) -> Generator[None, None, Material]:
+    """Collect the content of a scene's report, after all its draws."""
+    state = scene.state
+    sweep = Sweep(scene, state.severity, patient=True)
+    while sweep.job.running:
+        sweep.job.touch()
+        job.check()
+        sweep.job.step()
+        job.total = sweep.job.total + 1
+        job.advance(sweep.job.done - job.done)
         yield
+    shown = scene.shown(state.severity, state.shown_seed, job.check)
+    job.total = job.done + 1
+    return scene_material(scene, shown, sweep)
 
 
-class StudyReport:
-    """A job that makes the report of a study."""
-
-    def __init__(self, study: Study) -> None:
-        self.study = study
-        self.html: str | None = None
-        self.job = Job("Report", self._work)
-
-    def _work(self, job: Job) -> Steps:
-        job.total = 2
-        material = study_material(self.study)
-        job.advance()
-        yield
-        self.html = report_html(material)
-        job.advance()
-        yield
+def _of_study(study: Study, job: Job) -> Generator[None, None, Material]:
+    """Collect the content of a study's report."""
+    job.total = 2
+    material = study_material(study)
+    job.advance()
+    yield
+    return material
 
 
 def report() -> None:
@@ -77,16 +60,16 @@ def report() -> None:
         study = open_study(studies_root() / folder)
         key: Hashable = (folder, study_data.stamp(study))
         stem = folder
-        make: Callable[[], SceneReport | StudyReport] = partial(StudyReport, study)
+        collect: Collect = partial(_of_study, study)
     else:
         scene = Scene(session.engine(state.model), image_sets.picture(state.image), state)
         key, stem = state, file_stem("camlab", scene.picture.title, state.method, state.noise)
-        make = partial(SceneReport, scene)
+        collect = partial(_of_scene, scene)
     background_work.offer(
         "report",
         key,
         "steps",
-        make,
+        partial(ReportRun, collect),
         lambda run: _finished(run, stem),
         "Make the report",
         "description",
@@ -94,17 +77,6 @@ def report() -> None:
     )
 
 
-def _finished(run: SceneReport | StudyReport, stem: str) -> None:
-    if run.html is None:
-        return
-    data = run.html.encode()
-    st.download_button(
-        f"Download the report (HTML, {megabytes(len(data))})",
-        data,
-        f"{file_stem(stem)}.html",
-        "text/html",
-        key="report.file",
-        icon=":material/download:",
-        type="primary",
-        on_click="ignore",
-    )
+def _finished(run: ReportRun, stem: str) -> None:
+    if run.html is not None:
+        download(run.html, f"Download the report (HTML, {megabytes(len(run.html.encode()))})", stem, "report.file")

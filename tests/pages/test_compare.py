@@ -16,8 +16,8 @@ from camlab.common.errors import BadSetting
 from camlab.explore.compare.state import MOST_PINS, CompareState, Place, parse_place
 from camlab.explore.state import ExploreState
 from pages.compare import grid as compare_view
-from pages.compare import report
 from pages.compare.state import page
+from pages.shared import report
 from pages.shared.navigation import COMPARE, EXPLORE
 from tests.pages.conftest import APP, PATIENCE, alerts, html, open_app, said, wait_for
 
