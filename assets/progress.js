@@ -17,7 +17,7 @@ export default function ({ data, setStateValue }) {
   const before = kept()
   if (!asked && data.resets === 0 && before.some((name) => !data.done.includes(name))) {
     asked = true
-    setStateValue("kept", JSON.stringify(before))
+    setStateValue("kept", before)
     return
   }
   asked = true

@@ -10,10 +10,12 @@ function mean(values) {
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement
-  const held = root.camlab || (root.camlab = { placed: "", from: "" })
-  // A new placing from the server counts; otherwise the browser is ahead of the server, and its own placing counts.
-  if (held.from !== data.placed || held.placed.length !== data.pairs.length) held.placed = data.placed
-  held.from = data.placed
+  const held = root.camlab || (root.camlab = { placed: "", turn: 0, drawn: "" })
+  // The server's placing counts unless it answers an earlier move than the last one here.
+  if (data.turn >= held.turn || held.placed.length !== data.pairs.length) {
+    held.placed = data.placed
+    held.turn = data.turn
+  }
 
   function scores() {
     const at = (zone) => data.pairs.filter((pair, i) => held.placed[i] === zone && pair.similarity !== null)
@@ -36,7 +38,8 @@ export default function ({ data, parentElement, setStateValue }) {
     draw()
     if (focus) root.querySelector(`[data-pair="${index}"]`).focus()
     root.querySelector(".total").textContent = `${data.pairs[index].title} is now ${SIDES[zone]}. ${words()}`
-    setStateValue("placed", held.placed)
+    held.turn += 1
+    setStateValue("placed", { placed: held.placed, turn: held.turn })
   }
 
   function card(pair, index) {
@@ -72,6 +75,7 @@ export default function ({ data, parentElement, setStateValue }) {
   }
 
   function draw() {
+    held.drawn = JSON.stringify([data.pairs, held.placed])
     for (const section of root.querySelectorAll("section")) {
       const zone = section.dataset.zone
       const cards = data.pairs.map((pair, i) => (held.placed[i] === zone ? card(pair, i) : null)).filter(Boolean)
@@ -90,6 +94,9 @@ export default function ({ data, parentElement, setStateValue }) {
     }
   }
 
+  // Cards that stay the same are left alone: one that is drawn anew under the pointer loses its click or drag.
+  const now = JSON.stringify([data.pairs, held.placed])
+  if (now === held.drawn) return
   const focused = root.querySelector("button:focus")?.dataset.pair
   draw()
   if (focused !== undefined) root.querySelector(`[data-pair="${focused}"]`)?.focus()

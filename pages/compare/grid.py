@@ -22,17 +22,13 @@ from pages.compare.sidebar import order
 from pages.compare.state import page
 from pages.explore import severity_handle
 from pages.shared import background_work, image_sets, session
+from pages.shared.component import Component
 from pages.shared.navigation import EXPLORE
 from pages.shared.text import file_stem, plain
 
 KIND = "compare"
 
-_component = st.components.v2.component(
-    "camlab_compare",
-    html=severity_handle.asset("compare.html"),
-    css=severity_handle.asset("compare.css"),
-    js=severity_handle.asset("compare.js"),
-)
+_component = Component("compare")
 
 
 def grid_for(state: CompareState) -> Grid:
@@ -112,39 +108,22 @@ def _table(grid: Grid, state: CompareState) -> None:
         "table": severity_handle.table(base.colormap),
         "opacity": base.opacity,
     }
-    held = _component(
-        key="compare.grid",
-        data=data,
-        on_choice_change=_chosen,
-        on_have_change=_received,
-        on_open_change=_opened,
-    )
-    # Streamlit can drop a callback if it interrupts the previous run; the table's report is still there.
-    if _take(held):
-        st.rerun()
+    _component.draw("compare.grid", data, choice=_chosen, have=_received, open=_opened)
 
 
-def _reported(name: str) -> Any:
-    held = session.reported("compare.grid")
-    return held.get(name) if isinstance(held, Mapping) else None
+def _chosen(report: Any) -> bool:
+    if not page.take_choice(report):
+        return False
+    grid: Grid | None = st.session_state.get("compare.now")
+    if grid is not None:  # at once, so that a file requested next includes this cell
+        grid.adopt(dataclasses.replace(grid.state, pins=page.current().pins))
+    return True
 
 
-def _take(held: Any) -> bool:
-    return page.take_choice(held.get("choice") if isinstance(held, Mapping) else None)
-
-
-def _chosen() -> None:
-    if page.take_choice(_reported("choice")):
-        st.session_state["rerun"] = True
-        grid: Grid | None = st.session_state.get("compare.now")
-        if grid is not None:  # at once, so that a file requested next includes this cell
-            grid.adopt(dataclasses.replace(grid.state, pins=page.current().pins))
-
-
-def _received() -> None:
-    event = _reported("have")
-    if isinstance(event, Mapping) and isinstance(event.get("count"), int) and event["count"] >= 0:
-        st.session_state["compare.have"] = (str(event.get("name")), int(event["count"]))
+def _received(report: Any) -> bool:
+    if isinstance(report, Mapping) and isinstance(report.get("count"), int) and report["count"] >= 0:
+        st.session_state["compare.have"] = (str(report.get("name")), int(report["count"]))
+    return False
 
 
 def _have(grid: Grid) -> int:
@@ -153,10 +132,11 @@ def _have(grid: Grid) -> int:
     return min(count, len(grid.cells)) if name == grid.name else 0
 
 
-def _opened() -> None:
-    if isinstance(text := _reported("open"), str):
-        st.session_state["compare.open"] = text
-        st.session_state["rerun"] = True
+def _opened(report: Any) -> bool:
+    if not isinstance(report, str):
+        return False
+    st.session_state["compare.open"] = report
+    return True
 
 
 def leave() -> None:

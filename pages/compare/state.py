@@ -77,13 +77,12 @@ class ComparePage(PageState):
         return state
 
     def take_choice(self, event: Any) -> bool:
-        """Take over the tray and the pair that the browser reports, once; return whether they are new.
+        """Take over the tray and the pair that the browser reports; return whether it reports any.
 
         The report is checked like a link, as a browser may send anything.
         """
-        if not isinstance(event, Mapping) or dict(event) == st.session_state.get("compare.taken"):
+        if not isinstance(event, Mapping):
             return False
-        st.session_state["compare.taken"] = dict(event)
         pins = event.get("pins")
         reported = pins[:MOST_PINS] if isinstance(pins, list | tuple) else ()
         places = [place for text in reported if (place := _place(text)) is not None]

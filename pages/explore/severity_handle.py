@@ -8,7 +8,6 @@ from typing import Any
 
 import streamlit as st
 
-from camlab.common.directories import ASSETS
 from camlab.drawing.pictures import DIVERGING, INK, VIEWS, colour_table, data_url
 from camlab.explore.output.frames import spoken
 from camlab.explore.output.panels import outline_layer
@@ -18,6 +17,7 @@ from camlab.explore.scene import Scene
 from camlab.explore.state import SEVERITY_STEP
 from camlab.explore.sweep import Sweep
 from pages.shared import session
+from pages.shared.component import Component
 
 TOP = 5.0
 ABOUT = (
@@ -26,15 +26,8 @@ ABOUT = (
 )
 
 
-def asset(name: str) -> str:
-    """Return the text of a file in assets/."""
-    return (ASSETS / name).read_text(encoding="utf-8")
-
-
-handle = st.components.v2.component(
-    "camlab_severity", html=asset("scrubber.html"), css=asset("scrubber.css"), js=asset("scrubber.js")
-)
-_parcel = st.components.v2.component("camlab_parcel", js=asset("frames.js"))
+handle = Component("scrubber")
+_parcel = Component("frames")
 
 
 def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
@@ -45,10 +38,7 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
             key=session.key("view"), required=True,
             label_visibility="collapsed", width="content",
         )  # fmt: skip
-        held = handle(key="severity", data=handle_data(scene, shown, strip), on_severity_change=_dragged)
-        # Streamlit can drop a callback if it interrupts the previous run; the handle's report is still there.
-        if _take(held):
-            session.follow_callbacks()
+        handle.draw("severity", handle_data(scene, shown, strip), severity=_dragged)
         st.number_input(
             "Severity",
             0.0,
@@ -110,25 +100,14 @@ def on_step(value: Any) -> float | None:
     return round(value / SEVERITY_STEP) * SEVERITY_STEP
 
 
-def _dragged() -> None:
-    _take(session.reported("severity"))
+def released(report: Any) -> float | None:
+    """Return the severity at which a handle was released; None if a report holds none."""
+    return on_step(report.get("value")) if isinstance(report, Mapping) else None
 
 
-def released(held: Any, taken: str) -> float | None:
-    """Return the severity that a handle reports, once for each time it was released; None if nothing is new.
-
-    ``taken``: session key of the last report taken over.
-    """
-    event = held.get("severity") if isinstance(held, Mapping) else None
-    if not isinstance(event, Mapping) or dict(event) == st.session_state.get(taken):
-        return None
-    st.session_state[taken] = dict(event)
-    return on_step(event.get("value"))
-
-
-def _take(held: Any) -> bool:
-    """Set the severity to what the handle reports; return whether that is new."""
-    severity = released(held, "severity.taken")
+def _dragged(report: Any) -> bool:
+    """Set the severity to what the handle reports; return whether it can be used."""
+    severity = released(report)
     if severity is None:
         return False
     session.set_field("severity", severity)
@@ -167,5 +146,5 @@ def ship(strip: Strip) -> bool:
     with st.container(key="frames"):
         # A parcel never changes: the browser keeps it, and a later run of the page sends only its name.
         for index, parcel in enumerate(strip.pack()):
-            _parcel(key=f"parcel.{index}", data=parcel)
+            _parcel.draw(f"parcel.{index}", parcel)
     return len(strip.parcels) > known

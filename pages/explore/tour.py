@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.explore import severity_handle
+from pages.shared.component import Component
 
 STEPS = (
     {
@@ -24,15 +24,10 @@ STEPS = (
 )
 
 
-_card = st.components.v2.component(
-    "camlab_tour",
-    html=severity_handle.asset("tour.html"),
-    css=severity_handle.asset("tour.css"),
-    js=severity_handle.asset("tour.js"),
-)
+_card = Component("tour")
 
 
 def tour() -> None:
     """Draw the card, which the browser shows at the first visit only; otherwise it takes no room."""
     with st.container(key="tour"):
-        _card(key="tour.card", data={"steps": list(STEPS)})
+        _card.draw("tour.card", {"steps": list(STEPS)})

@@ -1,7 +1,6 @@
 """The frame around a lesson: the list of lessons, texts, settings, run, question, and links to its neighbours."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -9,16 +8,16 @@ import streamlit as st
 from camlab.common.errors import CamLabError
 from camlab.drawing.pictures import Bytes, data_url
 from camlab.lessons import LESSONS, Lesson, LessonRun, Setting, finish
-from pages.explore.severity_handle import asset
 from pages.learn.settings import settings
 from pages.learn.state import page
 from pages.shared import background_work, image_sets, session
+from pages.shared.component import Component
 from pages.shared.text import plain
 
 KIND = "lesson"
-_DONE, _RESTORED = "learn.done", "learn.restored"
+_DONE = "learn.done"
 
-_keeper = st.components.v2.component("camlab_progress", js=asset("progress.js"))
+_keeper = Component("progress")
 
 
 # --- progress
@@ -45,31 +44,17 @@ def _reset() -> None:
 def progress() -> None:
     """Store the progress in the browser's session, which outlives a reload of the page."""
     with st.container(key="learn_keeper"):
-        held = _keeper(
-            key="learn.keeper",
-            data={"done": done(), "resets": st.session_state.get("learn.resets", 0)},
-            on_kept_change=_restore,
-        )
-    _take(held)
+        data = {"done": done(), "resets": st.session_state.get("learn.resets", 0)}
+        _keeper.draw("learn.keeper", data, kept=_restore)
 
 
-def _restore() -> None:
-    _take(session.reported("learn.keeper"))
-
-
-def _take(held: Any) -> None:
-    """Add, once, the lessons that the browser remembers from before this page was loaded."""
-    kept = held.get("kept") if isinstance(held, Mapping) else None
-    if not isinstance(kept, str) or st.session_state.get(_RESTORED) == kept:
-        return
-    st.session_state[_RESTORED] = kept
-    try:
-        names = json.loads(kept)
-    except ValueError:
-        return
-    for name in names if isinstance(names, list) else ():
-        if name in LESSONS:
+def _restore(names: Any) -> bool:
+    """Add the lessons that the browser remembers from before this page was loaded; return whether some are new."""
+    before = done()
+    for name in names if isinstance(names, list | tuple) else ():
+        if isinstance(name, str) and name in LESSONS:
             _finish_lesson(name)
+    return done() != before
 
 
 def shelf() -> None:

@@ -19,20 +19,14 @@ from camlab.lessons.charts import bump_chart, overlap_chart
 from camlab.lessons.measure import Measuring, segments_picture
 from camlab.metrics import Robustness
 from camlab.noise import NOISES
-from pages.explore.severity_handle import asset
 from pages.learn import frame
 from pages.learn.state import page
-from pages.shared import session
+from pages.shared.component import Component
 from pages.shared.text import what
 
 NUMBERED = 8  # segments with a number on the pictures
 
-_sorter = st.components.v2.component(
-    "camlab_sorter",
-    html=asset("sorter.html"),
-    css=asset("sorter.css"),
-    js=asset("sorter.js"),
-)
+_sorter = Component("sorter")
 
 
 def lab(setting: Setting, run: Measuring) -> None:
@@ -111,13 +105,9 @@ def _dozen(setting: Setting, run: Measuring) -> None:
         }
         for row, picture in zip(run.dozen, run.thumbnails, strict=True)
     ]
-    held = _sorter(
-        key="learn.sorter",
-        data={"pairs": pairs, "placed": placed, "measured": measured},
-        on_placed_change=_dropped,
-    )
-    if _take(held):
-        placed = page.state().placed or measured
+    turn = st.session_state.get("learn.turn", 0)
+    data = {"pairs": pairs, "placed": placed, "measured": measured, "turn": turn}
+    _sorter.draw("learn.sorter", data, placed=_sorted)
     here, asis = run.scores(placed), run.scores()
     st.html(_gauges(here, asis, placed == measured))
     flips = measured.count("f")
@@ -148,19 +138,16 @@ def _gauges(here: Robustness, asis: Robustness, same: bool) -> str:
     return f'<div class="cl-three">{"".join(cells)}</div>'
 
 
-def _dropped() -> None:
-    _take(session.reported("learn.sorter"))
-
-
-def _take(held: Any) -> bool:
-    """Take over the sorter's report once; ignore a report that does not place all pairs."""
-    placed = held.get("placed") if isinstance(held, Mapping) else None
-    if not isinstance(placed, str) or placed == st.session_state.get("learn.sorted"):
+def _sorted(report: Any) -> bool:
+    """Take over the sorter's report; ignore one that does not place all pairs."""
+    placed = report.get("placed") if isinstance(report, Mapping) else None
+    if not isinstance(placed, str):
         return False
-    st.session_state["learn.sorted"] = placed
     found, problems = parse_link({"placed": placed}, page.state())
     if problems or not found.placed:
         return False
+    if isinstance(turn := report.get("turn"), int):
+        st.session_state["learn.turn"] = turn
     st.session_state["learn.state"] = found
     return True
 

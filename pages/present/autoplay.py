@@ -35,13 +35,8 @@ def autoplay() -> None:
     sweep.add(shown.row)
     panels.headline(scene, shown)
     with st.container(key="severity_row", horizontal=True, vertical_alignment="center"):
-        held = severity_handle.handle(
-            key="present_severity",
-            data=severity_handle.handle_data(scene, shown, strip, number="none", autoplay=True),
-            on_severity_change=_moved,
-        )
-        if _take(held):
-            session.follow_callbacks()
+        data = severity_handle.handle_data(scene, shown, strip, number="none", autoplay=True)
+        severity_handle.handle.draw("present_severity", data, severity=_moved)
     panels.panels(scene, shown, scene.picture)
     background_work.live(
         lambda: _meters(scene, sweep, strip),
@@ -89,17 +84,12 @@ def _meters(scene: Scene, sweep: Sweep, strip: Strip) -> bool:
     return not severity_handle.ship(strip)
 
 
-def _moved() -> None:
-    _take(session.reported("present_severity"))
-
-
-def _take(held: Any) -> bool:
-    """Set the severity to what the handle reports; return whether that is new."""
-    severity = severity_handle.released(held, "present.taken")
+def _moved(report: Any) -> bool:
+    """Set the severity to what the handle reports; return whether it can be used."""
+    severity = severity_handle.released(report)
     if severity is None:
         return False
     page.set_severity(severity)
-    st.session_state["rerun"] = True
     return True
 
 

@@ -33,7 +33,7 @@ def _sources() -> dict[str, str]:
 
 
 def _chosen() -> None:
-    page.go(1)
+    page.choose("step", 1)
     page.choose("severity", None)
     if page.chosen("story") == STORY_OF_EXPLORE:
         page.from_explore()

@@ -1,6 +1,10 @@
 """The state of the Present page in the session and in its link: the mode, the story and its step."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
 
 from camlab.common.errors import CamLabError
 from camlab.drawing.slides import STEPS
@@ -92,9 +96,32 @@ class PresentPage(PageState):
         """Choose the story of Explore's current state; only in a callback or before the widgets are drawn."""
         self.choose("state", session.current())
 
-    def go(self, step: int) -> None:
-        """Go to a step of the story. For callbacks."""
-        self.choose("step", min(max(step, 1), len(STEPS)))
+    def go(self, by: int) -> None:
+        """Go some steps on, or back if negative. For callbacks.
+
+        Relative: a second press that arrives before the page is drawn again goes on from the first.
+        """
+        self.choose("step", min(max(int(self.chosen("step")) + by, 1), len(STEPS)))
+
+    def take_moves(self, event: Any) -> bool:
+        """Make the moves that the keys report, each once; return whether there were new ones.
+
+        The report is checked like a link, as a browser may send anything.
+        """
+        if not isinstance(event, Mapping):
+            return False
+        source, count, last = (event.get(name) for name in ("source", "count", "last"))
+        if not isinstance(source, str) or not isinstance(count, int) or not isinstance(last, list | tuple):
+            return False
+        before, made = st.session_state.get(self.key("moves"), ("", 0))
+        new = count - (made if before == source else 0)
+        if new <= 0:
+            return False
+        st.session_state[self.key("moves")] = (source, count)
+        for move in last[-new:]:
+            if move in (-1, 1):
+                self.go(move)
+        return True
 
 
 def unreachable(found: ExploreState) -> str:

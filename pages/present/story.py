@@ -12,15 +12,15 @@ from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState, to_query
 from camlab.study.store import open_study, studies_root
 from camlab.study.story import study_slides
-from pages.explore.severity_handle import asset
 from pages.present.state import page
 from pages.shared import image_sets, session
+from pages.shared.component import Component
 from pages.shared.feedback import skeleton
 from pages.shared.navigation import EXPLORE, STUDY
 from pages.shared.text import what
 from pages.study import data
 
-_keys = st.components.v2.component("camlab_keys", js=asset("keys.js"))
+_keys = Component("keys")
 KEPT = 12  # stories that a server caches for studies, and a session for pictures
 
 
@@ -67,7 +67,7 @@ def _bar(step: int) -> None:
             key="story_back",
             disabled=step == 1,
             on_click=page.go,
-            args=(step - 1,),
+            args=(-1,),
         )
         dots = "".join(
             f'<i class="{"cl-here" if i == step else "cl-done" if i < step else ""}"></i>'
@@ -85,10 +85,10 @@ def _bar(step: int) -> None:
             type="primary",
             disabled=step == len(names),
             on_click=page.go,
-            args=(step + 1,),
+            args=(1,),
             help="The right arrow key does the same.",
         )
-    _keys(key="story_keys", data={"keys": {"ArrowRight": "story_next", "ArrowLeft": "story_back"}})
+    _keys.draw("story_keys", {"keys": {"ArrowRight": 1, "ArrowLeft": -1}}, moves=page.take_moves)
 
 
 def _slide(slide: Slide, step: int, state: ExploreState | None) -> None:

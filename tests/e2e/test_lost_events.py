@@ -192,7 +192,11 @@ def _choose(page: Page, chance: random.Random, button: str, name: str) -> Callab
         "([n, id, on]) => (new URLSearchParams(location.search).get(n) ?? '').split(',')"
         ".some((each) => decodeURIComponent(each) === id) === on"
     )
-    return lambda: page.wait_for_function(script, arg=[name, where, not was], timeout=SLOW) and None
+
+    def check() -> None:
+        page.wait_for_function(script, arg=[name, where, not was], timeout=SLOW)
+
+    return check
 
 
 COMPARE = Busy(

@@ -52,7 +52,6 @@ class Chart:
 
 
 CALLBACKS = [
-    severity_handle._dragged,
     severity_handle._typed,
     model._chosen,
     picture._set_changed,
@@ -94,16 +93,12 @@ def test_a_click_on_a_point_sets_the_field_also_the_second_time(monkeypatch: pyt
     assert session.with_fields().severity == 2.5
 
 
-def test_what_the_handle_reports_is_taken_once_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_handle_sets_the_severity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {"state": ExploreState(severity=3.0)})
-    held = {"severity": {"value": 1.0, "at": 1}}
-    assert severity_handle._take(held) and session.with_fields().severity == 1.0
-    session.set_field("severity", 4.0)
-    assert not severity_handle._take(held) and session.with_fields().severity == 4.0
-    assert severity_handle._take({"severity": {"value": 1.0, "at": 2}}) and session.with_fields().severity == 1.0
+    assert severity_handle._dragged({"value": 1.0, "at": 1}) and session.with_fields().severity == 1.0
 
 
-@pytest.mark.parametrize("held", [None, {}, {"severity": None}, {"severity": 2.0}, {"severity": {"value": "2"}}, 7])
-def test_a_handle_that_reports_no_severity_changes_nothing(held: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("report", [{}, 2.0, {"value": "2"}, {"value": 5.5}, [7]])
+def test_a_handle_that_reports_no_severity_changes_nothing(report: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "session_state", {"state": ExploreState(severity=3.0)})
-    assert not severity_handle._take(held) and session.with_fields().severity == 3.0
+    assert not severity_handle._dragged(report) and session.with_fields().severity == 3.0
