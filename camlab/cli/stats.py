@@ -14,9 +14,10 @@ from camlab.common.wording import plural, table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from camlab.study.stats import PowerNote, TestResult, Verdict
+    from camlab.study.stats import PairResult, PowerNote, TestResult, Verdict
 
 MOST_NAMED = 3  # groups that one sentence names
+EMPTY = "–"  # a cell without a number
 
 NAME = "stats"
 HELP = "test a study's differences: methods, noise types, severities, kept against flipped"
@@ -149,13 +150,13 @@ def _test(result: TestResult) -> list[str]:
             [
                 f"{pair.a} / {pair.b}",
                 str(pair.n),
-                "" if pair.effect is None else f"{pair.effect.value:+.3f}",
-                ""
+                EMPTY if pair.effect is None else f"{pair.effect.value:+.3f}",
+                EMPTY
                 if pair.effect is None or pair.effect.low is None
                 else f"{pair.effect.low:+.3f} to {pair.effect.high:+.3f}",
                 _p(pair.p),
                 _p(pair.p_adjusted),
-                "differ" if pair.differ else "",
+                _outcome(pair),
             ]
             for pair in result.pairs
         ]
@@ -164,4 +165,9 @@ def _test(result: TestResult) -> list[str]:
 
 
 def _p(p: float | None) -> str:
-    return "" if p is None else f"{p:.3g}"
+    return EMPTY if p is None else f"{p:.3g}"
+
+
+def _outcome(pair: PairResult) -> str:
+    """Say that two levels differ, or why they cannot be tested."""
+    return "differ" if pair.differ else f"not tested: {pair.note}" if pair.p_adjusted is None else ""

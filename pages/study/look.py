@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from camlab.common.wording import NOT_OBSERVED
 from camlab.drawing.charts.titles import level_title, model_title
 from camlab.study.analysis.values import VALUE_LABELS
 from pages.study.state import page
@@ -67,7 +68,7 @@ def numbers_of(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return records as a table of keys, counts and values, and the configuration of its columns.
 
-    counts, values: titles of columns by their names in a record. Values not observed are None.
+    counts, values: titles of columns by their names in a record. A value that was not observed is missing (nan).
     """
     names = {"study": "Study", "model": "Model", "image_set": "Image set", "method": "CAM method", "layer": "Layer",
              "noise": "Noise type", "severity": "Severity"}  # fmt: skip
@@ -86,3 +87,18 @@ def numbers_of(
     shown: dict[str, Any] = {names[key]: column.Column(pinned=True) for key in by}
     shown |= {title: column.NumberColumn(format="localized") for title in counts.values()}
     return table, shown | {title: column.NumberColumn(format="%.3f") for title in values.values()}
+
+
+def draw_table(table: pd.DataFrame, columns: Mapping[str, Any]) -> None:
+    """Draw a table as wide as the page, at most 460 pixels high; a missing number reads "not observed".
+
+    columns: the configuration of columns by title. In the CSV that a visitor saves, missing numbers are empty.
+    """
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        height="content" if len(table) <= 12 else 460,
+        column_config=columns,
+        placeholder=NOT_OBSERVED,
+    )

@@ -14,7 +14,7 @@ from camlab.study.store import list_studies
 from pages.shared.text import plain, what
 from pages.study import data
 from pages.study.data import Opened
-from pages.study.look import OVER, chosen_over, chosen_value, empty, numbers_of
+from pages.study.look import OVER, chosen_over, chosen_value, draw_table, empty, numbers_of
 from pages.study.pair import plot
 from pages.study.state import page
 
@@ -137,8 +137,8 @@ def compare(opened: Opened, filters: Filters) -> None:
     both.sort(key=lambda r: (order[r["method"]], names.index(r["study"])))
     columns = ("consistency", "responsiveness", "rm", "gap", "auroc")
     table, shown = numbers_of(both, ["method", "study"], COUNTS, {c: VALUE_LABELS[c].short for c in columns})
-    st.dataframe(table, hide_index=True, width="stretch", height="content", column_config=shown)
+    draw_table(table, shown)
     st.caption(
-        "The filters apply to both studies; None: not observed. Compare two studies only if pictures, layers and "
-        "severities are the same; see About."
+        "The filters apply to both studies. Compare two studies only if pictures, layers and severities are the same; "
+        "see About."
     )

@@ -15,7 +15,7 @@ from camlab.study.stats.results import p_text
 from pages.shared.text import plain, what
 from pages.study import data
 from pages.study.data import Opened
-from pages.study.look import empty, place_of, title_of
+from pages.study.look import draw_table, empty, place_of, title_of
 from pages.study.pair import plot
 from pages.study.state import page
 
@@ -122,23 +122,21 @@ def _pairs(found: TestResult) -> None:
     """Draw the pairwise comparisons as a table."""
     table = []
     for each in found.pairs:
+        p = each.p_adjusted
         table.append(
             {
                 "A": title_of(found.compares, each.a),
                 "B": title_of(found.compares, each.b),
-                "Differ": {True: "yes", False: "not shown", None: "–"}[each.differ],
+                "Differ": "yes" if each.differ else "not tested" if p is None else "not shown",
                 "Pictures": each.n,
                 "A − B": each.difference,
-                "p, adjusted": "–" if each.p_adjusted is None else p_text(each.p_adjusted).removeprefix("p = "),
+                "p, adjusted": "–" if p is None else p_text(p).removeprefix("p = "),
                 "Effect": each.effect.text if each.effect is not None else each.note,
             }
         )
-    st.dataframe(
+    draw_table(
         pd.DataFrame(table),
-        hide_index=True,
-        width="stretch",
-        height="content" if len(table) <= 12 else 460,
-        column_config={
+        {
             "A − B": st.column_config.NumberColumn(format="%.3f", help="Difference of the means over pictures."),
             "Differ": st.column_config.TextColumn(help="“not shown” does not prove that they are equal."),
         },

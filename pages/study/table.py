@@ -10,7 +10,7 @@ from camlab.study.analysis.values import VALUE_LABELS
 from pages.shared.text import what
 from pages.study import data
 from pages.study.data import Opened
-from pages.study.look import OVER, chosen_over, chosen_value, empty, numbers_of
+from pages.study.look import OVER, chosen_over, chosen_value, draw_table, empty, numbers_of
 from pages.study.state import page
 
 _ENDS = {"_low": "from", "_high": "to"}
@@ -73,14 +73,8 @@ def _numbers(opened: Opened, filters: Filters) -> None:
     # Leave out empty columns, such as intervals that were not computed.
     more = {name: title for name, title in more.items() if any(r.get(name) is not None for r in records)}
     found, shown = numbers_of(records, by, COUNTS, more)
-    st.dataframe(
-        found,
-        hide_index=True,
-        width="stretch",
-        height="content" if len(found) <= 12 else 460,
-        column_config=shown,
-    )
+    draw_table(found, shown)
     st.caption(
-        "None: not observed. “from” and “to” are the ends of 95 % intervals over pictures, computed from 5 pairs on. "
+        "“from” and “to” are the ends of 95 % intervals over pictures, which need at least 5 pairs. "
         "Save and search the table with the buttons at its upper right."
     )

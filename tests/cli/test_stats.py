@@ -97,6 +97,16 @@ def test_the_text_says_the_sentences(shelved: pd.DataFrame, capsys: pytest.Captu
     assert f"net, last: {found['power'][0]['note']['sentence']}" in said
 
 
+def test_a_pair_that_cannot_be_tested_says_why() -> None:
+    rows = study(pictures=12, methods=["gradcam", "layercam", "randomcam"], step=0.04)
+    same = rows["method"] == "gradcam"
+    for column in ("similarity", "degenerate"):
+        rows.loc[rows["method"] == "layercam", column] = rows.loc[same, column].to_numpy()
+    lines = stats.text(stats.findings(rows, tests=["methods_wilcoxon"])).splitlines()
+    (line,) = (line for line in lines if "gradcam / layercam" in line)
+    assert line.split()[3:] == ["12", "–", "–", "–", "–", "not", "tested:", "all", "differences", "are", "zero"]
+
+
 @pytest.mark.parametrize(
     ("option", "value", "why"),
     [

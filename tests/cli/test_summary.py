@@ -74,6 +74,14 @@ def test_every_line_has_its_numbers_of_pairs(shelved: Shelved, capsys: pytest.Ca
         assert cells[-1] == f"{record['stratified_rm']:.2f} over {record['stratified_rm_averaged']}"
 
 
+def test_a_value_without_its_pairs_reads_not_observed(shelved: Shelved, capsys: pytest.CaptureFixture[str]) -> None:
+    shelved.rows_there = ROWS[~ROWS["flipped"]]
+    head, *lines = printed(capsys, "--by", "method", "--no-intervals").split("\n\n")[0].splitlines()
+    assert lines
+    for line in lines:
+        assert line[head.index("  R ") + 2 :].startswith("not observed") and "None" not in line
+
+
 def test_intervals_and_warnings_are_said(shelved: Shelved, capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "--by", "method")
     (record, *_) = records(ROWS, ("method",), coincide=COINCIDE)

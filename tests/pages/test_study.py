@@ -355,6 +355,7 @@ def test_every_number_is_in_a_table_by_what_the_visitor_chooses(shelf: Path) -> 
     rows = rows[rows["layer"] == "features.26"]
     (table,) = at.dataframe
     assert len(table.value) == 4 * 2  # methods × severities
+    assert table.proto.placeholder == "not observed"
     at.multiselect(key="study.by").set_value(["noise"]).run()
     assert not at.exception
     shown = at.dataframe[0].value

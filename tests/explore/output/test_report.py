@@ -126,6 +126,13 @@ def test_a_report_of_a_study(study: Study) -> None:
         study_material(study, filters=Filters(noises=("fog",)))
 
 
+def test_a_studys_table_says_what_was_not_observed(study: Study) -> None:
+    material = study_material(study, filters=Filters(noises=("saturate",)), pictures=False)
+    assert any("not observed" in row for row in material.tables[1].rows)
+    own = re.sub(r"<script>.*?</script>", "", report_html(material), flags=re.S)
+    assert ">not observed<" in own and not re.search(r">(None|nan)<", own)
+
+
 def study_rows_of(study: Study) -> pd.DataFrame:
     from camlab.study.report import study_rows
 
