@@ -23,7 +23,7 @@ class NotStarted(Exception):
 
 
 def chromium_path() -> str | None:
-    """Chromium from the environment (``CAMLAB_CHROMIUM``) or the PATH; None where there is none."""
+    """Chromium from the environment (``CAMLAB_CHROMIUM``) or the PATH; None if there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CAMLAB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
@@ -62,7 +62,7 @@ def free_port() -> int:
 
 
 def wait_until_up(address: str, process: subprocess.Popen[Any]) -> None:
-    """Wait until the server at the address answers. Raises NotStarted where it ends or takes too long."""
+    """Wait until the server at the address answers. Raises NotStarted if it ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:

@@ -81,7 +81,7 @@ def registry() -> dict[str, list[str]]:
 
 
 def smallest(models: Sequence[str]) -> Family | None:
-    """The smallest network of a family that has a classifier; None where none has one."""
+    """The smallest network of a family that has a classifier; None if none has one."""
     import timm
     from timm.models import _registry
 
@@ -102,7 +102,7 @@ def smallest(models: Sequence[str]) -> Family | None:
 
 
 def write_table() -> None:
-    """Write TABLE anew, a row a family; without a model where the family has no classifier."""
+    """Write TABLE anew, a row a family; without a model if the family has no classifier."""
     with TABLE.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["family", "model", "parameters"])
@@ -148,7 +148,7 @@ def check(family: Family) -> Outcome:
 
 
 def _problem(classifier: Classifier) -> str:
-    """What is wrong with the maps at the default layer; empty where nothing is."""
+    """What is wrong with the maps at the default layer; empty if nothing is."""
     generator = torch.Generator().manual_seed(1)
     picture = torch.rand(1, 3, *classifier.input_size, generator=generator)
     targets: list[int | None] = list(range(min(TARGETS, len(classifier.class_names))))

@@ -46,7 +46,7 @@ def cells_of(row: CatalogueRow) -> list[str]:
 
 
 def reason_against(config: Any) -> str | None:
-    """Why a pretrained configuration is not in the table; None where it is."""
+    """Why a pretrained configuration is not in the table; None if it is."""
     if not config.num_classes:
         return "has no classifier"
     if infer_imagenet_subset(config.to_dict()) is None and config.num_classes not in OTHER_LABEL_SETS:
@@ -59,7 +59,7 @@ def reason_against(config: Any) -> str | None:
 
 
 def row_of(name: str) -> CatalogueRow:
-    """The table's row for one pretrained name; whatever timm raises where it cannot be built."""
+    """The table's row for one pretrained name; whatever timm raises if it cannot be built."""
     config: Any = get_pretrained_cfg(name)
     classifier = (config.classifier,) if isinstance(config.classifier, str) else tuple(config.classifier)
     fixed = config.input_size if config.fixed_input_size else None

@@ -1,7 +1,7 @@
 """Write the tables of the documentation anew from the registries.
 
     python -m benchmarks.make_docs            # writes; says which pages have changed
-    python -m benchmarks.make_docs --check    # writes nothing; fails where a page is stale
+    python -m benchmarks.make_docs --check    # writes nothing; fails if a page is stale
 
 In a page of docs/, whatever stands between ``<!-- begin: NAME -->`` and ``<!-- end -->`` is the part called NAME here.
 All around it is written by hand.
@@ -351,7 +351,7 @@ def _study_presets() -> str:
 
 
 def main() -> int:
-    """Write the pages, or check them; the exit code is 1 where a checked page is stale."""
+    """Write the pages, or check them; the exit code is 1 if a checked page is stale."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing, fail where a page is stale")
     check = parser.parse_args().check

@@ -52,7 +52,7 @@ class Refuted(Exception):
 
 
 def hold(claim: str, borne_out: bool) -> str:
-    """The claim, where the rows bear it out. Raises Refuted."""
+    """The claim, if the rows bear it out. Raises Refuted."""
     if not borne_out:
         raise Refuted(claim)
     return claim

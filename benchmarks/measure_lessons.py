@@ -2,7 +2,7 @@
 
     python -m benchmarks.measure_lessons                  # measures all seven with their own picture and settings
     python -m benchmarks.measure_lessons --lesson cam     # one of them (may be repeated)
-    python -m benchmarks.measure_lessons --check          # writes nothing; fails where the page is stale
+    python -m benchmarks.measure_lessons --check          # writes nothing; fails if the page is stale
 
 Goals, tasks, observations and answers stand between marks, as in `benchmarks.make_docs`; the rest is written by hand.
 """
@@ -26,7 +26,7 @@ _MARKS = re.compile(r"(<!-- begin: lesson-(?P<name>\w+) -->\n).*?(<!-- end -->)"
 
 
 def measured(name: str) -> Sheet:
-    """A lesson's sheet with its own picture and settings. Raises CamLabError where it cannot be measured."""
+    """A lesson's sheet with its own picture and settings. Raises CamLabError if it cannot be measured."""
     state = LessonState(lesson=name, **LESSONS[name].defaults)
     setting = Setting(engine_for(state.model), find_picture(state.image), state)
     run = finish(LESSONS[name].begin(setting))
@@ -72,7 +72,7 @@ def rewritten(page: str, names: Sequence[str], measure: Callable[[str], Sheet] =
 
 
 def update(path: Path, names: Sequence[str], write: bool, measure: Callable[[str], Sheet] = measured) -> bool:
-    """Whether the page was stale; written anew where ``write`` says so."""
+    """Whether the page was stale; written anew if ``write`` says so."""
     page = path.read_text(encoding="utf-8")
     fresh = page
     for name in names:
@@ -83,7 +83,7 @@ def update(path: Path, names: Sequence[str], write: bool, measure: Callable[[str
 
 
 def main() -> int:
-    """Read the arguments, measure, write or compare; 1 where --check finds the page stale."""
+    """Read the arguments, measure, write or compare; 1 if --check finds the page stale."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--lesson", action="append", choices=list(LESSONS), help="default: all")
     parser.add_argument("--check", action="store_true")

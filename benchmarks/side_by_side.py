@@ -65,7 +65,7 @@ def side_by_side(
 
     Ratios: ``shared_over_forward``, all gradient and Eigen methods over the plain pass of BATCH pictures;
     ``speedup_light7``, pytorch-grad-cam's seven classes in a loop over ours together; ``speedup_ablation_pooled``
-    and ``_before`` (the layer before the default one, None where there is none) and ``speedup_scorecam``, a
+    and ``_before`` (the layer before the default one, None if there is none) and ``speedup_scorecam``, a
     picture each, theirs scaled up from a share of the channels, which they go through one after the other;
     ``warm_over_cold``, one clean and sixteen noisy pictures under the paper's six methods with segments and RBO,
     from the cache over computed. ``exponent`` is the slope of log time over log number of pictures, 1 to 64.
@@ -187,7 +187,7 @@ def untrained(name: str, device: str = "auto") -> Classifier:
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """The most memory in use so far: the GPU's where there is one, else this process's; None where unknown."""
+    """The most memory in use so far: the GPU's if there is one, else this process's; None if unknown."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

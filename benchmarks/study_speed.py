@@ -4,7 +4,7 @@
 
 Runs one picture of the paper preset (175 versions, 7 methods, 2 layers: 2,450 pairs) with one thread, after a first
 one that warms up. Two clocks: the processor's, which another program on the machine slows little, and the wall's,
-which is the one that counts where a GPU computes.
+which is the one that counts if a GPU computes.
 """
 
 from __future__ import annotations

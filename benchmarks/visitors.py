@@ -5,7 +5,7 @@
 
 A visitor has a picture, a method and a noise of their own, drags the severity, and has a sweep of it drawn in
 the background, as on the Explore page. Every answer is then computed again by one thread with nobody else
-there, and compared. Exits with 1 where an answer is wrong or something is left behind in the network.
+there, and compared. Exits with 1 if an answer is wrong or something is left behind in the network.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def ablationcam(shared: SharedPass) -> Tensor:
     The paper divides by y. For y > 0 that is a scale, which min-max scaling removes; for y < 0 it would invert the
     map, so that channels which support the class go dark. The drop itself keeps the orientation for every logit.
 
-    Where the layer feeds average pooling and one linear layer, the drop is exactly w_k · mean(A_k). Where a 1 × 1
+    If the layer feeds average pooling and one linear layer, the drop is exactly w_k · mean(A_k). If a 1 × 1
     convolution and an activation stand between, ablating a channel subtracts one outer product from the
     pre-activations, without another convolution.
     """
@@ -40,7 +40,7 @@ def ablationcam(shared: SharedPass) -> Tensor:
 
 
 def drops_by_updates(shared: SharedPass, head: PointwiseHead) -> Tensor:
-    """Compute the drop of each target logit without each channel (N, K), where the tail mixes no positions.
+    """Compute the drop of each target logit without each channel (N, K), if the tail mixes no positions.
 
     With pre-activations z = W·A + b, those without channel k are z − W_k ⊗ A_k, a rank-1 update. Raises what
     `check` raises, between pictures.

@@ -92,11 +92,11 @@ class Explainable(Protocol):
         ...
 
     def linear_head(self, layer: str) -> tuple[Tensor, Tensor] | None:
-        """Return weight and bias where only pooling and one linear layer follow."""
+        """Return weight and bias if only pooling and one linear layer follow."""
         ...
 
     def pointwise_head(self, layer: str) -> PointwiseHead | None:
-        """Return the tail's parts where it mixes no positions before pooling."""
+        """Return the tail's parts if it mixes no positions before pooling."""
         ...
 
 
@@ -128,7 +128,7 @@ class SharedPass:
 
     @property
     def grads(self) -> Tensor:
-        """The gradients (N, K, h, w). Raises ValueError where the pass was run without them."""
+        """The gradients (N, K, h, w). Raises ValueError if the pass was run without them."""
         if self.gradients is None:
             raise ValueError("this pass was run without gradients; register the method with uses_gradients")
         return self.gradients
@@ -211,7 +211,7 @@ class _CamRegistry(Registry[CamMethod]):
 CAMS: Registry[CamMethod] = _CamRegistry("CAM method")
 
 
-#: A word or two for the speed of each cost; empty where only the shared pass runs.
+#: A word or two for the speed of each cost; empty if only the shared pass runs.
 PACES: dict[Cost, str] = {"shared": "", "tail": "extra passes", "full": "slow"}
 
 
@@ -240,7 +240,7 @@ def cam_method(
     price: str = "",
     gives: Gives = "map",
 ) -> Callable[[CamFn], CamFn]:
-    """Register the decorated function as a CAM method. Raises ValueError where the name is taken.
+    """Register the decorated function as a CAM method. Raises ValueError if the name is taken.
 
     `gives`: what the function returns: the "map" (N, h, w), the channels' "weights" (N, K), or the "terms"
     (N, K, h, w) that are summed over the channels.

@@ -77,7 +77,7 @@ def _raw(kind: Any, wrapper: _FromMaps, inputs: Tensor, target: int) -> Maps:
 
 
 def from_maps(kind: Any, shared: SharedPass) -> Maps:
-    """Run a method that needs the layer's maps and the network after them; return zeros where no channel varies.
+    """Run a method that needs the layer's maps and the network after them; return zeros if no channel varies.
 
     Without variation the library would amplify rounding errors; it replaces values that are not finite.
     """
@@ -147,7 +147,7 @@ def _base(cam: Any) -> Any:
 
 
 def plain_network(classifier: Explainable) -> nn.Module:
-    """Return the network as it was built, to be read or copied. Raises BadSetting where the classifier has none."""
+    """Return the network as it was built, to be read or copied. Raises BadSetting if the classifier has none."""
     module = getattr(classifier, "module", None)
     if not isinstance(module, nn.Module):
         raise BadSetting("This method needs the whole network, which this classifier does not offer; choose another.")

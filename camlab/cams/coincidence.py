@@ -84,7 +84,7 @@ _RULES = (
 def coinciding(classifier: Explainable, layer: str) -> tuple[Coincidence, ...]:
     """Group the methods that give the same map on this layer; a method without a twin is in no group.
 
-    Raises UnknownName where the classifier has no such layer.
+    Raises UnknownName if the classifier has no such layer.
     """
     layer = classifier.resolve_layer(layer)
     return tuple(rule.then for rule in _RULES if rule.holds(classifier, layer))
@@ -104,7 +104,7 @@ def is_baseline(method: str) -> bool:
 
 
 def linked_sets(names: Sequence[str], places: Sequence[Sequence[tuple[str, ...]]]) -> list[list[str]]:
-    """Return the sets of two or more names that the groups, joined where they overlap, connect in every place."""
+    """Return the sets of two or more names that the groups, joined if they overlap, connect in every place."""
     label: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     for groups in places:
         leader = {name: name for name in names}

@@ -22,7 +22,7 @@ def first_component(values: Tensor, reference: Tensor) -> Tensor:
 
     For centred X (positions × channels) the projection is √λ·u, with (λ, u) the leading eigenpair of the
     Gram matrix XXᵀ: a 49 × 49 problem instead of the singular value decomposition of 49 × 1280. Squaring
-    costs half the digits, hence float64. Where there are fewer channels than positions, XᵀX is the smaller.
+    costs half the digits, hence float64. If there are fewer channels than positions, XᵀX is the smaller.
     """
     count, _, height, width = values.shape
     # MPS has no float64, and a GPU gains nothing on matrices this small.
@@ -60,8 +60,8 @@ def _followed(projection: Tensor, values: Tensor, gram: Tensor) -> Tensor:
 
     First-order perturbation of the leading eigenpair (λ, u) of M: dλ = uᵀ dM u and du = R dM u, where R has
     the eigenvalues 1/(λ − λ_i), and 0 for u itself (Magnus 1985, Econometric Theory 1, theorem 1). For
-    p = √λ·u that is dp = (R + uuᵀ/2λ) dM p. Where M is XXᵀ the projection is p = Xᵀu, with u found alike.
-    Where a component is as strong as the leading one, or the map is zero, there is no derivative: it is set to zero.
+    p = √λ·u that is dp = (R + uuᵀ/2λ) dM p. If M is XXᵀ the projection is p = Xᵀu, with u found alike.
+    If a component is as strong as the leading one, or the map is zero, there is no derivative: it is set to zero.
     """
     centred = values - values.mean(dim=2, keepdim=True)
     spread, vectors = torch.linalg.eigh(gram)

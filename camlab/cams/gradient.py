@@ -52,7 +52,7 @@ def gradcam_plus_plus(shared: SharedPass) -> Tensor:
     gives="weights",
 )
 def xgradcam(shared: SharedPass) -> Tensor:
-    """Compute w_k of Σ_k w_k · A_k: w_k = Σ_ij A_ij · G_ij / ΣA_k, 0 where the channel sums to 0."""
+    """Compute w_k of Σ_k w_k · A_k: w_k = Σ_ij A_ij · G_ij / ΣA_k, 0 if the channel sums to 0."""
     total = shared.activations.sum(dim=(2, 3))
     return torch.where(total == 0, 0.0, shared.product.sum(dim=(2, 3)) / total.where(total != 0, 1.0))
 

@@ -199,7 +199,7 @@ def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
     """Compute the raw maps (N, h, w) of a class of pytorch-grad-cam, picture by picture, by its own code.
 
     It works on a module made for this call: nothing of the shared network is hooked or changed. Raises BadSetting
-    where the method cannot serve the classifier at the layer, and what `check` raises, between pictures.
+    if the method cannot serve the classifier at the layer, and what `check` raises, between pictures.
     """
     if (reason := words.serves(shared.classifier, shared.layer)) is not None:
         raise BadSetting(reason)
@@ -217,7 +217,7 @@ def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
 
 @contextmanager
 def _derivatives() -> Iterator[None]:
-    """Raise BadSetting with advice where torch lacks a second derivative (of fused attention, for example)."""
+    """Raise BadSetting with advice if torch lacks a second derivative (of fused attention, for example)."""
     try:
         yield
     except RuntimeError as error:
@@ -233,7 +233,7 @@ def shipped_cams() -> list[str]:
     """Return the names of the exported classes that make a map from a network and a layer.
 
     Such a class is built on `BaseCAM`, directly or not, or it is made from ``model`` and ``target_layers`` and
-    called with an ``input_tensor`` and ``targets``. Empty where the package is not installed.
+    called with an ``input_tensor`` and ``targets``. Empty if the package is not installed.
     """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:

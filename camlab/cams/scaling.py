@@ -18,7 +18,7 @@ def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
 
 
 def uncancelled(raw: Tensor, magnitude: Tensor) -> Tensor:
-    """Set raw maps (N, h, w) that are sums over channels to zero where only rounding is left of the sum.
+    """Set raw maps (N, h, w) that are sums over channels to zero if only rounding is left of the sum.
 
     magnitude: (N, h, w), the sums of the terms' absolute values. A layer norm ignores the length of a token, so
     the gradient in front of it is orthogonal to the activation: HiResCAM, their product, is zero everywhere by
@@ -33,7 +33,7 @@ def scale_maps(raw: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns float32 maps and bool flags (N,), both on the CPU, as low-resolution maps are all that leaves the
     device. Degenerate: max − min of the ReLU'd map is at most 1e-6 of the raw map's largest absolute value
-    (so also where nothing is positive), or a value is not finite; the map is then all zeros. Every other
+    (so also if nothing is positive), or a value is not finite; the map is then all zeros. Every other
     map reaches exactly 0 and exactly 1.
     """
     wide = raw.detach().cpu().double().flatten(1)

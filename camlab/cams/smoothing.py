@@ -139,7 +139,7 @@ def eigen_smoothed(method: CamMethod) -> Callable[[SharedPass], Tensor]:
     """Return a function like the method's, raw (N, h, w), with the first principal component of its terms.
 
     This is pytorch-grad-cam's eigen_smooth with a fixed sign: positive where the plain map is high. Raises
-    BadSetting where the method's map is no sum of terms.
+    BadSetting if the method's map is no sum of terms.
     """
     terms = method.terms
     if terms is None:

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time the work and print the report. Raises BadSetting where the benchmarks are missing."""
+    """Time the work and print the report. Raises BadSetting if the benchmarks are missing."""
     timing = _benchmarks()
     with Bar(timing.steps(arguments.model, arguments.quick), sys.stderr) as bar:
         records = timing.bench(

@@ -20,7 +20,7 @@ ASSETS = HOME / "assets"
 def user_directory(variable: str, name: str, data: bool = False) -> Path:
     """Return the directory that the environment variable names, else ``name`` in the user's cache or data directory.
 
-    Raises BadSetting where the user has no home directory.
+    Raises BadSetting if the user has no home directory.
     """
     named = os.environ.get(variable, "").strip()
     try:

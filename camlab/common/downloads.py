@@ -150,7 +150,7 @@ def hub_is_off() -> bool:
 
 
 def make_room(folder: Path, size: int) -> None:
-    """Raise Problem where the disk of ``folder``, which need not exist, has less than ``size`` bytes free."""
+    """Raise Problem if the disk of ``folder``, which need not exist, has less than ``size`` bytes free."""
     place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     free = shutil.disk_usage(place).free
     if free < size:
@@ -186,7 +186,7 @@ def serve(fetch: Callable[[], Any], clean_up: Callable[[], None]) -> int:
 
 
 def reach(url: str, silence: float, method: str = "GET", redirect: bool = True) -> IO[bytes]:
-    """Return the response of a server, following redirects where asked. Raises Problem.
+    """Return the response of a server, following redirects if asked. Raises Problem.
 
     ``silence`` limits the seconds between two bytes. HF_TOKEN is sent to the Hugging Face hub alone.
     """

@@ -27,7 +27,7 @@ _TOLD_EVERY = 1 << 20  # bytes
 
 
 def main(argv: Sequence[str]) -> int:
-    """Fetch all files; the exit code is 0 where they are in the folder."""
+    """Fetch all files; the exit code is 0 if they are in the folder."""
     if argv[0] == "--json":
         return serve(lambda: _read_json(argv[1], float(argv[2])), lambda: None)
     folder, listing = Path(argv[0]), json.loads(Path(argv[1]).read_text(encoding="utf-8"))
@@ -107,7 +107,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def unzip(archive: Path, folder: Path, room: int) -> None:
-    """Unpack a ZIP archive into the folder and nowhere else. Raises Problem, also where it exceeds ``room`` bytes."""
+    """Unpack a ZIP archive into the folder and nowhere else. Raises Problem, also if it exceeds ``room`` bytes."""
     try:
         with zipfile.ZipFile(archive) as packed:
             members = packed.infolist()

@@ -42,7 +42,7 @@ class Leftovers:
         self._before = self._half_written()
 
     def remove(self) -> None:
-        """Remove the files, and the repository's folder where it holds nothing else."""
+        """Remove the files, and the repository's folder if it holds nothing else."""
         for path in self._half_written() - self._before:
             path.unlink(missing_ok=True)
         # An empty folder would look like a downloaded model. Another program's download has a file in it.
@@ -55,7 +55,7 @@ class Leftovers:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Fetch one file; the exit code is 0 where it is in the cache."""
+    """Fetch one file; the exit code is 0 if it is in the cache."""
     repository, filename = argv
     leftovers = Leftovers(Path(os.environ["HF_HUB_CACHE"]), repository)
     return serve(lambda: _fetch(repository, filename), leftovers.remove)
@@ -78,7 +78,7 @@ def _fetch(repository: str, filename: str) -> str:
 
 
 def _reach_hub(address: str) -> None:
-    """Raise Problem where the hub does not answer at all."""
+    """Raise Problem if the hub does not answer at all."""
     if any(proxy.startswith("socks") for proxy in urllib.request.getproxies().values()):
         return  # the hub's library supports this proxy, Python's urllib does not
     try:

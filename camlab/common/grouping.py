@@ -1,4 +1,4 @@
-"""Group a table's rows by columns: faster than pandas' groupby where the columns have few distinct values."""
+"""Group a table's rows by columns: faster than pandas' groupby if the columns have few distinct values."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -28,7 +28,7 @@ def numbered(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, list[tuple[A
 
 
 def counted(rows: pd.DataFrame, by: Sequence[str]) -> tuple[Index, int]:
-    """Return the group number (n,) of each row and the number of groups; use it where keys would be many."""
+    """Return the group number (n,) of each row and the number of groups; use it for many keys."""
     return _joint([_values(rows[column]) for column in by], len(rows))
 
 

@@ -68,7 +68,7 @@ class Job:
         self.cancelled = True
 
     def check(self) -> None:
-        """Raise Cancelled where the job must stop; passed to the functions that compute inside a step."""
+        """Raise Cancelled if the job must stop; passed to the functions that compute inside a step."""
         now = time.monotonic()
         if self._present():
             self._last_present = now

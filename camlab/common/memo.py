@@ -33,14 +33,14 @@ class Memo(Generic[Value]):
         return int(self._entries.currsize)
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return the value under the key; where it is missing, make and keep it."""
+        """Return the value under the key; if it is missing, make and keep it."""
         with self._lock:
             if key not in self._entries:
                 self._entries[key] = make()
             return self._entries[key]
 
     def peek(self, key: Hashable) -> Value | None:
-        """Return the value under the key, which counts as use; None where there is none."""
+        """Return the value under the key, which counts as use; None if there is none."""
         with self._lock:
             return self._entries.get(key)
 

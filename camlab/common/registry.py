@@ -18,7 +18,7 @@ class Registry(Mapping[str, T]):
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
-        """Add one entry and return it. Raises ValueError where the name is taken."""
+        """Add one entry and return it. Raises ValueError if the name is taken."""
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
         self._entries[name] = entry
@@ -34,7 +34,7 @@ class Registry(Mapping[str, T]):
         return register
 
     def __getitem__(self, name: str) -> T:
-        """Return the entry. Raises UnknownName, with the nearest names, where there is none."""
+        """Return the entry. Raises UnknownName, with the nearest names, if there is none."""
         try:
             return self._entries[name]
         except KeyError:

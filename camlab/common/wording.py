@@ -17,7 +17,7 @@ def percent(share: float) -> str:
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    """Format a score with ``digits`` decimals; "not observed" where it is None or NaN."""
+    """Format a score with ``digits`` decimals; "not observed" if it is None or NaN."""
     return NOT_OBSERVED if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """Format the time left, to follow a count; empty where it is unknown."""
+    """Format the time left, to follow a count; empty if it is unknown."""
     if not seconds:
         return ""
     return f" · {'' if seconds < 1 else 'about '}{duration(seconds)} left"
@@ -62,7 +62,7 @@ def megabytes(size: float) -> str:
 
 
 def sides(size: tuple[int, int]) -> str:
-    """Format an input's size in pixels: one number where height and width are equal."""
+    """Format an input's size in pixels: one number if height and width are equal."""
     height, width = size
     return f"{width} px" if height == width else f"{height} × {width} px"
 

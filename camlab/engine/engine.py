@@ -56,7 +56,7 @@ class Engine:
         `chunk`: inputs of a method's extra passes at once (default: `batch`). `companion`: returns the user's
         second picture of a scene (3, H, W) at the model's input size, by the digest of the first.
 
-        Raises BadSetting where the batch is under 1.
+        Raises BadSetting if the batch is under 1.
         """
         if batch < 1:
             raise BadSetting(f"A batch of {batch} pictures cannot be run; choose 1 or more.")
@@ -98,14 +98,14 @@ class Engine:
         check: Callable[[], None] = never,
         smoothing: Smoothing = PLAIN,
     ) -> list[Explained]:
-        """Explain each version of a picture, from the cache where it holds the results.
+        """Explain each version of a picture, from the cache if it holds the results.
 
         clean: (3, H, W) float32 in [0, 1] at the model's input size; digest: the picture's own. A target of None is
         the class predicted on the same version. `check` is called between steps and may raise (Cancelled); finished
         results stay in the cache. When memory runs out, the batch is halved and the work continues. For several
         layers ("a+b") the maps are averaged. Raises UnknownName for a method, layer or noise type, BadSetting for a
         picture of another size, a target that is no class or a method that cannot be used at the layer, and
-        CamLabError where not even one picture fits in memory.
+        CamLabError if not even one picture fits in memory.
         """
         layer = self.classifier.resolve_layer(layer)
         if PLUS in layer:

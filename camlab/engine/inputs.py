@@ -80,7 +80,7 @@ class Inputs:
         return self._attacked if _is_attack(spec) else self._others
 
     def _once(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Check) -> dict[Spec, Tensor]:
-        """Return versions under one noise type, from memory where they are kept."""
+        """Return versions under one noise type, from memory if they are kept."""
         picture = (digest, tuple(clean.shape), pixel_digest(clean.numpy()))
         wanted: dict[Spec, _Key] = {spec: (*picture, spec, *self.material(spec, digest)) for spec in specs}
         found: dict[Spec, Tensor] = {}

@@ -68,7 +68,7 @@ def shipped_key(clean: torch.Tensor, name: str, parameters: Mapping[str, float])
 
 @lru_cache(maxsize=96)
 def shipped_segments(key: str, shape: tuple[int, int]) -> Labels | None:
-    """Load labels from the archive, read-only int32 (H, W); None where it has none for this key."""
+    """Load labels from the archive, read-only int32 (H, W); None if it has none for this key."""
     if key not in _shipped_names():
         return None
     try:

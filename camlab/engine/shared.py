@@ -49,7 +49,7 @@ def model_input(classifier: Classifier, picture: Picture) -> torch.Tensor:
 def model_mask(classifier: Classifier, picture: Picture) -> NDArray[np.bool_] | None:
     """Return the object's mask at the model's input, (H, W), cached; None for a picture without an outline.
 
-    Raises BadImage where the outline's file cannot be read.
+    Raises BadImage if the outline's file cannot be read.
     """
     if not picture.outlined:
         return None
@@ -66,7 +66,7 @@ def model_mask(classifier: Classifier, picture: Picture) -> NDArray[np.bool_] | 
 def second_input(classifier: Classifier, digest: str) -> torch.Tensor | None:
     """Return the user's second picture, by the first one's digest, at the model's input; None without one.
 
-    The last used ones are cached. Raises BadImage where its file is missing or has changed.
+    The last used ones are cached. Raises BadImage if its file is missing or has changed.
     """
     noisy = companion_of(digest)
     if noisy is None:

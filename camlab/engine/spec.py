@@ -53,7 +53,7 @@ class Explained:
     """A model's prediction for one version of a picture, and the maps that explain it.
 
     probabilities: float32 (C,); target: the class that the maps explain; maps: float32 (h, w) in [0, 1] by
-    method, in the requested order; degenerate: by method, True where the map is all zeros; cached: nothing had to be
+    method, in the requested order; degenerate: by method, True if the map is all zeros; cached: nothing had to be
     computed; source: the pixels explained. The arrays are read-only, because the cache shares them.
     """
 

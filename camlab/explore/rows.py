@@ -89,7 +89,7 @@ def decompose(
 
 
 def random_floor(comparison: Comparison, name: str) -> float | None:
-    """Return the similarity of two unrelated random rankings; None where the measure has no formula for it."""
+    """Return the similarity of two unrelated random rankings; None if the measure has no formula for it."""
     formula = SIMILARITIES[name].random_floor
     return None if formula is None else formula(comparison)
 

@@ -71,7 +71,7 @@ class Scene:
 
     @property
     def cost(self) -> Cost:
-        """The cost of a map: the method's own, but more than a shared pass where smoothing averages many maps."""
+        """The cost of a map: the method's own, but more than a shared pass if smoothing averages many maps."""
         own = self.method.cost
         return "tail" if own == "shared" and self.state.smoothing.passes > 1 else own
 
@@ -121,7 +121,7 @@ class Scene:
 
     @property
     def fixed_target(self) -> int | None:
-        """The class that every picture is explained for; None where the class rule fixes none."""
+        """The class that every picture is explained for; None if the class rule fixes none."""
         return self.state.target if self.state.rule == "fixed" else None
 
     def clean(self, check: Check = never, methods: Sequence[str] | None = None) -> Explained:
@@ -133,7 +133,7 @@ class Scene:
         return clean.index if self.state.rule == "clean" else self.fixed_target
 
     def compare(self, name: str, a: Explained, b: Explained) -> float | None:
-        """Return the raw similarity of two maps; None where one is degenerate or the measure is undefined."""
+        """Return the raw similarity of two maps; None if one is degenerate or the measure is undefined."""
         method = self.state.method
         return json_number(similarities([name], a.maps[method], b.maps[method][None], self.comparison)[name][0])
 
@@ -145,7 +145,7 @@ class Scene:
     def rows(self, pairs: Sequence[tuple[float, int]], check: Check = never) -> list[dict[str, Any]]:
         """Return one row of measurements per (severity, seed): a study's columns, and what the page shows.
 
-        ``similarity`` is the chosen measure on [0, 1] (nan where not observed); the raw value has the measure's name.
+        ``similarity`` is the chosen measure on [0, 1] (nan if not observed); the raw value has the measure's name.
         """
         clean = self.clean(check)
         specs = [self.spec(severity, seed) for severity, seed in pairs]
@@ -242,7 +242,7 @@ class Scene:
 
     @property
     def random_floor(self) -> float | None:
-        """The similarity of two unrelated random rankings, where the measure has a formula for it."""
+        """The similarity of two unrelated random rankings, if the measure has a formula for it."""
         return random_floor(self.comparison, self.state.similarity)
 
     def references(self, check: Check = never, methods: Sequence[str] | None = None) -> Iterator[Explained]:

@@ -159,7 +159,7 @@ class _Collection:
                 source.lost.add(path)
 
     def take(self, source: _Source, path: str, size: int, read: Callable[[int], bytes]) -> None:
-        """Read one file of at most ``size`` bytes where it is a picture and within the limits."""
+        """Read one file of at most ``size`` bytes if it is a picture and within the limits."""
         early = (
             ("hidden", is_hidden(path)),
             ("long_name", len(path) > MAX_NAME_LENGTH),
@@ -241,9 +241,9 @@ class _Collection:
 
 
 def refusal(info: zipfile.ZipInfo) -> str:
-    """Return the reason why an entry must not be opened; empty where it is safe."""
+    """Return the reason why an entry must not be opened; empty if it is safe."""
     name = info.orig_filename  # the stored name: zipfile cuts names at a null character
-    kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was not made on a Unix system
+    kind = stat.S_IFMT(info.external_attr >> 16)  # zero if the archive was not made on a Unix system
     checks: Sequence[tuple[str, bool]] = (
         ("long_name", len(name) > MAX_NAME_LENGTH),
         ("unsafe", _is_unsafe(name)),

@@ -2,7 +2,7 @@
 
 Only names are read, so archives, uploads of many files and folders of 50,000 follow the same rules.
 
-- **classes**: where every picture lies in a folder and there are at least two folders, the folder is the class.
+- **classes**: if every picture lies in a folder and there are at least two folders, the folder is the class.
   Folders common to all pictures, folders called ``images``, and a level of only ``train``, ``val`` and ``test``
   are ignored.
 - **outlines**: ``bison.mask.png`` or ``bison_mask.png`` beside ``bison.jpg``, or a file of that stem in a folder
@@ -49,7 +49,7 @@ REASONS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture's path, its class and the path of its outline; None where there is none."""
+    """One picture's path, its class and the path of its outline; None if there is none."""
 
     path: str
     label: str | None
@@ -156,7 +156,7 @@ def _masks(paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _labels(paths: list[str]) -> list[str | None]:
-    """Return the class of each picture; all None where the folders do not look like classes."""
+    """Return the class of each picture; all None if the folders do not look like classes."""
     nothing: list[str | None] = [None] * len(paths)
     folders = [[each for each in path.split("/")[:-1] if each.casefold() != "images"] for path in paths]
     depth = 0

@@ -1,6 +1,6 @@
 """Open a folder on this machine as an image set, inside the folders that the operator allows.
 
-Listing reads only names; a file is opened when its picture is needed. Links are followed where they lead inside the
+Listing reads only names; a file is opened when its picture is needed. Links are followed if they lead inside the
 allowed folders, which is checked again whenever a picture is read.
 """
 
@@ -28,7 +28,7 @@ _CHECK_EVERY = 1000  # files
 def allowed_roots() -> tuple[Path, ...]:
     """Return the folders that the operator allows in CAMLAB_IMAGE_ROOTS, links resolved; none by default.
 
-    Raises BadSetting where a path there is not absolute or not a folder.
+    Raises BadSetting if a path there is not absolute or not a folder.
     """
     roots = []
     for named in filter(None, (part.strip() for part in os.environ.get(ROOTS_VARIABLE, "").split(os.pathsep))):
@@ -53,7 +53,7 @@ def open_folder(
     change. So the id needs no reading, survives moving or copying the folder with its times, and changes with the
     content. ``check`` may raise to stop the listing.
 
-    Raises BadSource where the folder is outside the roots, cannot be listed, has no picture or too many files.
+    Raises BadSource if the folder is outside the roots, cannot be listed, has no picture or too many files.
     """
     allowed = allowed_roots() if roots is None else tuple(Path(root).resolve() for root in roots)
     folder = _confined(path, allowed)
@@ -149,7 +149,7 @@ def _sort(
     linked: list[tuple[str, str]],
     found: list[str],
 ) -> str:
-    """Add one entry to its list, and return the reason where it is left out."""
+    """Add one entry to its list, and return the reason if it is left out."""
     if is_hidden(entry.name):
         return "hidden"
     path = entry.path
@@ -189,7 +189,7 @@ def _picture(folder: Path, roots: tuple[Path, ...], entries: Sequence[Entry], in
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Return a file's size and time of last change in nanoseconds; None where it is missing."""
+    """Return a file's size and time of last change in nanoseconds; None if it is missing."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -51,7 +51,7 @@ class Intake:
 def take_upload(files: Sequence[tuple[str, bytes]], already: ImageSet | None = None) -> Intake:
     """Read uploaded files, (name, bytes) each, pictures or ZIP archives, into the set of this visitor's pictures.
 
-    ``already`` is the set so far: its pictures stay, and new ones come first. The job ends in an error where no file
+    ``already`` is the set so far: its pictures stay, and new ones come first. The job ends in an error if no file
     can be used.
     """
 
@@ -73,7 +73,7 @@ def take_folder(path: str) -> Intake:
 
 
 def take_dataset(name: str, present: Present = lambda: True) -> Intake:
-    """Download a data set and open it; stop where the visitor is no longer ``present``.
+    """Download a data set and open it; stop if the visitor is no longer ``present``.
 
     Raises UnknownName.
     """
@@ -91,7 +91,7 @@ def read_upload(
     check: Callable[[], None] = lambda: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Collected:
-    """Read the pictures in uploaded files and count those left out. Raises BadImage where none can be used.
+    """Read the pictures in uploaded files and count those left out. Raises BadImage if none can be used.
 
     For a single picture the error states its fault; for many files it counts the reasons.
     """

@@ -81,7 +81,7 @@ class OwnPair:
 
 
 def own_pair(clean: Picture, noisy: Picture) -> OwnPair:
-    """Pair two pictures. Raises BadImage where one cannot be read or their aspect ratios differ by over 1 %."""
+    """Pair two pictures. Raises BadImage if one cannot be read or their aspect ratios differ by over 1 %."""
     (width, height), (noisy_width, noisy_height) = clean.load().size, noisy.load().size
     ratio = (noisy_width * height) / (noisy_height * width)
     if max(ratio, 1 / ratio) > 1 + ASPECT_TOLERANCE:
@@ -166,7 +166,7 @@ def forget_companion(digest: str) -> None:
 
 
 def companion_of(digest: str) -> Picture | None:
-    """Return the noisy picture of the clean one with this digest; None where there is none (any more)."""
+    """Return the noisy picture of the clean one with this digest; None if there is none (any more)."""
     found = _companions.peek(digest)
     return None if found is None else found[0]
 
@@ -174,7 +174,7 @@ def companion_of(digest: str) -> Picture | None:
 def companion_input(digest: str, preprocess: Callable[[Image.Image], Tensor]) -> Tensor | None:
     """Return the noisy picture as a model's input, (3, H, W) in [0, 1], resized and cropped like the clean one.
 
-    ``preprocess`` is the model's; None where there is no second picture. Raises BadImage where its file is missing.
+    ``preprocess`` is the model's; None if there is no second picture. Raises BadImage if its file is missing.
     """
     found = _companions.peek(digest)
     return None if found is None else preprocess(_at_size(found[0].load(), found[1]))

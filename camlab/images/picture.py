@@ -35,7 +35,7 @@ class Picture:
     ``id`` is stable: ``photos/bison`` for built-in pictures, ``upload/…`` or ``file/…`` with 12 digits of the
     digest, ``folder/…`` or a data set's name with 12 digits that stand for the file (see ``open_folder`` and
     ``open_dataset``). ``label`` is the picture's class name and ``label_index`` its ImageNet index, both None
-    where they are unknown; ``held`` counts the bytes of its files that stay in memory with it. Equality and hash
+    if they are unknown; ``held`` counts the bytes of its files that stay in memory with it. Equality and hash
     use the descriptive fields.
     """
 
@@ -57,7 +57,7 @@ class Picture:
     place: str = field(default="", repr=False, compare=False)
 
     def load(self) -> Image.Image:
-        """Read the picture: RGB, upright, at its own size. Raises BadImage where its file is missing or changed."""
+        """Read the picture: RGB, upright, at its own size. Raises BadImage if its file is missing or changed."""
         return self._read()
 
     @property
@@ -66,9 +66,9 @@ class Picture:
         return self._mask is not None
 
     def mask(self) -> Mask | None:
-        """Read the object's mask, (H, W), True on the object; None where the picture has no outline.
+        """Read the object's mask, (H, W), True on the object; None if the picture has no outline.
 
-        Raises BadImage where the mask's file cannot be read or its size differs from the picture's.
+        Raises BadImage if the mask's file cannot be read or its size differs from the picture's.
         """
         return None if self._mask is None else self._mask()
 
@@ -80,7 +80,7 @@ class Picture:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """A key of the pixels that needs no decoding: the digest where it is known, else folder and id.
+        """A key of the pixels that needs no decoding: the digest if it is known, else folder and id.
 
         An id in a folder encodes the relative path, the file's size and the time of its last change.
         """
@@ -143,7 +143,7 @@ class ImageSet:
     """A named, ordered set of pictures.
 
     ``pictures`` may be lazy: its length and single pictures are cheap, iterating over all of it may not be.
-    ``labels`` are the class names in it, empty where there are none. ``skipped`` counts the files left out, by the
+    ``labels`` are the class names in it, empty if there are none. ``skipped`` counts the files left out, by the
     reasons of ``file_layout.REASONS``.
     """
 
@@ -155,7 +155,7 @@ class ImageSet:
     skipped: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def find(self, picture_id: str) -> Picture | None:
-        """Return the picture with this id, None where the set has none; the first call indexes a lazy set."""
+        """Return the picture with this id, None if the set has none; the first call indexes a lazy set."""
         place = self.place(picture_id)
         if place is None:
             return None
@@ -206,7 +206,7 @@ def own_picture(
 ) -> Picture:
     """Return a user's own picture of one of OWN_KINDS; its id takes the first twelve of the hex ``digits``.
 
-    ``digest``, where it is already known, saves decoding the file again.
+    ``digest``, if it is already known, saves decoding the file again.
     """
     picture = Picture(
         id=f"{kind}/{digits[:12]}",

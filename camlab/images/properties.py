@@ -24,8 +24,8 @@ PropertyFn = Callable[[Floats, Mask | None], float]
 class Property:
     """A property of a picture.
 
-    apply: luminance (H, W) in [0, 1] and the object's mask (H, W) or None -> the value, nan where there is
-    none; low, high: its range, high None where it is unbounded in practice.
+    apply: luminance (H, W) in [0, 1] and the object's mask (H, W) or None -> the value, nan if there is
+    none; low, high: its range, high None if it is unbounded in practice.
     """
 
     name: str
@@ -101,7 +101,7 @@ def _sharpness(luminance: Floats, mask: Mask | None) -> float:
 def properties_of(pixels: NDArray[np.floating], mask: Mask | None = None) -> dict[str, float]:
     """Return every property of a model-input picture, by name.
 
-    pixels: (3, H, W) in [0, 1]; mask: (H, W), true on the object, or None. nan where a property needs a mask
+    pixels: (3, H, W) in [0, 1]; mask: (H, W), true on the object, or None. nan if a property needs a mask
     and there is none. Raises BadSetting for other shapes.
     """
     if pixels.ndim != 3 or pixels.shape[0] != 3 or (mask is not None and mask.shape != pixels.shape[1:]):

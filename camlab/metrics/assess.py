@@ -34,7 +34,7 @@ class Robustness:
     left out of every value; n_consistency, n_responsiveness: pairs behind C and R. auroc: the probability that a kept
     pair is more similar than a flipped one, ties counting half. blind: s̄(1 − s̄), the RM of a map whose similarity
     ignores flips. consistency_bounds: C if the unflipped degenerate pairs had similarity 0, or 1. unit: what the
-    bootstrap draws, "image" or "row". averaged_over: "" where rows are pooled, else "severity" or "image"; averaged:
+    bootstrap draws, "image" or "row". averaged_over: "" if rows are pooled, else "severity" or "image"; averaged:
     the number of severities (or pictures) that each value averages.
     """
 

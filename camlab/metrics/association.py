@@ -21,7 +21,7 @@ FEWEST_REPLICATES = 200
 class Association:
     """Spearman's rank correlation of n points from a number of pictures.
 
-    rho, in [−1, 1]: None under 5 points and where one side does not vary. interval: 95 %, by a bootstrap of
+    rho, in [−1, 1]: None under 5 points and if one side does not vary. interval: 95 %, by a bootstrap of
     ``replicates`` draws of pictures with all their points; None under 5 pictures.
     """
 

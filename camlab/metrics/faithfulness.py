@@ -43,7 +43,7 @@ class FaithfulnessInput:
     """Pictures with the maps to judge and the classes that the maps explain.
 
     pictures: (N, 3, H, W) in [0, 1], clean or perturbed; maps: (N, H, W) in [0, 1], as shown; targets: one class per
-    map. `check` is called between batches of at most ``batch`` pictures and raises Cancelled. Raises BadSetting where
+    map. `check` is called between batches of at most ``batch`` pictures and raises Cancelled. Raises BadSetting if
     the sizes do not match.
     """
 

@@ -66,7 +66,7 @@ def bootstrap(
     """Return the percentile interval of every value.
 
     values: from draw counts (r, units) to arrays (r,), nan where undefined; width: the numbers it holds per replicate,
-    if more than ``units``. Undefined replicates are dropped; where all are, the interval is None.
+    if more than ``units``. Undefined replicates are dropped; if all are, the interval is None.
     """
     block = max(1, CELLS_AT_ONCE // max(units, width))
     parts = [values(weights) for weights in resample(units, replicates, seed, block)]

@@ -40,7 +40,7 @@ def other_picture_floor(
     """Return the mean similarity of a map with the maps of other pictures, on this picture's segments.
 
     clean_map: (h, w); other_maps: (M, h, w), preferably 20 or more, of the same method and layer. The result is on
-    the scale of C (``unit_scale``). Constant maps are left out; None where no map is left.
+    the scale of C (``unit_scale``). Constant maps are left out; None if no map is left.
     """
     others = other_maps[~is_constant(other_maps)] if len(other_maps) else other_maps
     if not len(others) or is_constant(clean_map[None])[0]:

@@ -54,7 +54,7 @@ def localisation_measure(
 def localisation(name: str, maps: NDArray[np.floating], mask: Mask) -> Floats | None:
     """Compute a registered measure (N,) for maps (N, H, W); None for a mask that is empty or covers everything.
 
-    Raises UnknownName for an unknown measure, BadSetting where mask and maps differ in size.
+    Raises UnknownName for an unknown measure, BadSetting if mask and maps differ in size.
     """
     entry = LOCALISATIONS[name]
     if maps.ndim != 3 or maps.shape[1:] != mask.shape:
@@ -69,7 +69,7 @@ def localisation(name: str, maps: NDArray[np.floating], mask: Mask) -> Floats | 
 
 
 def near(mask: Mask, tolerance: float = TOLERANCE) -> Mask:
-    """Flag the pixels within ``tolerance`` of the mask, centre to centre; scaled where the shorter side is not 224."""
+    """Flag the pixels within ``tolerance`` of the mask, centre to centre; scaled if the shorter side is not 224."""
     from scipy.ndimage import distance_transform_edt
 
     reach = tolerance * min(mask.shape) / REFERENCE_SIDE
@@ -85,7 +85,7 @@ def near(mask: Mask, tolerance: float = TOLERANCE) -> Mask:
     chance=lambda mask: float(near(mask).mean()),
 )
 def pointing_game(maps: Floats, mask: Mask, tolerance: float = TOLERANCE) -> Floats:
-    """Score 1 where a map's maximum lies near the mask, else 0; of equal maxima, the share that lies near it."""
+    """Score 1 if a map's maximum lies near the mask, else 0; of equal maxima, the share that lies near it."""
     values = np.round(maps.reshape(len(maps), -1), DECIMALS)
     top = values == values.max(axis=1, keepdims=True)
     hits: Floats = (top & near(mask, tolerance).ravel()).sum(axis=1) / top.sum(axis=1)
@@ -100,7 +100,7 @@ def pointing_game(maps: Floats, mask: Mask, tolerance: float = TOLERANCE) -> Flo
     chance=lambda mask: float(mask.mean()),
 )
 def energy_inside(maps: Floats, mask: Mask) -> Floats:
-    """Compute the share of the map's sum that lies inside the mask; nan where the sum is 0."""
+    """Compute the share of the map's sum that lies inside the mask; nan if the sum is 0."""
     flat = maps.reshape(len(maps), -1)
     inside, whole = flat @ mask.ravel().astype(np.float64), flat.sum(axis=1)
     share = np.divide(inside, whole, out=np.full(len(maps), np.nan), where=whole > 0)

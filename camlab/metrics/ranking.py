@@ -37,7 +37,7 @@ class TieVariant:
     """One treatment of ties.
 
     whole: whether a tie group enters as a whole at its first rank instead of gradually; size_at: returns the
-    denominators of the agreement at depths 1..n from the two rankings' (above, size): (N, n), or (1, n) where all
+    denominators of the agreement at depths 1..n from the two rankings' (above, size): (N, n), or (1, n) if all
     pairs share them.
     """
 

@@ -172,7 +172,7 @@ _matrices_lock = threading.Lock()
 
 
 def kept_matrix(labels: Labels, h: int, w: int) -> Floats:
-    """Return `pooling_matrix`, read-only; matrices of read-only labels are cached where they fit."""
+    """Return `pooling_matrix`, read-only; matrices of read-only labels are cached if they fit."""
     if labels.flags.writeable:
         return pooling_matrix(labels, h, w)
     key = (id(labels), h, w)

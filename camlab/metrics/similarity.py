@@ -35,7 +35,7 @@ class Comparison:
     """The input of a measure besides the maps.
 
     labels: int32 (H, W), segments of the clean picture, 0..n-1; size: (H, W), the model's input size; p and ties:
-    RBO's persistence and tie variant. Threads may share it. Raises BadSetting where labels and size do not match or
+    RBO's persistence and tie variant. Threads may share it. Raises BadSetting if labels and size do not match or
     p and ties are invalid.
     """
 
@@ -78,7 +78,7 @@ class Similarity:
     low, high: its range on maps in [0, 1]; identical: its value for two identical, non-constant maps (``summary``
     states further conditions); apply: (N, h, w), (N, h, w), Comparison -> (N,), nan where undefined. One side may hold
     a single map, which is compared with all maps of the other. random_floor: the mean value for two independent
-    random rankings, where a formula exists.
+    random rankings, if a formula exists.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Similarity:
 
     @property
     def scored_title(self) -> str:
-        """The name of the value that C, R and RM use: where the range is [−1, 1], (1 + v) / 2 of it."""
+        """The name of the value that C, R and RM use: if the range is [−1, 1], (1 + v) / 2 of it."""
         return self.title + (", as (1 + v) / 2" if self.low < 0 else "")
 
 
@@ -270,7 +270,7 @@ def rbo_cells(a: NDArray[np.floating], b: NDArray[np.floating], p: float = 0.9, 
 
 
 def unit_scale(name: str, values: NDArray[np.floating]) -> Floats:
-    """Convert raw values to the scale of C, R and RM: (1 + v)/2 where a measure ranges from −1 to 1, else v."""
+    """Convert raw values to the scale of C, R and RM: (1 + v)/2 if a measure ranges from −1 to 1, else v."""
     raw = np.asarray(values, dtype=np.float64)
     return (1.0 + raw) / 2 if SIMILARITIES[name].low == -1.0 else raw
 

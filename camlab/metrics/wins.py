@@ -26,7 +26,7 @@ def stratum_wins(
 ) -> tuple[Floats, Floats]:
     """Return (wins, contests), each (count,), of every kept pair against every flipped pair of the same stratum.
 
-    The kept pair wins where its similarity is larger; a tie is half a win. ladder: the positions that sort the
+    The kept pair wins if its similarity is larger; a tie is half a win. ladder: the positions that sort the
     similarities. kept and lost exclude each other; pairs in neither are left out.
     """
     order = ladder[(kept | lost)[ladder]]
@@ -51,7 +51,7 @@ class Wins:
     """The wins of the kept pairs in the contests of one stratum, for any number of weightings of its units.
 
     similarity, unit: (n,) of the kept and of the flipped pairs; units are 0 … units − 1. table: twice the wins of each
-    unit over each other one; None where counting row by row is faster.
+    unit over each other one; None if counting row by row is faster.
     """
 
     def __init__(self, kept: Floats, kept_unit: Index, lost: Floats, lost_unit: Index, units: int) -> None:
@@ -90,7 +90,7 @@ class Wins:
         return table
 
     def by_row(self, weights: Floats) -> Floats:
-        """Compute twice the wins row by row: faster than a table where there are many units."""
+        """Compute twice the wins row by row: faster than a table if there are many units."""
         across = np.ascontiguousarray(weights.T)
         places = np.concatenate([self._left, self._right])
         order = in_order(places, len(self._lost_unit) + 1)

@@ -33,9 +33,9 @@ def short_name(class_name: str) -> str:
 
 
 def labelled_classes(picture: Picture, class_names: Sequence[str]) -> frozenset[int]:
-    """Return the indices of the classes that the picture's label names; empty where it has none or none fits.
+    """Return the indices of the classes that the picture's label names; empty if it has none or none fits.
 
-    The ImageNet index decides where the picture has one and the classes are ImageNet's. Otherwise names are compared
+    The ImageNet index decides when the picture has one and the classes are ImageNet's. Otherwise names are compared
     synonym by synonym, ignoring case and with ``_`` as a space; ImageNet has two cranes, and both count.
     """
     names = tuple(class_names)

@@ -37,7 +37,7 @@ class Classifier:
     """A network in eval mode with its preprocessing, class names and target layers.
 
     It never changes after construction and sets no hooks, so threads may share it without a lock. Every method is
-    a pure function; gradients flow through ``head``, ``tail`` and ``logits`` where the caller's tensor requires
+    a pure function; gradients flow through ``head``, ``tail`` and ``logits`` if the caller's tensor requires
     them. ``module`` may be read or copied, but not changed. Predictions come from a copy with the batch norms folded
     in, if its outputs agree with the original's.
     """
@@ -54,7 +54,7 @@ class Classifier:
     ) -> None:
         """Take over ``module``: move it to ``device`` and freeze it; the caller must not change it any more.
 
-        Raises BadSetting where the network cannot be split or the class names do not fit its outputs.
+        Raises BadSetting if the network cannot be split or the class names do not fit its outputs.
         """
         module = module.to(device).eval().requires_grad_(False)
         stop_working_in_place(module)
@@ -86,7 +86,7 @@ class Classifier:
         }
 
     def _fastest(self, module: nn.Module) -> tuple[Stage, ...]:
-        """Return the stages of a folded copy where it computes the same, else the module's own."""
+        """Return the stages of a folded copy if it computes the same, else the module's own."""
         plain = split(module, self.input_size)
         # Convolutions on a CPU are about 1.3 times as fast with channels last.
         quick = split(folded(module).to(memory_format=self._memory), self.input_size)
@@ -259,11 +259,11 @@ class Classifier:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def linear_head(self, layer: str | None) -> tuple[Tensor, Tensor] | None:
-        """Return weights (C, K) and bias (C,) where only a global mean and a linear layer follow, else None."""
+        """Return weights (C, K) and bias (C,) if only a global mean and a linear layer follow, else None."""
         return self._linear.get(self.resolve_layer(layer))
 
     def pointwise_head(self, layer: str | None) -> PointwiseHead | None:
-        """Return the tail where it is a 1 × 1 convolution, activation, global mean and linear layer; else None."""
+        """Return the tail if it is a 1 × 1 convolution, activation, global mean and linear layer; else None."""
         return self._pointwise.get(self.resolve_layer(layer))
 
 

@@ -62,7 +62,7 @@ def rename(state: Mapping[str, Tensor], block_names: list[str]) -> dict[str, Ten
 def weights_file(package: str) -> Path:
     """Return the path of the state dict in an installed package, found without importing it.
 
-    Raises MissingWeights, with the command that installs it, where the package is missing or its file is not the
+    Raises MissingWeights, with the command that installs it, if the package is missing or its file is not the
     published one (its name ends in the start of its SHA-256).
     """
     # Without this, a package installed while the app runs is found only after a restart.
@@ -84,7 +84,7 @@ def weights_file(package: str) -> Path:
 def build_lite(architecture: str, package: str) -> nn.Module:
     """Build a timm ``architecture`` with the weights of ``package``, in eval mode, on the CPU.
 
-    Raises MissingWeights where the package is absent or its file cannot be loaded into the architecture.
+    Raises MissingWeights if the package is absent or its file cannot be loaded into the architecture.
     """
     path = weights_file(package)  # before the slow imports: a missing package is reported at once
 

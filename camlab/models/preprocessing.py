@@ -27,7 +27,7 @@ class Preprocessing:
 
     ``input_size`` is (height, width); ``mean`` and ``std`` are per channel, for values in [0, 1]. ``crop_mode``
     "center" resizes the shorter side to that length and keeps the proportions; "squash" resizes each side, so that
-    nothing is cut off where ``crop_pct`` is 1.
+    nothing is cut off if ``crop_pct`` is 1.
     """
 
     input_size: tuple[int, int]
@@ -39,7 +39,7 @@ class Preprocessing:
 
     @classmethod
     def from_timm(cls, config: Mapping[str, Any]) -> Preprocessing:
-        """Read a timm configuration (``model.pretrained_cfg``). Raises BadSetting where it is unsupported."""
+        """Read a timm configuration (``model.pretrained_cfg``). Raises BadSetting if it is unsupported."""
         channels, height, width = config["input_size"]
         crop_mode = str(config.get("crop_mode") or "center")
         if channels != 3 or crop_mode not in CROP_MODES:

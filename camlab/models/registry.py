@@ -26,7 +26,7 @@ class ModelRow:
     """One model that can be loaded.
 
     ``parameters`` counts trainable weights, ``input_size`` is (height, width). ``build`` returns a fresh timm network
-    with its weights, in eval mode, whose ``pretrained_cfg`` describes the preprocessing; it raises MissingWeights where
+    with its weights, in eval mode, whose ``pretrained_cfg`` describes the preprocessing; it raises MissingWeights if
     they are not on this machine. ``class_names`` returns one name per output.
     """
 

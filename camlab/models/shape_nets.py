@@ -159,7 +159,7 @@ def pretrained_cfg(name: str) -> dict[str, Any]:
 def build(name: str, folder: Path | None = None) -> nn.Module:
     """Build the network ``name`` with its weights, in eval mode, float32, on the CPU; it has a ``pretrained_cfg``.
 
-    Raises UnknownName, and MissingWeights where its file is missing in ``folder`` (default: the project's own) or
+    Raises UnknownName, and MissingWeights if its file is missing in ``folder`` (default: the project's own) or
     has changed since it was saved.
     """
     net = SHAPE_NETS[name]
@@ -199,5 +199,5 @@ def save(name: str, state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def compact(tensor: Tensor) -> Tensor:
-    """Return the stored form of a tensor: float16 where it has two or more dimensions and holds real numbers."""
+    """Return the stored form of a tensor: float16 if it has two or more dimensions and holds real numbers."""
     return tensor.detach().half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor.detach()

@@ -22,7 +22,7 @@ from camlab.noise.base import Attackable, Streams, Surroundings, noise_type
 
 STEPS = 10
 #: Length of a step of ``pgd`` as a share of ε: ten steps cross the ball of radius ε 1.25 times (Madry et al. use
-#: 2.5·ε/steps where the number of steps varies).
+#: 2.5·ε/steps if the number of steps varies).
 STRIDE = 2.5 / STEPS
 _attack = partial(
     noise_type,
@@ -114,7 +114,7 @@ def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Ten
     """Return the gradient (3,H,W) that leads away from class ``goal``, or towards it, up to a positive factor.
 
     The cross-entropy's gradient is Σ_j (p_j − [j = goal])·∇z_j. Divided by 1 − p of the goal, its weights are
-    the softmax over the other classes, and −1: where the model is certain, p is 1 to the last bit of a float32,
+    the softmax over the other classes, and −1: if the model is certain, p is 1 to the last bit of a float32,
     and the plain gradient would be zero everywhere.
     """
     with torch.inference_mode(False), torch.enable_grad():

@@ -63,7 +63,7 @@ class Attackable(Protocol):
 
 
 Companion = Callable[[str], Tensor | None]
-"""The second picture (3,H,W) that belongs to a picture, by the picture's digest; None where there is none."""
+"""The second picture (3,H,W) that belongs to a picture, by the picture's digest; None if there is none."""
 
 
 def no_companion(_: str) -> Tensor | None:
@@ -75,7 +75,7 @@ def no_companion(_: str) -> Tensor | None:
 class Surroundings:
     """The context of a perturbation: the classifier in use, and a picture's second picture by its digest.
 
-    ``companion`` returns (3, H, W) float32 in [0, 1] at the model's input size, or None where there is none.
+    ``companion`` returns (3, H, W) float32 in [0, 1] at the model's input size, or None if there is none.
     ``check`` is called between steps and may raise Cancelled.
     """
 
@@ -127,7 +127,7 @@ def noise_type(
 ) -> Callable[[NoiseFn], NoiseFn]:
     """Register the decorated function as a noise type; see ``NoiseType`` for the fields.
 
-    Raises ValueError where the row is malformed or the name is taken.
+    Raises ValueError if the row is malformed or the name is taken.
     """
     rows = tuple(tuple(float(value) for value in row) for row in levels)
     if len(rows) != 6 or any(len(row) != len(parameters) for row in rows):
@@ -178,7 +178,7 @@ def perturb(
     severity 0 equal their input bit for bit. Types without randomness ignore the seed.
 
     Raises UnknownName for the noise type and BadSetting for all other errors, such as a type that needs the
-    model or a second picture where ``around`` has none.
+    model or a second picture if ``around`` has none.
     """
     kind = NOISES[noise]
     count = _checked_pictures(images)
@@ -200,7 +200,7 @@ def perturb(
 
 
 def unavailable(noise: str, around: Surroundings, digest: str) -> str | None:
-    """Return one sentence saying why a noise type cannot be applied to a picture and what to do; None where it can.
+    """Return one sentence saying why a noise type cannot be applied to a picture and what to do; None if it can.
 
     ``digest`` is the picture's. Raises UnknownName for the type.
     """

@@ -20,7 +20,7 @@ from camlab.noise.base import Streams, column, noise_type
 def captured(x: Tensor, parameters: Tensor, streams: Streams, others: Tensor) -> Tensor:
     """Return x·(1 − s) + other·s, s the share: exactly the second picture at severity 5.
 
-    Raises BadSetting where the second picture has another size or values outside [0, 1].
+    Raises BadSetting if the second picture has another size or values outside [0, 1].
     """
     if others.shape != x.shape:
         sizes = " and ".join("×".join(map(str, each.shape[2:])) for each in (x, others))

@@ -167,7 +167,7 @@ def plan_at_hand(plan: StudyPlan, device: str = "auto") -> tuple[Prepared, tuple
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a study that can run. Raises BadStudy where there is none."""
+    """Read the manifest of a study that can run. Raises BadStudy if there is none."""
     manifest = read_json(folder / MANIFEST)
     if manifest is None or "settings" not in manifest or manifest.get("imported"):
         raise BadStudy(f"“{folder.name}” contains no study that can run; plan one first.")

@@ -259,7 +259,7 @@ def row_state(row: Mapping[str, Any]) -> ExploreState:
 
 
 def _credits(rows: pd.DataFrame, known: Iterable[Credit]) -> list[Credit]:
-    """Credit every picture: author and licence, or the id alone where the picture is unavailable."""
+    """Credit every picture: author and licence, or the id alone if the picture is unavailable."""
     found = []
     for name in list(dict.fromkeys(str(v) for v in rows["image"]))[:MOST_CREDITS]:
         try:
@@ -316,7 +316,7 @@ def verdict_texts(found: Sequence[Verdict]) -> tuple[list[str], list[str]]:
 
 
 def _plots(rows: pd.DataFrame, methods: list[dict[str, Any]], similarity: str, replicates: int) -> list[Plot]:
-    """Draw the main charts, by severity and noise type where there are several."""
+    """Draw the main charts, by severity and noise type if there are several."""
     found = [
         Plot("Consistency against responsiveness", cr_plane(methods), "cr_plane"),
         Plot("Consistency of each method", value_dots(methods, value="consistency"), "value_dots"),

@@ -112,7 +112,7 @@ class UnitWorker:
     def compute(self, unit: Unit, check: Check = never) -> UnitRows:
         """Compute the rows of a unit; if its picture cannot be read, return no rows and the reason.
 
-        Raises Cancelled where ``check`` does, and CamLabError for problems beyond this picture.
+        Raises Cancelled if ``check`` does, and CamLabError for problems beyond this picture.
         """
         begun = time.perf_counter()
         try:

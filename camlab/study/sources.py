@@ -28,7 +28,7 @@ ROUND = 8
 class PlannedSet:
     """One image set of a plan: the label that its rows carry, and the pictures that the study uses.
 
-    given: the name in the plan. known: place and id of the pictures, where a manifest lists them already.
+    given: the name in the plan. known: place and id of the pictures, if a manifest lists them already.
     """
 
     label: str
@@ -187,7 +187,7 @@ def per_part(units: int) -> int:
 
 
 def picture_of(source: PlannedSet, unit: Unit) -> Picture:
-    """Return the unit's picture. Raises BadImage where its set no longer has it."""
+    """Return the unit's picture. Raises BadImage if its set no longer has it."""
     pictures = source.image_set.pictures
     found = pictures[unit.place] if unit.place < len(pictures) else None
     if found is None or found.id != unit.image:

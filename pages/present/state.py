@@ -75,7 +75,7 @@ class PresentPage(PageState):
         return problems
 
     def link(self) -> dict[str, str]:
-        """Return the mode and the story, with the step, the state or the severity where they matter."""
+        """Return the mode and the story, with the step, the state or the severity if they matter."""
         source = str(self.chosen("story"))
         link = {"mode": str(self.chosen("mode")), "story": source}
         if link["mode"] == "story":
@@ -125,7 +125,7 @@ class PresentPage(PageState):
 
 
 def unreachable(found: ExploreState) -> str:
-    """Return why this session cannot show a state, in one sentence; empty where it can."""
+    """Return why this session cannot show a state, in one sentence; empty if it can."""
     try:
         image_sets.picture(found.image)
     except CamLabError as error:

@@ -21,7 +21,7 @@ TABS = {
 LISTS = ("models", "sets", "methods", "layers", "noises", "severities")
 #: Choices within a tab, by their names in the link, which contains only those of the tab on screen.
 LOOKS = ("value", "over", "plot", "each", "property", "with", "response", "question", "rows", "pair")
-NONE = "none"  # an empty list, where the default is not empty
+NONE = "none"  # an empty list, for a field whose default is not empty
 #: Choices with one value, by their names in the link.
 _NAMED = {"study": "folder", "tab": "tab", "similarity": "similarity"}
 

@@ -114,7 +114,7 @@ class Database:
         self._use(lambda database: database.delete(key), None)
 
     def info(self) -> CacheInfo:
-        """Count entries and bytes. Raises BadSetting where the directory cannot be used."""
+        """Count entries and bytes. Raises BadSetting if the directory cannot be used."""
         entries = self._insist(len)
         files = [Path(f"{self.directory / DATABASE}{end}") for end in ("", "-wal", "-shm")]
         taken = sum(file.stat().st_size for file in files if file.exists())

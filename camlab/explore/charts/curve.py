@@ -36,7 +36,7 @@ from camlab.noise import NOISES
 
 @dataclass(frozen=True)
 class _Level:
-    """A summary of the draws of one severity; NaN where nothing was observed."""
+    """A summary of the draws of one severity; NaN if nothing was observed."""
 
     severity: float
     n: int

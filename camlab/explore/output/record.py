@@ -58,7 +58,7 @@ def prediction(scene: Scene, explained: Explained) -> dict[str, Any]:
 
 
 def localisation_record(scene: Scene, shown: Shown) -> dict[str, Any] | None:
-    """Return the localisation scores of a pair; None where the object has no readable outline."""
+    """Return the localisation scores of a pair; None if the object has no readable outline."""
     try:
         found = localise(scene, shown)
     except BadImage:

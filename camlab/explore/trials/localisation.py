@@ -50,7 +50,7 @@ class PairLocalisation:
 def object_mask(scene: Scene) -> Mask | None:
     """Return the object's mask (H, W) at the model's input; None without an outline, or if it is empty or full.
 
-    Raises BadImage where the outline's file cannot be read.
+    Raises BadImage if the outline's file cannot be read.
     """
     seen = model_mask(scene.classifier, scene.picture)
     return None if seen is None or not seen.any() or seen.all() else seen

@@ -33,7 +33,7 @@ class Steady:
 
     method: its name, or the names of all methods with this same map, joined by " = ". n: draws; kept: those with the
     clean prediction; measured: those of them with a similarity; similarity: their mean, 0..1, with a 95 % interval
-    over draws where there are 5 and more; floor: the mean similarity with other pictures' maps.
+    over draws if there are 5 and more; floor: the mean similarity with other pictures' maps.
     """
 
     method: str

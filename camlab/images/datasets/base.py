@@ -30,7 +30,7 @@ class Dataset:
     """A data set that can be downloaded.
 
     ``megabytes`` (10⁶ bytes) is the size of the download, ``room`` the disk space needed meanwhile for archives and
-    pictures. ``count`` pictures of ``classes`` classes are shown, 0 where unknown. ``imagenet`` maps
+    pictures. ``count`` pictures of ``classes`` classes are shown, 0 if unknown. ``imagenet`` maps
     classes to ImageNet indices.
     """
 

@@ -22,7 +22,7 @@ class Datasets(Registry[Dataset]):
     """The data sets by name; those looked up on, or downloaded from, the Hugging Face hub come last."""
 
     def __getitem__(self, name: str) -> Dataset:
-        """Return the row. Raises UnknownName, with the nearest names, where there is none."""
+        """Return the row. Raises UnknownName, with the nearest names, if there is none."""
         return super().__getitem__(name) if (found := self._hub(name)) is None else found
 
     def __contains__(self, name: object) -> bool:
@@ -53,7 +53,7 @@ def is_here(name: str, root: Path | None = None) -> bool:
 def open_dataset(name: str, root: Path | None = None) -> ImageSet:
     """Open a downloaded data set as a lazy image set; a picture's id joins the set's name and the file's.
 
-    Raises UnknownName, and BadSource where it is not downloaded or its files have changed.
+    Raises UnknownName, and BadSource if it is not downloaded or its files have changed.
     """
     dataset, root = DATASETS[name], root or data_directory()
     if not is_here(name, root):

@@ -1,4 +1,4 @@
-"""Download data sets: complete or not at all, stoppable at any moment, with an early error where offline.
+"""Download data sets: complete or not at all, stoppable at any moment, with an early error if offline.
 
 torchvision's own download waits forever for a silent server, cannot be stopped or watched, and leaves partial files.
 Here a child process (`camlab.common.fetch_files`) does the work.
@@ -48,7 +48,7 @@ def download(name: str, root: Path | None = None, check: Check | None = None, pr
 
     ``check`` is called about fifty times a second and may raise (Cancelled) to stop; ``progress`` gets the bytes
     fetched and the registry's total. No partial file stays behind. Raises UnknownName, BadSetting, and BadSource
-    where no server answers within ANSWER_WITHIN seconds, the disk lacks room or the files arrive damaged.
+    if no server answers within ANSWER_WITHIN seconds, the disk lacks room or the files arrive damaged.
     """
     root = root or data_directory()
     finish(fetching(name, root, progress), check)

@@ -1,6 +1,6 @@
 """Image data sets of the Hugging Face hub by name: contents, licence and pictures.
 
-Parquet tables with a column of pictures, archives and picture files are read; where a repository has a test part, only
+Parquet tables with a column of pictures, archives and picture files are read; if a repository has a test part, only
 that part. A repository that was looked up or downloaded is a row of `DATASETS` under ``hf--OWNER--NAME``; a downloaded
 one is described in its folder. `camlab.images.datasets.download` downloads them like all others; HF_ENDPOINT, HF_TOKEN
 and HF_HUB_OFFLINE apply.
@@ -70,7 +70,7 @@ def row_name(repo: str) -> str:
 def look_up(text: str, check: Check | None = None) -> Dataset:
     """Ask the hub for a repository's contents, add it to `DATASETS` and return its row; return a known row at once.
 
-    Raises BadSetting for a malformed name, and BadSource on failure, within 5 seconds where there is no network.
+    Raises BadSetting for a malformed name, and BadSource on failure, within 5 seconds if there is no network.
     """
     repo = repository(text)
     if (known := find(row_name(repo))) is not None:
@@ -122,7 +122,7 @@ def _row(path: Path, changed: int) -> Dataset:
 
 
 def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
-    """Return a repository's row from the hub's answer about it. Raises BadSource where it has no readable pictures."""
+    """Return a repository's row from the hub's answer about it. Raises BadSource if it has no readable pictures."""
     card = answer.get("cardData") or {}
     revision = str(answer.get("sha") or "main")
     files = _chosen({str(each["rfilename"]): each for each in answer.get("siblings") or ()}, repo)
@@ -213,7 +213,7 @@ def _is_packed(path: str) -> bool:
 
 
 def _digest(file: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a large file, Git's digest of a small one; empty where the hub gives none."""
+    """Return the SHA-256 of a large file, Git's digest of a small one; empty if the hub gives none."""
     return str((file.get("lfs") or {}).get("sha256") or file.get("blobId") or "")
 
 

@@ -23,7 +23,7 @@ _groups: Memo[list[bytes]] = Memo(_GROUP_BYTES, lambda found: sum(map(len, found
 
 
 def opened(folder: Path) -> Samples:
-    """Open the data set in a folder. Raises BadSource where it holds no pictures."""
+    """Open the data set in a folder. Raises BadSource if it holds no pictures."""
     tables = sorted(folder.rglob("*.parquet"))
     return _from_tables(folder, tables) if tables else _from_files(folder)
 
@@ -103,7 +103,7 @@ def _pictures(rows: _Rows) -> list[bytes]:
 
 
 def _columns(schema: Any) -> tuple[str | None, str | None, Sequence[str]]:
-    """Return the columns of pictures and of classes, each None where missing, and the class names by index."""
+    """Return the columns of pictures and of classes, each None if missing, and the class names by index."""
     import pyarrow.types as kinds
 
     features: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """Read data sets through torchvision's classes: a key, a class and a reader for each picture.
 
-Each function takes the folder of an unpacked set and raises torchvision's errors where it is incomplete.
+Each function takes the folder of an unpacked set and raises torchvision's errors if it is incomplete.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ class Samples:
 def _from_files(
     files: Sequence[str | Path], labels: Sequence[int], classes: Sequence[str], folders: bool = False
 ) -> Samples:
-    """Return samples that are files; ``folders`` adds a file's folder to its key, where names are not unique."""
+    """Return samples that are files; ``folders`` adds a file's folder to its key, if names are not unique."""
     paths = [Path(each) for each in files]
     keys = [f"{path.parent.name}/{path.stem}" if folders else path.stem for path in paths]
     # Without the extension: some of these files are called .jpg but have another format.

@@ -35,7 +35,7 @@ class SceneSet(ImageSet):
         return None if numbers is None else _scene(*numbers)
 
     def place(self, picture_id: str) -> int | None:
-        """Return the picture's index in this set, from 0; None where it has another seed or follows the last one."""
+        """Return the picture's index in this set, from 0; None if it has another seed or follows the last one."""
         seed, index = scene_numbers(picture_id) or (-1, -1)
         return index if seed == self.seed and index < len(self.pictures) else None
 

@@ -100,7 +100,7 @@ def scene_plan(index: int, seed: int = 0) -> ScenePlan:
     """Draw the plan of scene ``index`` (0, 1, 2 …) of the set with ``seed``.
 
     Classes are balanced: each block of ``len(CLASSES)`` indices has every class once, in random order.
-    Raises BadSetting where index or seed is not a whole number from 0 on.
+    Raises BadSetting if index or seed is not a whole number from 0 on.
     """
     index, seed = _whole(index, "index"), _whole(seed, "seed")
     block, place = divmod(index, len(CLASSES))
@@ -249,7 +249,7 @@ def _place(
     depth = form(u, v)
     inside = depth < 0
     share = inside.astype(np.float32)
-    # Pixels that the outline may cross: within 0.71 pixels of it, more where the form is stretched.
+    # Pixels that the outline may cross: within 0.71 pixels of it, more if the form is stretched.
     edge = np.abs(depth) * np.float32(radius * size) < np.float32(0.71 * max(root, 1 / root))
     if edge.any():
         fine = (np.arange(_FINE, dtype=np.float32) + np.float32(0.5)) / np.float32(_FINE) - np.float32(0.5)

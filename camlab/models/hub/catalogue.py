@@ -76,7 +76,7 @@ class CatalogueRow:
 
     @property
     def unexplained(self) -> str:
-        """The reason why the model cannot be explained; empty where it can."""
+        """The reason why the model cannot be explained; empty if it can."""
         if self.crop_mode not in CROP_MODES:
             return f"it prepares pictures in a way ({self.crop_mode}) that is not supported"
         return UNEXPLAINED.get(self.family, "")
@@ -210,7 +210,7 @@ def search(
 
 
 def _score(words: tuple[str, ...], name: str, family: str) -> float | None:
-    """Score how well a name matches the words; None where one of them does not occur."""
+    """Score how well a name matches the words; None if one of them does not occur."""
     if not words:
         return 0
     own, architecture = _words_of(name), _words_of(name.partition(".")[0])
@@ -265,7 +265,7 @@ def badge(name: str) -> Badge:
 
 
 def cached_weights(row: CatalogueRow) -> Path | None:
-    """Return the weights file of a row in this machine's Hugging Face cache; None where it is missing."""
+    """Return the weights file of a row in this machine's Hugging Face cache; None if it is missing."""
     from huggingface_hub import constants, try_to_load_from_cache
 
     path = try_to_load_from_cache(row.hub_id, WEIGHTS, cache_dir=constants.HF_HUB_CACHE)

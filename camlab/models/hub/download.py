@@ -41,7 +41,7 @@ def download(name: str, progress: Progress | None = None, check: Check | None = 
 
     ``progress`` gets the bytes so far and in total. ``check`` is called about fifty times a second and stops the
     download by raising (`Job.check` raises Cancelled). No partial file stays behind. Raises UnknownName, BadSetting
-    for a model whose preprocessing is unsupported, and DownloadFailed, within 5 seconds where there is no network.
+    for a model whose preprocessing is unsupported, and DownloadFailed, within 5 seconds if there is no network.
     """
     finish(fetching(name, progress), check)
     path = cached_weights(catalogue_row(name))
@@ -130,7 +130,7 @@ class _Transfer:
             raise self.error from problem
 
     def stop(self) -> None:
-        """End the child where it still runs, and remove its partial files."""
+        """End the child if it still runs, and remove its partial files."""
         if self._child is not None and self._child.stop(_STOP_WITHIN) != 0:
             self._leftovers.remove()
 

@@ -34,7 +34,7 @@ def find_pretrained(name: str) -> ModelRow:
 def build_pretrained(row: CatalogueRow) -> nn.Module:
     """Build the network of a row with its weights, in eval mode, on the CPU, keeping torch's random state.
 
-    Raises MissingWeights where the weights are not in the cache, are damaged, or are unknown to this timm.
+    Raises MissingWeights if the weights are not in the cache, are damaged, or are unknown to this timm.
     """
     path = cached_weights(row)  # before the slow imports: missing weights are reported at once
     if path is None:

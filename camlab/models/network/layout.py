@@ -49,7 +49,7 @@ def find_layout(shape: tuple[int, ...], size: tuple[int, int], prefix: int | Non
     """Find the layout of an output of this shape for pictures of ``size`` (height, width); None without maps.
 
     A grid has the picture's proportions to within one place, and at least two places each way. ``prefix`` is the
-    number of tokens before the picture's, which not every layer has; where it is None, there may be one or two
+    number of tokens before the picture's, which not every layer has; if it is None, there may be one or two
     (class and distillation).
     """
     if len(shape) == 4:
@@ -73,7 +73,7 @@ def _fits(height: int, width: int, size: tuple[int, int]) -> bool:
 
 
 def _grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
-    """Return the grid of ``count`` places that is nearest to the picture's proportions; None where none fits."""
+    """Return the grid of ``count`` places that is nearest to the picture's proportions; None if none fits."""
     wanted = size[0] / size[1]
     fitting = [
         (height, count // height)

@@ -88,7 +88,7 @@ SPLITS: Registry[Split] = Registry("way of splitting a network")
 def split(module: nn.Module, size: tuple[int, int] = (224, 224)) -> tuple[Stage, ...]:
     """List the stages of ``module`` from input to output, by the first rule that matches.
 
-    ``size`` is the pictures' (height, width). Raises BadSetting where no rule matches.
+    ``size`` is the pictures' (height, width). Raises BadSetting if no rule matches.
     """
     for rule in SPLITS.values():
         if rule.matches(module):
@@ -191,7 +191,7 @@ def pools_globally(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> b
 
 
 def linear_head(stages: Sequence[Stage], places: tuple[int, ...] = MAPS) -> tuple[Tensor, Tensor] | None:
-    """Return weights (C, K) and bias (C,) where the stages are a global mean and one linear layer; else None.
+    """Return weights (C, K) and bias (C,) if the stages are a global mean and one linear layer; else None.
 
     The logits are then ``mean(activations) @ weights.T + bias``. Flattening and dropout (off in eval mode) may stand
     between the two.
@@ -273,7 +273,7 @@ def _is_global_pool(module: nn.Module) -> bool:
 
 
 def _timm_pool_type(module: nn.Module) -> str | None:
-    """``avg``, ``max``, … of timm's selectable global pooling ("" where off); None for other modules."""
+    """``avg``, ``max``, … of timm's selectable global pooling ("" if off); None for other modules."""
     from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 
     if not isinstance(module, SelectAdaptivePool2d):

@@ -29,7 +29,7 @@ class Piece:
     """One step of a traced network, tensor in and tensor out.
 
     ``name`` is the module whose output ends the piece (``named``), else a made-up name. ``shape`` is the output's shape
-    for two pictures; () where unknown.
+    for two pictures; () if unknown.
     """
 
     name: str
@@ -138,7 +138,7 @@ class _Values(fx.Interpreter):
         return _is_numbers(self._first[node.name])
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
-        """Return the node's shape for two pictures; () where it is no tensor."""
+        """Return the node's shape for two pictures; () if it is no tensor."""
         value = self._first[node.name]
         return value.sizes if isinstance(value, _Shape) else ()
 
@@ -268,7 +268,7 @@ def _part(root: nn.Module, start: fx.Node, end: fx.Node, values: _Values) -> nn.
 
 
 def _mean_dims(start: fx.Node, end: fx.Node) -> tuple[int, ...] | None:
-    """Return the dimensions that the step between two cuts averages away, where it is one mean; else None."""
+    """Return the dimensions that the step between two cuts averages away, if it is one mean; else None."""
     if end.op != "call_method" or end.target != "mean" or end.args[:1] != (start,) or len(end.args) > 2:
         return None
     dims = end.args[1] if len(end.args) == 2 else end.kwargs.get("dim")

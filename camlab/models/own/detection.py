@@ -22,7 +22,7 @@ class ArchitectureMatch:
     """An architecture that a checkpoint may have.
 
     ``share``: the share (0 to 1) of the architecture's tensors, classifier excluded, whose names and shapes are in the
-    checkpoint; ``exact``: all are, and no others. ``classes``: outputs of the checkpoint's classifier, None where it
+    checkpoint; ``exact``: all are, and no others. ``classes``: outputs of the checkpoint's classifier, None if it
     has none of that name.
     """
 
@@ -33,7 +33,7 @@ class ArchitectureMatch:
 
 
 def detect(checkpoint: Checkpoint, limit: int = 5) -> list[ArchitectureMatch]:
-    """Return the best matching architectures, best first: exact matches where there are any, else the most similar.
+    """Return the best matching architectures, best first: exact matches if there are any, else the most similar.
 
     Architectures with the same tensors (differing in padding, for example) are all listed, the best known first.
     """
@@ -107,7 +107,7 @@ def create(
     """Build a timm network with ``classes`` outputs for pictures of ``input_size`` (height, width), default its own.
 
     ``settings`` replace values of its ``pretrained_cfg``; weights among them (``state_dict``) go through timm's own
-    conversion. Raises UnknownName, and timm's errors where the weights do not fit.
+    conversion. Raises UnknownName, and timm's errors if the weights do not fit.
     """
     import timm
 
@@ -179,7 +179,7 @@ def explain_mismatch(
     classes: int | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> Mismatch | None:
-    """Return how the checkpoint differs from a timm architecture; None where it fits. Raises UnknownName.
+    """Return how the checkpoint differs from a timm architecture; None if it fits. Raises UnknownName.
 
     ``classes``: outputs of the network, default those of the checkpoint's classifier, else timm's default.
     """
@@ -190,7 +190,7 @@ def explain_mismatch(
 
 
 def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mismatch | None:
-    """Return the differences between a network's tensors and a file's; None where there are none."""
+    """Return the differences between a network's tensors and a file's; None if there are none."""
     missing = tuple(key for key in network if key not in stored)
     unexpected = tuple(key for key in stored if key not in network)
     reshaped = {k: (network[k], stored[k]) for k in network if k in stored and network[k] != stored[k]}
@@ -202,7 +202,7 @@ def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mi
 
 
 def _prefix_hint(network: Shapes, stored: Shapes) -> str | None:
-    """Return the advice to remove or add a prefix, where that makes most names fit; else None."""
+    """Return the advice to remove or add a prefix, if that makes most names fit; else None."""
     for longer, shorter, advice in (
         (stored, network, "all names in the file begin with {!r}: remove it"),
         (network, stored, "all names of the network begin with {!r}: add it to the file's"),

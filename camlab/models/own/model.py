@@ -99,7 +99,7 @@ def own_model(
 ) -> ModelRow:
     """Make a checkpoint a model of a timm ``architecture``, found from now on by its name ``own/<12 hex digits>``.
 
-    ``class_names``: one per output; default: ImageNet's where their number fits, else "class 0" … . ``mean`` and
+    ``class_names``: one per output; default: ImageNet's if their number fits, else "class 0" … . ``mean`` and
     ``std`` hold for values in [0, 1], ``input_size`` is (height, width), ``crop_pct`` the share (over 0, at most 1) of
     the shorter side that is kept; default: timm's values for the architecture. Raises UnknownName, BadSetting, and
     BadCheckpoint with the sentence of ``explain_mismatch``.
@@ -138,7 +138,7 @@ def model_from_file(
 ) -> ModelRow:
     """Load the model in a checkpoint file; ``architecture`` defaults to the one that matches exactly.
 
-    ``settings`` are those of ``own_model``. Raises BadCheckpoint, listing similar architectures, where none matches.
+    ``settings`` are those of ``own_model``. Raises BadCheckpoint, listing similar architectures, if none matches.
     """
     checkpoint = read_checkpoint(path)
     names = None
@@ -159,7 +159,7 @@ def model_from_file(
 
 
 def three_numbers(text: str, name: str) -> tuple[float, ...] | None:
-    """Parse the numbers in a text, separated by commas or spaces; None where it is empty. Raises BadSetting.
+    """Parse the numbers in a text, separated by commas or spaces; None if it is empty. Raises BadSetting.
 
     ``own_model`` checks their count and range.
     """

@@ -38,7 +38,7 @@ def without(shapes: Shapes, layers: Iterable[str]) -> dict[str, tuple[int, ...]]
 
 
 def signature(shapes: Shapes) -> str:
-    """Return 12 hex digits that are equal only where all names and shapes are equal."""
+    """Return 12 hex digits that are equal only if all names and shapes are equal."""
     text = "\n".join(sorted(_line(key, shape) for key, shape in shapes.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

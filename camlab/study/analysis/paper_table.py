@@ -35,7 +35,7 @@ def _shown(value: float) -> float:
 
 @dataclass(frozen=True)
 class PaperCell:
-    """One score. value: None where not observed; n: the pairs behind it; bold: it is the best of its column.
+    """One score. value: None if not observed; n: the pairs behind it; bold: it is the best of its column.
 
     Scores that are equal at the shown digits are equally good, and all bold. Baselines and scores from fewer than 5
     pairs are never bold.
@@ -48,7 +48,7 @@ class PaperCell:
 
     @property
     def text(self) -> str:
-        """The score with two digits; a dash where it was not observed."""
+        """The score with two digits; a dash if it was not observed."""
         return "–" if self.value is None else f"{_shown(self.value):.{DIGITS}f}"
 
 

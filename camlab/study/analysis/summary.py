@@ -55,7 +55,7 @@ def _check_by(by: Sequence[str], there: Sequence[str]) -> None:
 def scored(rows: pd.DataFrame, similarity: str = "rbo") -> pd.DataFrame:
     """Add the column ``similarity`` in [0, 1], from which C, R and RM are computed, to a study's rows.
 
-    similarity: one of SCORES, the name of its column. The index stays. Raises BadSetting where the rows lack it.
+    similarity: one of SCORES, the name of its column. The index stays. Raises BadSetting if the rows lack it.
     """
     known = [name for name in SCORES if name in rows.columns]
     if similarity not in known:
@@ -70,7 +70,7 @@ def merge_methods(
     """Merge the rows of methods that coincide, with their names joined by " = ".
 
     coincide: records with ``model``, ``layer`` and ``methods``, from a study's manifest. within: which of the columns
-    model and layer are not pooled; methods merge where they coincide on every model and layer that is pooled. Joined
+    model and layer are not pooled; methods merge if they coincide on every model and layer that is pooled. Joined
     names leave out methods without rows, and only one row per pair remains.
     """
     linked: dict[tuple[str, str], list[tuple[str, ...]]] = {}
@@ -142,7 +142,7 @@ def records(
     Rows are pooled; cells are never averaged. A record has
 
     - the keys, the numbers of pairs ``n``, pictures, flips, …, and warnings;
-    - every value of VALUES by name, None where not observed, each with ``_low``, ``_high`` and ``_undefined`` of its
+    - every value of VALUES by name, None if not observed, each with ``_low``, ``_high`` and ``_undefined`` of its
       interval (None without one);
     - ``auroc_in_picture``, which compares only pairs of one picture at one severity;
     - worst and best C, and, for RBO only, the floors;
@@ -156,7 +156,7 @@ def records(
     there = rows.pairs if isinstance(rows, Ready) else rows
     _check_by(by, [column for column in GROUPING if column in there.columns])
     if not isinstance(rows, Ready):
-        # Merge also where methods are pooled, so that no map counts twice.
+        # Merge also if methods are pooled, so that no map counts twice.
         scope = [column for column in by if column in PLACE] if "method" in by else PLACE
         rows = ready(merge_methods(rows, coincide, scope), similarity)
     pairs, read, names, similarity = rows.pairs, rows.read, rows.names, rows.similarity

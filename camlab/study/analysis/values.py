@@ -20,7 +20,7 @@ PREFIXES = ("stratified_", "macro_")
 
 @dataclass(frozen=True)
 class ValueLabel:
-    """The titles of a record's value; neutral: the value of an uninformative map, where there is one."""
+    """The titles of a record's value; neutral: the value of an uninformative map, if there is one."""
 
     title: str
     short: str
@@ -66,7 +66,7 @@ def beside(value: str, name: str) -> str:
 
 
 def observed(record: Record, value: str) -> float | None:
-    """Return a value of a record, None where it was not observed."""
+    """Return a value of a record, None if it was not observed."""
     found = record.get(value)
     return None if found is None else float(found)
 
@@ -78,7 +78,7 @@ def interval_text(record: Record, value: str, before: str, after: str = "") -> s
 
 
 def rests_on(record: Record, value: str) -> int:
-    """Count the pairs behind a value; where it needs both outcomes, the pairs of the rarer one."""
+    """Count the pairs behind a value; if it needs both outcomes, the pairs of the rarer one."""
     name = unprefixed(value)
     kept, flipped = int(record["n_consistency"]), int(record["n_responsiveness"])
     counts = {
@@ -98,7 +98,7 @@ def enough(record: Record, value: str) -> bool:
 
 
 def one_each(records: Sequence[Record], *keys: str) -> dict[tuple[Any, ...], Record]:
-    """Index the records by these keys. Raises BadSetting where two records share them."""
+    """Index the records by these keys. Raises BadSetting if two records share them."""
     found: dict[tuple[Any, ...], Record] = {}
     for record in records:
         key = tuple(record[k] for k in keys)

@@ -126,7 +126,7 @@ def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str]
 
 
 def _add_ruler(figure: go.Figure, critical: float, k: int) -> None:
-    """Draw the critical difference as a length on the axis of ranks, cut off where it does not fit."""
+    """Draw the critical difference as a length on the axis of ranks, cut off if it does not fit."""
     end = min(1 + critical, k)
     whole = 1 + critical <= k
     figure.add_scatter(

@@ -128,7 +128,7 @@ def _ink(at: float, scale: Sequence[tuple[float, str]]) -> str:
 
 
 def _colours(z: Sequence[Sequence[float | None]], value: str) -> dict[str, Any]:
-    """Return colour scale and range: centred on the neutral value where there is one, and never narrow."""
+    """Return colour scale and range: centred on the neutral value if there is one, and never narrow."""
     found = np.array([v for line in z for v in line if v is not None])
     neutral = VALUE_LABELS[unprefixed(value)].neutral
     if neutral is not None:

@@ -94,7 +94,7 @@ def interval_bars(
     thickness: float = 1.5,
     width: float = 0,
 ) -> dict[str, Any]:
-    """Return error bars from each value to the ends of its interval; no bar where one of the three is None."""
+    """Return error bars from each value to the ends of its interval; no bar if one of the three is None."""
 
     def reach(value: float | None, end: float | None, sign: int) -> float | None:
         return None if value is None or end is None else sign * (float(end) - float(value))
@@ -126,7 +126,7 @@ def hover(texts: Sequence[str], data: Sequence[Sequence[Any]]) -> dict[str, Any]
 
 
 def legend_entry(figure: go.Figure, name: str, mark: SeriesMark, mode: str = "lines+markers") -> None:
-    """Add a series to the legend with its filled symbol, even where its own first point is open."""
+    """Add a series to the legend with its filled symbol, even if its own first point is open."""
     figure.add_scatter(
         x=[None], y=[None], mode=mode, name=escape(name), hoverinfo="skip",
         line={"color": mark.colour, "dash": mark.dash, "width": 2.5},

@@ -108,7 +108,7 @@ def _value(record: Record | None, value: str) -> float:
 
 
 def _last(line: Any) -> float:
-    """Return the last observed rank, infinity where there is none."""
+    """Return the last observed rank, infinity if there is none."""
     seen = line[~np.isnan(line)]
     return float(seen[-1]) if len(seen) else np.inf
 

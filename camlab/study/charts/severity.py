@@ -205,7 +205,7 @@ def severity_values(
 
     records: by ``series`` and severity, as `camlab.study.analysis.summary.records` returns them. beside: records
     by ``series`` alone, whose pooled and stratified values stand beside the severities. noises: names of the types
-    that the records pool; points are not joined where one is not monotone. Values from fewer than 5 pairs are
+    that the records pool; points are not joined if one is not monotone. Values from fewer than 5 pairs are
     open symbols; values that were not observed have no point.
     """
     if not records:

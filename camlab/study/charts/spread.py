@@ -212,7 +212,7 @@ def _strip(
     at = sample.spread(POINTS_A_GROUP)
     mark, places = OUTCOME_MARKS[name], sample.places[at]
     heights: list[float | None] = [y + tall * (i * 0.6180339887498949 % 1) for i in range(len(at))]
-    # The legend names both outcomes even where the first row lacks one: a point nowhere stands for it.
+    # The legend names both outcomes even if the first row lacks one: a point nowhere stands for it.
     if len(at) or first:
         said_of = hover(said(rows, places), points(rows, places)) if len(at) else {}
         figure.add_scatter(

@@ -29,7 +29,7 @@ class Status:
 
     state: planned, running, paused, cancelled, interrupted (its process died), failed or finished; all but "finished"
     can be resumed. done, total: pairs. units_done, units_total: units, each a picture under a model. by: done and
-    total pairs by model and noise type. seconds_left: None where unknown. alive: a process runs the study. skipped:
+    total pairs by model and noise type. seconds_left: None if unknown. alive: a process runs the study. skipped:
     unusable pictures. error: one sentence on why the study failed.
     """
 
@@ -59,7 +59,7 @@ class Status:
 
 
 def status(folder: str | Path) -> Status:
-    """Return the status of the study in a folder. Raises BadStudy where there is none."""
+    """Return the status of the study in a folder. Raises BadStudy if there is none."""
     place = Path(folder)
     manifest = read_json(place / MANIFEST)
     if manifest is None:

@@ -148,7 +148,7 @@ def _refuse_repeats(rows: pd.DataFrame, codes: Sequence[Index], sizes: Sequence[
 
 
 def _floors(rows: pd.DataFrame, similarity: Floats, of: Index, n: int) -> Floats:
-    """Average the other-picture floor per cell; nan where the scores are not plain RBO."""
+    """Average the other-picture floor per cell; nan if the scores are not plain RBO."""
     if not {"rbo", "other_floor"} <= set(rows.columns):
         return np.full(n, np.nan)
     if not np.array_equal(rows["rbo"].to_numpy(dtype=np.float64), similarity, equal_nan=True):

@@ -123,7 +123,7 @@ def _nemenyi(sample: Sample, table: Blocks, values: dict[str, Value]) -> tuple[P
 
 
 def _iman_davenport(w: float, n: int, k: int) -> tuple[Value, ...]:
-    """Return the F form of Friedman's test, less conservative with few pictures; empty where W is 1."""
+    """Return the F form of Friedman's test, less conservative with few pictures; empty if W is 1."""
     if w >= 1 - 1e-12:
         return ()
     statistic = (n - 1) * w / (1 - w)
@@ -151,7 +151,7 @@ def _friedman_assumptions(ranks: Floats, differ: bool) -> tuple[Assumption, ...]
         Assumption(
             "overall test",
             differ,
-            "Read Nemenyi's pairs only where the overall test is significant.",
+            "Read Nemenyi's pairs only if the overall test is significant.",
         ),
     )
 

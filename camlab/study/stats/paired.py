@@ -25,7 +25,7 @@ def signed_rank(
     """Return (statistic, p, words on how p was computed) for differences, dropping zeros (Wilcoxon's rule).
 
     The statistic is the smaller rank sum; with alternative "greater" or "less" it is the rank sum of the positive
-    differences. Returns (None, None, reason) where all are zero.
+    differences. Returns (None, None, reason) if all are zero.
     """
     real = differences[differences != 0]
     if not len(real):

@@ -30,7 +30,7 @@ class PowerNote:
 
     spread: median standard deviation of the differences within pictures, over all pairs of methods; needed:
     (difference, pictures); shown: the smallest difference that n pictures would show; comparisons: number of
-    pairs that share alpha. reason: why there is no answer, "" where there is one.
+    pairs that share alpha. reason: why there is no answer, "" if there is one.
     """
 
     response: str

@@ -52,7 +52,7 @@ class PairResult:
     """A comparison of two levels: a positive effect or difference means that ``a`` has the larger values.
 
     n: number of blocks (or of values on both sides). p is unadjusted, p_adjusted adjusts it within the pairs of
-    its test; both are None where the pair cannot be tested, and ``note`` says why. differ: p_adjusted ≤ alpha.
+    its test; both are None if the pair cannot be tested, and ``note`` says why. differ: p_adjusted ≤ alpha.
     """
 
     a: str

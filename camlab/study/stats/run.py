@@ -29,7 +29,7 @@ def prepare(
 
     similarity: the column to score by; None: ``rows`` already has the column ``similarity`` in [0, 1]. coincide: groups
     of methods with one map on a layer (``{"model", "layer", "methods", "reason"}``), to be merged. by: the columns to
-    group by later: methods merge where they coincide on all models and layers that are pooled. Raises BadSetting for
+    group by later: methods merge if they coincide on all models and layers that are pooled. Raises BadSetting for
     invalid rows.
     """
     if similarity is not None or coincide:

@@ -94,8 +94,8 @@ def verdict(
     """Name the methods that are statistically indistinguishable at the top, in one sentence.
 
     A method is at the top unless another is shown to be better picture by picture (Wilcoxon, Holm over all
-    pairs), so that no two at the top are shown to differ. model, layer: optional where the study has only one;
-    noise, image_set: None for all. The floor is known where rows are scored by "rbo" and have ``other_floor``.
+    pairs), so that no two at the top are shown to differ. model, layer: optional if the study has only one;
+    noise, image_set: None for all. The floor is known if rows are scored by "rbo" and have ``other_floor``.
     Raises BadSetting for an unknown level, or an ambiguous model or layer.
     """
     cells = rows if isinstance(rows, Cells) else prepare(rows, similarity, coincide)

@@ -101,7 +101,7 @@ def is_held(folder: Path) -> bool:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold the lock of the process that runs the study. Raises BadStudy where another process holds it."""
+    """Hold the lock of the process that runs the study. Raises BadStudy if another process holds it."""
     handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         # `is_held` in another process takes the lock for a moment, too.

@@ -61,7 +61,7 @@ def part_paths(folder: Path) -> list[Path]:
 
 
 def read_notes(path: Path) -> list[UnitNote] | None:
-    """Read a part's notes; None where the part is damaged or its notes do not match its rows."""
+    """Read a part's notes; None if the part is damaged or its notes do not match its rows."""
     try:
         metadata = pq.read_metadata(path)
         notes = [UnitNote(**each) for each in json.loads((metadata.metadata or {})[_UNITS])]

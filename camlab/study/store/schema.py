@@ -165,7 +165,7 @@ def conform(table: pa.Table, columns: Sequence[Column] = COLUMNS) -> pa.Table:
 
 
 def read_rows(path: Path, may_be_empty: bool = False) -> pa.Table:
-    """Read the rows of a foreign Parquet file. Raises BadStudy where they are not a study's."""
+    """Read the rows of a foreign Parquet file. Raises BadStudy if they are not a study's."""
     try:
         with pq.ParquetFile(path, read_dictionary=list(TEXTS)) as file:
             if file.metadata.num_rows > MAX_ROWS:

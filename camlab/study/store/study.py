@@ -102,7 +102,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def open_study(folder: str | Path) -> Study:
-    """Open the study in a folder. Raises BadStudy where there is none."""
+    """Open the study in a folder. Raises BadStudy if there is none."""
     study = Study(Path(folder))
     _ = study.manifest
     return study
