@@ -1,8 +1,8 @@
-"""How long the page's work takes on this machine, as ratios to one plain forward pass of the same network.
+"""Time the work of a page on this machine, as ratios to one plain forward pass of the same network.
 
-Ratios carry over from one machine to another and survive a busy one better than milliseconds do. The first
-view starts a fresh process, but the files it reads are in the system's memory already; the web server's and
-the browser's own start come on top.
+Ratios can be compared between machines, and a busy machine distorts them less than milliseconds. The first view is
+timed in a fresh process, but its files are already in the system's memory; starting the web server and the browser
+comes on top.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 REPEATS, QUICK_REPEATS = 20, 6
 COLD_STARTS, QUICK_COLD_STARTS = 3, 1
 WARM_UP_SEEDS = range(2)
-FIRST_SEED = 1000  # measured draws start here, so that none was drawn while warming up
+FIRST_SEED = 1000  # of measured draws, so that none was drawn while warming up
 
-# Run in a process of its own, where nothing is imported yet.
+# Runs in a fresh process, in which nothing is imported yet.
 _COLD_START = "import sys; from benchmarks.bench import first_view; first_view(*sys.argv[1:])"
 
 Progress = Callable[[str], None]
@@ -47,18 +47,18 @@ def bench(
     progress: Progress = lambda _: None,
     warn: Progress = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """Measure models (default: the page's) and return a record for each.
+    """Measure models (default: the page's) and return one record per model.
 
-    Networks of `side_by_side.UNTRAINED` are timed too, without what only the page has. `progress` is called
-    `steps` times, `warn` with what makes the figures doubtful.
+    Networks of `side_by_side.UNTRAINED` get only the ratios of `side_by_side`. `progress` is called `steps` times;
+    `warn` is called with the reason if the figures are unreliable.
 
-    ``ratios`` begins with those of `side_by_side`, as do ``pairs_per_second``, ``exponent`` and ``peak_bytes``.
-    The rest of ``ratios`` and ``seconds`` is the page's; both hold medians:
-    ``first_view``, a fresh process until the first pair is drawn,
-    with its parts; ``severity_change_<method>``, a draw never seen before, shown and drawn, for each gradient
-    method; ``repaint``, a pair from the cache drawn again; ``sweep_pair``, one pair of a sweep; ``forward``,
-    the plain pass. A ratio is the median divided by the forward pass's. ``sweep_pairs_per_second``,
-    ``repeats``, ``machine`` (with its load average before the run) and ``versions`` stand beside.
+    A record begins with the results of `side_by_side`: its ``ratios``, ``pairs_per_second``, ``exponent`` and
+    ``peak_bytes``. The other ``ratios`` and ``seconds`` time the page; all are medians:
+    ``first_view``, from starting a process to drawing the first pair, and its parts;
+    ``severity_change_<method>``, a new draw computed and drawn, for each gradient method;
+    ``repaint``, a cached pair drawn again; ``sweep_pair``, one pair of a sweep; ``forward``, the plain pass.
+    A ratio is the median divided by that of the forward pass. Further entries: ``sweep_pairs_per_second``,
+    ``repeats``, ``machine`` (with its load average before the run) and ``versions``.
 
     Raises UnknownName, BadSetting, MissingWeights.
     """
@@ -70,7 +70,7 @@ def bench(
     for name in names:
         if name not in UNTRAINED:
             MODELS[name]
-    # Whatever is not there ends the run here, before it has begun.
+    # A missing model or device ends the run before it begins.
     classifiers = [(untrained if name in UNTRAINED else load_classifier)(name, device) for name in names]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     if load is not None and load >= (os.cpu_count() or 1):
@@ -109,7 +109,7 @@ def bench(
 
 
 def steps(models: Sequence[str] | None, quick: bool = False) -> int:
-    """How often `bench` reports progress for these models, warnings apart."""
+    """Return how often `bench` reports progress for these models, without warnings."""
     from benchmarks import side_by_side
 
     page = 3 + len(_gradient_methods())
@@ -130,7 +130,7 @@ def _gradient_methods() -> list[str]:
 
 
 def _alone(classifier: Classifier, repeats: int) -> list[float]:
-    """Seconds of the plain pass of one picture."""
+    """Time the plain pass of one picture, in seconds."""
     from camlab.explore.state import ExploreState
     from camlab.images import find_picture
 
@@ -140,7 +140,7 @@ def _alone(classifier: Classifier, repeats: int) -> list[float]:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What the figures are measured on."""
+    """Describe the machine that the figures are measured on."""
     import torch
 
     return {
@@ -153,7 +153,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def paint(scene: Scene, shown: Shown) -> list[bytes]:
-    """The three panels as the page sends them to the browser."""
+    """Draw the three panels as the page sends them to the browser."""
     from camlab.drawing.pictures import encode_png
     from camlab.explore.output.panels import draw_change, draw_panel
 
@@ -166,10 +166,10 @@ def paint(scene: Scene, shown: Shown) -> list[bytes]:
 
 
 def first_view(model: str, device: str = "auto") -> None:
-    """Show the default pair and print, as JSON, the seconds that importing, loading and showing took."""
+    """Show the default pair; print the seconds for importing, loading and showing as JSON."""
     marks = [time.perf_counter()]
     from camlab.engine.shared import engine_for
-    from camlab.explore.output import panels  # noqa: F401  what paint() imports
+    from camlab.explore.output import panels  # noqa: F401  imported by paint()
     from camlab.explore.scene import Scene
     from camlab.explore.state import ExploreState
     from camlab.images import find_picture
@@ -186,7 +186,7 @@ def first_view(model: str, device: str = "auto") -> None:
 
 
 def _cold_start(model: str, device: str) -> dict[str, float]:
-    """Seconds from starting a new interpreter until it has drawn its first pair, and the parts of that."""
+    """Time a new interpreter from its start to its first drawn pair, with the parts, in seconds."""
     # First on the path, so that the new process measures this copy of the package and of the benchmarks.
     path = os.pathsep.join([str(IMPORT_ROOT), str(HOME), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", _COLD_START, model, device]
@@ -194,24 +194,24 @@ def _cold_start(model: str, device: str) -> dict[str, float]:
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # whatever fails there fails here too, with a clear message
-        # Without what earlier processes stored on disk: a first view is to be computed.
+        stderr=subprocess.DEVNULL,  # an error occurs in this process, too, with a clear message
+        # Without the disk cache of earlier processes, so that the first view is computed.
         env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep), "CAMLAB_CACHE_DIR": "off"},
         text=True,
     ) as child:
         assert child.stdout is not None
         line = child.stdout.readline()
-        seconds = time.perf_counter() - start  # not until it has shut down: nobody waits for that
+        seconds = time.perf_counter() - start  # without shutting down, which no visitor waits for
     if child.returncode != 0 or not line:
         raise CamLabError(f"The fresh process for {model} failed; run `camlab explain` to see why.")
     return {"first_view": seconds} | {f"first_view_{part}": value for part, value in json.loads(line).items()}
 
 
 def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[str, list[float]]:
-    """Seconds of every repeat, by what was measured.
+    """Time every repeat of each action, in seconds.
 
-    The forward pass is measured between all other things, so that a machine that grows busy meanwhile slows
-    both sides of a ratio.
+    The forward pass is timed between all other actions, so that a machine that becomes busy slows both sides of a
+    ratio.
     """
     from camlab.cams import CAMS
     from camlab.engine.cache.memory import MapCache
@@ -221,7 +221,7 @@ def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[s
     from camlab.explore.sweep import STEP_IMAGES
     from camlab.images import find_picture
 
-    # A cache of its own: whatever this process has computed before must not answer here.
+    # Use a new cache, so that no earlier result of this process answers.
     engine = Engine(classifier, MapCache())
     base = dataclasses.replace(ExploreState(), model=classifier.name)
     picture = find_picture(base.image)
@@ -257,13 +257,13 @@ def _measure(classifier: Classifier, repeats: int, progress: Progress) -> dict[s
 
 
 def fresh_draws() -> Iterator[tuple[float, int]]:
-    """(severity, seed) pairs, each once, over all severities of the slider above 0."""
+    """Yield (severity, seed) pairs, each once, over all severities of the slider above 0."""
     from camlab.explore.sweep import sweep_severities
 
     severities = [severity for severity in sweep_severities("gaussian_noise") if severity > 0]
     seed = FIRST_SEED
     while True:
-        # 7 is coprime to the 20 steps: neighbours lie far apart, and every severity gets its turn.
+        # 7 is coprime to the 20 steps: neighbours are far apart, and every severity occurs.
         yield severities[(seed * 7) % len(severities)], seed
         seed += 1
 
@@ -284,13 +284,13 @@ def _forward(classifier: Classifier, picture: Picture) -> Callable[[], None]:
 
 def _change(scene: Scene, draw: tuple[float, int]) -> None:
     shown = scene.shown(*draw)
-    assert not shown.perturbed.cached, "a draw that was to be computed came from the cache"
+    assert not shown.perturbed.cached, "a new draw came from the cache"
     paint(scene, shown)
 
 
 def _repaint(scene: Scene, draw: tuple[float, int]) -> None:
     shown = scene.shown(*draw)
-    assert shown.cached, "a pair that was to come from the cache was computed"
+    assert shown.cached, "a cached pair was computed again"
     paint(scene, shown)
 
 
@@ -301,7 +301,7 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
 
 
 def report(record: dict[str, Any]) -> str:
-    """A record as text: ratios first, milliseconds beside them, then the machine and the versions."""
+    """Format a record as text: ratios with milliseconds, then the machine and the versions."""
     seconds, forward = record["seconds"], record["seconds"]["forward"]
     page = {name: ratio for name, ratio in record["ratios"].items() if name in seconds}
     core = {name: ratio for name, ratio in record["ratios"].items() if name not in page}
@@ -314,13 +314,13 @@ def report(record: dict[str, Any]) -> str:
     lines += [f"{name:<{wide}}  {'-' if ratio is None else f'{ratio:.4g}':>14}" for name, ratio in core.items()]
     lines += [f"{name:<{wide}}  {ratio:>14}  {ms:>10}" for name, ratio, ms in rows]
     lines.append(
-        f"paper's six methods: {record['pairs_per_second']:.1f} pairs a second; "
+        f"paper's six methods: {record['pairs_per_second']:.1f} pairs per second; "
         f"time grows with the number of pictures to the power {record['exponent']:.2f}"
     )
     if record["peak_bytes"]:
         lines.append(f"peak memory of the run, pytorch-grad-cam included: {record['peak_bytes'] / 2**20:.0f} MiB")
     if "sweep_pairs_per_second" in record:
-        lines.append(f"sweep: {record['sweep_pairs_per_second']:.1f} pairs a second")
+        lines.append(f"sweep: {record['sweep_pairs_per_second']:.1f} pairs per second")
     for name in ("repeats", "machine", "versions"):
         lines.append(f"{name}: " + ", ".join(f"{key} {value}" for key, value in record[name].items()))
     return "\n".join(lines)

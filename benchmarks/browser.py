@@ -1,4 +1,4 @@
-"""The browser that takes pictures and runs the end-to-end tests, and the server that it looks at."""
+"""Find the browser and start the server for screenshots and end-to-end tests."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class NotStarted(Exception):
 
 
 def chromium_path() -> str | None:
-    """Chromium from the environment (``CAMLAB_CHROMIUM``) or the PATH; None if there is none."""
+    """Find Chromium by the environment (``CAMLAB_CHROMIUM``) or the PATH; return None if there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CAMLAB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 @contextlib.contextmanager
 def serving(environment: Mapping[str, str], log: IO[Any] | None = None) -> Iterator[str]:
-    """The address of a fresh Streamlit server of the app; only the process started here is ended.
+    """Start a Streamlit server of the app, yield its address, and end it.
 
-    log: where it prints; without one its errors go to this program's. Raises NotStarted.
+    log: the file for its output; by default its errors go to this program's. Raises NotStarted.
     """
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
@@ -55,7 +55,7 @@ def serving(environment: Mapping[str, str], log: IO[Any] | None = None) -> Itera
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on."""
+    """Return an unused port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
-"""Every family of timm's classifiers: one small network with random weights each, explained at its default layer.
+"""Explain one small network with random weights per family of timm's classifiers, at its default layer.
 
-`python -m benchmarks.families` goes through all of them and prints what it found; the tests go through a part.
-`--table` writes anew which network is the smallest of each family.
+`python -m benchmarks.families` checks all families and prints the results; the tests check some of them.
+`--table` rewrites the table of the smallest network of each family.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from camlab.models.preprocessing import Preprocessing
 #: Families that cannot be explained layer by layer, each with the reason.
 EXCEPTIONS = UNEXPLAINED
 TABLE = Path(__file__).with_name("families.csv")
-#: A family whose smallest network has more parameters than this is not tried: it may not fit in memory.
+#: Skip a family whose smallest network has more parameters: it may not fit in memory.
 MOST_PARAMETERS = 200_000_000
 #: Networks up to this size are quick enough for the tests.
 SMALL = 3_000_000
-TARGETS = 4  # a random network may well have nothing for a class: of a few classes, one has to have a map
+TARGETS = 4  # classes explained, as a random network may have no map for some; one of them must have a map
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a family's network: its default layer, or why there is none."""
+    """The result for a family's network: its default layer, or the problem."""
 
     family: Family
     layer: str
@@ -56,9 +56,9 @@ class Outcome:
 
 @lru_cache(maxsize=1)
 def families() -> tuple[Family, ...]:
-    """Every family in timm's registry that has a classifier, by name, with its smallest network that has one.
+    """Return every family in timm's registry that has a classifier, with its smallest classifier, sorted by name.
 
-    TABLE remembers which network that is, as finding out takes minutes; families that it lacks are looked at.
+    TABLE stores the smallest networks, because finding them takes minutes; only families that it lacks are searched.
     """
     known: dict[str, Family | None] = {}
     with TABLE.open(encoding="utf-8", newline="") as stream:
@@ -70,7 +70,7 @@ def families() -> tuple[Family, ...]:
 
 
 def registry() -> dict[str, list[str]]:
-    """The names of timm's networks by family (the module that they are written in)."""
+    """Return the names of timm's networks by family (the module that defines them)."""
     import timm
     from timm.models import _registry
 
@@ -81,7 +81,7 @@ def registry() -> dict[str, list[str]]:
 
 
 def smallest(models: Sequence[str]) -> Family | None:
-    """The smallest network of a family that has a classifier; None if none has one."""
+    """Return the smallest network of a family that has a classifier; None if none has one."""
     import timm
     from timm.models import _registry
 
@@ -93,7 +93,7 @@ def smallest(models: Sequence[str]) -> Family | None:
         try:
             with torch.device("meta"):
                 network: Any = timm.create_model(model)
-        except Exception:  # some networks compute with what they make, which the meta device does not allow
+        except Exception:  # some networks compute with their own tensors, which the meta device does not allow
             network = timm.create_model(model)
         count = sum(p.numel() for p in network.parameters())
         if network.num_classes and (found is None or count < found.parameters):
@@ -102,7 +102,7 @@ def smallest(models: Sequence[str]) -> Family | None:
 
 
 def write_table() -> None:
-    """Write TABLE anew, a row a family; without a model if the family has no classifier."""
+    """Rewrite TABLE: one row per family, without a model if the family has no classifier."""
     with TABLE.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["family", "model", "parameters"])
@@ -112,14 +112,14 @@ def write_table() -> None:
 
 
 def random_classifier(model: str) -> Classifier:
-    """A timm network with random weights, the same every time, as a classifier on the CPU."""
+    """Return a timm network with reproducible random weights as a classifier on the CPU."""
     import timm
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network: Any = timm.create_model(model).eval()
         for parameter in network.parameters():
-            # Heads and the ends of residual branches often start at zero, through which no gradient comes.
+            # Heads and the ends of residual branches often start at zero, which blocks the gradient.
             if parameter.dim() > 1 and not parameter.any():
                 nn.init.normal_(parameter, std=0.02)
     names = tuple(f"class {i}" for i in range(network.num_classes))
@@ -134,7 +134,7 @@ def random_classifier(model: str) -> Classifier:
 
 
 def check(family: Family) -> Outcome:
-    """Explain two random pictures at the default layer by Grad-CAM: the maps have to be finite and not degenerate."""
+    """Explain a random picture for a few classes by Grad-CAM; check that maps are finite and not all degenerate."""
     start = time.perf_counter()
     layer, layers = "", 0
     try:
@@ -148,7 +148,7 @@ def check(family: Family) -> Outcome:
 
 
 def _problem(classifier: Classifier) -> str:
-    """What is wrong with the maps at the default layer; empty if nothing is."""
+    """Describe what is wrong with the maps at the default layer; empty if nothing is."""
     generator = torch.Generator().manual_seed(1)
     picture = torch.rand(1, 3, *classifier.input_size, generator=generator)
     targets: list[int | None] = list(range(min(TARGETS, len(classifier.class_names))))
@@ -165,7 +165,7 @@ def _problem(classifier: Classifier) -> str:
 
 
 def main(names: Sequence[str]) -> int:
-    """Check the families named, or all; print a line each and the count. Returns how many fail unexplained."""
+    """Check the named families, or all; print one line per family and the counts; return the number of surprises."""
     if "--table" in names:
         write_table()
         return 0

@@ -1,11 +1,11 @@
-"""Search the built-in pictures for stories that are worth telling, and write them to assets/stories.csv.
+"""Search the built-in pictures for the strongest stories and write them to assets/stories.csv.
 
     python -m benchmarks.find_stories              # all 140 pictures, and 40 generated scenes; minutes
-    python -m benchmarks.find_stories --report     # how strong the stories that are there are
+    python -m benchmarks.find_stories --report     # prints the strength of the stories in the file
 
-Every picture × noise type × method at low severity is tried with one draw. The most promising ones are measured with
-sixteen draws against the floor of other pictures, and those whose whole interval lies furthest from the threshold
-are kept: no picture twice, no noise type or method more than a few times. Among them are maps that hold.
+Every picture × noise type × method is tried with one draw at low severity. The most promising candidates are measured
+with sixteen draws and compared with the other-picture floor. Those whose whole interval lies furthest from the
+threshold are kept: no picture twice, no noise type or method more than a few times, and some maps that hold.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ MODELS = ("efficientnet_lite0", "shapes_resnet", "shapes_vit")
 NOISE_TYPES = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "motion_blur", "fog")
 SEVERITIES = (1.0, 2.0)
 SCENES = tuple(f"shapes/0-{i}" for i in range(40))
-KINDS = {"moves": 8, "holds": 2}  # how many stories of each outcome are kept
-PROMISING = 36  # candidates of an outcome that are measured, for each model
-MOST = 3  # stories of one noise type, and of one method, within an outcome
+KINDS = {"moves": 8, "holds": 2}  # stories kept per outcome
+PROMISING = 36  # candidates measured per outcome and model
+MOST = 3  # stories per noise type, and per method, within an outcome
 
 
 def tries(model: str) -> Iterator[tuple[ExploreState, float]]:
-    """One draw of everything under one model: the states whose prediction stays, and how similar their map stays.
+    """Yield each state of one model whose prediction is kept in one draw, with the similarity of its maps.
 
-    All versions of a picture go through together. The baseline, which knows nothing, tells no story.
+    All versions of a picture are computed together. The random baseline is left out.
     """
     engine = engine_for(model)
     names = SCENES if model.startswith("shapes") else [picture.id for picture in built_in_pictures()]
@@ -67,13 +67,13 @@ def tries(model: str) -> Iterator[tuple[ExploreState, float]]:
 
 
 def measured(state: ExploreState) -> Steady:
-    """The state's own method over all draws, with its floor."""
+    """Measure the state's own method over all draws, with its floor."""
     scene = Scene(engine_for(state.model), find_picture(state.image), state)
     return steadiness(scene, SEEDS, [state.method])[0]
 
 
 def promising(found: Sequence[tuple[ExploreState, float]], outcome: str) -> list[ExploreState]:
-    """The candidates of an outcome worth measuring: one a picture and method, the most extreme first."""
+    """Return the candidates of an outcome to measure: one per picture and method, the most extreme first."""
     sign = 1 if outcome == "moves" else -1
     order = sorted(found, key=lambda each: sign * each[1])
     chosen: dict[tuple[str, str], ExploreState] = {}
@@ -92,7 +92,7 @@ def promising(found: Sequence[tuple[ExploreState, float]], outcome: str) -> list
 
 
 def pick(found: Sequence[tuple[ExploreState, Steady]], outcome: str) -> list[tuple[ExploreState, Steady]]:
-    """The strongest of an outcome that differ: their prediction stays in every draw."""
+    """Return the strongest, differing stories of an outcome whose prediction is kept in every draw."""
     order = sorted(found, key=lambda each: -each[1].strength)
     chosen: list[tuple[ExploreState, Steady]] = []
     for state, each in order:
@@ -113,7 +113,7 @@ def pick(found: Sequence[tuple[ExploreState, Steady]], outcome: str) -> list[tup
 
 
 def rows() -> list[dict[str, Any]]:
-    """Search everything; one row a story."""
+    """Search everything and return one row per story."""
     candidates: dict[str, list[tuple[ExploreState, Steady]]] = {kind: [] for kind in KINDS}
     count = 0
     for model in MODELS:
@@ -147,9 +147,9 @@ def _row(kind: str, state: ExploreState, each: Steady, searched: int) -> dict[st
 
 
 def main() -> None:
-    """Search and write, or tell what is there."""
+    """Search and write the stories, or print those in the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--report", action="store_true", help="search nothing; tell what the file holds")
+    parser.add_argument("--report", action="store_true", help="do not search; print the stories in the file")
     if not parser.parse_args().report:
         start = time.monotonic()
         found = rows()

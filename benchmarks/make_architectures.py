@@ -1,11 +1,11 @@
 """List timm's classifiers: writes assets/architectures.csv.
 
-    nice python -m benchmarks.make_architectures          # minutes; prints what was left out, and why
+    nice python -m benchmarks.make_architectures          # takes minutes; prints what is left out, and why
 
-One row per pretrained name. Every architecture is built once for each number of classes on the meta device, so that
-no weights are made or fetched. The columns ``signature`` and ``sketch`` are digests of its tensors without the
-classifier (`camlab.models.own.signature`), by which a checkpoint finds its architecture. Make the table again when
-timm is upgraded. timm's package ships no accuracies, so the table has none.
+The table has one row per pretrained name. Every architecture is built once per number of classes on the meta device,
+without weights. The columns ``signature`` and ``sketch`` are digests of its tensors without the classifier
+(`camlab.models.own.signature`), which identify a checkpoint's architecture. Run this again after an upgrade of timm.
+timm's package contains no accuracies, so the table has none.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def cells_of(row: CatalogueRow) -> list[str]:
 
 
 def reason_against(config: Any) -> str | None:
-    """Why a pretrained configuration is not in the table; None if it is."""
+    """Return why a pretrained configuration is left out of the table; None if it is not."""
     if not config.num_classes:
         return "has no classifier"
     if infer_imagenet_subset(config.to_dict()) is None and config.num_classes not in OTHER_LABEL_SETS:
@@ -59,7 +59,7 @@ def reason_against(config: Any) -> str | None:
 
 
 def row_of(name: str) -> CatalogueRow:
-    """The table's row for one pretrained name; whatever timm raises if it cannot be built."""
+    """Return the table's row for one pretrained name. Raises timm's errors if it cannot be built."""
     config: Any = get_pretrained_cfg(name)
     classifier = (config.classifier,) if isinstance(config.classifier, str) else tuple(config.classifier)
     fixed = config.input_size if config.fixed_input_size else None
@@ -84,7 +84,7 @@ _names: dict[tuple[object, ...], str] = {}
 
 
 def _built(architecture: str, name: str, *rest: Any) -> tuple[int, str, str]:
-    # Tags of one architecture that differ in nothing that decides a shape share one build.
+    # Tags of one architecture with equal tensor shapes share one build.
     return _build(_names.setdefault((architecture, *rest), name), rest[-1])
 
 
@@ -100,14 +100,14 @@ def _build(name: str, classifier: tuple[str, ...]) -> tuple[int, str, str]:
 
 
 def rows(names: Sequence[str]) -> list[CatalogueRow]:
-    """The rows of all names that belong into the table; says on stderr why others do not."""
+    """Return the rows of all names that belong in the table; report on stderr why the others do not."""
     found = []
     for number, name in enumerate(names, 1):
         reason = reason_against(get_pretrained_cfg(name))
         try:
             if reason is None:
                 found.append(row_of(name))
-        except Exception as error:  # whatever a network's code raises: the table goes on without it
+        except Exception as error:  # a network's code may raise anything; leave that network out
             reason = f"cannot be built ({type(error).__name__}: {error})"
         if reason is not None:
             print(f"{number} of {len(names)}: {name}: left out, {reason}", file=sys.stderr)
@@ -115,7 +115,7 @@ def rows(names: Sequence[str]) -> list[CatalogueRow]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Build, write, and say how large the file has become."""
+    """Build and write the table; print the size of the file."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(argv)
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")

@@ -3,11 +3,11 @@
     camlab study --preset paper --out STUDY               # about an hour on two processors
     python -m benchmarks.make_findings STUDY [--out DIR]  # one or two minutes
 
-It computes every number of the page and first checks every sentence that says more than a number against the rows. If the
-rows contradict a sentence, it writes nothing and names the sentence.
+It computes every number of the page and checks every claim against the rows. If the rows contradict a claim, it writes
+nothing and prints the claim.
 """
 
-# ruff: noqa: E501 - the prose of the page fills its lines once the numbers are in
+# ruff: noqa: E501 - lines of the page's text are full only with the numbers filled in
 from __future__ import annotations
 
 import argparse
@@ -48,19 +48,19 @@ Record = dict[str, Any]
 
 
 class Refuted(Exception):
-    """A sentence of the page that the study does not bear out."""
+    """The study contradicts a claim of the page."""
 
 
-def hold(claim: str, borne_out: bool) -> str:
-    """The claim, if the rows bear it out. Raises Refuted."""
-    if not borne_out:
+def hold(claim: str, true: bool) -> str:
+    """Check a claim and return it. Raises Refuted if the rows contradict it."""
+    if not true:
         raise Refuted(claim)
     return claim
 
 
 @dataclass(frozen=True)
 class Family:
-    """Networks that saw the same classes, with their rows at the block before the pooled layer."""
+    """Networks trained on the same classes, with their rows at the block before the pooled layer."""
 
     name: str
     title: str
@@ -69,7 +69,7 @@ class Family:
 
 
 class Findings:
-    """What the study says, computed once each. replicates: of every interval."""
+    """The results of the study, each computed once. replicates: bootstrap replicates per interval."""
 
     def __init__(self, study: Study, replicates: int = 2000) -> None:
         self.study, self.replicates = study, replicates
@@ -85,7 +85,7 @@ class Findings:
         ]
 
     def _at(self, models: Sequence[str], place: int) -> pd.DataFrame:
-        """Rows of models at their first layer (the block before the pooled one) or their last (the pooled one)."""
+        """Return the rows of models at layer ``place``: 0, the block before the pooled layer; 1, the pooled layer."""
         chosen = np.zeros(len(self.rows), bool)
         for model in models:
             chosen |= ((self.rows["model"] == model) & (self.rows["layer"] == self.layers[model][place])).to_numpy()
@@ -102,16 +102,16 @@ class Findings:
         similarity: str = "rbo",
         intervals: bool = False,
     ) -> list[Record]:
-        """Records of rows; methods that coincide are one."""
+        """Summarise rows into records, with coinciding methods merged."""
         return records(rows, by, similarity, self.study.coincide, replicates=self.replicates if intervals else 0)
 
     @cached_property
     def methods(self) -> dict[str, Record]:
-        """The photo networks' records by method, with intervals."""
+        """The records of the photo networks by method, with intervals."""
         return {each["method"]: each for each in self.summed(self.photo.rows, intervals=True)}
 
     def friedman(self, family: Family, response: str) -> TestResult:
-        """Friedman's test with Nemenyi's critical difference, pictures as blocks."""
+        """Run Friedman's test with Nemenyi's critical difference, with pictures as blocks."""
         found = run_tests(
             family.rows, [], response, ["methods_friedman"], similarity="rbo",
             coincide=self.study.coincide, replicates=self.replicates,
@@ -120,33 +120,33 @@ class Findings:
 
     @cached_property
     def kept(self) -> TestResult:
-        """The test of the photo networks' consistency, which is drawn."""
+        """The test of the photo networks' consistency, which the diagram shows."""
         return self.friedman(self.photo, "kept")
 
 
 def best(found: dict[str, Record], value: str) -> list[str]:
-    """Methods by a value, highest first, without the baseline."""
+    """Sort the methods by a value, highest first, without the baseline."""
     return sorted((m for m in found if not is_baseline(m)), key=lambda m: -found[m][value])
 
 
 def title(method: str) -> str:
-    """A method's title."""
+    """Return a method's title."""
     return level_title("method", method)
 
 
 def span(record: Record, value: str) -> str:
-    """A value with its interval."""
+    """Format a value with its interval."""
     return f"{decimal(record[value])} [{decimal(record[value + '_low'])}, {decimal(record[value + '_high'])}]"
 
 
 def pipe(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table, all columns but the first to the right."""
+    """Return a Markdown table; all columns but the first are right-aligned."""
     lines = [head, [":--", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def values_table(found: dict[str, Record]) -> str:
-    """C, R, RM and their kin, a row a method."""
+    """Return a table of C, R, RM and related values, one row per method."""
     order = [*best(found, "rm"), *(m for m in found if is_baseline(m))]
     rows = [
         [
@@ -163,7 +163,7 @@ def values_table(found: dict[str, Record]) -> str:
 
 
 def what_was_run(f: Findings) -> str:
-    """Extent, command and floors."""
+    """Write the extent of the study, its command and its floors."""
     rows = f.rows
     per = {m: rows.loc[rows["model"] == m, "image"].nunique() for m in f.layers}
     kept = f.summed(f.photo.rows, ())[0]
@@ -196,7 +196,7 @@ Before you read any value:
 
 
 def tables(f: Findings) -> str:
-    """The main table, the paper's kind of table, the diagram."""
+    """Write the main table, the table in the paper's form, and the diagram."""
     found = f.methods
     by_noise = f.summed(f.photo.rows, ("method", "noise"))
     paper = FORMATS["markdown"].write(paper_table(by_noise, f.summed(f.photo.rows), "rm"))
@@ -239,7 +239,7 @@ severities and draws, using the cells where all methods have a value."""
 
 
 def _silent(pairs: Sequence[str]) -> str:
-    """What says nothing at all at the pooled layer, and why."""
+    """Explain why some maps at the pooled layer are all degenerate."""
     if not pairs:
         return ""
     return f"""
@@ -250,13 +250,13 @@ map once it is scaled; CAM Lab calls such maps degenerate (see [metric.md](metri
 
 
 def first(f: Findings) -> str:
-    """Which method is steadiest depends on the network."""
+    """Write finding 1: which method is steadiest depends on the network."""
     order = best(f.methods, "consistency")
     tests = [f.friedman(each, "kept") for each in f.small]
     tops = {each.name: t.ranks[0].name for each, t in zip(f.small, tests, strict=True)}
     hold("Grad-CAM is the steadiest on the photo networks", order[0] == "gradcam" == f.kept.ranks[0].name)
     hold("another method leads on one of the small networks", any(top != "gradcam" for top in tops.values()))
-    told = "; ".join(
+    by_network = "; ".join(
         f"{each.title}: {title(t.ranks[0].name)} first (average rank {t.ranks[0].value:.2f}), "
         f"{title('gradcam')} {next(r.value for r in t.ranks if 'gradcam' in r.name.split(' = ')):.2f}, W "
         f"{t.effect.value if t.effect else 0:.2f}, {t.n} pictures"
@@ -268,11 +268,11 @@ def first(f: Findings) -> str:
 On the photo networks {title("gradcam")} is steadiest: C {span(g, "consistency")}, followed by {title(order[1])} with
 {span(second, "consistency")}. The pictures agree almost completely on the order (Kendall's W
 {f.kept.effect.value if f.kept.effect else 0:.2f}; average rank of {title("gradcam")} {f.kept.ranks[0].value:.2f} of
-{len(f.kept.ranks)}). On the small networks the order differs. {told}. Steadiness is a property of method *and* network: measure it on yours."""
+{len(f.kept.ranks)}). On the small networks the order differs. {by_network}. Steadiness is a property of method *and* network: measure it on yours."""
 
 
 def second(f: Findings) -> str:
-    """RM orders otherwise, and most of it is blind."""
+    """Write finding 2: RM gives another order, and most of it is its blind value."""
     found = f.methods
     c, rm = best(found, "consistency"), best(found, "rm")
     top = [m for m in rm if found[m]["rm_high"] >= found[rm[0]]["rm_low"]]
@@ -296,7 +296,7 @@ close to noise. Random maps have the highest R of all, {span(random, "responsive
 
 
 def third(f: Findings) -> str:
-    """Does the map react to a changed prediction?"""
+    """Write finding 3: whether the map reacts to a changed prediction."""
     found = f.methods
     order = best(found, "stratified_auroc")
     hold("pooling flatters every method that knows of the flip", all(
@@ -313,20 +313,20 @@ def third(f: Findings) -> str:
         )
         for each in f.small
     }
-    told = ", ".join(f"{n}: {title(r['method'])} {decimal(r['stratified_auroc'])}" for n, r in nets.items())
+    leaders = ", ".join(f"{n}: {title(r['method'])} {decimal(r['stratified_auroc'])}" for n, r in nets.items())
     return f"""### 3. Most maps react to flips, some do not, and pooling exaggerates the reaction
 
 AUROC: the probability that a kept pair's maps are more similar than a flipped pair's; .5 means no reaction to flips.
 
 {pipe(("method", "all pairs pooled", "within a severity", "within a picture and severity"), rows)}
 
-The best on the small networks, within a severity: {told}. More than the strength of the
+The best on the small networks, within a severity: {leaders}. More than the strength of the
 noise separates kept from flipped pairs. But a single similarity is a poor alarm: at {decimal(found[order[0]]["stratified_auroc"])}, about one of
 {1 / (1 - found[order[0]]["stratified_auroc"]):.0f} comparisons goes the wrong way."""
 
 
 def fourth(f: Findings) -> str:
-    """Survivorship."""
+    """Write finding 4: survivorship bias."""
     rows = f.photo.rows[f.photo.rows["method"] == "gradcam"]
     same = Filters(same="severities").apply(rows)
     table = []
@@ -356,7 +356,7 @@ change of the maps by {drop[1] - drop[0]:.2f}."""
 
 
 def fifth(f: Findings) -> str:
-    """Another segmentation."""
+    """Write finding 5: other segmentations."""
     lines = []
     taus: dict[str, list[float]] = {v: [] for v in ("consistency", "rm", "stratified_gap")}
     for family in (f.photo, *f.small):
@@ -393,7 +393,7 @@ name its segments, and a ranking that another segmentation reverses is not relia
 
 
 def besides(f: Findings) -> str:
-    """Noise types and properties of pictures."""
+    """Write the results on noise types and properties of pictures, and the limits."""
     noises = {r["noise"]: r for r in f.summed(f.photo.rows[f.photo.rows["method"] != BASELINE], ("noise",))}
     flips = {n: r["n_flipped"] / r["n"] for n, r in noises.items()}
     most, least = max(flips, key=flips.__getitem__), min(flips, key=flips.__getitem__)
@@ -431,12 +431,12 @@ SECTIONS = (what_was_run, tables, lambda f: "## Five findings", first, second, t
 
 
 def page(f: Findings) -> str:
-    """The whole page, Markdown. Raises Refuted for a sentence that the rows do not bear out."""
+    """Return the whole page as Markdown. Raises Refuted if the rows contradict a claim."""
     return "\n\n".join(section(f).strip() for section in SECTIONS) + "\n"
 
 
 def picture(result: TestResult) -> str:
-    """The critical-difference diagram as SVG text, drawn by Plotly in a browser."""
+    """Return the critical-difference diagram as SVG, drawn by Plotly in a browser."""
     from playwright.sync_api import sync_playwright
     from plotly.offline import get_plotlyjs
 
@@ -458,7 +458,7 @@ def picture(result: TestResult) -> str:
 
 
 def main() -> int:
-    """Read the study, check the sentences, write page and picture."""
+    """Read the study, check the claims, write page and picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("--out", type=Path, default=DOCS)
@@ -467,7 +467,7 @@ def main() -> int:
     try:
         text = page(findings)
     except Refuted as claim:
-        print(f"The study does not bear out: {claim}.", file=sys.stderr)
+        print(f"The study contradicts: {claim}.", file=sys.stderr)
         return 1
     (given.out / "images").mkdir(parents=True, exist_ok=True)
     (given.out / "findings.md").write_text(text, encoding="utf-8")

@@ -1,9 +1,9 @@
-"""Take the pictures of the pages that the README shows.
+"""Take the screenshots of the pages for the README.
 
     python -m benchmarks.make_screenshots                    # writes docs/images/
     python -m benchmarks.make_screenshots --all --out look   # each page wide and narrow, light and dark
 
-Starts a server of its own with an empty cache and ends it. Needs Chromium (``CAMLAB_CHROMIUM`` names one).
+It starts its own server with an empty cache and ends it. Needs Chromium (``CAMLAB_CHROMIUM`` names one).
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ PATIENCE = 300_000  # milliseconds
 
 @dataclass(frozen=True)
 class Shot:
-    """One page: its link, and how to tell that everything is there."""
+    """One page: its link, and a function that waits until it is complete."""
 
     link: str
     ready: Callable[[Page], None]
 
 
 def _explored(page: Page) -> None:
-    # Whoever sees a page that asks before a long computation lets it go on.
+    # Confirm a long computation if the page asks.
     ask = page.get_by_role("button", name="Compute the whole curve")
     done = page.get_by_text(re.compile(r"All \d+ draws? measured"))
     expect(done.or_(ask)).to_be_visible(timeout=PATIENCE)
@@ -55,7 +55,7 @@ def _compared(page: Page) -> None:
 
 
 def _there(selector: str) -> Callable[[Page], None]:
-    """Ready once something can be seen and the page has come to rest."""
+    """Return a function that waits until an element is visible and the page is idle."""
 
     def ready(page: Page) -> None:
         expect(page.locator(selector).first).to_be_visible(timeout=PATIENCE)
@@ -65,7 +65,7 @@ def _there(selector: str) -> Callable[[Page], None]:
     return ready
 
 
-#: One row a page, by the name of the file that the README shows. The first study there is `STUDY`.
+#: One row per page, by the name of the README's file. The Study page shows `STUDY`.
 SHOTS: Mapping[str, Shot] = {
     "explore": Shot("/?draws=10", _explored),
     "compare": Shot("/compare", _compared),
@@ -73,13 +73,13 @@ SHOTS: Mapping[str, Shot] = {
     "learn": Shot("/learn", _there('[data-testid="stImage"] img')),
     "present": Shot("/present?step=2", _there(".cl-slide h2")),
 }
-#: What the Study page is shown with: photographs, all noise types of the preset, in a minute.
+#: The study that the Study page shows; it runs for a minute.
 STUDY = ["--preset", "quick", "--name", "A quick look"]
 
 
 @contextlib.contextmanager
 def serving(study: bool = False) -> Iterator[str]:
-    """The address of a server that runs as a visitor finds it; ``study``: with one small study on its shelf."""
+    """Start a server as a visitor finds it and yield its address; ``study``: with one small study on its shelf."""
     with tempfile.TemporaryDirectory() as scratch:
         env = {"CAMLAB_CACHE_DIR": scratch, "CAMLAB_STUDIES_DIR": f"{scratch}/studies"}
         if study:
@@ -93,7 +93,7 @@ def serving(study: bool = False) -> Iterator[str]:
 
 
 def take(address: str, names: list[str], folder: Path, everything: bool) -> list[Path]:
-    """Take the pictures named, PNG; ``everything``: in both windows and both schemes, the whole page."""
+    """Take the named screenshots as PNG; ``everything``: in both windows and both colour schemes."""
     path = browser.chromium_path()
     windows = list(WINDOWS) if everything else ["wide"]
     schemes: list[Literal["light", "dark"]] = ["light", "dark"] if everything else ["light"]
@@ -110,7 +110,7 @@ def take(address: str, names: list[str], folder: Path, everything: bool) -> list
                     page.goto(address + SHOTS[name].link)
                     SHOTS[name].ready(page)
                     page.mouse.move(0, 0)
-                    page.wait_for_timeout(1500)  # what fades in has done so
+                    page.wait_for_timeout(1500)  # let fade-ins finish
                     written.append(folder / (f"{name}-{window}-{scheme}.png" if everything else f"{name}.png"))
                     page.screenshot(path=written[-1])
                     page.close()
@@ -119,7 +119,7 @@ def take(address: str, names: list[str], folder: Path, everything: bool) -> list
 
 
 def main() -> None:
-    """Read the arguments, take the pictures, name the files."""
+    """Read the arguments, take the screenshots, print the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--page", action="append", choices=SHOTS, help="default: all")
     parser.add_argument("--out", type=Path, default=FOLDER)

@@ -1,12 +1,12 @@
-"""Cut the built-in pictures into segments once and for all: writes assets/segments.npz.
+"""Segment the built-in pictures in advance: writes assets/segments.npz.
 
-    python -m benchmarks.make_segments            # all pictures at every bundled model's input size; minutes
+    python -m benchmarks.make_segments            # all pictures at every bundled model's input size; takes minutes
     python -m benchmarks.make_segments --jobs 4
 
-Quickshift takes half a second a picture, longer than everything else that the first view of one needs. The
-archive holds the segments of the default segmentation, each under a digest of the very pixels and parameters
-that they belong to (`camlab.engine.segments.shipped_key`). Run this script again when either changes, for then
-the archive's segments are no longer found. The same segments give the same file, byte by byte.
+Quickshift takes half a second per picture, longer than the rest of a picture's first view. The archive holds the
+segments of the default segmentation, each under a digest of its pixels and parameters
+(`camlab.engine.segments.shipped_key`). Run this script again when either changes, because the archive's segments are
+then no longer found. Equal segments give an equal file, byte by byte.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from camlab.models import MODELS, load_classifier
 
 
 def photo_models() -> list[str]:
-    """The bundled models that were trained on photographs: the built-in pictures are made for these."""
+    """Return the bundled models trained on photographs, for which the built-in pictures are meant."""
     return [name for name, row in MODELS.items() if row.family != "ShapeScenes"]
 
 
 def cut(model: str, picture_id: str) -> tuple[str, np.ndarray]:
-    """Key and labels (uint8, H, W) of one picture as one model sees it."""
+    """Segment one picture as one model sees it; return its key and labels (uint8, H, W)."""
     torch.set_num_threads(1)
     state = ExploreState()
     clean = load_classifier(model, "cpu").preprocess(find_picture(picture_id).load())
@@ -45,13 +45,13 @@ def cut(model: str, picture_id: str) -> tuple[str, np.ndarray]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Cut, write, and say how large the file has become."""
+    """Segment all pictures and write the archive; print its size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once; default: one a CPU")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once; default: one per CPU")
     jobs = parser.parse_args(argv).jobs
     work = [(model, picture.id) for model in photo_models() for picture in built_in_pictures()]
     found: dict[str, np.ndarray] = {}
-    # Fresh processes: a forked one inherits torch's threads in whatever state they are.
+    # Spawn processes: a forked one inherits torch's threads in an undefined state.
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for done, (key, labels) in enumerate(pool.map(cut, *zip(*work, strict=True)), 1):
             found[key] = labels

@@ -1,10 +1,10 @@
-"""Measure what docs/teaching.md says about each lesson, and write it there.
+"""Measure the lessons and write the results into docs/teaching.md.
 
-    python -m benchmarks.measure_lessons                  # measures all seven with their own picture and settings
-    python -m benchmarks.measure_lessons --lesson cam     # one of them (may be repeated)
+    python -m benchmarks.measure_lessons                  # measures all seven with their default picture and settings
+    python -m benchmarks.measure_lessons --lesson cam     # measures one of them (may be repeated)
     python -m benchmarks.measure_lessons --check          # writes nothing; fails if the page is stale
 
-Goals, tasks, observations and answers stand between marks, as in `benchmarks.make_docs`; the rest is written by hand.
+Goals, tasks, observations and answers are between marks, as in `benchmarks.make_docs`; the rest is written by hand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MARKS = re.compile(r"(<!-- begin: lesson-(?P<name>\w+) -->\n).*?(<!-- end -->)"
 
 
 def measured(name: str) -> Sheet:
-    """A lesson's sheet with its own picture and settings. Raises CamLabError if it cannot be measured."""
+    """Measure a lesson with its default picture and settings. Raises CamLabError if it cannot be measured."""
     state = LessonState(lesson=name, **LESSONS[name].defaults)
     setting = Setting(engine_for(state.model), find_picture(state.image), state)
     run = finish(LESSONS[name].begin(setting))
@@ -36,7 +36,7 @@ def measured(name: str) -> Sheet:
 
 
 def part(name: str, sheet: Sheet) -> str:
-    """What the page says about a lesson, as Markdown."""
+    """Return the page's part about a lesson as Markdown."""
     lesson, asked = LESSONS[name], sheet.question
     options = [f"{option} (right)" if i == asked.right else option for i, option in enumerate(asked.options)]
     return "\n".join(
@@ -65,25 +65,25 @@ def _bullets(lines: Sequence[str]) -> list[str]:
 
 
 def rewritten(page: str, names: Sequence[str], measure: Callable[[str], Sheet] = measured) -> str:
-    """The page's text with the parts of the lessons named made anew."""
+    """Return the page's text with the parts of the named lessons generated again."""
     return _MARKS.sub(
         lambda m: f"{m[1]}{part(m['name'], measure(m['name']))}\n{m[3]}" if m["name"] in names else m[0], page
     )
 
 
 def update(path: Path, names: Sequence[str], write: bool, measure: Callable[[str], Sheet] = measured) -> bool:
-    """Whether the page was stale; written anew if ``write`` says so."""
+    """Return whether the page was stale; rewrite it if ``write`` is true."""
     page = path.read_text(encoding="utf-8")
     fresh = page
     for name in names:
         fresh = rewritten(fresh, [name], measure)
-        if write and fresh != page:  # lesson by lesson: what is measured is kept
+        if write and fresh != page:  # after each lesson, so that an interruption loses only one
             path.write_text(fresh, encoding="utf-8")
     return fresh != page
 
 
 def main() -> int:
-    """Read the arguments, measure, write or compare; 1 if --check finds the page stale."""
+    """Read the arguments, measure, write or compare; return 1 if --check finds the page stale."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--lesson", action="append", choices=list(LESSONS), help="default: all")
     parser.add_argument("--check", action="store_true")

@@ -1,10 +1,10 @@
-"""How far our maps are from pytorch-grad-cam's, over the built-in pictures: writes docs/parity.md.
+"""Measure how far our maps are from those of pytorch-grad-cam over the built-in pictures: writes docs/parity.md.
 
     python -m benchmarks.parity                       # light methods, all pictures, all models
     python -m benchmarks.parity --ablation 2 --score 1
 
-Each method is compared with the library corrected where it leaves the paper (tests/cams/oracle.py); the
-library as shipped is measured beside it.
+Each method is compared with the library as shipped, and with a copy corrected where it deviates from the paper
+(tests/cams/oracle.py).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from tests.cams.oracle import (
 
 LAYERS = ("bn2", "blocks[-1]")
 BATCH = 7
-DEAR_MODEL = "efficientnet_lite0"
+SLOW_METHODS_MODEL = "efficientnet_lite0"
 Row = tuple[str, str, str, str, int, float, float, float]
 
 
 def every_picture() -> list[Picture]:
-    """The built-in pictures, the sets mixed, so that any first few of them are a fair sample."""
+    """Return the built-in pictures with the sets mixed, so that the first few are a fair sample."""
     by_set = itertools.groupby(built_in_pictures(), lambda picture: picture.image_set)
     sets = [list(pictures) for _, pictures in by_set]
     mixed = [(i / len(pictures), picture) for pictures in sets for i, picture in enumerate(pictures)]
@@ -65,17 +65,17 @@ def ours(name: str, shared: SharedPass) -> np.ndarray:
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> list[float]:
-    """The largest difference of any pixel, picture by picture."""
+    """Return the largest difference of any pixel, per picture."""
     return [float(x) for x in np.abs(a - b).max(axis=(1, 2))]
 
 
-def row(name: str, model: str, layer: str, beside: str, found: list[float]) -> Row:
+def row(name: str, model: str, layer: str, compared: str, found: list[float]) -> Row:
     values = np.array(found)
     return (
         name,
         model,
         layer,
-        beside,
+        compared,
         len(values),
         float(values.max()),
         float(np.percentile(values, 99)),
@@ -89,51 +89,51 @@ def light(model: str, pictures: list[Picture]) -> Iterator[Row]:
     for shown in LAYERS:
         layer = classifier.resolve_layer(shown)
         right: dict[str, list[float]] = {name: [] for name in CORRECTED}
-        # The full decomposition of 1280 channels takes the library a second a picture; 320 channels show it too.
-        beside = {n: kind for n, kind in SHIPPED.items() if shown != "bn2" or not n.startswith("eigen")}
-        shipped: dict[str, list[float]] = {name: [] for name in beside}
+        # The library's full decomposition of 1280 channels takes a second per picture; 320 channels suffice.
+        kinds = {n: kind for n, kind in SHIPPED.items() if shown != "bn2" or not n.startswith("eigen")}
+        shipped: dict[str, list[float]] = {name: [] for name in kinds}
         for batch in batches(classifier, pictures):
             shared = one_pass(classifier, layer, batch)
             theirs = light_maps(network, layer, shared.inputs)
-            as_shipped = light_maps(network, layer, shared.inputs, kinds=beside)
+            as_shipped = light_maps(network, layer, shared.inputs, kinds=kinds)
             for name in CORRECTED:
                 mine = ours(name, shared)
                 right[name] += apart(theirs[name], mine)
-                if name in beside:
+                if name in kinds:
                     shipped[name] += apart(as_shipped[name], mine)
         for name in CORRECTED:
             yield row(name, model, shown, "corrected" if name in SHIPPED else "as shipped", right[name])
-            if name in beside:
+            if name in kinds:
                 yield row(name, model, shown, "as shipped", shipped[name])
 
 
 def ablation(pictures: list[Picture]) -> Iterator[Row]:
-    classifier = load_classifier(DEAR_MODEL, "cpu")
+    classifier = load_classifier(SLOW_METHODS_MODEL, "cpu")
     for shown in LAYERS:
         layer = classifier.resolve_layer(shown)
         for zeroing in (True, False):
             found: list[float] = []
             for batch in batches(classifier, pictures, 1):
                 shared = one_pass(classifier, layer, batch)
-                theirs = ablation_maps(MODELS[DEAR_MODEL].build(), layer, shared.inputs, zeroing=zeroing)
+                theirs = ablation_maps(MODELS[SLOW_METHODS_MODEL].build(), layer, shared.inputs, zeroing=zeroing)
                 found += apart(theirs, ours("ablationcam", shared))
-            yield row("ablationcam", DEAR_MODEL, shown, "corrected" if zeroing else "as shipped", found)
+            yield row("ablationcam", SLOW_METHODS_MODEL, shown, "corrected" if zeroing else "as shipped", found)
 
 
 def score(pictures: list[Picture]) -> Iterator[Row]:
-    classifier, network = load_classifier(DEAR_MODEL, "cpu"), MODELS[DEAR_MODEL].build()
+    classifier, network = load_classifier(SLOW_METHODS_MODEL, "cpu"), MODELS[SLOW_METHODS_MODEL].build()
     for shown in LAYERS:
         found: list[float] = []
         layer = classifier.resolve_layer(shown)
         for batch in batches(classifier, pictures, 1):
             shared = one_pass(classifier, layer, batch)
             found += apart(score_maps(network, layer, shared.inputs), ours("scorecam", shared))
-        yield row("scorecam", DEAR_MODEL, shown, "as shipped", found)
+        yield row("scorecam", SLOW_METHODS_MODEL, shown, "as shipped", found)
 
 
 def batch_sizes(pictures: list[Picture]) -> Iterator[Row]:
-    """Our own maps of the same versions, computed alone and in a batch of 16."""
-    classifier = load_classifier(DEAR_MODEL, "cpu")
+    """Compare our own maps of the same versions, computed alone and in a batch of 16."""
+    classifier = load_classifier(SLOW_METHODS_MODEL, "cpu")
     methods = [name for name, method in CAMS.items() if method.cost == "shared"]
     specs = [CLEAN, *(Spec("gaussian_noise", s, seed) for s in (1.0, 3.0, 5.0) for seed in range(5))]
     for shown in LAYERS:
@@ -147,7 +147,7 @@ def batch_sizes(pictures: list[Picture]) -> Iterator[Row]:
                 for name in methods:
                     found[name].append(float(np.abs(a.maps[name] - b.maps[name]).max()))
         for name in methods:
-            yield row(name, DEAR_MODEL, shown, "ours, batch 1", found[name])
+            yield row(name, SLOW_METHODS_MODEL, shown, "ours, batch 1", found[name])
 
 
 def table(rows: list[Row]) -> str:
@@ -155,10 +155,10 @@ def table(rows: list[Row]) -> str:
         "| method | model | layer | compared with | maps | largest difference | 99th percentile | over 1e-3 |",
         "|---|---|---|---|---:|---:|---:|---:|",
     ]
-    for name, model, layer, beside, count, largest, most, over in rows:
+    for name, model, layer, compared, count, largest, most, over in rows:
         title, where = CAMS[name].title, MODELS[model].title.removeprefix("EfficientNet-")
         lines.append(
-            f"| {title} | {where} | `{layer}` | {beside} | {count} | {largest:.1e} | {most:.1e} | {over:.1%} |"
+            f"| {title} | {where} | `{layer}` | {compared} | {count} | {largest:.1e} | {most:.1e} | {over:.1%} |"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The compute core beside its floor (one forward pass) and beside pytorch-grad-cam, interleaved in one run."""
+"""Time the maps against one forward pass and against pytorch-grad-cam, interleaved in one run."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from camlab.metrics import SEGMENTATIONS, Comparison, similarity
 if TYPE_CHECKING:
     from camlab.models.classifier import Classifier
 
-#: One clean picture and sixteen draws: what one severity of the page takes.
+#: One clean picture and sixteen draws, as for one severity of the page.
 BATCH = 17
 PAPER = ("gradcam", "gradcam++", "xgradcam", "ablationcam", "hirescam", "eigencam")
-#: The light methods that pytorch-grad-cam has too, by the name of its class.
+#: Fast methods and their classes in pytorch-grad-cam.
 LIGHT = {
     "gradcam": "GradCAM",
     "gradcam++": "GradCAMPlusPlus",
@@ -43,14 +43,14 @@ LIGHT = {
     "eigengradcam": "EigenGradCAM",
 }
 COUNTS = (1, 4, 16, 64)
-#: How often the interactive job is timed from the cache, each time that it was computed.
+#: Timings from the cache per computed interactive job.
 WARM = 5
-#: Of the methods that take a pass a channel, pytorch-grad-cam is timed on this share of the channels, and in a
-#: quick run its light classes on this many pictures. It goes through both one after the other.
+#: The share of the channels on which pytorch-grad-cam is timed for methods with one pass per channel, and the pictures
+#: for its fast classes in a quick run. It processes both one after the other.
 SHARE, QUICK_SHARE = 1 / 8, 1 / 16
 QUICK_PICTURES = 3
 
-#: Networks without trained weights, for timing: what peers report their figures on.
+#: Networks with random weights, for timing: those for which other libraries report figures.
 UNTRAINED: Registry[str] = Registry("network to time")
 UNTRAINED.add("resnet50", "ResNet-50, random weights")
 UNTRAINED.add("resnet18", "ResNet-18, random weights")
@@ -64,11 +64,11 @@ def side_by_side(
     """Measure and return ``ratios``, ``seconds`` (medians), ``pairs_per_second``, ``exponent`` and ``peak_bytes``.
 
     Ratios: ``shared_over_forward``, all gradient and Eigen methods over the plain pass of BATCH pictures;
-    ``speedup_light7``, pytorch-grad-cam's seven classes in a loop over ours together; ``speedup_ablation_pooled``
-    and ``_before`` (the layer before the default one, None if there is none) and ``speedup_scorecam``, a
-    picture each, theirs scaled up from a share of the channels, which they go through one after the other;
-    ``warm_over_cold``, one clean and sixteen noisy pictures under the paper's six methods with segments and RBO,
-    from the cache over computed. ``exponent`` is the slope of log time over log number of pictures, 1 to 64.
+    ``speedup_light7``, pytorch-grad-cam's seven classes in a loop over ours in one pass; ``speedup_ablation_pooled``,
+    ``speedup_ablation_before`` (the layer before the default one, None if there is none) and ``speedup_scorecam``,
+    for one picture, with pytorch-grad-cam's time scaled up from a share of the channels; ``warm_over_cold``, one clean
+    and sixteen noisy pictures under the paper's six methods with segments and RBO, cached over computed.
+    ``exponent`` is the slope of log time over log number of pictures, 1 to 64.
     """
     base = ExploreState()
     picture = find_picture(base.image)
@@ -88,19 +88,19 @@ def side_by_side(
         "ours_light7": lambda: ours(classifier, pooled, pictures, LIGHT),
         "ours_ablation_pooled": lambda: ours(classifier, pooled, pictures, ["ablationcam"]),
     }
-    # Without a short way each channel is a pass of the tail: then one picture is enough, and once a round.
+    # Without a shortcut, each channel takes a pass of the tail: time one picture once per round.
     quick_before = before is not None and classifier.pointwise_head(before) is not None
     if before and quick_before:
         light["ours_ablation_before"] = lambda: ours(classifier, before, pictures, ["ablationcam"])
     count = QUICK_PICTURES if quick else BATCH
-    dear: dict[str, Work] = {
+    slow: dict[str, Work] = {
         "forward_backward_batch": lambda: theirs.forward_backward(pictures),
         "theirs_light7": lambda: theirs.light(pictures[:count], pooled),
         "ours_scorecam": lambda: ours(classifier, pooled, pictures[:1], ["scorecam"]),
     }
     if before and not quick_before:
-        dear["ours_ablation_before"] = lambda: ours(classifier, before, pictures[:1], ["ablationcam"])
-    dear |= {f"inputs_{many}": partial(_many, classifier, pooled, pictures, many) for many in COUNTS}
+        slow["ours_ablation_before"] = lambda: ours(classifier, before, pictures[:1], ["ablationcam"])
+    slow |= {f"inputs_{many}": partial(_many, classifier, pooled, pictures, many) for many in COUNTS}
 
     times: dict[str, list[float]] = {}
     progress(f"{classifier.name}: side by side, warming up")
@@ -108,7 +108,7 @@ def side_by_side(
         work()
     for turn in range(rounds(quick)):
         progress(f"{classifier.name}: side by side, round {turn + 1}")
-        for work_name, work in dear.items():
+        for work_name, work in slow.items():
             for name, each in light.items():
                 times.setdefault(name, []).append(_timed(each))
             times.setdefault(work_name, []).append(_timed(work))
@@ -128,10 +128,10 @@ def side_by_side(
     seconds["theirs_light7"] *= BATCH / count
     for name in ("ours_ablation_pooled", "ours_ablation_before"):
         if name in light:
-            seconds[name] /= BATCH  # a picture, as theirs
+            seconds[name] /= BATCH  # per picture, as theirs
 
-    def speedup(what: str) -> float | None:
-        return seconds[f"theirs_{what}"] / seconds[f"ours_{what}"] if f"ours_{what}" in seconds else None
+    def speedup(name: str) -> float | None:
+        return seconds[f"theirs_{name}"] / seconds[f"ours_{name}"] if f"ours_{name}" in seconds else None
 
     counted = np.log([seconds[f"inputs_{many}"] for many in COUNTS])
     return {
@@ -151,19 +151,19 @@ def side_by_side(
 
 
 def rounds(quick: bool) -> int:
-    """How often everything is timed beside everything else."""
+    """Return the number of rounds of interleaved timing."""
     return 1 if quick else 2
 
 
 def steps(quick: bool) -> int:
-    """How often `side_by_side` reports progress."""
+    """Return how often `side_by_side` reports progress."""
     return 4 + rounds(quick)
 
 
 def untrained(name: str, device: str = "auto") -> Classifier:
-    """One of UNTRAINED: a network to be timed and nothing else, as its random weights explain nothing.
+    """Return one of UNTRAINED; its random weights serve for timing only.
 
-    Raises UnknownName, and BadSetting for a device that is not there.
+    Raises UnknownName, and BadSetting for an unavailable device.
     """
     import timm
 
@@ -187,7 +187,7 @@ def untrained(name: str, device: str = "auto") -> Classifier:
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """The most memory in use so far: the GPU's if there is one, else this process's; None if unknown."""
+    """Return the peak memory: of the GPU if there is one, else of this process; None if unknown."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:
@@ -200,7 +200,7 @@ def peak_bytes(device: torch.device) -> int | None:
 
 
 def ours(classifier: Classifier, layer: str, pictures: Tensor, methods: Any) -> Tensor:
-    """Finished maps (M, N, h, w) of several methods from one shared pass, without cache."""
+    """Compute the maps (M, N, h, w) of several methods from one shared pass, without cache."""
     entries = [CAMS[name] for name in methods]
     shared = shared_pass(
         classifier,
@@ -220,14 +220,14 @@ def _forward(classifier: Classifier, pictures: Tensor) -> Tensor:
 
 
 def _many(classifier: Classifier, layer: str, pictures: Tensor, count: int) -> None:
-    """The light methods for `count` pictures, in the engine's batches."""
+    """Compute the fast methods for `count` pictures, in the engine's batches."""
     many = pictures[:1].repeat(count, 1, 1, 1)
     for part in torch.split(many, 16):
         ours(classifier, layer, part, LIGHT)
 
 
 def _interactive(classifier: Classifier, digest: str, clean: Tensor, specs: list[Spec], layer: str) -> list[float]:
-    """Seconds of the page's whole computation for one severity: computed, and then WARM times from the cache."""
+    """Time the page's computation for one severity, once computed and then WARM times from the cache, in seconds."""
     engine = Engine(classifier, MapCache())
     name = ExploreState().segmentation
     parameters = {p.name: p.default for p in SEGMENTATIONS[name].parameters}
@@ -244,20 +244,20 @@ def _interactive(classifier: Classifier, digest: str, clean: Tensor, specs: list
 
 
 class PytorchGradCam:
-    """pytorch-grad-cam as its users run it, on a network of its own: it hooks and rewires what it is given."""
+    """pytorch-grad-cam as its users run it, on a copy of the network, because it modifies the network."""
 
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self._network = copy.deepcopy(classifier.module).requires_grad_(True)
 
     def forward_backward(self, pictures: Tensor) -> None:
-        """One pass of the whole network and back to the input."""
+        """Run one pass of the whole network and back to the input."""
         inputs = self._classifier.normalise(pictures).requires_grad_()
         self._network(inputs).amax(dim=1).sum().backward()
         self._network.zero_grad(set_to_none=True)
 
     def light(self, pictures: Tensor, layer: str) -> None:
-        """Its seven light classes, one after the other."""
+        """Run its seven fast classes, one after the other."""
         import pytorch_grad_cam
 
         inputs = self._classifier.normalise(pictures)
@@ -267,10 +267,10 @@ class PytorchGradCam:
                 cam(input_tensor=inputs.clone(), targets=None)
 
     def seconds_of(self, name: str, picture: Tensor, layer: str, share: float) -> float:
-        """Seconds of the channel weights of Ablation-CAM or Score-CAM for one picture, all channels.
+        """Estimate the seconds of the channel weights of Ablation-CAM or Score-CAM for one picture, all channels.
 
-        Only a share of the channels is run. The library goes through them in batches, one after the other, so
-        the time grows with their number.
+        Only a share of the channels is run. The library processes them in batches, one after the other, so the time is
+        proportional to their number.
         """
         import pytorch_grad_cam
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget

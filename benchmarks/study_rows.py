@@ -1,11 +1,11 @@
-"""How long a study of a million pairs takes to be read, filtered and drawn, and what memory it needs.
+"""Time reading, filtering and drawing a study of a million pairs, and measure its memory.
 
     python -m benchmarks.study_rows                     # a million simulated rows
     python -m benchmarks.study_rows --rows 200000 --pictures 500
 
-Every action is timed as the Study page takes it: from the rows that it holds to a figure as JSON. Over so many
-rows the page leaves intervals out until they are asked for; what they take stands at the end.
-``simulated_rows`` makes rows in a study's schema without any network: for these figures, and for tests.
+Every action is timed as on the Study page: from the rows in memory to a figure as JSON. For so many rows, the page
+computes intervals only on request; they are timed last. ``simulated_rows`` makes rows in a study's schema without any
+network, for these timings and for tests.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ SEVERITIES = (1.0, 2.0, 3.0, 4.0, 5.0)
 SEEDS = 3
 CLASSES = 1000
 
-#: Two methods are one and the same on the last layer, as on a pooled layer of a real network.
+#: Methods that coincide on the last layer, as on a pooled layer of a real network.
 COINCIDE = tuple(
     {
         "model": model,
@@ -75,16 +75,16 @@ COINCIDE = tuple(
 
 
 def simulated_rows(n: int, seed: int = 0, pictures: int | None = None, models: Sequence[str] = MODELS) -> pd.DataFrame:
-    """Rows as ``Study.rows`` gives them, ids as categoricals; the first n of a whole grid of pairs.
+    """Simulate n rows in the form of ``Study.rows``, drawn from a whole grid of pairs, ids as categoricals.
 
-    pictures: how many there are in all sets together; by default as many as n rows need. Similarities fall
-    with severity, differ by method, and hardly tell kept from flipped; 2 % are degenerate, 0.1 % tied.
+    pictures: number of pictures in all sets; by default as many as n rows need. Similarities fall with severity,
+    differ by method, and are little lower for flipped pairs; 2 % are degenerate, 0.1 % tied.
     """
     rng = np.random.default_rng(seed)
     draws = [(t, k) for t in NOISES for k in range(1 if t in STEADY else SEEDS)]
     cells = len(models) * len(METHODS) * len(LAYERS) * len(draws) * len(SEVERITIES)
     pictures = pictures or max(2, -(-n // cells))
-    # The picture moves slowest within a model: a study that has just begun lacks pictures, not methods.
+    # Within a model the picture changes last, as an unfinished study lacks pictures, not methods.
     shape = (len(models), pictures, len(METHODS), len(LAYERS), len(draws), len(SEVERITIES))
     whole = int(np.prod(shape))
     chosen = np.arange(whole) if n >= whole else np.sort(rng.permutation(whole)[:n])
@@ -92,7 +92,7 @@ def simulated_rows(n: int, seed: int = 0, pictures: int | None = None, models: S
     n = len(chosen)
     severity = np.array(SEVERITIES)[level]
     noise = np.array([NOISES.index(t) for t, _ in draws])[draw]
-    # What the network says belongs to the picture version: all methods and layers see the same.
+    # Predictions belong to a picture's version: they are equal for all methods and layers.
     version = np.ravel_multi_index((model, image, draw, level), (len(models), pictures, len(draws), 5))
     many = len(models) * pictures * len(draws) * 5
     hardness = rng.random(pictures)[image]
@@ -146,7 +146,7 @@ def simulated_rows(n: int, seed: int = 0, pictures: int | None = None, models: S
 
 
 def simulated_pictures(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """A table of pictures for these rows, one a picture under a model, properties at random."""
+    """Simulate the table of pictures for these rows, one row per picture and model, with random properties."""
     rng = np.random.default_rng(seed)
     one = rows.drop_duplicates(["model", "image_set", "image"])
     measured = {name: rng.random(len(one)) for name in ("object_share", "clutter", "contrast", "sharpness")}
@@ -157,7 +157,7 @@ def simulated_pictures(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def write_study(folder: Path, n: int, pictures: int | None) -> None:
-    """Write a simulated study as a finished one is stored, in one part."""
+    """Write a simulated study in the form of a finished one, in one part."""
     rows = simulated_rows(n, pictures=pictures)
     (folder / "rows").mkdir(parents=True)
     for frame, kinds, path in (
@@ -175,7 +175,7 @@ Step = tuple[str, Callable[[], Any]]
 
 
 def filters_of(rows: pd.DataFrame) -> Iterator[tuple[str, Filters]]:
-    """A filter of every kind, and several at once."""
+    """Yield a filter of every kind, and several at once."""
     lists: dict[str, Any] = {k: tuple(v[:2]) for k, v in Filters.options(rows).items() if k not in ("outcome", "same")}
     for name, values in lists.items():
         yield name, Filters(**{name: values[:1]})
@@ -187,22 +187,22 @@ def filters_of(rows: pd.DataFrame) -> Iterator[tuple[str, Filters]]:
 
 
 def charts_of(rows: pd.DataFrame, images: pd.DataFrame) -> Iterator[Step]:
-    """Every chart of the page, from the rows that pass the filters."""
+    """Yield every chart of the page, from the rows that pass the filters."""
 
     def summed(*by: str) -> list[dict[str, Any]]:
         return records(rows, by, replicates=0)
 
     yield "heat map", lambda: value_heatmap(summed("method", "noise"))
     yield "dots", lambda: value_dots(summed("method"))
-    yield "dots a noise type", lambda: value_dots(summed("method", "noise"), groups="noise")
+    yield "dots per noise type", lambda: value_dots(summed("method", "noise"), groups="noise")
     yield "C–R plane", lambda: cr_plane(summed("method"))
     yield "ranks", lambda: value_ranks(summed("method", "severity"))
     yield (
         "values over severity",
         lambda: severity_values(summed("method", "severity"), beside=summed("method"), noises=NOISES),
     )
-    yield "violins a method", lambda: similarity_violins(rows)
-    yield "violins a noise type", lambda: similarity_violins(rows, by="noise")
+    yield "violins per method", lambda: similarity_violins(rows)
+    yield "violins per noise type", lambda: similarity_violins(rows, by="noise")
     yield "ridges", lambda: similarity_ridges(rows)
     yield "ECDF", lambda: similarity_steps(rows)
     yield "histogram", lambda: similarity_histogram(rows)
@@ -215,7 +215,7 @@ def charts_of(rows: pd.DataFrame, images: pd.DataFrame) -> Iterator[Step]:
 
 
 def read(study: Study) -> pd.DataFrame:
-    """The rows as the page holds them."""
+    """Read the rows as the page does."""
     return merge_methods(scored(study.rows(columns())), study.coincide)
 
 
@@ -223,12 +223,12 @@ Line = tuple[str, float, float, float, str]
 
 
 def run(folder: Path) -> Iterator[Line]:
-    """Take every action once: its name, seconds, those of the processor, the most memory so far (MB), the result."""
+    """Run every action once; yield its name, wall seconds, processor seconds, peak memory so far (MB) and result."""
 
     def timed(name: str, action: Callable[[], Any]) -> tuple[Any, Line]:
         begin, busy = time.perf_counter(), time.process_time()
         found = action()
-        result = _result(found)  # a figure is done when the page can send it
+        result = _result(found)  # a figure counts once it can be sent
         seconds, worked = time.perf_counter() - begin, time.process_time() - busy
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return found, (name, seconds, worked, peak, result)
@@ -238,7 +238,7 @@ def run(folder: Path) -> Iterator[Line]:
     yield timed("(libraries, no rows)", lambda: None)[1]
     rows, line = timed("open the study", lambda: read(study))
     yield line
-    yield timed("what the filters offer", lambda: Filters.options(rows))[1]
+    yield timed("options of the filters", lambda: Filters.options(rows))[1]
     for name, filters in filters_of(rows):
         yield timed(f"filter: {name}", partial(filters.apply, rows))[1]
     for name, draw in charts_of(rows, images):
@@ -246,9 +246,9 @@ def run(folder: Path) -> Iterator[Line]:
     yield timed("filter and chart: one noise type, heat map", lambda: value_heatmap(
         records(Filters(noises=NOISES[:1]).apply(rows), ("method", "noise"), replicates=0)
     ))[1]  # fmt: skip
-    yield timed("summary, a record a cell", lambda: records(rows, replicates=0))[1]
+    yield timed("summary, one record per cell", lambda: records(rows, replicates=0))[1]
     for by in (("method",), ("method", "noise"), ("method", "severity"), DEFAULT_BY):
-        yield timed(f"asked for: intervals by {', '.join(by)}", partial(records, rows, by))[1]
+        yield timed(f"on request: intervals by {', '.join(by)}", partial(records, rows, by))[1]
 
 
 def _result(found: Any) -> str:
@@ -261,10 +261,10 @@ def _result(found: Any) -> str:
 
 
 def main() -> None:
-    """Write a simulated study in a process of its own, take every action in this one, print a table."""
+    """Write a simulated study in a child process, run every action in this one, print a table."""
     parser = argparse.ArgumentParser(description="Time the Study page's work on simulated rows.")
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--pictures", type=int, help="by default as many as the rows need")
+    parser.add_argument("--pictures", type=int, help="default: as many as the rows need")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.write:
@@ -273,7 +273,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "study"
         command = [sys.executable, "-m", "benchmarks.study_rows", *sys.argv[1:], "--write", str(folder)]
-        subprocess.run(command, check=True)  # what making the rows needs is not what showing them needs
+        subprocess.run(command, check=True)  # so that the memory for making the rows does not count
         lines = [["action", "seconds", "processor", "peak MB", "result"]]
         for name, seconds, worked, peak, result in run(folder):
             lines.append([name, f"{seconds:.2f}", f"{worked:.2f}", f"{peak:,.0f}", result])

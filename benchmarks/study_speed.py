@@ -1,10 +1,10 @@
-"""How many pairs a second one worker of a study computes here, and where its time goes.
+"""Measure the pairs per second of one study worker on this machine, and where its time goes.
 
     python -m benchmarks.study_speed --model efficientnet_lite0 --device cpu
 
-Runs one picture of the paper preset (175 versions, 7 methods, 2 layers: 2,450 pairs) with one thread, after a first
-one that warms up. Two clocks: the processor's, which another program on the machine slows little, and the wall's,
-which is the one that counts if a GPU computes.
+It computes one picture of the paper preset (175 versions, 7 methods, 2 layers: 2,450 pairs) with one thread, after
+warming up with another. It reads two clocks: processor time, which other programs affect little, and wall time, which
+counts if a GPU computes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from camlab.study import PRESETS, rows
 from camlab.study.prepare import plan_at_hand
 from camlab.study.sources import fits
 
-#: Where a unit's time goes, by the functions that take it.
+#: The parts of a unit's time, and the functions that are timed for them.
 PARTS = {
     "perturbing": (Inputs, "make"),
     "network and maps, perturbing included": (rows._UnitWork, "_explain"),
@@ -36,7 +36,7 @@ PARTS = {
 
 
 def timed(call: Callable[..., Any], spent: dict[str, float], name: str) -> Callable[..., Any]:
-    """The function, its wall time added up under a name."""
+    """Wrap a function so that its wall time is added up under a name."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
         begun = time.perf_counter()
@@ -49,7 +49,7 @@ def timed(call: Callable[..., Any], spent: dict[str, float], name: str) -> Calla
 
 
 def measure(model: str, device: str) -> list[list[str]]:
-    """Rows of text: pairs a second by both clocks, then the seconds of each part."""
+    """Return rows of text: pairs per second by both clocks, then the seconds of each part."""
     torch.set_num_threads(1)
     label = next(name for name in ("photos", "shapes") if fits(model, name))
     plan = dataclasses.replace(PRESETS["paper"].make(), models=(model,), image_sets=(label,), limit=2)
@@ -65,8 +65,8 @@ def measure(model: str, device: str) -> list[list[str]]:
         processor, wall = time.process_time() - processor, time.perf_counter() - wall
     return [
         [model, f"{count} pairs on {device}", ""],
-        ["pairs a second, processor's clock", f"{count / processor:.0f}", f"{processor:.2f} s"],
-        ["pairs a second, wall's clock", f"{count / wall:.0f}", f"{wall:.2f} s"],
+        ["pairs per second, processor time", f"{count / processor:.0f}", f"{processor:.2f} s"],
+        ["pairs per second, wall time", f"{count / wall:.0f}", f"{wall:.2f} s"],
         *([f"  {words}", f"{100 * spent[words] / wall:.0f} %", f"{spent[words]:.2f} s"] for words in PARTS),
     ]
 
@@ -74,7 +74,7 @@ def measure(model: str, device: str) -> list[list[str]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", action="append", help="may be given more than once; default: all bundled ones")
+    parser.add_argument("--model", action="append", help="may be repeated; default: all bundled models")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     arguments = parser.parse_args()
     for model in arguments.model or PRESETS["paper"].make().models:

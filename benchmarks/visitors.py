@@ -1,11 +1,11 @@
-"""Many visitors on one engine: is every answer right, is the wait fair, and does memory stay flat?
+"""Simulate many visitors on one engine; check that answers are right, waits are fair and memory does not grow.
 
-    python -m benchmarks.visitors                       # 10 visitors who drag, then 1,000 interactions
+    python -m benchmarks.visitors                       # 10 visitors at once, then 1,000 interactions
     python -m benchmarks.visitors --visitors 20 --drags 30 --interactions 5000
 
-A visitor has a picture, a method and a noise of their own, drags the severity, and has a sweep of it drawn in
-the background, as on the Explore page. Every answer is then computed again by one thread with nobody else
-there, and compared. Exits with 1 if an answer is wrong or something is left behind in the network.
+Each visitor has a picture, a method and a noise type, drags the severity, and has a sweep computed in the background,
+as on the Explore page. One thread alone then computes every answer again for comparison. Exits with 1 if an answer is
+wrong or the network was modified.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ from camlab.models import load_classifier
 from camlab.models.classifier import Classifier
 from camlab.noise import NOISES, no_companion
 
-#: How far a map value or a probability may be from the single-threaded run: another batch rounds otherwise.
+#: Largest accepted difference of a map value or probability: other batches round differently.
 CLOSE = 1e-4
 SMALL_CACHE = 4 * 2**20  # bytes: full after a few hundred interactions, as a server's is after some hours
 LIGHT = [name for name, method in CAMS.items() if method.cost == "shared"]
-#: One of the dear methods is among the visitors' too: they are who hold the device for long.
+#: One expensive method is included, because it occupies the device for long.
 METHODS = [*LIGHT, "ablationcam"]
 
 
 @dataclasses.dataclass
 class Visitor:
-    """Who drags: a scene, and for each severity what was shown and how many seconds it took."""
+    """A scene, the severities to show, and for each the answer and its wait (seconds)."""
 
     scene: Scene
     severities: list[float]
@@ -60,7 +60,7 @@ class Visitor:
 
 @dataclasses.dataclass(frozen=True)
 class Crowd:
-    """What came of it: answers given and wrong ones, each visitor's mean wait (seconds), passes and requests."""
+    """The results: answers and wrong ones, each visitor's mean wait (seconds), passes and requests."""
 
     answers: int
     wrong: list[str]
@@ -72,7 +72,7 @@ class Crowd:
 
     @property
     def unfairness(self) -> float:
-        """The mean wait of whoever waited longest over the mean of all."""
+        """The longest mean wait of a visitor over the mean of all."""
         return max(self.mean_waits) / float(np.mean(self.mean_waits))
 
 
@@ -84,10 +84,10 @@ def visitors(
     seed: int = 0,
     pictures: Sequence[Picture] | None = None,
 ) -> list[Visitor]:
-    """Visitors with choices of their own, drawn at random; pictures: all that are built in, if not given."""
+    """Make visitors with random choices; pictures: default, all built-in ones."""
     chance = random.Random(seed)
     pictures = pictures or built_in_pictures()
-    # Noise that needs nothing: a second picture is not there, and an attack makes much of a device's last bits.
+    # Noise types without needs: there is no second picture, and attacks amplify rounding differences.
     noises = [name for name, kind in NOISES.items() if not kind.needs]
     made = []
     for i in range(count):
@@ -104,7 +104,7 @@ def visitors(
 
 
 def crowd(classifier: Classifier, count: int, drags: int, methods: Sequence[str] = METHODS) -> Crowd:
-    """Let visitors drag all at once, then compare every answer with a run of one thread alone."""
+    """Let all visitors drag at once, then compare every answer with that of a single thread."""
     before = numbers(classifier)
     engine = Engine(classifier, MapCache(SMALL_CACHE), queue=DeviceQueue())
     people = visitors(engine, count, drags, methods)
@@ -141,7 +141,7 @@ def crowd(classifier: Classifier, count: int, drags: int, methods: Sequence[str]
 
 
 def mistakes(visitor: Visitor, alone: Engine) -> list[str]:
-    """A sentence for each answer that one thread alone does not give."""
+    """Describe each answer that differs from that of a single thread."""
     scene = Scene(alone, visitor.scene.picture, visitor.scene.state)
     found = []
     for severity, answer in zip(visitor.severities, visitor.answers, strict=True):
@@ -157,7 +157,7 @@ def mistakes(visitor: Visitor, alone: Engine) -> list[str]:
 
 
 def left_behind(classifier: Classifier, before: dict[str, torch.Tensor]) -> list[str]:
-    """What a run may not leave in the shared network: hooks, gradients, another mode, other numbers."""
+    """Describe what a run left in the shared network: hooks, gradients, training mode, changed values."""
     found = []
     for name, module in modules(classifier):
         if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
@@ -172,14 +172,14 @@ def left_behind(classifier: Classifier, before: dict[str, torch.Tensor]) -> list
 
 
 def modules(classifier: Classifier) -> Iterator[tuple[str, torch.nn.Module]]:
-    """Every part of the network as it was given and of the copy that runs, with names."""
+    """Yield every module of the original network and of the copy that runs, with names."""
     yield from classifier.module.named_modules()
     for stage in classifier._stages:
         yield from stage.module.named_modules(prefix=f"running {stage.name}")
 
 
 def numbers(classifier: Classifier) -> dict[str, torch.Tensor]:
-    """A copy of every tensor in them, by name."""
+    """Copy every tensor of these modules, by name."""
     return {
         f"{name}.{key}": value.clone()
         for name, module in modules(classifier)
@@ -194,14 +194,14 @@ def soak(
     methods: Sequence[str] = LIGHT,
     threads: int = 4,
     pictures: Sequence[Picture] | None = None,
-    tell: Callable[[int, int, int], None] = lambda *_: None,
+    progress: Callable[[int, int, int], None] = lambda *_: None,
 ) -> list[dict[str, int]]:
-    """Interactions of a few visitors, with new choices in each; memory after every `mark` of them.
+    """Run many interactions with random choices; record the memory after every `mark` of them.
 
-    Each record: interactions so far, resident bytes, bytes of live tensors, bytes in the cache.
+    A record holds the interactions so far, and the bytes of resident memory, of live tensors and of the cache.
     """
     engine = Engine(classifier, MapCache(SMALL_CACHE), queue=DeviceQueue())
-    # The perturbed pictures that an engine keeps are bounded, too: full after a few interactions.
+    # Limit the perturbed pictures that the engine keeps, so that they are full after a few interactions.
     engine.pictures = Inputs(classifier, engine.queue, no_companion, SMALL_CACHE)
     counter, records = itertools.count(), []
 
@@ -221,21 +221,21 @@ def soak(
                 "cache": engine.cache.stats().bytes,
             }
             records.append(record)
-            tell(done, record["resident"], record["tensors"])
+            progress(done, record["resident"], record["tensors"])
     return records
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Return the resident memory of this process in bytes."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
 def live_tensor_bytes() -> int:
-    """Bytes of all tensors that are still referred to."""
+    """Return the bytes of all live tensors."""
     storages = {}
     for each in gc.get_objects():
-        # By its type alone: isinstance would wake lazy objects that stand in for others.
+        # Check the type only: isinstance would load lazy objects.
         if issubclass(type(each), torch.Tensor):
             storage = each.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default=ExploreState().model)
     parser.add_argument("--visitors", type=int, default=10)
-    parser.add_argument("--drags", type=int, default=20, help="severities that each visitor goes to")
+    parser.add_argument("--drags", type=int, default=20, help="severities per visitor")
     parser.add_argument("--interactions", type=int, default=1000)
     options = parser.parse_args(arguments)
     classifier = load_classifier(options.model)
@@ -260,9 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     records = (
         []
         if not options.interactions
-        else soak(classifier, options.interactions, max(1, options.interactions // 10), tell=_tell)
+        else soak(classifier, options.interactions, max(1, options.interactions // 10), progress=_print)
     )
-    # The first mark has filled the cache and every allocator's pools.
+    # By the first record, the cache and the allocators' pools are full.
     if records:
         growth = records[-1]["resident"] - records[0]["resident"]
         print(
@@ -274,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if found.wrong or found.left_behind else 0
 
 
-def _tell(done: int, in_memory: int, tensors: int) -> None:
+def _print(done: int, in_memory: int, tensors: int) -> None:
     print(f"{done:6} interactions: {in_memory / 2**20:7.0f} MiB resident, {tensors / 2**20:6.0f} MiB of tensors")
 
 

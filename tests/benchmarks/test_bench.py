@@ -92,7 +92,7 @@ def test_the_report_has_ratios_first(records: list[dict[str, Any]]) -> None:
     ]  # fmt: skip
     assert lines[4].split()[-1] == "ms"
     assert "forward_batch" in "".join(lines) and "shared_all" in "".join(lines)
-    assert any("123.5 pairs a second" in line and "power 0.98" in line for line in lines)
+    assert any("123.5 pairs per second" in line and "power 0.98" in line for line in lines)
     assert "peak memory of the run, pytorch-grad-cam included: 3 MiB" in lines
     row = next(line for line in lines if line.startswith("severity_change_gradcam ")).split()
     assert float(row[1]) == pytest.approx(records[0]["ratios"]["severity_change_gradcam"], abs=0.051)
