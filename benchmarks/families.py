@@ -177,8 +177,8 @@ def main(names: Sequence[str]) -> int:
         expected = EXCEPTIONS.get(family.name)
         covered += not outcome.problem
         failed += bool(outcome.problem) != bool(expected)
-        said = outcome.problem or f"{outcome.layers} layers, default {outcome.layer}"
-        print(f"{family.name} ({family.model}): {said} [{outcome.seconds:.1f} s]", flush=True)
+        result = outcome.problem or f"{outcome.layers} layers, default {outcome.layer}"
+        print(f"{family.name} ({family.model}): {result} [{outcome.seconds:.1f} s]", flush=True)
     print(f"{covered} families explained, {len(EXCEPTIONS)} exceptions, {failed} unexpected")
     return failed
 

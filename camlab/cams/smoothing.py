@@ -46,12 +46,12 @@ class Smoothing:
     @property
     def words(self) -> str:
         """The smoothing in words that follow "Maps are"; "as the method gives them" without any."""
-        said = [
+        parts = [
             "smoothed by their first principal component" if self.eigen else "",
             "averaged over mirrored, darker and brighter versions" if self.augment else "",
             f"averaged over {self.noisy} noisy copies (sigma {self.sigma:g})" if self.noisy else "",
         ]
-        return " and ".join(filter(None, said)) or "as the method gives them"
+        return " and ".join(filter(None, parts)) or "as the method gives them"
 
     @property
     def passes(self) -> int:

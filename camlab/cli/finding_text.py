@@ -36,8 +36,8 @@ def finding_text(findings: Sequence[Finding]) -> str:
         lines += ["", *table(_measures(findings[first : first + COLUMNS]))]
     for finding in findings:
         if finding.attacked is not None:
-            said = " ".join(sentences(finding.scene, finding.attacked))
-            lines += ["", f"The attack on {finding.scene.method.title}: {said}"]
+            text = " ".join(sentences(finding.scene, finding.attacked))
+            lines += ["", f"The attack on {finding.scene.method.title}: {text}"]
     asked = {finding.scene.state.method for finding in findings}
     for group in scene.coincidences:
         if asked.intersection(group.methods):

@@ -144,7 +144,7 @@ def _run(arguments: argparse.Namespace, plan: StudyPlan) -> Status:
 
     with Bar(0, sys.stderr) as bar:
 
-        def tell(now: Status) -> None:
+        def show(now: Status) -> None:
             words = f"{now.done:,} of {now.total:,} pairs{time_left(now.seconds_left)}"
             bar.reach(now.done, now.total, words if now.total else "loading models")
 
@@ -158,7 +158,7 @@ def _run(arguments: argparse.Namespace, plan: StudyPlan) -> Status:
                 device=arguments.device,
                 backend=arguments.backend,
                 address=arguments.address,
-                on_progress=tell,
+                on_progress=show,
             )
         except KeyboardInterrupt:
             command = f"camlab study --resume --out {shlex.quote(str(arguments.out))}"
@@ -171,17 +171,17 @@ def _losses(folder: Path, found: Status) -> list[str]:
     from camlab.study.store import open_study
 
     study = open_study(folder)
-    said = [
+    losses = [
         f"{each['method'] or 'a layer'} is left out at {each['layer']} of {model}: {each['reason']}"
         for model, about in study.manifest.get("models", {}).items()
         for each in about["skipped"]
     ]
     if found.skipped:
         first = study.skipped()[0]
-        said.append(f"{found.skipped} pictures could not be used; the first is {first['image']}: {first['reason']}")
+        losses.append(f"{found.skipped} pictures could not be used; the first is {first['image']}: {first['reason']}")
     if found.state == "cancelled":
-        said.append(f"cancelled with {found.done:,} of {found.total:,} pairs; --resume continues")
-    return said
+        losses.append(f"cancelled with {found.done:,} of {found.total:,} pairs; --resume continues")
+    return losses
 
 
 def _sum_up(arguments: argparse.Namespace, found: Status) -> None:

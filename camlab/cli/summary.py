@@ -106,5 +106,5 @@ def _value(record: dict[str, Any], name: str) -> str:
 
     value, low, high = (record.get(name + end) for end in ("", "_low", "_high"))
     over = record.get(f"{name}_averaged")
-    told = "" if over is None or value is None else f" over {over}"
-    return decimal(value) + ("" if low is None else f" [{low:.2f}, {high:.2f}]") + told
+    averaged = "" if over is None or value is None else f" over {over}"
+    return decimal(value) + ("" if low is None else f" [{low:.2f}, {high:.2f}]") + averaged

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from camlab.common.jobs import Steps
-from camlab.common.subprocesses import Child, News, await_the_parent, tell
+from camlab.common.subprocesses import Child, News, await_the_parent, send_to_parent
 from camlab.common.wording import megabytes
 
 Check = Callable[[], None]
@@ -101,11 +101,11 @@ class Patience(NamedTuple):
     problem: str = "offline"
 
 
-def follow(child: Child, within: float, hear: Callable[[News], Patience | None]) -> Steps:
-    """Pass the child's messages to ``hear`` until one holds its "result", yielding between them. Raises Problem.
+def follow(child: Child, within: float, on_message: Callable[[News], Patience | None]) -> Steps:
+    """Pass the child's messages to ``on_message`` until one holds its "result", yielding between them. Raises Problem.
 
-    The first message must come within ``within`` seconds; ``hear`` may return another patience for the next ones. The
-    limit includes the child's start, so that a user who is offline waits no longer.
+    The first message must come within ``within`` seconds; ``on_message`` may return another patience for the next
+    ones. The limit includes the child's start, so that a user who is offline waits no longer.
     """
     patience = Patience(within)
     deadline = time.monotonic() + within
@@ -123,7 +123,7 @@ def follow(child: Child, within: float, hear: Callable[[News], Patience | None])
             raise Problem("ended")
         if "problem" in news:
             raise Problem(news.pop("problem"), **news)
-        if (allowed := hear(news)) is not None:
+        if (allowed := on_message(news)) is not None:
             patience, deadline = allowed, time.monotonic() + allowed.seconds
         if "result" in news:
             return
@@ -174,14 +174,14 @@ def serve(fetch: Callable[[], Any], clean_up: Callable[[], None]) -> int:
     try:
         result = fetch()
     except Problem as problem:
-        tell(problem=problem.name, **problem.details)
+        send_to_parent(problem=problem.name, **problem.details)
         return 1
     except OSError as error:
         full = Problem.of_disk(error)
-        tell(problem=full.name, **full.details)
+        send_to_parent(problem=full.name, **full.details)
         return 1
     finished.set()  # before telling: the parent closes the pipe as soon as it knows
-    tell(result=result)
+    send_to_parent(result=result)
     return 0
 
 

@@ -21,9 +21,9 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from camlab.common.downloads import CHUNK, Problem, reach, serve
-from camlab.common.subprocesses import tell
+from camlab.common.subprocesses import send_to_parent
 
-_TOLD_EVERY = 1 << 20  # bytes
+_SENT_EVERY = 1 << 20  # bytes
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,16 +56,16 @@ def fetch(archive: Mapping[str, Any], part: Path, done: int, silence: float, roo
     folder.mkdir(exist_ok=True, parents=True)
     target = folder / unquote(Path(urlsplit(url).path).name)
     with reach(url, silence) as response, target.open("wb") as stream:
-        tell(reached=True)
-        told = done
+        send_to_parent(reached=True)
+        sent = done
         while chunk := _read(url, response):
             digest.update(chunk)
             stream.write(chunk)
             done += len(chunk)
-            if done - told >= _TOLD_EVERY:
-                tell(done=done)
-                told = done
-    tell(done=done)
+            if done - sent >= _SENT_EVERY:
+                send_to_parent(done=done)
+                sent = done
+    send_to_parent(done=done)
     if archive["digest"] and digest.hexdigest() != archive["digest"]:
         raise Problem("checksum")
     if target.suffix in (".tgz", ".gz", ".tar"):

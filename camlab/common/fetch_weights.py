@@ -28,7 +28,7 @@ from camlab.common.downloads import (
     reach,
     serve,
 )
-from camlab.common.subprocesses import tell
+from camlab.common.subprocesses import send_to_parent
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -65,10 +65,10 @@ def _fetch(repository: str, filename: str) -> str:
     if hub_is_off():
         raise Problem("offline_mode")
     _reach_hub(f"{hub_address()}/{repository}/resolve/main/{filename}")
-    tell(reached=True)
+    send_to_parent(reached=True)
     import huggingface_hub  # noqa: F401  after the answer: the import takes seconds
 
-    tell(ready=True)
+    send_to_parent(ready=True)
     try:
         return str(_fetch_with_library(repository, filename))
     except Problem:
@@ -93,7 +93,7 @@ def _fetch_with_library(repository: str, filename: str) -> Path:
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     found = get_hf_file_metadata(hf_hub_url(repository, filename), timeout=ANSWER_WITHIN)
-    tell(total=found.size or 0)
+    send_to_parent(total=found.size or 0)
     make_room(Path(constants.HF_HUB_CACHE), found.size or 0)
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK
     path = Path(
@@ -119,20 +119,20 @@ def _fetch_with_library(repository: str, filename: str) -> Path:
 def _progress_class() -> type[Any]:
     from tqdm.auto import tqdm
 
-    class Telling(tqdm):  # type: ignore[misc]
+    class SendingBar(tqdm):  # type: ignore[misc]
         """A progress bar that draws nothing but reports to the parent."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)  # an argument of Hugging Face's own bars
             super().__init__(*args, **{**kwargs, "disable": True})
-            self.told = int(kwargs.get("initial") or 0)
+            self.sent = int(kwargs.get("initial") or 0)
 
         def update(self, n: float | None = 1) -> bool | None:
-            self.told += int(n or 0)
-            tell(done=self.told)
+            self.sent += int(n or 0)
+            send_to_parent(done=self.sent)
             return None
 
-    return Telling
+    return SendingBar
 
 
 def problem_of(error: Exception) -> Problem:

@@ -22,7 +22,7 @@ News = dict[str, Any]
 class Child:
     """A running ``python -m MODULE ARGUMENTS``; ``environment`` overrides variables of the parent.
 
-    hear: called with every message, and with None at the end, instead of `news`. quiet: discard its stderr.
+    on_message: called with every message, and with None at the end, instead of `news`. quiet: discard its stderr.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Child:
         arguments: Sequence[str],
         environment: Mapping[str, str] | None = None,
         *,
-        hear: Callable[[News | None], object] | None = None,
+        on_message: Callable[[News | None], object] | None = None,
         quiet: bool = True,
         cwd: Path | None = IMPORT_ROOT,
     ) -> None:
@@ -46,8 +46,8 @@ class Child:
             cwd=cwd,
             env={**os.environ, "PYTHONIOENCODING": "utf-8", **(environment or {})},
         )
-        hear = hear or self._news.put
-        threading.Thread(target=_read, args=(self.process.stdout, hear), daemon=True).start()
+        on_message = on_message or self._news.put
+        threading.Thread(target=_read, args=(self.process.stdout, on_message), daemon=True).start()
 
     def news(self, seconds: float) -> News | None:
         """Return the next message, None once the child has ended. Raises queue.Empty after ``seconds``."""
@@ -76,7 +76,7 @@ class Child:
         return self.process.returncode
 
 
-def tell(**message: Any) -> None:
+def send_to_parent(**message: Any) -> None:
     """Send a message to the parent (called in the child)."""
     print(json.dumps(message), flush=True)
 
@@ -87,10 +87,10 @@ def await_the_parent() -> None:
         pass
 
 
-def _read(stream: IO[str], hear: Callable[[News | None], object]) -> None:
+def _read(stream: IO[str], on_message: Callable[[News | None], object]) -> None:
     # A killed child may leave half a line.
     with stream, contextlib.suppress(ValueError):
         for line in stream:
             if line.startswith("{"):
-                hear(json.loads(line))
-    hear(None)
+                on_message(json.loads(line))
+    on_message(None)

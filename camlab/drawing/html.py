@@ -56,10 +56,10 @@ def gauge(
     beside: str = "",
 ) -> str:
     """Return a score in [0, 1] on a scale with its 95 % interval and reference ticks; None: not observed."""
-    said = f"{title} {decimal(value)}"
+    label = f"{title} {decimal(value)}"
     if interval:
-        said += f", 95 % interval {interval[0]:.2f} to {interval[1]:.2f}"
-    said += "".join(f", {name} {tick:.2f}" for name, tick in ticks.items())
+        label += f", 95 % interval {interval[0]:.2f} to {interval[1]:.2f}"
+    label += "".join(f", {name} {tick:.2f}" for name, tick in ticks.items())
     parts = []
     if value is not None:
         parts.append(f'<span class="cl-fill" style="width:{_position(value)}"></span>')
@@ -79,7 +79,7 @@ def gauge(
     aside = f'<span class="cl-beside">{escape(beside)}</span>' if beside else ""
     return (
         f'<section class="cl-gauge"><h3>{escape(title)} <em>{escape(symbol)}</em></h3><div>{number}{aside}</div>'
-        f'<div class="cl-track{empty}" role="img" aria-label="{escape(said, quote=True)}">{"".join(parts)}</div>'
+        f'<div class="cl-track{empty}" role="img" aria-label="{escape(label, quote=True)}">{"".join(parts)}</div>'
         f'<div class="cl-legend">{legend}</div>{text}</section>'
     )
 

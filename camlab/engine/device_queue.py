@@ -16,7 +16,7 @@ from camlab.cams.base import Explainable, SharedPass, never, shared_pass
 from camlab.common.jobs import in_background
 
 #: Seconds between two checks whether a waiting request was cancelled.
-LOOK = 0.05
+CHECK_EVERY = 0.05
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class DeviceQueue:
                     if not self._busy and not ticket.taken and self._first() is ticket:
                         self._busy = True
                         return
-                    self._changed.wait(LOOK)
+                    self._changed.wait(CHECK_EVERY)
                     check()
             finally:
                 if ticket in self._waiting:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from camlab.cams.base import Explainable, never
 from camlab.engine.cache.memory import pixel_digest
-from camlab.engine.device_queue import LOOK, DeviceQueue
+from camlab.engine.device_queue import CHECK_EVERY, DeviceQueue
 from camlab.engine.spec import CLEAN, Check, Spec, VersionPixels, canonical
 from camlab.noise import NOISES, Companion, Surroundings, perturb
 
@@ -102,7 +102,7 @@ class Inputs:
             mine = {spec: key for spec, key in missing.items() if key not in self._making}
             self._making.update(mine.values())
             if missing and not mine:
-                self._changed.wait(LOOK)
+                self._changed.wait(CHECK_EVERY)
             return mine
 
     def _make(

@@ -28,8 +28,10 @@ def _layer(state: ExploreState, new: Classifier) -> tuple[ExploreState, list[str
     try:
         layer = new.resolve_layer(state.layer)
     except CamLabError:
-        told = f"{new.title} has no layer called {state.layer[:60]!r}; its default layer {new.default_layer} is used."
-        return dataclasses.replace(state, layer=""), [told]
+        problem = (
+            f"{new.title} has no layer called {state.layer[:60]!r}; its default layer {new.default_layer} is used."
+        )
+        return dataclasses.replace(state, layer=""), [problem]
     # The default is stored as an empty string, so that a link without a layer is the same state.
     return dataclasses.replace(state, layer="" if layer == new.default_layer else layer), []
 

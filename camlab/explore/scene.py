@@ -171,8 +171,8 @@ class Scene:
             "severity": [float(severity) for severity, _ in pairs],
             "seed": [int(seed) for _, seed in pairs],
         }
-        said = predictions(clean, versions, self.classifier.class_names)
-        columns |= {each: values.tolist() for each, values in said.items()}
+        predicted = predictions(clean, versions, self.classifier.class_names)
+        columns |= {each: values.tolist() for each, values in predicted.items()}
         columns["degenerate"] = degenerate_pairs(clean.maps[method], maps).tolist()
         columns["segments"] = [self.comparison.n_segments] * len(pairs)
         columns[name] = raw.tolist()

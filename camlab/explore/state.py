@@ -25,7 +25,7 @@ MAX_DRAWS = 64
 MAX_SEED = 999_999
 SEVERITY_STEP = 0.25
 #: Fields that affect the display of a result, not the result.
-LOOKS = ("view", "opacity", "colormap", "scope", "outline")
+VIEW_FIELDS = ("view", "opacity", "colormap", "scope", "outline")
 
 CLASS_RULES: Registry[str] = Registry("class rule")
 CLASS_RULES.add("own", "Each picture's own prediction")

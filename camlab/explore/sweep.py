@@ -13,7 +13,7 @@ from camlab.common.jobs import Job, Resumable, Steps
 from camlab.engine.shared import REFERENCE_COUNT
 from camlab.explore.results import Floors
 from camlab.explore.scene import Scene
-from camlab.explore.state import LOOKS, SEVERITY_STEP, ExploreState
+from camlab.explore.state import SEVERITY_STEP, VIEW_FIELDS, ExploreState
 from camlab.metrics import Robustness, breaks_at, flips_at, robustness, stratified
 from camlab.noise import NOISES
 
@@ -37,13 +37,13 @@ def coarse_to_fine(severities: Sequence[float]) -> list[float]:
 
 
 def draws_of(state: ExploreState) -> ExploreState:
-    """Return the state with every field reset that does not affect its draws: severity, seed and LOOKS.
+    """Return the state with every field reset that does not affect its draws: severity, seed and VIEW_FIELDS.
 
     States with equal results share all draws. The seed becomes the first of its block.
     """
     standard = ExploreState()
-    looks = {name: getattr(standard, name) for name in LOOKS}
-    return dataclasses.replace(state, severity=standard.severity, seed=state.seeds[0], **looks)
+    defaults = {name: getattr(standard, name) for name in VIEW_FIELDS}
+    return dataclasses.replace(state, severity=standard.severity, seed=state.seeds[0], **defaults)
 
 
 @dataclass(frozen=True)

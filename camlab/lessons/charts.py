@@ -24,7 +24,7 @@ from camlab.drawing.charts.look import (
 Floats = NDArray[np.float64]
 NEVER = 5.7  # position on the severity axis for events that do not happen up to 5
 #: Colour, line style and symbol of each series: no two differ by colour alone.
-_LOOKS = (
+_LINE_STYLES = (
     (KEPT, "solid", "circle"),
     (FLIPPED, "dash", "diamond"),
     (SIMILARITY, "dot", "square"),
@@ -56,7 +56,7 @@ def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int =
         x, y = float(before[i]), float(after[i])
         rises, falls = rises + (y < x), falls + (y > x)
         colour, dash = (KEPT, "solid") if y < x else (FLIPPED, "dash") if y > x else (NEUTRAL, "dot")
-        said = f"segment {escape(names[i])}: rank {x:g} → {y:g}"
+        text = f"segment {escape(names[i])}: rank {x:g} → {y:g}"
         figure.add_scatter(
             x=[0, 1],
             y=[min(x, bottom), min(y, bottom)],
@@ -65,7 +65,7 @@ def bump_chart(before: Floats, after: Floats, names: Sequence[str], count: int =
             textposition=["middle left", "middle right"],
             line={"color": colour, "dash": dash, "width": 2},
             marker={"size": 7, "color": colour},
-            hovertext=[said, said],
+            hovertext=[text, text],
             hovertemplate=HOVER_TEXT,
         )
     best = int(np.argmin(before))
@@ -89,19 +89,19 @@ def overlap_chart(agreement: Floats, weight: Floats, so_far: Floats, chance: Flo
             yaxis={"range": [0, 1.04], "title_text": "share", **UNIT_TICKS},
         )
     )
-    said = [f"depth {d}: weight {w:.3f}" for d, w in zip(x, weight, strict=True)]
+    texts = [f"depth {d}: weight {w:.3f}" for d, w in zip(x, weight, strict=True)]
     opacity = np.where(x <= depth, 0.75, 0.25)
     figure.add_bar(
         x=x,
         y=weight,
         name="weight",
         marker={"color": NEUTRAL, "opacity": opacity},
-        hovertext=said,
+        hovertext=texts,
         hovertemplate=HOVER_TEXT,
     )
     for values, name, place in ((agreement, "agreement", 0), (so_far, "RBO so far", 1)):
-        said = [f"depth {d}: {name} {v:.2f}" for d, v in zip(x, values, strict=True)]
-        _add_line(figure, x, values, name, _LOOKS[place], said, size=6, opacity=np.where(x <= depth, 1.0, 0.35))
+        texts = [f"depth {d}: {name} {v:.2f}" for d, v in zip(x, values, strict=True)]
+        _add_line(figure, x, values, name, _LINE_STYLES[place], texts, size=6, opacity=np.where(x <= depth, 1.0, 0.35))
     figure.add_scatter(
         x=x, y=chance, name="agreement by chance", mode="lines", line={"color": NEUTRAL, "dash": "dot"},
         hoverinfo="skip",
@@ -118,7 +118,7 @@ def overlap_chart(agreement: Floats, weight: Floats, so_far: Floats, chance: Flo
     )
 
 
-def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: Sequence[str]) -> Chart:
+def first_chart(found: Sequence[tuple[str, float | None, float | None]], sentences: Sequence[str]) -> Chart:
     """Draw one row per noise type (title, breaks, flips) with its two severities; None means not up to 5."""
     figure = go.Figure(
         layout=chart_layout(
@@ -151,10 +151,10 @@ def first_chart(found: Sequence[tuple[str, float | None, float | None]], said: S
                 "size": 13 if place == 1 else 15,
                 "line": {"width": 3},
             },
-            hovertext=list(said),
+            hovertext=list(sentences),
             hovertemplate=HOVER_TEXT,
         )
-    return Chart(figure, " ".join(said) or "No noise type has been measured yet.")
+    return Chart(figure, " ".join(sentences) or "No noise type has been measured yet.")
 
 
 def randomised_chart(steps: Sequence[str], values: Mapping[str, Sequence[float | None]], chance: float) -> Chart:
@@ -169,27 +169,27 @@ def randomised_chart(steps: Sequence[str], values: Mapping[str, Sequence[float |
             yaxis={"range": [0, 1.05], "title_text": "similarity with the trained map (RBO)", **UNIT_TICKS},
         )
     )  # fmt: skip
-    told = []
-    for (title, row), look in zip(values.items(), _LOOKS, strict=False):
-        said = [f"{escape(title)}, {escape(s)}: {_value(v)}" for s, v in zip(steps, row, strict=True)]
-        _add_line(figure, x, list(row), title, look, said, size=8)
-        told.append(f"{title} {', '.join(_value(v) for v in row)}")
+    described = []
+    for (title, row), style in zip(values.items(), _LINE_STYLES, strict=False):
+        texts = [f"{escape(title)}, {escape(s)}: {_value(v)}" for s, v in zip(steps, row, strict=True)]
+        _add_line(figure, x, list(row), title, style, texts, size=8)
+        described.append(f"{title} {', '.join(_value(v) for v in row)}")
     if np.isfinite(chance):
         figure.add_shape(reference_line("y", chance, NEUTRAL, "dot", 2))
         # On the left, where the lines of the methods are far above.
         place: dict[str, Any] = {"x": 0, "xref": "x domain", "xanchor": "left", "yanchor": "top"}
         figure.add_annotation(text_note(f"random maps {chance:.2f}", y=chance, **place))
     end = f" Random maps: {chance:.2f}." if np.isfinite(chance) else ""
-    return Chart(figure, f"Similarity after each step ({', '.join(steps)}): {'; '.join(told)}.{end}")
+    return Chart(figure, f"Similarity after each step ({', '.join(steps)}): {'; '.join(described)}.{end}")
 
 
 def _add_line(
-    figure: go.Figure, x: Any, y: Any, name: str, look: Sequence[str], said: Sequence[str], **marker: Any
+    figure: go.Figure, x: Any, y: Any, name: str, style: Sequence[str], texts: Sequence[str], **marker: Any
 ) -> None:
-    colour, dash, symbol = look
+    colour, dash, symbol = style
     figure.add_scatter(
         x=x, y=y, name=name, mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
-        marker={"color": colour, "symbol": symbol, **marker}, hovertext=said, hovertemplate=HOVER_TEXT,
+        marker={"color": colour, "symbol": symbol, **marker}, hovertext=texts, hovertemplate=HOVER_TEXT,
     )  # fmt: skip
 
 

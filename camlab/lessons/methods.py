@@ -157,12 +157,12 @@ class Identities(LessonRun):
                 Figure(CAMS[n].title, overlay(pixels, first.maps[n]), f"{CAMS[n].title} on layer {first.layer}")
                 for n in first.methods
             ),
-            tuple(sentence for level in self.levels for sentence in _said(level)),
+            tuple(sentence for level in self.levels for sentence in _sentences(level)),
             Question(
                 f"Which of these gives exactly Grad-CAM's map on layer {first.layer}?",
                 options,
                 right,
-                " ".join(_said(first)) + (
+                " ".join(_sentences(first)) + (
                     " These are several names for one explanation, so their agreement is no evidence."
                     if len(same) > 1 else " No identity holds here: no average and linear layer follow this layer."
                 ),
@@ -170,7 +170,7 @@ class Identities(LessonRun):
         )  # fmt: skip
 
 
-def _said(level: LayerIdentities) -> tuple[str, ...]:
+def _sentences(level: LayerIdentities) -> tuple[str, ...]:
     same = [group for group in level.groups if len(group) > 1]
     named = "; ".join(" = ".join(CAMS[n].title for n in group) for group in same)
     worst = max((abs(expected - measured) for _, expected, measured in level.drops), default=0.0)

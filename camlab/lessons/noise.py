@@ -35,8 +35,8 @@ class BreakingPoints:
     @property
     def sentence(self) -> str:
         """Both severities in words, and which comes first."""
-        told = [f"{what} at {at:g}" if at is not None else f"{never} up to 5"
-                for what, never, at in (("map breaks", "map does not break", self.breaks),
+        parts = [f"{event} at {at:g}" if at is not None else f"{never} up to 5"
+                for event, never, at in (("map breaks", "map does not break", self.breaks),
                                         ("prediction flips", "prediction does not flip", self.flips))]  # fmt: skip
         if self.map_first:
             first = "the map comes first"
@@ -44,7 +44,7 @@ class BreakingPoints:
             first = "the prediction comes first"
         else:
             first = "neither comes first"
-        return f"{NOISES[self.noise].title}: {', '.join(told)}; {first}."
+        return f"{NOISES[self.noise].title}: {', '.join(parts)}; {first}."
 
 
 @lesson(

@@ -195,7 +195,7 @@ def _which_flipped(kept: tuple[Scene, Shown], flipped: tuple[Scene, Shown], righ
     scene, first = kept
     method, pixels = scene.state.method, first.clean_input
     choices = {right: flipped, _other(right): kept}
-    told = " ".join(
+    answer = " ".join(
         f"{letter.upper()}: {NOISES[s.state.noise].title}, severity {shown.row['severity']:g}, similarity "
         f"{shown.row['similarity']:.2f}, {_outcome(shown)}."
         for letter, (s, shown) in sorted(choices.items())
@@ -208,7 +208,7 @@ def _which_flipped(kept: tuple[Scene, Shown], flipped: tuple[Scene, Shown], righ
         ("Map A", overlay(pixels, choices["a"][1].perturbed.maps[method])),
         ("Map B", overlay(pixels, choices["b"][1].perturbed.maps[method])),
         right,
-        f"{scene.picture.title}: {told}",
+        f"{scene.picture.title}: {answer}",
     )
 
 

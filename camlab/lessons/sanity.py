@@ -166,9 +166,9 @@ class Sanity(LessonRun):
     def _record(self, name: str, maps: dict[str, NDArray[np.float32]], probability: float) -> None:
         values: dict[str, float | None] = {}
         for method, map_ in maps.items():
-            told = map_.any() and self.trained[method].any()
+            comparable = map_.any() and self.trained[method].any()
             both = self.trained[method][None], map_[None]
-            values[method] = float(similarity("rbo", *both, self.scene.comparison)[0]) if told else None
+            values[method] = float(similarity("rbo", *both, self.scene.comparison)[0]) if comparable else None
         self.steps.append(RandomisationStep(name, dict(maps), values, probability))
 
     def unmoved(self, layers: int) -> tuple[str, ...]:
@@ -201,7 +201,7 @@ class Sanity(LessonRun):
                 for name, step in (("trained", self.steps[0]), (f"{first.name} random", first), ("all random", last))
             ),
             (
-                *(_said(step) for step in self.steps),
+                *(_sentence(step) for step in self.steps),
                 f"Random maps reach {self.chance:.2f} on average: a map at this value is no more similar than chance.",
             ),
             Question(
@@ -210,14 +210,14 @@ class Sanity(LessonRun):
                 "the same?",
                 options,
                 right,
-                f"{_said(first)} Unchanged: {listed([CAMS[m].title for m in still])}. Eigen-CAM shows "
+                f"{_sentence(first)} Unchanged: {listed([CAMS[m].title for m in still])}. Eigen-CAM shows "
                 "the main pattern of the layer's activations: it uses neither the layers above nor the class. "
                 "It shows where the network sees something, not why it decides.",
             ),
         )  # fmt: skip
 
 
-def _said(step: RandomisationStep) -> str:
+def _sentence(step: RandomisationStep) -> str:
     values = ", ".join(
         f"{CAMS[m].title} {'degenerate' if (v := step.values[m]) is None else f'{v:.2f}'}" for m in ASKED
     )

@@ -175,9 +175,9 @@ def build(name: str, folder: Path | None = None) -> nn.Module:
         module = net.skeleton()
     try:
         with safe_open(path, framework="pt") as stored:
-            said = (stored.metadata() or {}).get("digest")
+            digest = (stored.metadata() or {}).get("digest")
             state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 - no mapping
-        if said != digest_of_values(sorted(state.items())):
+        if digest != digest_of_values(sorted(state.items())):
             raise ValueError("digest")
         state = {key: t.float() if t.is_floating_point() else t for key, t in state.items()}
         module.load_state_dict(state, strict=True, assign=True)

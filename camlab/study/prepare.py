@@ -150,8 +150,8 @@ def from_manifest(manifest: Mapping[str, Any]) -> Prepared:
     sets = open_sets(plan)
     try:
         # A folder may have grown since; the study keeps the pictures of its plan.
-        for label, said in manifest["image_sets"].items():
-            known = tuple((int(place), str(image)) for place, image in said["pictures"])
+        for label, listed in manifest["image_sets"].items():
+            known = tuple((int(place), str(image)) for place, image in listed["pictures"])
             sets[label] = replace(sets[label], known=known)
         return _prepared(plan, sets, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

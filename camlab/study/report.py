@@ -101,8 +101,8 @@ def _several(rows: pd.DataFrame, column: str) -> str:
 
 def by_consistency(methods: Sequence[Record]) -> list[Record]:
     """Sort the records of methods by consistency, highest first, without baselines and unobserved values."""
-    told = [r for r in methods if r["consistency"] is not None and not is_baseline(str(r["method"]))]
-    return sorted(told, key=lambda r: -float(r["consistency"]))
+    found = [r for r in methods if r["consistency"] is not None and not is_baseline(str(r["method"]))]
+    return sorted(found, key=lambda r: -float(r["consistency"]))
 
 
 def _best(methods: Sequence[Record]) -> str:
@@ -110,21 +110,21 @@ def _best(methods: Sequence[Record]) -> str:
     if not order:
         return "No method has a kept pair that counts, so consistency was not observed."
     first, last = order[0], order[-1]
-    said = (
+    sentence = (
         f"Where the prediction is kept, {level_title('method', first['method'])} keeps its map steadiest "
         f"(consistency {value_text(first, 'consistency')})"
     )
     if last is not first:
-        said += f", {level_title('method', last['method'])} least ({value_text(last, 'consistency')})"
+        sentence += f", {level_title('method', last['method'])} least ({value_text(last, 'consistency')})"
     random = next((r for r in methods if is_baseline(str(r["method"]))), None)
     if random is not None and random["consistency"] is not None:
-        said += f"; a random map scores {random['consistency']:.2f}"
-    return f"{said}. The tests tell which differences exceed chance."
+        sentence += f"; a random map scores {random['consistency']:.2f}"
+    return f"{sentence}. The tests tell which differences exceed chance."
 
 
 def _caveats(study: Study, rows: pd.DataFrame, methods: Sequence[Mapping[str, Any]], replicates: int) -> list[str]:
     count = int(rows["image"].nunique())
-    said = [
+    caveats = [
         f"n = {plural(count, 'picture')}: intervals and tests count pictures, however many pairs each has. "
         + (
             "Intervals are 95 % bootstrap intervals over pictures with all their rows."
@@ -133,16 +133,16 @@ def _caveats(study: Study, rows: pd.DataFrame, methods: Sequence[Mapping[str, An
         )
     ]
     if count < 20:
-        said.append("So few pictures show only large differences; “not shown to differ” does not prove equality.")
+        caveats.append("So few pictures show only large differences; “not shown to differ” does not prove equality.")
     floors = weighted_floors(methods)
     if floors:
-        said.append(
+        caveats.append(
             "Chance level: "
             + "; ".join(f"{name} scores {value:.2f}" for name, value in floors.items())
             + ". Compare similarities and C with these, not with 0."
         )
     if not any(is_baseline(str(r["method"])) for r in methods):
-        said.append(f"The study has no {BASELINE}, so a random map might score just as well.")
+        caveats.append(f"The study has no {BASELINE}, so a random map might score just as well.")
     dull = int(rows["degenerate"].sum())
     if dull:
         worst = [
@@ -150,28 +150,28 @@ def _caveats(study: Study, rows: pd.DataFrame, methods: Sequence[Mapping[str, An
             for r in methods
             if r["n_degenerate"]
         ]
-        said.append(
+        caveats.append(
             f"{plural(dull, 'pair')} with a degenerate map (one that favours no place) are left out of C and R: "
             f"{', '.join(worst[:4])}."
         )
     if rows["severity"].nunique() > 1:
-        said.append(
+        caveats.append(
             "C and R pooled over severities mostly compare mild with strong noise; compare the values per severity."
         )
-    said.append("RM alone misleads: a random map has a high R. Read C and R apart, with gap and AUROC.")
+    caveats.append("RM alone misleads: a random map has a high R. Read C and R apart, with gap and AUROC.")
     first: dict[str, str] = {}
     for record in methods:
         for warning in record["warnings"]:
             first.setdefault(" ".join(warning.split()[:2]), warning)
-    said += list(first.values())[:MOST_WARNINGS]
+    caveats += list(first.values())[:MOST_WARNINGS]
     for each in study.coincide:
         names = level_title("method", JOINT.join(each["methods"]))
-        said.append(f"{names} on {each['layer']} of {model_title(str(each['model']))}: one map, reported once.")
+        caveats.append(f"{names} on {each['layer']} of {model_title(str(each['model']))}: one map, reported once.")
     if not study.manifest.get("finished"):
-        said.append("The study was not finished when this report was written.")
+        caveats.append("The study was not finished when this report was written.")
     if study.manifest.get("imported"):
-        said.append("The study was imported; its settings are as its author wrote them.")
-    return said
+        caveats.append("The study was imported; its settings are as its author wrote them.")
+    return caveats
 
 
 def _left_out(study: Study) -> list[Table]:
@@ -290,23 +290,23 @@ def _tested(
     cells = prepare(rows)
     parts: dict[str, list[str]] = {}
     undone: dict[str, int] = {}
-    told = 0
+    shown = 0
     for result in run_tests(cells):
         title = f"{result.title}: {result.question}"
-        said = parts.setdefault(title, [])
+        sentences = parts.setdefault(title, [])
         if not result.done:
             undone[title] = undone.get(title, 0) + 1
-        elif told < MOST_TESTS:
-            told += 1
-            said.append(titled(result.sentence))
-            said += [f"Caution: {titled(each.says)}" for each in result.assumptions if each.holds is False]
+        elif shown < MOST_TESTS:
+            shown += 1
+            sentences.append(titled(result.sentence))
+            sentences += [f"Caution: {titled(each.says)}" for each in result.assumptions if each.holds is False]
     for title, count in undone.items():
         parts[title].append(f"Not possible in {plural(count, 'group')}: too few pairs of the kind it needs.")
     verdicts, cautions = verdict_texts(layer_verdicts(cells))
     parts["Pictures needed"] = [
         titled(power_note(part, "kept").sentence) for _, part in cells.split(["model", "layer"])
     ]
-    return [(t, said) for t, said in parts.items() if said], verdicts, cautions
+    return [(t, sentences) for t, sentences in parts.items() if sentences], verdicts, cautions
 
 
 def verdict_texts(found: Sequence[Verdict]) -> tuple[list[str], list[str]]:

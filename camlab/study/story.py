@@ -50,7 +50,7 @@ def study_slides(study: Study, similarity: str = "rbo") -> list[Slide]:
         Slide(
             "numbers",
             "A good map stays while the prediction stays, and moves when it flips.",
-            [_said(order)],
+            [_values(order)],
             chart=cr_plane(methods),
             about="cr_plane",
         ),
@@ -68,12 +68,12 @@ def study_slides(study: Study, similarity: str = "rbo") -> list[Slide]:
     ]
 
 
-def _said(order: Sequence[Record]) -> str:
-    told = [
+def _values(order: Sequence[Record]) -> str:
+    values = [
         f"{level_title('method', r['method'])}: C {decimal(r['consistency'])}, R {decimal(r['responsiveness'])}"
         for r in order[:3]
     ]
-    return "; ".join(told) + ". The dashed line is a map that ignores flips." if told else "Not observed."
+    return "; ".join(values) + ". The dashed line is a map that ignores flips." if values else "Not observed."
 
 
 def _pair(rows: pd.DataFrame, pictures: str) -> list[Slide]:

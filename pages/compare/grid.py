@@ -15,7 +15,7 @@ from camlab.explore.compare.figure import FORMATS, figure
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import MOST_PINS, CompareState, parse_place
 from camlab.explore.output import pair_html
-from camlab.explore.state import LOOKS, ExploreState, to_query
+from camlab.explore.state import VIEW_FIELDS, ExploreState, to_query
 from camlab.metrics import SIMILARITIES
 from pages.compare import report
 from pages.compare.sidebar import order
@@ -33,7 +33,7 @@ _component = Component("compare")
 
 def grid_for(state: CompareState) -> Grid:
     """Return the grid of a comparison: the one under way or remembered, or a new one."""
-    looks = {name: getattr(ExploreState(), name) for name in (*LOOKS, "draws", "method")}
+    looks = {name: getattr(ExploreState(), name) for name in (*VIEW_FIELDS, "draws", "method")}
     base = dataclasses.replace(state.base, **looks, **{state.axis: getattr(ExploreState(), state.axis)})
     if state.axis == "model":
         base = dataclasses.replace(base, model=state.base.model)

@@ -90,7 +90,7 @@ def _columns(axis: str, base: ExploreState) -> None:
     # Sort the columns of an axis of numbers.
     st.session_state[name] = sorted(chosen, key=float) if axis in SCALES else chosen
     st.multiselect(
-        entry.plural.capitalize(), options, format_func=lambda text: _said(axis, text), key=name,
+        entry.plural.capitalize(), options, format_func=lambda text: _column_label(axis, text), key=name,
         max_selections=MOST_COLUMNS, placeholder="previous choice",
         help=f"The {entry.plural} to show, one per column.",
     )  # fmt: skip
@@ -106,11 +106,11 @@ def _options(axis: str) -> Sequence[str]:
     return [field_text(value) for value in every[axis]]
 
 
-def _said(axis: str, text: str) -> str:
+def _column_label(axis: str, text: str) -> str:
     if axis in SCALES:
         return text
     try:
-        return AXES[axis].said(text)
+        return AXES[axis].label(text)
     except CamLabError:  # other visitors' checkpoints have evicted this one from memory
         return text
 

@@ -13,7 +13,7 @@ from camlab.drawing.pictures import data_url
 from camlab.explore.cases import DISAGREEMENTS, CaseSearch, FoundCase
 from camlab.explore.output.panels import draw_panel, shown_verdict
 from camlab.explore.scene import Scene
-from camlab.explore.state import LOOKS
+from camlab.explore.state import VIEW_FIELDS
 from camlab.metrics import SIMILARITIES
 from camlab.noise import NOISES
 from pages.shared import background_work, image_sets, session
@@ -79,13 +79,13 @@ def _results(search: CaseSearch) -> None:
     elif job.error:
         st.error(plain(job.error), icon=":material/error:")
     else:
-        said = [f"{'Stopped' if job.cancelled else 'Done'}: {plural(search.pairs, 'pair')} compared"]
+        parts = [f"{'Stopped' if job.cancelled else 'Done'}: {plural(search.pairs, 'pair')} compared"]
         for count, reason in (
             (search.skipped, "for a degenerate clean map"),
             (search.unreadable, "because the file cannot be read"),
         ):
-            said += [f"{plural(count, 'picture')} skipped {reason}"] if count else []
-        st.caption(f"{'; '.join(said)}.")
+            parts += [f"{plural(count, 'picture')} skipped {reason}"] if count else []
+        st.caption(f"{'; '.join(parts)}.")
     asked, now = search.state, session.current()
     model, scored = model_title(asked.model), SIMILARITIES[asked.similarity].scored_title
     settings = f"{model}, {CAMS[asked.method].title}, {scored}"
@@ -140,6 +140,6 @@ def _pair(scene: Scene, case: FoundCase) -> NDArray[np.uint8]:
 
 
 def _go(case: FoundCase) -> None:
-    looks = {name: getattr(session.current(), name) for name in LOOKS}
-    session.put(dataclasses.replace(case.state, **looks))
+    view = {name: getattr(session.current(), name) for name in VIEW_FIELDS}
+    session.put(dataclasses.replace(case.state, **view))
     st.session_state["rerun"] = True

@@ -11,7 +11,7 @@ from camlab.drawing.charts.look import PLOTLY_CONFIG
 from camlab.explore.charts.trials import averaging_chart, faithfulness_curves
 from camlab.explore.results import Shown
 from camlab.explore.scene import Scene
-from camlab.explore.state import ExploreState
+from camlab.explore.state import VIEW_FIELDS, ExploreState
 from camlab.explore.trials.averaging import COPIES, Averaged, Remedy, sentence
 from camlab.explore.trials.faithfulness import CURVES, PASSES, SIDES, Faithful, FaithfulnessRun
 from camlab.explore.trials.localisation import localise, object_mask, why_not
@@ -23,7 +23,7 @@ from pages.shared import background_work, session
 from pages.shared.feedback import told
 from pages.shared.text import plain, what
 
-LOOKS = ("view", "opacity", "colormap", "scope", "outline", "draws")
+IGNORED_FIELDS = (*VIEW_FIELDS, "draws")  # fields that do not affect a test of the shown pair
 MEASURING = ("similarity", "p", "segmentation", "segments")
 
 
@@ -94,7 +94,7 @@ def _faithfulness(scene: Scene, shown: Shown) -> None:
     )
     background_work.offer(
         "faithfulness",
-        about(scene.state, LOOKS, MEASURING),
+        about(scene.state, IGNORED_FIELDS, MEASURING),
         "parts",
         lambda: FaithfulnessRun(scene, shown),
         _faithful,
@@ -163,7 +163,7 @@ def _averaging(scene: Scene, shown: Shown) -> None:
 
 def _averaging_of(scene: Scene, sigma: float) -> ExploreState:
     """Return the key of a comparison with copies of this noise."""
-    return about(dataclasses.replace(scene.state, copies=0, sigma=sigma), LOOKS)
+    return about(dataclasses.replace(scene.state, copies=0, sigma=sigma), IGNORED_FIELDS)
 
 
 def _sigma(scene: Scene) -> float:
@@ -211,6 +211,8 @@ def _use(copies: int, sigma: float) -> None:
 
 def measured(scene: Scene) -> tuple[Faithful | None, tuple[Averaged, ...]]:
     """Return the results of the tests that the visitor has run on the pair on screen."""
-    faithful: FaithfulnessRun | None = background_work.latest("faithfulness", about(scene.state, LOOKS, MEASURING))
+    faithful: FaithfulnessRun | None = background_work.latest(
+        "faithfulness", about(scene.state, IGNORED_FIELDS, MEASURING)
+    )
     remedy: Remedy | None = background_work.latest("remedy", _averaging_of(scene, _sigma(scene)))
     return None if faithful is None else faithful.found, () if remedy is None else remedy.found

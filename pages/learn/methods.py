@@ -43,8 +43,8 @@ def lab(setting: Setting, run: Identities) -> None:
                     )
     groups = [group for group in level.groups if len(group) > 1]
     if groups:
-        said = "; ".join(f"**{letters[g[0]]}**: {' = '.join(CAMS[n].title for n in g)}" for g in groups)
-        st.success(f"Measured on {plain(level.layer)}, equal up to rounding: {said}.", icon=":material/join:")
+        equal = "; ".join(f"**{letters[g[0]]}**: {' = '.join(CAMS[n].title for n in g)}" for g in groups)
+        st.success(f"Measured on {plain(level.layer)}, equal up to rounding: {equal}.", icon=":material/join:")
     else:
         st.info(
             f"Measured on {plain(level.layer)}: no two of these maps are equal.",

@@ -67,8 +67,8 @@ def settings(lesson: Lesson, state: LessonState) -> None:
     names = [name for name in (*lesson.settings, *lesson.moves) if name in WIDGETS]
     if state.fixed:
         fixed = [name for name in names if name in lesson.settings]
-        said = " · ".join(f"{WIDGETS[n].title}: {_said(n, state)}" for n in fixed)
-        st.caption(f":material/lock: Set by your teacher. {said}")
+        values = " · ".join(f"{WIDGETS[n].title}: {_value_text(n, state)}" for n in fixed)
+        st.caption(f":material/lock: Set by your teacher. {values}")
         names = [name for name in names if name not in lesson.settings]
     if names:
         with st.container(key="learn_settings", horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -76,7 +76,7 @@ def settings(lesson: Lesson, state: LessonState) -> None:
                 _draw(name, state)
 
 
-def _said(name: str, state: LessonState) -> str:
+def _value_text(name: str, state: LessonState) -> str:
     value = getattr(state, name)
     try:
         titles = {
@@ -94,7 +94,7 @@ def _draw(name: str, state: LessonState) -> None:
     widget, value = WIDGETS[name], getattr(state, name)
     if name in _OPTIONS:
         found = _OPTIONS[name](state)
-        options = found if value in found else {value: _said(name, state), **found}
+        options = found if value in found else {value: _value_text(name, state), **found}
         st.selectbox(
             widget.title,
             list(options),

@@ -124,9 +124,9 @@ def sanity_lab(setting: Setting, run: Sanity) -> None:
             help="0 is the trained network.",
         )  # fmt: skip
     step = run.steps[min(setting.state.layers, last) if run.complete else 0]
-    said = "trained network" if step is run.steps[0] else f"random down to {step.name}"
+    network = "trained network" if step is run.steps[0] else f"random down to {step.name}"
     st.caption(
-        plain(f"Maps of the class that the trained network predicts, {said}. Its probability: ")
+        plain(f"Maps of the class that the trained network predicts, {network}. Its probability: ")
         + percent(step.probability)
     )
     with st.container(key="learn_grid_maps"):
@@ -136,7 +136,7 @@ def sanity_lab(setting: Setting, run: Sanity) -> None:
                 st.html(pair_html.title(f"{CAMS[name].title} · {value}"))
                 frame.image(
                     overlay(run.scene.input.numpy(), step.maps[name]),
-                    f"{CAMS[name].title}, {said}, similarity with the trained map {value}",
+                    f"{CAMS[name].title}, {network}, similarity with the trained map {value}",
                 )
     st.html(pair_html.credit(setting.picture))
 

@@ -62,7 +62,7 @@ def pair(rows: pd.DataFrame) -> None:
     if st.session_state.get("study.pair.of") != page.chosen("folder"):  # a pair of another study
         st.session_state.update({"study.pair": None, "study.pair.text": None})
     page.mention("pair", "study.pair.text")
-    _telling(rows)
+    _striking_pairs(rows)
     point: dict[str, Any] | None = st.session_state.get("study.pair")
     if point is None:
         st.caption("Choose a point in a plot above or one of these pairs to see its two pictures here.")
@@ -92,7 +92,7 @@ def pair(rows: pd.DataFrame) -> None:
         )
 
 
-def _telling(rows: pd.DataFrame) -> None:
+def _striking_pairs(rows: pd.DataFrame) -> None:
     """Draw a list of striking pairs, to choose one without a click into a plot."""
     titles: dict[tuple[Any, ...], str] = {}
     for kind, entry in KINDS.items():
@@ -109,13 +109,13 @@ def _telling(rows: pd.DataFrame) -> None:
         st.session_state[key] = None
     st.selectbox(
         "Pairs worth a look", list(titles), index=None, key=key, format_func=lambda each: titles.get(each, str(each)),
-        placeholder="where map and prediction disagree most", on_change=_tell, disabled=not titles,
+        placeholder="where map and prediction disagree most", on_change=_choose_striking, disabled=not titles,
         help="The least similar kept pairs and the most similar flipped pairs among those that pass the filters, one "
         "per picture.",
     )  # fmt: skip
 
 
-def _tell() -> None:
+def _choose_striking() -> None:
     if (point := st.session_state.get("study.telling")) is not None:
         _choose(dict(zip(POINT, point, strict=True)))
 

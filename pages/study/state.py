@@ -20,7 +20,7 @@ TABS = {
 }
 LISTS = ("models", "sets", "methods", "layers", "noises", "severities")
 #: Choices within a tab, by their names in the link, which contains only those of the tab on screen.
-LOOKS = ("value", "over", "plot", "each", "property", "with", "response", "question", "rows", "pair")
+TAB_CHOICES = ("value", "over", "plot", "each", "property", "with", "response", "question", "rows", "pair")
 NONE = "none"  # an empty list, for a field whose default is not empty
 #: Choices with one value, by their names in the link.
 _NAMED = {"study": "folder", "tab": "tab", "similarity": "similarity"}
@@ -53,8 +53,8 @@ class StudyPage(PageState):
     def look(self, name: str, widget: str, options: Iterable[str], default: str | Sequence[str] = "") -> str:
         """Return the session key for the widget of a choice within a tab, and put that choice into the link.
 
-        name: one of LOOKS. A value in the link is set if it is one of ``options``. default: the value that the link
-        leaves out; a sequence if several options can be chosen.
+        name: one of TAB_CHOICES. A value in the link is set if it is one of ``options``. default: the value that
+        the link leaves out; a sequence if several options can be chosen.
         """
         full = self.key(widget)
         self.mention(name, full, default)
@@ -94,8 +94,8 @@ class StudyPage(PageState):
 
     def take(self, link: dict[str, str]) -> list[str]:
         """Set the choices from a link; return one sentence for each unusable part."""
-        st.session_state["study.asked"] = {name: text for name, text in link.items() if name in LOOKS}
-        found, problems = Filters.parse_query({name: text for name, text in link.items() if name not in LOOKS})
+        st.session_state["study.asked"] = {name: text for name, text in link.items() if name in TAB_CHOICES}
+        found, problems = Filters.parse_query({name: text for name, text in link.items() if name not in TAB_CHOICES})
         for name, known in (("tab", TABS), ("similarity", SCORES)):
             given = link.get(name, "")
             if given and given not in known:

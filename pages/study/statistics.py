@@ -37,7 +37,7 @@ def _judged(opened: Opened, filters: Filters, response: str, model: str, layer: 
     return verdict(_cells(opened, filters), model=model, layer=layer, response=response)
 
 
-def said(sentence: str) -> str:
+def with_titles(sentence: str) -> str:
     """Replace the names of methods and models by their titles and escape the sentence for Markdown."""
     return plain(titled(sentence))
 
@@ -71,15 +71,15 @@ def statistics(opened: Opened, filters: Filters) -> None:
         st.caption(f"{len(results) - 24} further groups; filter to see them, or use `camlab stats`.")
     st.subheader("How many pictures would it take?", anchor=False)
     note = power_note(_cells(opened, filters), response)
-    st.markdown(said(note.sentence or note.reason))
+    st.markdown(with_titles(note.sentence or note.reason))
 
 
 def _verdict(found: Verdict, where: str) -> None:
     words = found.sentence or found.reason
     show = st.success if found.trusted else st.info
-    show(f"**{plain(where)}**: {said(words)}", icon=":material/gavel:")
+    show(f"**{plain(where)}**: {with_titles(words)}", icon=":material/gavel:")
     for caution in found.cautions:
-        st.caption(said(caution))
+        st.caption(with_titles(caution))
 
 
 def _result(found: TestResult) -> None:
@@ -87,9 +87,9 @@ def _result(found: TestResult) -> None:
     with st.container(border=True):
         st.markdown(f"**{plain(found.title)}** · {plain(group)}")
         if not found.done:
-            st.info(said(found.reason[:1].upper() + found.reason[1:]), icon=":material/block:")
+            st.info(with_titles(found.reason[:1].upper() + found.reason[1:]), icon=":material/block:")
             return
-        st.markdown(said(found.sentence))
+        st.markdown(with_titles(found.sentence))
         effect = found.effect
         facts = [
             f"{found.statistic_name} = {found.statistic:.4g}" if found.statistic is not None else "",
@@ -113,7 +113,7 @@ def _result(found: TestResult) -> None:
         with st.expander("Assumptions, and what was left out"):
             for each in found.assumptions:
                 mark = {True: "✓", False: "✗", None: "?"}[each.holds]
-                st.markdown(f"{mark} **{plain(each.name)}**: {said(each.says)}")
+                st.markdown(f"{mark} **{plain(each.name)}**: {with_titles(each.says)}")
             for left in found.left_out:
                 st.caption(plain(left if isinstance(left, str) else str(left)))
 

@@ -61,14 +61,14 @@ def test_a_killed_child_ends_its_messages(modules: Path) -> None:
 
 
 def test_half_a_message_is_no_message(modules: Path) -> None:
-    heard: list[Any] = []
+    received: list[Any] = []
     ended = threading.Event()
 
-    def hear(message: dict[str, Any] | None) -> None:
-        heard.append(message)
+    def collect(message: dict[str, Any] | None) -> None:
+        received.append(message)
         if message is None:
             ended.set()
 
-    child = Child("torn", [], cwd=modules, hear=hear)
-    assert ended.wait(WAIT) and heard == [{"whole": 1}, None]
+    child = Child("torn", [], cwd=modules, on_message=collect)
+    assert ended.wait(WAIT) and received == [{"whole": 1}, None]
     assert child.stop(WAIT) == 0

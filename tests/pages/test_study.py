@@ -22,7 +22,7 @@ from camlab.study.analysis.summary import merge_methods, records, scored
 from camlab.study.stats import TESTS, prepare, run_tests, verdict
 from camlab.study.store import list_studies, open_study
 from pages.shared.navigation import EXPLORE, STUDY
-from pages.study.state import LOOKS, TABS
+from pages.study.state import TAB_CHOICES, TABS
 from tests.pages.conftest import APP, PATIENCE, alerts, said
 
 OVERVIEW = 4  # charts of the tab that is shown first
@@ -527,7 +527,7 @@ def test_a_choice_within_a_tab_that_there_is_not_is_said(shelf: Path) -> None:
 
 def test_names_of_choices_and_of_filters_in_the_link_differ() -> None:
     filtering = Filters(models=("a",), sets=("a",), methods=("a",), layers=("a",), noises=("a",), severities=(1.0,))
-    assert not {*filtering.to_query(), "outcome", "same", "study", "tab", "similarity"} & set(LOOKS)
+    assert not {*filtering.to_query(), "outcome", "same", "study", "tab", "similarity"} & set(TAB_CHOICES)
 
 
 def test_the_chosen_pair_is_in_the_link_and_comes_back(shelf: Path) -> None:

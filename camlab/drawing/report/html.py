@@ -124,7 +124,7 @@ def _tables(material: Material) -> str:
 
 @section("tests", "Tests")
 def _tests(material: Material) -> str:
-    return "".join(f"<h3>{escape(title)}</h3>{_listed(said)}" for title, said in material.tests)
+    return "".join(f"<h3>{escape(title)}</h3>{_listed(sentences)}" for title, sentences in material.tests)
 
 
 @section("settings", "Method and settings")

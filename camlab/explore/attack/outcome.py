@@ -53,20 +53,20 @@ def sentences(scene: Scene, run: ExplanationAttack) -> list[str]:
     name = scene.state.similarity
     label = short_name(scene.classifier.class_names[result.index])
     value = result.similarities(scene.comparison)[name]
-    said = [
+    found = [
         f"Similarity of the two maps ({SIMILARITIES[name].title}): {value:.2f}, correlation {result.kept:.2f}.",
         f"Prediction kept: {label} {percent(result.probability_before)} → {percent(result.probability_after)}.",
         f"No value of the picture moved by more than {result.largest * 255:.1f}/255.",
     ]
     if result.reached is not None:
         before, after = result.reached
-        said.insert(1, f"Correlation with the goal: {before:.2f} → {after:.2f}.")
-    said.append(
+        found.insert(1, f"Correlation with the goal: {before:.2f} → {after:.2f}.")
+    found.append(
         f"Found in step {result.step} of {run.attack.steps}."
         if result.step
         else "No step found a picture that keeps the prediction and moves the map; this is the clean picture."
     )
-    return said
+    return found
 
 
 def attack_record(scene: Scene, run: ExplanationAttack) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class _Level:
         """Share of draws that flipped."""
         return self.flips / self.n
 
-    def said(self, title: str) -> str:
+    def hover_text(self, title: str) -> str:
         """Return the similarity in words."""
         missing = f", {self.n - self.measured} degenerate" if self.measured < self.n else ""
         if not self.measured:
@@ -168,21 +168,21 @@ def severity_curve(
         meaning = f"{'band' if connected else 'bars'}: 10–90\u202f% of draws"
         figure.update_xaxes(title_text=f'severity<span style="font-size:{SMALL}px"> · {meaning}</span>')
 
-    def series(name: str, y: list[float], said: list[str], colour: str, dash: str, symbol: str, **more: Any) -> None:
+    def series(name: str, y: list[float], texts: list[str], colour: str, dash: str, symbol: str, **more: Any) -> None:
         x = [v.severity for v in levels]
         mode = "lines+markers" if connected else "markers"
         look = {"line": {"color": colour, "dash": dash, "width": 2}, "mode": mode}
         marker = {"color": colour, "symbol": symbol, "size": 8}
-        hover = {"customdata": x, "hovertext": said, "hovertemplate": HOVER_TEXT}
+        hover = {"customdata": x, "hovertext": texts, "hovertemplate": HOVER_TEXT}
         figure.add_scatter(x=x, y=y, name=name, marker=marker, **look, **hover, **more)
 
     # Where points coincide, the open square on top and the corners of the diamond below stay visible.
-    said = [v.said(title) for v in levels]
-    series("similarity", [v.mean for v in levels], said, SIMILARITY, "solid", "circle", zorder=2, **spread)
-    said = [f"flipped {percent(v.flip_rate)} ({v.flips} of {plural(v.n, 'draw')})" for v in levels]
-    series("flip rate", [v.flip_rate for v in levels], said, FLIPPED, "dash", "diamond", zorder=1)
-    said = [f"confidence in the clean class {percent(v.confidence)}" for v in levels]
-    series("confidence", [v.confidence for v in levels], said, NEUTRAL, "dot", "square-open", zorder=3)
+    texts = [v.hover_text(title) for v in levels]
+    series("similarity", [v.mean for v in levels], texts, SIMILARITY, "solid", "circle", zorder=2, **spread)
+    texts = [f"flipped {percent(v.flip_rate)} ({v.flips} of {plural(v.n, 'draw')})" for v in levels]
+    series("flip rate", [v.flip_rate for v in levels], texts, FLIPPED, "dash", "diamond", zorder=1)
+    texts = [f"confidence in the clean class {percent(v.confidence)}" for v in levels]
+    series("confidence", [v.confidence for v in levels], texts, NEUTRAL, "dot", "square-open", zorder=3)
 
     figure.add_shape(reference_line("x", current, HERE, "solid", 7))
     handle = {"mode": "markers", "marker": {"symbol": "triangle-up", "size": 12, "color": NEUTRAL}}

@@ -126,7 +126,7 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
         seeds = [int(seed) for seed in shown["seed"]]
         # The golden-ratio sequence spreads any run of seeds evenly, and each seed keeps its height.
         y = [row - 0.08 - 0.26 * (seed * 0.6180339887498949 % 1) for seed in seeds]
-        said = [
+        texts = [
             f"seed {seed} · {escape(str(label))} {percent(float(probability))} · similarity {value:.2f}"
             for seed, label, probability, value in zip(
                 seeds, shown["perturbed_label"], shown["perturbed_prob"], values, strict=True
@@ -134,11 +134,11 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
         ]
         marker = {"color": colour, "symbol": symbol, "size": 9, "opacity": 0.85}
         hover = {"mode": "markers", "hovertemplate": HOVER_TEXT}
-        figure.add_scatter(x=values, y=y, customdata=seeds, hovertext=said, name=name, marker=marker, **hover)
+        figure.add_scatter(x=values, y=y, customdata=seeds, hovertext=texts, name=name, marker=marker, **hover)
         if current_seed in seeds:
             i = seeds.index(current_seed)
             ring = {"symbol": "circle-open", "size": 18, "color": colour, "line": {"width": 2.5}}
-            here = {"x": [values[i]], "y": [y[i]], "customdata": [seeds[i]], "hovertext": [said[i]]}
+            here = {"x": [values[i]], "y": [y[i]], "customdata": [seeds[i]], "hovertext": [texts[i]]}
             figure.add_scatter(**here, name="current draw", marker=ring, **hover)
         bar = {"mode": "lines", "line": {"color": colour, "width": 3}, "hoverinfo": "skip"}
         figure.add_scatter(x=[float(np.median(values))] * 2, y=[row - 0.38, row + 0.12], name=f"{name} median", **bar)
@@ -189,8 +189,8 @@ def similarity_ecdf(pairs_at_severity: pd.DataFrame, *, similarity_title: str, f
             continue
         # side="right": equal values are one step.
         share = np.searchsorted(values, values, side="right") / len(values)
-        said = [f"{percent(s)} of {name} draws<br>at similarity ≤ {v:.2f}" for v, s in zip(values, share, strict=True)]
-        hover = {"hovertext": ["", *said, said[-1]], "hovertemplate": HOVER_TEXT}
+        texts = [f"{percent(s)} of {name} draws<br>at similarity ≤ {v:.2f}" for v, s in zip(values, share, strict=True)]
+        hover = {"hovertext": ["", *texts, texts[-1]], "hovertemplate": HOVER_TEXT}
         seeds = [None, *(int(seed) for seed in shown["seed"]), None]
         figure.add_scatter(x=[0, *values.tolist(), 1], y=[0, *share.tolist(), 1], customdata=seeds, **hover, **look)
     marks = [LabelledLine(v, f"{escape(k)} {v:.2f}", 0.022 * (len(k) + 5), NEUTRAL, 1) for k, v in floors.items()]

@@ -38,7 +38,7 @@ def prediction(scene: Scene, cell: GridCell) -> str:
     return shown_verdict(scene, row)
 
 
-def told(grid: Grid, cell: GridCell) -> str:
+def alt_text(grid: Grid, cell: GridCell) -> str:
     """Describe a cell in one sentence, the alternative text of its picture."""
     where = cell.place
     parts = [f"{grid.title(where)}, {version_title(where)}, {model_title(where.model)}"]
@@ -90,9 +90,9 @@ def news(grid: Grid, have: int) -> list[dict[str, Any]]:
 
 def _cell(grid: Grid, cell: GridCell) -> dict[str, Any]:
     where, row = cell.place, cell.row
-    said = ""
+    label = ""
     if row is not None:
-        said = f"{row['perturbed_label']} {percent(row['perturbed_prob'])}"
+        label = f"{row['perturbed_label']} {percent(row['perturbed_prob'])}"
     return {
         "id": where.text,
         "picture": where.version.text if cell.row is not None else "",
@@ -102,14 +102,14 @@ def _cell(grid: Grid, cell: GridCell) -> dict[str, Any]:
         "value": cell.similarity,
         "score": score_text(cell),
         "flipped": bool(row is not None and row["flipped"]),
-        "said": said,
+        "said": label,
         "verdict": "" if row is None else prediction(grid.scene(where), cell),
         "method": grid.title(where),
         "version": version_title(where),
         "model": model_title(where.model),
         "note": cell.note,
         "explore": "" if row is None else urlencode(to_query(grid.explore(where))),
-        "alt": told(grid, cell),
+        "alt": alt_text(grid, cell),
     }
 
 

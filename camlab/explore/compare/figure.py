@@ -158,13 +158,13 @@ def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
     from matplotlib.figure import Figure
 
     # Captions break into lines that fit under the cell.
-    said = [[part for line in caption(grid, cell) for part in textwrap.wrap(line, WRAP)] for cell in cells]
+    captions = [[part for line in caption(grid, cell) for part in textwrap.wrap(line, WRAP)] for cell in cells]
     across = min(ACROSS, len(cells))
     rows = [range(start, min(start + across, len(cells))) for start in range(0, len(cells), across)]
     wide = max(across * (SIDE + GAP) - GAP, NARROWEST) + 2 * MARGIN
     footer = [part for line in settings(grid) for part in textwrap.wrap(line, int((wide - 2 * MARGIN) * 16.5))]
     # In inches, from the top; a row's height depends on its captions.
-    heights = [SIDE + LINE * (2 + max(map(len, (said[i] for i in row)))) + GAP for row in rows]
+    heights = [SIDE + LINE * (2 + max(map(len, (captions[i] for i in row)))) + GAP for row in rows]
     high = sum(heights) + BAR + LINE * (len(footer) + 1) + 2 * MARGIN
     drawn = Figure(figsize=(wide, high), dpi=150, facecolor="white")
     FigureCanvasAgg(drawn)
@@ -175,7 +175,7 @@ def _draw(grid: Grid, cells: Sequence[GridCell]) -> Figure:
     top = MARGIN
     for row, height in zip(rows, heights, strict=True):
         for place, index in enumerate(row):
-            title, *lines = said[index]
+            title, *lines = captions[index]
             axis = area(MARGIN + place * (SIDE + GAP), top + 2 * LINE, SIDE, SIDE)
             axis.set_axis_off()
             if cells[index].row is not None:

@@ -63,7 +63,7 @@ class Grid(Resumable):
             return tuple(self._model_column(value) for value in values)
         columns: dict[Place, GridColumn] = {}
         for value in values:  # for a noise type that is not random, all seeds give one column
-            columns.setdefault(state.cell("gradcam", value), GridColumn(value, axis.said(value)))
+            columns.setdefault(state.cell("gradcam", value), GridColumn(value, axis.label(value)))
         return (GridColumn(None, "Clean"), *columns.values())
 
     def _model_column(self, name: str) -> GridColumn:

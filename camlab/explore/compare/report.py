@@ -10,7 +10,7 @@ from camlab.common.wording import decimal, plural
 from camlab.drawing.charts.titles import model_title
 from camlab.drawing.report.material import Material, Plot, Table, credit_of
 from camlab.explore.charts.dots import PairDot, pair_dots
-from camlab.explore.compare.browser import told, version_title
+from camlab.explore.compare.browser import alt_text, version_title
 from camlab.explore.compare.grid import Grid
 from camlab.explore.compare.state import Place, to_link
 from camlab.explore.output.panels import perturbed_title, shown_verdict
@@ -80,9 +80,9 @@ def tray_material(grid: Grid, places: Sequence[Place], pairs: Sequence[ReportPai
     paired = noisy_pairs(grid, places)
     rest = [where for where in places if where not in paired]
     bare = [cell for where in rest if where.noise is not None and (cell := grid.cell(where))]
-    said = [f"Without a pair: {told(grid, cell)}" for cell in bare]
-    said += [BESIDE] if any(where.noise is None for where in rest) else []
-    material = pairs_material(pairs, f"Explanations of “{grid.picture.title}” side by side", summary=said)
+    bare_cells = [f"Without a pair: {alt_text(grid, cell)}" for cell in bare]
+    bare_cells += [BESIDE] if any(where.noise is None for where in rest) else []
+    material = pairs_material(pairs, f"Explanations of “{grid.picture.title}” side by side", summary=bare_cells)
     own = grid.picture.image_set in OWN_KINDS
     shown = dataclasses.replace(grid.state, pins=tuple(places))
     return dataclasses.replace(material, link="" if own else "/compare?" + urlencode(to_link(shown)))
@@ -103,20 +103,20 @@ def pairs_material(
         raise BadSetting(f"A report holds 1 to {MOST} cells, not {len(pairs)}; pin the most important ones.")
     kept = [pair for pair in pairs if not pair.shown.row["flipped"]]
     measured = sorted((pair.similarity, pair.title) for pair in kept if pair.similarity is not None)
-    said = [
+    sentences = [
         f"{plural(len(pairs), 'pair')} of a clean and a noisy picture; "
         f"{len(kept)} kept {'its' if len(kept) == 1 else 'their'} prediction."
     ]
     if len(measured) > 1:
         (low, least), (high, most) = measured[0], measured[-1]
-        said.append(
+        sentences.append(
             f"Among those, the map of {least} moved most (similarity {low:.2f}), and the map of {most} moved "
             f"least ({high:.2f})."
         )
     dull = sum(pair.similarity is None for pair in pairs)
     return Material(
         title=title,
-        summary=[*said, *summary],
+        summary=[*sentences, *summary],
         caveats=[
             "Each pair is one noise draw of one picture (n = 1): it has no interval, and another seed may "
             "change the order.",

@@ -99,13 +99,13 @@ def parse_place(text: str) -> Place:
 class Axis:
     """A field of the Explore state in which the columns can differ.
 
-    ``default``: its default values; ``said``: a value in words.
+    ``default``: its default values; ``label``: a value in words.
     """
 
     title: str
     plural: str
     default: Callable[[ExploreState], tuple[Any, ...]]
-    said: Callable[[Any], str]
+    label: Callable[[Any], str]
 
 
 #: By the name of the field.

@@ -87,14 +87,14 @@ def gauges(sweep: Sweep, scores: Scores, scope: str) -> dict[str, str]:
     kept, flipped = score.n - score.n_flipped, score.n_flipped
     over = f"of {plural(score.n, 'draw')}" + (" over all severities" if whole else "")
     blind = {} if score.blind is None else {"blind value": score.blind}
-    said = {
+    labels = {
         "consistency": ("Consistency", "C", f"{kept} {over} kept the prediction", ticks(sweep, "similarity")),
         "responsiveness": ("Responsiveness", "R", f"{flipped} {over} flipped it", ticks(sweep, "difference")),
         "rm": ("Robustness metric", "RM = C · R", f"{kept} kept and {flipped} flipped {over}", blind),
     }
     drawn = {}
     for field in GAUGES:
-        name, symbol, line, marks = said[field]
+        name, symbol, line, marks = labels[field]
         pooled = getattr(scores.pooled, field)
         interval = score.intervals.get(field)
         drawn[field] = html.gauge(

@@ -35,12 +35,12 @@ def measured_sweep(scene: Scene, note: Callable[[str], None] = lambda _: None) -
     Raises CamLabError if the work fails.
     """
     sweep = Sweep(scene, scene.state.severity, patient=True)
-    told = 0.0
+    noted = 0.0
     while sweep.job.running:
         sweep.job.touch()
         sweep.job.step()
-        if sweep.job.elapsed - told > 10:
-            told = sweep.job.elapsed
+        if sweep.job.elapsed - noted > 10:
+            noted = sweep.job.elapsed
             note(f"{sweep.job.done} of {sweep.job.total} draws measured")
     if sweep.job.error:
         raise CamLabError(sweep.job.error)
@@ -84,7 +84,7 @@ def _summary(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
     clean = short_name(names[row["clean_index"]])
     similar = "no similarity" if row["degenerate"] else f"a similarity of {decimal(row['similarity'])}"
     kept = "kept its prediction" if not row["flipped"] else "changed its prediction"
-    said = [
+    sentences = [
         f"Shown the picture under {perturbed_title(row).lower()}, {scene.classifier.title} {kept} "
         f"({shown_verdict(scene, row)}). Its {scene.method.title} map and that of the clean "
         f"picture have {similar} ({measure}; 1 means identical)."
@@ -92,7 +92,7 @@ def _summary(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
     floors = sweep.floors
     if floors and floors.other is not None and not row["degenerate"]:
         far = row["similarity"] < (floors.threshold or 0)
-        said.append(
+        sentences.append(
             f"The maps of {floors.others} other pictures score {floors.other:.2f} here, so a map counts "
             "as broken below "
             f"{floors.threshold:.2f}: this one has {'moved' if far else 'held'}."
@@ -101,7 +101,7 @@ def _summary(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
         kept_n = score.n - score.n_flipped
         interval = score.intervals.get("consistency")
         span = f" (95 % interval {interval.low:.2f} to {interval.high:.2f})" if interval else ""
-        said.append(
+        sentences.append(
             f"Of {plural(score.n, 'noise draw')} at this severity, {kept_n} kept the prediction “{clean}”"
             + (
                 f"; their maps are {decimal(score.consistency)} similar on average{span}. "
@@ -114,56 +114,58 @@ def _summary(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[s
                 else "None flipped, so responsiveness was not observed here."
             )
         )
-    said.append(scores.sentence)
-    return said
+    sentences.append(scores.sentence)
+    return sentences
 
 
 def _caveats(scene: Scene, shown: Shown, sweep: Sweep, scores: Scores) -> list[str]:
     state, score = scene.state, scores.severity
     floors = sweep.floors
-    said = [
+    caveats = [
         f"This is one picture: n = {plural(score.n, 'noise draw')} at this severity, not a sample of pictures. "
         "Intervals describe how the draws vary, not other pictures; a study does that."
     ]
     if not NOISES[state.noise].stochastic:
-        said.append(f"{NOISES[state.noise].title} is not random: there is one pair per severity, and no interval.")
+        caveats.append(f"{NOISES[state.noise].title} is not random: there is one pair per severity, and no interval.")
     elif score.n_consistency < FEWEST_PAIRS:
-        said.append(f"Fewer than {FEWEST_PAIRS} draws kept the prediction: C has no interval.")
+        caveats.append(f"Fewer than {FEWEST_PAIRS} draws kept the prediction: C has no interval.")
     if floors is None or floors.other is None:
-        said.append(
+        caveats.append(
             "The chance level of other pictures was not measured, so the report cannot say whether the map broke."
         )
     else:
         random = "" if floors.random is None else f"; a random ranking scores {floors.random:.2f}"
-        said.append(
+        caveats.append(
             f"Chance level: the maps of other pictures score {floors.other:.2f}{random}. Compare every "
             "similarity with these, not with 0."
         )
     if score.n_degenerate:
         low, high = score.consistency_bounds or (None, None)
-        said.append(
+        caveats.append(
             f"{plural(score.n_degenerate, 'pair')} had a degenerate map (the same value everywhere) and "
             "count in no score; with them, "
             f"C could be {decimal(low)} to {decimal(high)}."
         )
     if shown.row["degenerate"]:
-        said.append("A map of the pair shown is degenerate: it highlights nothing.")
+        caveats.append("A map of the pair shown is degenerate: it highlights nothing.")
     if not sweep.complete:
-        said.append("Some draws were not measured yet when this report was written; the curve shows the others.")
-    said += [
+        caveats.append("Some draws were not measured yet when this report was written; the curve shows the others.")
+    caveats += [
         " = ".join(CAMS[name].title for name in each.methods) + f" on this layer: one map. {each.reason}"
         for each in scene.coincidences
         if state.method in each.methods
     ]
     if state.rule != "own":
-        said.append("Both maps explain the same class, so a flip of the prediction does not change what is explained.")
+        caveats.append(
+            "Both maps explain the same class, so a flip of the prediction does not change what is explained."
+        )
     if not score.n_flipped or score.n == score.n_flipped:
-        said.append(
+        caveats.append(
             "R and RM need flipped and kept draws at the same severity; otherwise they are “not observed”, "
             "which is not zero."
         )
-    said.append("A map that holds is not necessarily right, and a map that moves does not prove the model wrong.")
-    return said
+    caveats.append("A map that holds is not necessarily right, and a map that moves does not prove the model wrong.")
+    return caveats
 
 
 def facts(scene: Scene) -> dict[str, str]:

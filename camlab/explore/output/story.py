@@ -103,7 +103,7 @@ def _noise(found: Measured) -> Slide:
     scene, shown = found.scene, found.shown
     row, floors = shown.row, found.sweep.floors
     score = decimal(None if row["degenerate"] else row["similarity"])
-    said = [f"{perturbed_title(row)}. Prediction {shown_verdict(scene, row)}."]
+    sentences = [f"{perturbed_title(row)}. Prediction {shown_verdict(scene, row)}."]
     measure = SIMILARITIES[scene.state.similarity].scored_title
     against = ""
     if floors and floors.other is not None and floors.threshold is not None:
@@ -111,11 +111,11 @@ def _noise(found: Measured) -> Slide:
             f" The maps of other pictures score {floors.other:.2f}; a map counts as broken below "
             f"{floors.threshold:.2f}, halfway to an identical map."
         )
-    said.append(f"The similarity of the two maps is {score} ({measure}; 1 means identical).{against}")
+    sentences.append(f"The similarity of the two maps is {score} ({measure}; 1 means identical).{against}")
     return Slide(
         "noise",
         _NOISE[found.kind],
-        said,
+        sentences,
         images=[_image(found, shown.clean, "Clean"), _image(found, shown.perturbed, "Noisy")],
         about="panels",
         credit=pair_html.credit(scene.picture),
@@ -141,7 +141,7 @@ def _methods(found: Measured) -> Slide:
     )
     if first.kept == 0:
         headline = "No draw kept the prediction: there is nothing to compare."
-    said = [
+    sentences = [
         f"{NOISES[found.scene.state.noise].title} at severity {found.scene.state.severity:g}, "
         f"{plural(first.n, 'draw')}, of which {first.kept} kept the prediction.",
         *([f"Hold: {listed(holds)}."] if holds else []),
@@ -152,7 +152,7 @@ def _methods(found: Measured) -> Slide:
     return Slide(
         "methods",
         headline,
-        said,
+        sentences,
         chart=steady_methods(found.steady, similarity_title=title),
         about="steady_methods",
     )

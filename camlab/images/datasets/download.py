@@ -86,7 +86,7 @@ def _fetched(dataset: Dataset, part: Path, progress: Progress | None) -> Steps:
     what = {"archives": archives, "silence": SILENCE, "room": dataset.room * 10**6}
     listing.write_text(json.dumps(what), encoding="utf-8")
 
-    def hear(news: News) -> Patience:
+    def on_message(news: News) -> Patience:
         if progress is not None and "done" in news:
             progress(news["done"], max(news["done"], dataset.megabytes * 10**6))
         # From now on the child itself gives up on a silent server; unpacking may take any time.
@@ -94,7 +94,7 @@ def _fetched(dataset: Dataset, part: Path, progress: Progress | None) -> Steps:
 
     child = Child("camlab.common.fetch_files", [str(part), str(listing)])
     try:
-        yield from follow(child, ANSWER_WITHIN, hear)
+        yield from follow(child, ANSWER_WITHIN, on_message)
     finally:
         child.stop(_STOP_WITHIN)
         listing.unlink(missing_ok=True)

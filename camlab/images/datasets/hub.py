@@ -138,7 +138,7 @@ def described(repo: str, answer: Mapping[str, Any]) -> Dataset:
     return Dataset(
         name=row_name(repo),
         title=repo,
-        summary=f"{card.get('pretty_name') or repo}, from the Hugging Face hub: {_what(files)}.",
+        summary=f"{card.get('pretty_name') or repo}, from the Hugging Face hub: {_contents(files)}.",
         author=repo.partition("/")[0],
         licence=licence,
         licence_url=f"https://huggingface.co/datasets/{repo}",
@@ -217,7 +217,7 @@ def _digest(file: Mapping[str, Any]) -> str:
     return str((file.get("lfs") or {}).get("sha256") or file.get("blobId") or "")
 
 
-def _what(files: Mapping[str, Any]) -> str:
+def _contents(files: Mapping[str, Any]) -> str:
     first = next(iter(files))
     kind = "table" if first.endswith(".parquet") else "archive" if _is_packed(first) else "picture"
     return f"{len(files):,} {kind}{'' if len(files) == 1 else 's'}"

@@ -72,10 +72,10 @@ def _from_tables(folder: Path, tables: Sequence[Path]) -> Samples:
     names: Sequence[str] = ()
     for path in tables:
         table = pq.ParquetFile(path)
-        column, label, said = _columns(table.schema_arrow)
+        column, label, listed = _columns(table.schema_arrow)
         if column is None:
             continue
-        names = said or names
+        names = listed or names
         for group in range(table.num_row_groups):
             groups.append(_Rows(path, group, column, len(keys)))
             rows = table.metadata.row_group(group).num_rows

@@ -107,7 +107,7 @@ class _Transfer:
         """Step until the file is in the cache. Raises DownloadFailed."""
         checked = False
 
-        def hear(news: News) -> Patience | None:
+        def on_message(news: News) -> Patience | None:
             nonlocal checked
             if "reached" in news:
                 return Patience(READY_WITHIN)
@@ -124,7 +124,7 @@ class _Transfer:
 
         self._child = self._start()
         try:
-            yield from follow(self._child, ANSWER_WITHIN, hear)
+            yield from follow(self._child, ANSWER_WITHIN, on_message)
         except Problem as problem:
             self.error = self.failure(problem)
             raise self.error from problem

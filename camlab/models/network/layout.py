@@ -115,9 +115,9 @@ def follows_places(layout: Layout, outputs: Tensor) -> bool | None:
     own = torch.cat([torch.full_like(part[0], i) for i, part in enumerate(parts)])
     each = torch.cat(parts, dim=1)
     each = each / each.mean(dim=1, keepdim=True)  # one quarter may affect all places more than another
-    told = each.amax(dim=0) > MIXED * each.amin(dim=0)
-    if float(told.float().mean()) > 0.5:
-        return float((each.argmax(dim=0) == own)[told].float().mean()) > 0.5
+    decided = each.amax(dim=0) > MIXED * each.amin(dim=0)
+    if float(decided.float().mean()) > 0.5:
+        return float((each.argmax(dim=0) == own)[decided].float().mean()) > 0.5
     means = torch.stack([part.mean(dim=1) for part in parts])
     if bool((means.argmax(dim=0) == torch.arange(4, device=means.device)).all()):
         return True

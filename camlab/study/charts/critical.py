@@ -100,7 +100,7 @@ def critical_diagram(result: TestResult) -> Chart:
             )
         )
     keep_opaque(figure)
-    return Chart(figure, _said(result, runs))
+    return Chart(figure, _description(result, runs))
 
 
 def _add_row(figure: go.Figure, value: Value, place: float, lines: Sequence[str], k: int) -> None:
@@ -153,7 +153,7 @@ def lanes_of(runs: Sequence[tuple[int, int]]) -> list[int]:
     return lanes
 
 
-def _said(result: TestResult, runs: Sequence[tuple[int, int]]) -> str:
+def _description(result: TestResult, runs: Sequence[tuple[int, int]]) -> str:
     ranks = ", ".join(f"{value.name} {value.value:.2f}" for value in result.ranks)
     alike = [listed([value.name for value in result.ranks[first : last + 1]]) for first, last in runs]
     joined = f"Not shown to differ: {'; '.join(alike)}." if alike else "All pairs differ."

@@ -88,12 +88,12 @@ def value_dots(records: Sequence[Record], *, value: str = "rm", rows: str = "met
     drawn: dict[str, dict[str, list[Any]]] = {str(g): {} for g in inner}
     for level, name, height in zip(order, names, heights, strict=True):
         missing = [g for g in inner if (level, g) not in cells or observed(cells[level, g], value) is None]
-        said = ""
+        gaps = ""
         if missing:
             which = "" if not groups else ": " + ", ".join(escape(level_title(groups, g)) for g in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            said = f" · <i>not observed{which}{more}</i>"
-        figure.add_annotation(text_note(f"<b>{name}</b>{said}", **AT_LEFT, align="left", y=top, yanchor="top"))
+            gaps = f" · <i>not observed{which}{more}</i>"
+        figure.add_annotation(text_note(f"<b>{name}</b>{gaps}", **AT_LEFT, align="left", y=top, yanchor="top"))
         base = top - LABEL * (name.count("<br>") + 1)
         figure.add_shape(base_line(top - height + 3, 0, 1, xref="x domain"))
         for i, group in enumerate(inner):

@@ -35,10 +35,10 @@ from camlab.study.charts.rows import (
     Index,
     coded,
     floors_of,
+    hover_texts,
     nearest_to,
     points,
     pooled_severities,
-    said,
 )
 from camlab.study.stats.cells import means_of
 
@@ -155,14 +155,14 @@ def _drawn(
     data: list[list[Any]] = []
     absent: list[Any] = [None] * len(POINT)
     flat = nearest[chosen].ravel()
-    said_all, data_all = said(rows, flat), points(rows, flat)
+    nearest_texts, data_all = hover_texts(rows, flat), points(rows, flat)
     for i, picture in enumerate(chosen):
         here = slice(i * len(levels), (i + 1) * len(levels))
         xs += [*x, None]
         ys += [*means[picture].tolist(), None]
         texts += [
             f"<b>{escape(str(names[picture]))}</b>: mean {value:.2f}, {escape(t)}<br>the pair nearest to it:<br>{s}"
-            for value, t, s in zip(means[picture], titles, said_all[here], strict=True)
+            for value, t, s in zip(means[picture], titles, nearest_texts[here], strict=True)
         ] + [""]
         data += [*data_all[here], absent]
     figure.add_scatter(
@@ -183,10 +183,10 @@ def _drawn(
     floors = floors_of(rows, similarity)
     floor_lines(figure, floors)
     keep_opaque(figure)
-    said_means = "; ".join(f"{t} {v:.2f}" for t, v in zip(titles, middle, strict=True))
+    described = "; ".join(f"{t} {v:.2f}" for t, v in zip(titles, middle, strict=True))
     drop = int((means[whole][:, -1] < means[whole][:, 0]).sum())
     alt = (
-        f"Mean similarity ({measure_title(similarity)}) of the same {plural(total, 'picture')}: {said_means}. "
+        f"Mean similarity ({measure_title(similarity)}) of the same {plural(total, 'picture')}: {described}. "
         f"{drop} of {total} lie lower at {titles[-1]} than at {titles[0]}. "
         f"Drawn: {', '.join(notes)}.{floor_words(floors)}"
     )

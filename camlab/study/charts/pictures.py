@@ -43,10 +43,10 @@ from camlab.study.charts.rows import (
     Index,
     coded,
     floors_of,
+    hover_texts,
     nearest_to,
     points,
     pooled_severities,
-    said,
 )
 from camlab.study.stats.cells import means_of
 
@@ -176,7 +176,7 @@ def similarity_against(
         f"<b>{escape(found.names[i])}</b><br>{escape(PROPERTIES[prop])} {x[i]:.3g}, mean similarity {y[i]:.2f}<br>"
         f"n = {plural(int(found.counts[i]), 'pair')}"
         f"{f' (fewer than {FEWEST_PAIRS})' if found.counts[i] < FEWEST_PAIRS else ''}<br>the pair nearest to it:<br>{s}"
-        for i, s in zip(shown, said(rows, places), strict=True)
+        for i, s in zip(shown, hover_texts(rows, places), strict=True)
     ]
     few, crowded = found.counts[shown] < FEWEST_PAIRS, len(shown) > CROWDED
     figure.add_scatter(

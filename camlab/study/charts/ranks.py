@@ -84,9 +84,9 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
         for level, rank, record in zip(levels, line, records_here, strict=True):
             symbols.append(few_symbol(mark.symbol, record is None or not enough(record, value)))
             where = escape(level_title(over, level))
-            what = "no rank" if np.isnan(rank) else f"rank {rank:g}{_shared(rank, ranks[:, levels.index(level)])}"
-            said = "not measured" if record is None else records_words(record, value)
-            texts.append(f"<b>{wrapped(title)}</b><br>{where}: {what}<br>{said}")
+            rank_text = "no rank" if np.isnan(rank) else f"rank {rank:g}{_shared(rank, ranks[:, levels.index(level)])}"
+            shown = "not measured" if record is None else records_words(record, value)
+            texts.append(f"<b>{wrapped(title)}</b><br>{where}: {rank_text}<br>{shown}")
         figure.add_scatter(
             x=[*range(len(levels))], y=[None if np.isnan(r) else float(r) for r in line],
             mode="lines+markers" if ordered else "markers", name=escape(title),
@@ -98,8 +98,8 @@ def value_ranks(records: Sequence[Record], *, value: str = "rm", over: str = "se
         each = ", ".join("no rank" if np.isnan(r) else f"{r:g}" for r in line)
         words.append(f"{title}: {each}")
     keep_opaque(figure)
-    said_levels = ", ".join(level_title(over, v) for v in levels)
-    return Chart(figure, f"Ranks by {value_title(value)}, 1 the highest, at {said_levels}. {'; '.join(words)}.")
+    level_titles = ", ".join(level_title(over, v) for v in levels)
+    return Chart(figure, f"Ranks by {value_title(value)}, 1 the highest, at {level_titles}. {'; '.join(words)}.")
 
 
 def _value(record: Record | None, value: str) -> float:

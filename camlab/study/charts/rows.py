@@ -43,7 +43,7 @@ def points(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[list[Any]]
     return [list(each) for each in zip(*columns, strict=True)]
 
 
-def said(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[str]:
+def hover_texts(rows: pd.DataFrame, places: Iterable[int] | Index) -> list[str]:
     """Write the hover texts of the rows at these places."""
     part = rows.iloc[np.asarray(places, dtype=np.intp)]
     texts = []

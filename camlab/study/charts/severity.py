@@ -45,7 +45,7 @@ from camlab.study.charts.look import (
     span_of,
     with_notes,
 )
-from camlab.study.charts.rows import POINT, SimilaritySample, floors_of, points, said, samples
+from camlab.study.charts.rows import POINT, SimilaritySample, floors_of, hover_texts, points, samples
 
 HEIGHT = 400
 POOLED, STRATIFIED = 5.75, 6.5  # positions of these values on the axis, beside the severities
@@ -58,12 +58,12 @@ def joined(noises: Sequence[str]) -> bool:
 
 def _axis(lowest: float, connect: bool, notes: Sequence[str]) -> dict[str, Any]:
     """Return the axis of severity, with the places of the pooled and the stratified value at its end."""
-    said = [*notes, *([] if connect else ["not joined: a noise type here does not grow steadily"])]
+    lines = [*notes, *([] if connect else ["not joined: a noise type here does not grow steadily"])]
     return {
         "range": [min(1.0, lowest) - 0.4, STRATIFIED + 0.35],
         "tickvals": [1, 2, 3, 4, 5, POOLED, STRATIFIED],
         "ticktext": ["1", "2", "3", "4", "5", "pooled", "strat."],
-        "title_text": with_notes("severity", said),
+        "title_text": with_notes("severity", lines),
     }
 
 
@@ -140,7 +140,7 @@ def _add_spread(
     means = {level: float(s.values.mean()) for level, s in shown}
     places = np.array([s.places[np.abs(s.values - means[level]).argmin()] for level, s in shown])
     texts = []
-    for (level, sample), near in zip(shown, said(rows, places), strict=True):
+    for (level, sample), near in zip(shown, hover_texts(rows, places), strict=True):
         low, high = spreads.get(level, (np.nan, np.nan))
         span = f", middle 80\u202f% {low:.2f} to {high:.2f}" if sample.enough else f" (fewer than {FEWEST_PAIRS} pairs)"
         lost = f", {sample.degenerate} degenerate left out" if sample.degenerate else ""

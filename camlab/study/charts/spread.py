@@ -43,9 +43,9 @@ from camlab.study.charts.rows import (
     SimilaritySample,
     density,
     floors_of,
+    hover_texts,
     points,
     pooled_severities,
-    said,
     samples,
 )
 
@@ -172,7 +172,7 @@ def _ridge(figure: go.Figure, rows: pd.DataFrame, sides: Groups, top: float, fir
             x=[middle], y=[base - 6], mode="markers", name=name, legendgroup=name, showlegend=first,
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 9},
             meta={"median": name},
-            **hover([f"{text}<br>the pair in the middle:<br>{said(rows, place)[0]}"], points(rows, place)),
+            **hover([f"{text}<br>the pair in the middle:<br>{hover_texts(rows, place)[0]}"], points(rows, place)),
         )  # fmt: skip
     _none(figure, sides, base)
 
@@ -214,11 +214,11 @@ def _strip(
     heights: list[float | None] = [y + tall * (i * 0.6180339887498949 % 1) for i in range(len(at))]
     # The legend names both outcomes even if the first row lacks one: a point nowhere stands for it.
     if len(at) or first:
-        said_of = hover(said(rows, places), points(rows, places)) if len(at) else {}
+        labels = hover(hover_texts(rows, places), points(rows, places)) if len(at) else {}
         figure.add_scatter(
             x=sample.values[at].tolist() or [None], y=heights or [None], mode="markers",
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 6, "opacity": 0.7},
-            name=name, legendgroup=name, showlegend=first, **said_of,
+            name=name, legendgroup=name, showlegend=first, **labels,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from camlab.common.errors import BadSetting, CamLabError
 from camlab.study.prepare import THREADS, Prepared, from_manifest, read_manifest
 from camlab.study.rows import UnitWorker
 from camlab.study.run.control import environment
-from camlab.study.run.local import LOOK, TRIES, Chunk
+from camlab.study.run.local import CHECK_EVERY, TRIES, Chunk
 from camlab.study.run.progress import Progress
 from camlab.study.run.worker import write_units
 
@@ -123,7 +123,7 @@ class RayPool:
                 for actor in self._actors:
                     actor.hold.remote(paused)
             progress.say("paused" if paused else "running")
-            ready, _ = ray.wait(list(under_way), num_returns=1, timeout=LOOK)
+            ready, _ = ray.wait(list(under_way), num_returns=1, timeout=CHECK_EVERY)
             for done in ready:
                 if done not in under_way:
                     continue

@@ -68,34 +68,34 @@ def status(folder: str | Path) -> Status:
         pairs = int(manifest.get("pairs") or 0)
         return Status("finished", pairs, pairs)
     alive = is_held(place)
-    said = read_json(place / PROGRESS)
+    reported = read_json(place / PROGRESS)
     control = read_json(place / CONTROL) or {}
-    if not alive and _is_starting(control, said):
-        return from_progress(said or {}, "running", True)
-    if said is None:
+    if not alive and _is_starting(control, reported):
+        return from_progress(reported or {}, "running", True)
+    if reported is None:
         return from_progress({"total": manifest.get("pairs", 0)}, "running" if alive else "planned", alive)
-    state = str(said.get("state", "running"))
+    state = str(reported.get("state", "running"))
     if not alive and state not in ENDS:
         state = "interrupted"
     if alive and state in ENDS:
         state = "running"  # a resumed run has the lock, but has not reported yet
-    return from_progress(said, state, alive)
+    return from_progress(reported, state, alive)
 
 
-def from_progress(said: dict[str, Any], state: str, alive: bool) -> Status:
+def from_progress(reported: dict[str, Any], state: str, alive: bool) -> Status:
     """Build the status from a run's own report, under a state that may have changed since."""
     by = {
         model: {noise: (int(pair[0]), int(pair[1])) for noise, pair in noises.items()}
-        for model, noises in (said.get("by") or {}).items()
+        for model, noises in (reported.get("by") or {}).items()
     }
     names = ("done", "total", "units_done", "units_total", "seconds_spent", "skipped", "workers")
-    numbers = {name: said[name] for name in names if name in said}
+    numbers = {name: reported[name] for name in names if name in reported}
     return Status(
         state,
         by=by,
-        seconds_left=said.get("seconds_left") if alive else None,
-        pairs_per_second=said.get("pairs_per_second"),
-        error=str(said.get("error") or "") if state == "failed" else "",
+        seconds_left=reported.get("seconds_left") if alive else None,
+        pairs_per_second=reported.get("pairs_per_second"),
+        error=str(reported.get("error") or "") if state == "failed" else "",
         alive=alive,
         **numbers,
     )
@@ -171,10 +171,10 @@ def _ask(folder: Path, what: str) -> None:
     write_json(folder / CONTROL, {**(read_json(folder / CONTROL) or {}), "wish": what})
 
 
-def _is_starting(control: dict[str, Any], said: dict[str, Any] | None) -> bool:
+def _is_starting(control: dict[str, Any], reported: dict[str, Any] | None) -> bool:
     """Return whether a process was started recently and has not taken the lock yet."""
     started = float(control.get("started") or 0.0)
-    if not 0 <= time.time() - started < START_WITHIN or float((said or {}).get("updated") or 0.0) > started:
+    if not 0 <= time.time() - started < START_WITHIN or float((reported or {}).get("updated") or 0.0) > started:
         return False
     for child in _children:
         if child.pid == control.get("pid"):

@@ -23,7 +23,7 @@ from camlab.study.run.progress import Progress
 #: The number of tries for a chunk whose worker dies.
 TRIES = 3
 STOP_WITHIN = 20.0  # seconds for the current batch to end
-LOOK = 0.2  # seconds between two checks for the user's requests
+CHECK_EVERY = 0.2  # seconds between two checks for the user's requests
 
 Chunk = tuple[int, ...]
 
@@ -41,7 +41,7 @@ def default_workers(device: str = "auto") -> int:
 class _Worker(Child):
     """One worker process, and the chunk that it computes."""
 
-    def __init__(self, folder: Path, number: int, heard: queue.Queue[tuple[_Worker, News | None]]) -> None:
+    def __init__(self, folder: Path, number: int, messages: queue.Queue[tuple[_Worker, News | None]]) -> None:
         self.chunk: Chunk | None = None
         env = environment(THREADS)
         # Each worker sees one GPU, in turn.
@@ -54,7 +54,7 @@ class _Worker(Child):
             "camlab.study.run.worker",
             [str(folder)],
             env,
-            hear=lambda news: heard.put((self, news)),
+            on_message=lambda news: messages.put((self, news)),
             quiet=False,  # its stderr goes to the study's log
             cwd=None,  # relative paths of image sets count from here
         )
@@ -72,9 +72,9 @@ class LocalPool:
         if workers < 1:
             raise BadSetting(f"A study cannot run on {workers} workers; choose 1 or more.")
         self._folder = folder
-        self._heard: queue.Queue[tuple[_Worker, News | None]] = queue.Queue()
+        self._messages: queue.Queue[tuple[_Worker, News | None]] = queue.Queue()
         self.size = workers
-        self._workers = [_Worker(folder, i, self._heard) for i in range(workers)]
+        self._workers = [_Worker(folder, i, self._messages) for i in range(workers)]
 
     def run(
         self,
@@ -99,15 +99,15 @@ class LocalPool:
                     worker.send(pause=paused)
             progress.say("paused" if paused else "running")
             try:
-                worker, said = self._heard.get(timeout=LOOK)
+                worker, message = self._messages.get(timeout=CHECK_EVERY)
             except queue.Empty:
                 continue
-            if said is None:
+            if message is None:
                 self._replace(worker, waiting, tries, paused)
-            elif "error" in said:
-                raise CamLabError(str(said["error"]))
-            elif "done" in said:
-                for unit, rows, seconds, skipped in said["done"]:
+            elif "error" in message:
+                raise CamLabError(str(message["error"]))
+            elif "done" in message:
+                for unit, rows, seconds, skipped in message["done"]:
                     progress.add(int(unit), int(rows), float(seconds), str(skipped))
                 worker.chunk = None
                 self._next(worker, waiting)
@@ -129,7 +129,7 @@ class LocalPool:
             waiting.appendleft(dead.chunk)
         elif not waiting:
             return
-        fresh = self._workers[place] = _Worker(self._folder, place, self._heard)
+        fresh = self._workers[place] = _Worker(self._folder, place, self._messages)
         fresh.send(pause=paused)
         self._next(fresh, waiting)
 

@@ -21,7 +21,7 @@ class Progress:
     def __init__(self, folder: Path, on_progress: OnProgress | None) -> None:
         self.folder = folder
         self.workers = 0
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._prepared: Prepared | None = None
         self._done: dict[int, tuple[int, float, str]] = {}
         self._begun = time.monotonic()
@@ -56,13 +56,13 @@ class Progress:
         if not now and moment - self._written < _EVERY:
             return
         self._written = moment
-        said = self._said(state, error)
-        write_json(self.folder / PROGRESS, said)
-        if self._tell is not None:
-            self._tell(from_progress(said, state, state in ("running", "paused")))
+        report = self._report(state, error)
+        write_json(self.folder / PROGRESS, report)
+        if self._on_progress is not None:
+            self._on_progress(from_progress(report, state, state in ("running", "paused")))
 
-    def _said(self, state: str, error: str) -> dict[str, Any]:
-        said: dict[str, Any] = {
+    def _report(self, state: str, error: str) -> dict[str, Any]:
+        report: dict[str, Any] = {
             "state": state,
             "error": error,
             "updated": time.time(),
@@ -70,7 +70,7 @@ class Progress:
         }
         ready = self._prepared
         if ready is None:
-            return said
+            return report
         units, done = Counter(unit.model for unit in ready.units), Counter[str]()
         lost = Counter[str]()
         spent = dict.fromkeys(units, 0.0)
@@ -91,7 +91,7 @@ class Progress:
         known = {model: spent[model] / done[model] for model in units if done[model]}
         usual = sum(spent.values()) / max(1, sum(done.values()))
         left = sum((count - done[model]) * known.get(model, usual) for model, count in units.items())
-        return said | {
+        return report | {
             "done": sum(pair[0] for noises in by.values() for pair in noises.values()),
             "total": sum(pair[1] for noises in by.values() for pair in noises.values()),
             "units_done": sum(done.values()),

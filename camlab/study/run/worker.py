@@ -62,15 +62,15 @@ def main(argv: Sequence[str]) -> int:
     # Ctrl-C reaches the whole process group, but only the coordinator decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A library's own output must not mix with the lines that the coordinator reads.
-    told = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    def tell(**what: Any) -> None:
-        print(json.dumps(what), file=told, flush=True)
+    def send(**message: Any) -> None:
+        print(json.dumps(message), file=pipe, flush=True)
 
     orders = _Orders()
     threading.Thread(target=orders.listen, daemon=True).start()
-    tell(ready=True)
+    send(ready=True)
     worker: UnitWorker | None = None
     while (numbers := orders.work.get()) is not None:
         try:
@@ -78,16 +78,16 @@ def main(argv: Sequence[str]) -> int:
                 torch.set_num_threads(THREADS)
                 worker = UnitWorker(read_prepared(folder))
             notes = compute_part(worker, folder, numbers, orders.check)
-            tell(done=[[note.unit, note.rows, note.seconds, note.skipped] for note in notes])
+            send(done=[[note.unit, note.rows, note.seconds, note.skipped] for note in notes])
         except Cancelled:
             break
         except (CamLabError, OSError) as error:
-            tell(error=str(error))
+            send(error=str(error))
         except Exception as error:
             traceback.print_exc()
-            tell(error=f"The computation stopped unexpectedly ({type(error).__name__}); see run.log.")
+            send(error=f"The computation stopped unexpectedly ({type(error).__name__}); see run.log.")
     # A normal exit would wait for threads of the segmentation in native code.
-    told.flush()
+    pipe.flush()
     os._exit(0)
 
 

@@ -108,7 +108,7 @@ def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
     np.add.at(values, place, table[complete])
     values /= np.maximum(np.bincount(place, minlength=len(which)), 1)[:, None]
     left = [f"Left out, since no pair of it counts: {name}." for name in np.array(names)[empty].tolist()]
-    left += _said(response, complete, some, len(np.unique(pictures)), len(which), compares)
+    left += _left_out(response, complete, some, len(np.unique(pictures)), len(which), compares)
     return Blocks(
         levels=tuple(np.array(names, dtype=object)[~empty].tolist()),
         values=np.round(values, DECIMALS),
@@ -119,32 +119,32 @@ def blocks(cells: Cells, compares: str, response: Response) -> Blocks:
     )
 
 
-def _said(response: Response, complete: Flags, some: Flags, pictures: int, used: int, compares: str) -> list[str]:
+def _left_out(response: Response, complete: Flags, some: Flags, pictures: int, used: int, compares: str) -> list[str]:
     """Return sentences on the data that was left out of the blocks."""
-    said = []
+    left = []
     if used < pictures:
-        said.append(f"Left out without a complete block: {pictures - used} of {plural(pictures, 'picture')}.")
+        left.append(f"Left out without a complete block: {pictures - used} of {plural(pictures, 'picture')}.")
     if none := int((~some).sum()):
-        said.append(
+        left.append(
             f"Without any pair for the response {response.name!r}: {none} of {plural(len(some), 'cell')} "
             "(picture × noise × severity)."
         )
     if gaps := int((some & ~complete).sum()):
-        said.append(f"Left out for all, since some {compares} has no value: {gaps} of {plural(len(some), 'cell')}.")
-    return said
+        left.append(f"Left out for all, since some {compares} has no value: {gaps} of {plural(len(some), 'cell')}.")
+    return left
 
 
 def pairs_left_out(cells: Cells) -> list[str]:
     """Return sentences on the numbers of pairs without a similarity and of predictions decided by rounding."""
-    said = []
+    left = []
     if lost := int((cells.total - cells.kept - cells.lost).sum()):
-        said.append(f"Left out for a degenerate map or no similarity: {plural(lost, 'pair')}.")
+        left.append(f"Left out for a degenerate map or no similarity: {plural(lost, 'pair')}.")
     if tied := int(cells.tied.sum()):
-        said.append(
+        left.append(
             "Counted as stored although the two most likely classes tie, so that rounding decides the flip: "
             f"{plural(tied, 'pair')}."
         )
-    return said
+    return left
 
 
 def picture_means(picture: Index, value: Floats, n: int) -> Floats:

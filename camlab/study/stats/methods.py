@@ -179,15 +179,15 @@ def methods_wilcoxon(sample: Sample, blank: TestResult) -> TestResult:
     if clearest.effect is None or clearest.p_adjusted is None:
         raise CamLabError("A tested pair has no effect; report this as a bug.")
     upper, lower = (clearest.a, clearest.b) if clearest.effect.value >= 0 else (clearest.b, clearest.a)
-    said = f"{p_text(clearest.p_adjusted)} after Holm, rank-biserial {abs(clearest.effect.value):.2f}"
+    evidence = f"{p_text(clearest.p_adjusted)} after Holm, rank-biserial {abs(clearest.effect.value):.2f}"
     count = f"{apart} of {plural(len(pairs), 'pair')} of methods"
     if apart:
-        tail = f"the clearest: {upper} {sample.response.more} than {lower} ({said})."
+        tail = f"the clearest: {upper} {sample.response.more} than {lower} ({evidence})."
         sentence = f"{at(sample.group)}over {len(table)} pictures {count} differ; {tail}"
     else:
         sentence = (
             f"{at(sample.group)}over {len(table)} pictures no pair of methods is shown to differ (Wilcoxon; the "
-            f"clearest, {upper} over {lower}: {said})."
+            f"clearest, {upper} over {lower}: {evidence})."
         )
     return replace(
         blank,

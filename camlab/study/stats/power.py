@@ -91,8 +91,8 @@ def power_note(
     pairs = k * (k - 1) // 2
 
     def nothing(reason: str, spread: float | None = None) -> PowerNote:
-        said = f"The number of pictures needed cannot be estimated: {reason}"
-        return PowerNote(response, n, spread, pairs, power, alpha, (), None, said, reason)
+        sentence = f"The number of pictures needed cannot be estimated: {reason}"
+        return PowerNote(response, n, spread, pairs, power, alpha, (), None, sentence, reason)
 
     if k < 2:
         return nothing(one_level(table.levels, compares))

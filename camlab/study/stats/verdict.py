@@ -149,9 +149,9 @@ def layer_verdicts(cells: Cells) -> list[Verdict]:
 
 
 def _no_verdict(sample: Sample, table: Blocks, reason: str) -> Verdict:
-    said = f"There is no verdict: {reason}"
+    sentence = f"There is no verdict: {reason}"
     return Verdict(
-        sample.group, sample.response.name, len(table), (), (), False, (), (), (), table.left_out, said, reason,
+        sample.group, sample.response.name, len(table), (), (), False, (), (), (), table.left_out, sentence, reason,
         sample.alpha,
     )  # fmt: skip
 
@@ -237,30 +237,30 @@ def _above_floor(sample: Sample, table: Blocks, judged: Sequence[int]) -> dict[s
 def _cautions(made: Verdict, has_baseline: bool) -> tuple[str, ...]:
     """Return the cautions about the methods at the top, one sentence each."""
     best = [each for each in made.candidates if each.method in made.top]
-    said = []
+    cautions = []
     if not has_baseline:
-        said.append(f"The rows have no {BASELINE}, so a random map might score just as well.")
+        cautions.append(f"The rows have no {BASELINE}, so a random map might score just as well.")
     if made.response == "flipped":
-        said.append(
+        cautions.append(
             "Responsiveness alone misleads: a random map moves most when the prediction flips. Read the "
             "verdict on consistency too."
         )
     else:
         if chance := [each.method for each in best if each.above_random is False]:
-            said.append(f"{listed(chance)}: not shown to be above {BASELINE}, a random map.")
+            cautions.append(f"{listed(chance)}: not shown to be above {BASELINE}, a random map.")
         if floor := [each.method for each in best if each.above_floor is False]:
-            said.append(f"{listed(floor)}: not shown to be above the floor of other pictures' maps.")
+            cautions.append(f"{listed(floor)}: not shown to be above the floor of other pictures' maps.")
         if still := [each.method for each in best if each.still]:
-            said.append(
+            cautions.append(
                 f"{listed(still)}: within a severity, the map is not shown to change more where the prediction "
                 "flips; a map that never moves would score just as well."
             )
         if unseen := [each.method for each in best if each.gap is None]:
-            said.append(
+            cautions.append(
                 f"{listed(unseen)}: no severity has both kept and flipped pairs, so the map's reaction to a "
                 "changed prediction was not observed."
             )
-    return tuple(said)
+    return tuple(cautions)
 
 
 def _sentence(made: Verdict) -> str:

@@ -43,8 +43,8 @@ class UnitNote:
 def write_part(folder: Path, notes: Sequence[UnitNote], tables: Iterable[pa.Table]) -> Path:
     """Write the rows of some units, whole or not at all, named after the first unit. Raises OSError."""
     path = folder / ROWS / f"part-{notes[0].unit:07d}.parquet"
-    said = json.dumps([asdict(note) for note in notes], allow_nan=True).encode()
-    schema = arrow_schema().with_metadata({_UNITS: said})
+    header = json.dumps([asdict(note) for note in notes], allow_nan=True).encode()
+    schema = arrow_schema().with_metadata({_UNITS: header})
     table = pa.concat_tables([schema.empty_table(), *tables]).replace_schema_metadata(schema.metadata)
     if len(table) != sum(note.rows for note in notes):
         raise ValueError("a part must hold as many rows as its notes say")

@@ -101,7 +101,7 @@ def test_every_axis_has_columns_that_differ_in_nothing_else(axis: str) -> None:
     fixed = {"noise", "severity", "seed", "model"} - {axis}
     for name in fixed - ({"seed"} if axis == "noise" else set()):  # some types draw nothing
         assert len({getattr(cell, name) for cell in cells}) == 1, name
-    assert all(AXES[axis].said(value) for value in state.values)
+    assert all(AXES[axis].label(value) for value in state.values)
 
 
 def test_a_cells_explore_state_is_the_cell() -> None:
