@@ -17,7 +17,7 @@ from camlab.metrics import SIMILARITIES
 from pages.explore import trials
 from pages.shared import session
 from pages.shared.navigation import COMPARE, PRESENT, STORY_OF_EXPLORE
-from pages.shared.text import File, file_stem, files, plain, what
+from pages.shared.text import File, explanation_popover, file_stem, files, plain
 
 
 def similarity_table(shown: Shown) -> None:
@@ -34,7 +34,7 @@ def similarity_table(shown: Shown) -> None:
         for name, entry in SIMILARITIES.items()
     ]
     st.table(pd.DataFrame(rows).set_index("Measure"))
-    what("measures")
+    explanation_popover("measures")
 
 
 def downloads(scene: Scene, shown: Shown, sweep: Sweep) -> None:

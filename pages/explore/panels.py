@@ -12,7 +12,7 @@ from camlab.explore.scene import Scene
 from camlab.images import Picture
 from camlab.models import short_name
 from pages.shared import session
-from pages.shared.text import what
+from pages.shared.text import explanation_popover
 
 SIDES = ("clean", "perturbed")  # keys of the first two panels, which the style sheet and the scripts use
 
@@ -66,7 +66,7 @@ def panels(scene: Scene, shown: Shown, picture: Picture) -> None:
         st.html(html.colour_bar(DIVERGING, "−1 · weaker", "change", "+1 · stronger"))
         st.html(pair_html.moves(scene, shown))
     st.html(pair_html.credit(picture))
-    what("panels")
+    explanation_popover("panels")
 
 
 def coinciding(scene: Scene) -> None:
@@ -106,4 +106,4 @@ def what_moved(scene: Scene, shown: Shown, floors: Floors | None) -> None:
         )
         return
     st.html(pair_html.moved_by(parts, shown.row["flipped"], floors))
-    what("moved_by")
+    explanation_popover("moved_by")

@@ -15,7 +15,7 @@ from camlab.explore.sweep import Scores, Sweep
 from camlab.noise import NOISES
 from pages.explore import severity_handle
 from pages.shared import background_work, session
-from pages.shared.text import plain, what
+from pages.shared.text import explanation_popover, plain
 
 
 def measures(scene: Scene, sweep: Sweep, strip: Strip) -> None:
@@ -67,7 +67,7 @@ def _gauges(scene: Scene, sweep: Sweep, scores: Scores) -> None:
                 st.html(gauge)
                 if getattr(score, field) is None:
                     _way_on(scene, sweep, field)
-    what("gauges")
+    explanation_popover("gauges")
 
 
 def _way_on(scene: Scene, sweep: Sweep, field: str) -> None:
@@ -148,7 +148,7 @@ def _curve(scene: Scene, sweep: Sweep, scores: Scores) -> None:
         alt=chart.alt,
     )
     st.caption(scores.sentence)
-    what("severity_curve")
+    explanation_popover("severity_curve")
 
 
 def _distributions(scene: Scene, sweep: Sweep) -> None:
@@ -172,8 +172,8 @@ def _distributions(scene: Scene, sweep: Sweep) -> None:
             config=PLOTLY_CONFIG,
             alt=violin.alt,
         )
-        what("similarity_violin")
+        explanation_popover("similarity_violin")
     with right:
         ecdf = sweep_ecdf(sweep, state.severity)
         st.plotly_chart(ecdf.figure, key="ecdf", config=PLOTLY_CONFIG, alt=ecdf.alt)
-        what("similarity_ecdf")
+        explanation_popover("similarity_ecdf")

@@ -21,7 +21,7 @@ from camlab.metrics.localisation import LOCALISATIONS, Localisation
 from pages.explore import attack
 from pages.shared import background_work, session
 from pages.shared.feedback import told
-from pages.shared.text import plain, what
+from pages.shared.text import explanation_popover, plain
 
 IGNORED_FIELDS = (*VIEW_FIELDS, "draws")  # fields that do not affect a test of the shown pair
 MEASURING = ("similarity", "p", "segmentation", "segments")
@@ -125,7 +125,7 @@ def _faithful(run: FaithfulnessRun) -> None:
         with column:
             st.markdown(f"**{FAITHFULNESS[name].title}**")
             st.plotly_chart(chart.figure, key=f"faithfulness.{name}", config=PLOTLY_CONFIG, alt=chart.alt)
-    what("faithfulness_curves")
+    explanation_popover("faithfulness_curves")
 
 
 def _value(value: float | None, run: FaithfulnessRun) -> str:
@@ -189,7 +189,7 @@ def _averaged(run: Remedy) -> None:
         similarity_title=SIMILARITIES[run.scene.state.similarity].scored_title,
     )
     st.plotly_chart(chart.figure, key="remedy.chart", config=PLOTLY_CONFIG, alt=chart.alt)
-    what("averaging_chart")
+    explanation_popover("averaging_chart")
     if run.job.running:
         return
     st.caption(plain(sentence(found)))

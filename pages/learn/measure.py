@@ -22,7 +22,7 @@ from camlab.noise import NOISES
 from pages.learn import frame
 from pages.learn.state import page
 from pages.shared.component import Component
-from pages.shared.text import what
+from pages.shared.text import explanation_popover
 
 NUMBERED = 8  # segments with a number on the pictures
 
@@ -66,7 +66,7 @@ def _ranking(setting: Setting, run: Measuring, places: list[Any], names: list[st
         st.markdown("**2. The two rankings**")
         chart = bump_chart(places[0], places[1], names, min(12, len(names)))
         st.plotly_chart(chart.figure, key="learn.bump", config=PLOTLY_CONFIG, alt=chart.alt)
-        what("bump_chart")
+        explanation_popover("bump_chart")
         st.caption(
             "Solid: the segment rose. Dashed: it fell. Dotted: it stayed. A line that ends at the bottom "
             "falls below the ranks shown."
@@ -84,7 +84,7 @@ def _ranking(setting: Setting, run: Measuring, places: list[Any], names: list[st
         built = run.rbo(p)
         chart = overlap_chart(built.agreement, built.weight, built.so_far, built.chance, built.floor, depth)
         st.plotly_chart(chart.figure, key="learn.overlap", config=PLOTLY_CONFIG, alt=chart.alt)
-        what("overlap_chart")
+        explanation_popover("overlap_chart")
         st.markdown(
             f"RBO **{built.value:.2f}** · by chance {built.floor:.2f} · to depth {depth}: "
             f"{percent(built.weighed(depth))} of the weight, sum so far {built.so_far[depth - 1]:.2f}"

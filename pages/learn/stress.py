@@ -20,7 +20,7 @@ from camlab.noise import NOISES
 from pages.learn import frame
 from pages.learn.state import page
 from pages.shared import session
-from pages.shared.text import plain, what
+from pages.shared.text import explanation_popover, plain
 
 # --- lesson 3: noise
 
@@ -71,7 +71,7 @@ def _breaking_points(run: Breaking) -> None:
     rows = [(NOISES[f.noise].title, f.breaks, f.flips) for f in run.found]
     chart = first_chart(rows, [f.sentence for f in run.found])
     st.plotly_chart(chart.figure, key="learn.first", config=PLOTLY_CONFIG, alt=chart.alt)
-    what("first_chart")
+    explanation_popover("first_chart")
     never = "not up to 5"
     table = [
         {
@@ -146,7 +146,7 @@ def _randomised(run: Sanity) -> None:
     values = {CAMS[m].title: [step.values[m] for step in run.steps] for m in METHODS}
     chart = randomised_chart(steps, values, run.chance)
     st.plotly_chart(chart.figure, key="learn.randomised", config=PLOTLY_CONFIG, alt=chart.alt)
-    what("randomised_chart")
+    explanation_popover("randomised_chart")
     with st.expander("The numbers"):
         rows = {title: [decimal(v) for v in row] for title, row in values.items()}
         st.dataframe(pd.DataFrame(rows, index=steps))

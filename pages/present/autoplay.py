@@ -16,7 +16,7 @@ from pages.explore import panels, severity_handle
 from pages.present.state import page
 from pages.shared import background_work, image_sets, session
 from pages.shared.feedback import told
-from pages.shared.text import file_stem, plain, what
+from pages.shared.text import explanation_popover, file_stem, plain
 
 
 def autoplay() -> None:
@@ -43,7 +43,7 @@ def autoplay() -> None:
         lambda: severity_handle.working(strip) or sweep.job.running,
         sweep.job,
     )
-    what("autoplay")
+    explanation_popover("autoplay")
     _films(scene, sweep)
 
 

@@ -17,7 +17,7 @@ from pages.shared import image_sets, session
 from pages.shared.component import Component
 from pages.shared.feedback import skeleton
 from pages.shared.navigation import EXPLORE, STUDY
-from pages.shared.text import what
+from pages.shared.text import explanation_popover
 from pages.study import data
 
 _keys = Component("keys")
@@ -111,7 +111,7 @@ def _slide(slide: Slide, step: int, state: ExploreState | None) -> None:
         for column, gauge in zip(st.columns(len(slide.gauges), gap="large"), slide.gauges, strict=True):
             column.html(gauge)
     if slide.about:
-        what(slide.about)
+        explanation_popover(slide.about)
     if step == len(STEPS):
         _ways_on(state)
 

@@ -15,7 +15,7 @@ def plain(text: str) -> str:
     return "".join(f"\\{c}" if c in _SPECIAL else c for c in text)
 
 
-def what(name: str) -> None:
+def explanation_popover(name: str) -> None:
     """Draw the button “What am I looking at?”, which opens the paragraph ``LOOKING[name]`` about a chart."""
     with st.popover("What am I looking at?", icon=":material/help:", type="tertiary"):
         st.markdown(LOOKING[name])

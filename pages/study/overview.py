@@ -11,7 +11,7 @@ from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
 from camlab.study.charts.plane import cr_plane
 from camlab.study.store import list_studies
-from pages.shared.text import plain, what
+from pages.shared.text import explanation_popover, plain
 from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import OVER, chosen_over, chosen_value, draw_table, empty, numbers_of
@@ -37,24 +37,24 @@ def overview(opened: Opened, filters: Filters) -> None:
     with left:
         st.subheader("Consistency against responsiveness", anchor=False)
         plot(cr_plane(methods, stratified=bool(over)), "plane")
-        what("cr_plane")
+        explanation_popover("cr_plane")
     with right:
         st.subheader("Methods", anchor=False)
         plot(_dots(methods, value), "dots")
-        what("value_dots")
+        explanation_popover("value_dots")
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("By severity", anchor=False)
         each = data.summary(opened, filters, ("method", "severity"))
         plot(value_heatmap(each, value=value, columns="severity"), "heat.severity")
-        what("value_heatmap")
+        explanation_popover("value_heatmap")
     with right:
         st.subheader("By noise type", anchor=False)
         plot(
             value_heatmap(data.summary(opened, filters, ("method", "noise")), value=over + value),
             "heat.noise",
         )
-        what("value_heatmap")
+        explanation_popover("value_heatmap")
 
 
 def _dots(methods: list[dict[str, Any]], value: str) -> Any:
@@ -132,7 +132,7 @@ def compare(opened: Opened, filters: Filters) -> None:
         st.info("No pair of either study passes these filters.", icon=":material/filter_alt_off:")
         return
     plot(value_dots(both, value=value, groups="study"), "compare")
-    what("value_dots")
+    explanation_popover("value_dots")
     order = {method: i for i, method in enumerate(dict.fromkeys(r["method"] for r in both))}
     both.sort(key=lambda r: (order[r["method"]], names.index(r["study"])))
     columns = ("consistency", "responsiveness", "rm", "gap", "auroc")

@@ -16,7 +16,7 @@ from camlab.study.charts.spread import (
     similarity_steps,
     similarity_violins,
 )
-from pages.shared.text import what
+from pages.shared.text import explanation_popover
 from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import chosen_value, empty
@@ -57,7 +57,7 @@ def distributions(opened: Opened, filters: Filters) -> None:
     draw = SHAPES[shape or "Violins"]
     grouping = {"by": by} if shape in GROUPED else {}
     plot(draw(rows, similarity=opened.similarity, **grouping), f"spread.{shape}.{by}", pick=True)
-    what(draw.__name__)  # explanations are named after the chart's function
+    explanation_popover(draw.__name__)  # explanations are named after the chart's function
     pair(rows)
 
 
@@ -71,16 +71,16 @@ def severity(opened: Opened, filters: Filters) -> None:
     pooled = data.summary(opened, filters, ("method",))
     noises = [str(noise) for noise in rows["noise"].unique()]
     plot(severity_values(each, value=value, beside=pooled, noises=noises), "levels")
-    what("severity_values")
+    explanation_popover("severity_values")
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Ranks", anchor=False)
         plot(value_ranks(each, value=value), "ranks")
-        what("value_ranks")
+        explanation_popover("value_ranks")
     with right:
         st.subheader("Similarity", anchor=False)
         plot(severity_spread(rows, similarity=opened.similarity), "levels.spread")
-        what("severity_spread")
+        explanation_popover("severity_spread")
 
 
 def pictures(opened: Opened, filters: Filters) -> None:
@@ -94,7 +94,7 @@ def pictures(opened: Opened, filters: Filters) -> None:
     with left:
         st.subheader("Which properties correlate?", anchor=False)
         plot(property_correlations(rows, images, outcome=outcome, similarity=opened.similarity), "correlations")
-        what("property_correlations")
+        explanation_popover("property_correlations")
     with right:
         st.subheader("One property, by picture", anchor=False)
         prop = st.selectbox(
@@ -106,8 +106,8 @@ def pictures(opened: Opened, filters: Filters) -> None:
             f"against.{prop}",
             pick=True,
         )
-        what("similarity_against")
+        explanation_popover("similarity_against")
     st.subheader("The same pictures, kept against flipped", anchor=False)
     plot(paired_lines(rows, similarity=opened.similarity), "paired", pick=True)
-    what("paired_lines")
+    explanation_popover("paired_lines")
     pair(rows)

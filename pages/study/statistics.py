@@ -12,7 +12,7 @@ from camlab.drawing.charts.titles import titled
 from camlab.study.analysis.filters import Filters
 from camlab.study.stats import RESPONSES, TESTS, TestResult, Verdict, power_note, prepare, run_tests, verdict
 from camlab.study.stats.results import p_text
-from pages.shared.text import plain, what
+from pages.shared.text import explanation_popover, plain
 from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import draw_table, empty, place_of, title_of
@@ -57,7 +57,7 @@ def statistics(opened: Opened, filters: Filters) -> None:
     st.subheader("Which CAM should I trust?", anchor=False)
     for model, layer in numbered(rows, ["model", "layer"])[1]:
         _verdict(_judged(opened, filters, response, model, layer), place_of({"model": model, "layer": layer}))
-    what("verdict")
+    explanation_popover("verdict")
     st.subheader("Tests", anchor=False)
     test = st.selectbox(
         "Question", list(TESTS), format_func=lambda name: TESTS[name].question,
@@ -106,7 +106,7 @@ def _result(found: TestResult) -> None:
 
             titled = [dataclasses.replace(r, name=title_of(found.compares, r.name)) for r in found.ranks]
             plot(critical_diagram(dataclasses.replace(found, ranks=tuple(titled))), f"cd.{found.test}.{group}")
-            what("critical_diagram")
+            explanation_popover("critical_diagram")
         if found.pairs:
             with st.expander(f"Pairwise comparisons ({len(found.pairs)})"):
                 _pairs(found)

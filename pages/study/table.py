@@ -7,7 +7,7 @@ from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.paper_table import FORMATS, html, paper_table
 from camlab.study.analysis.summary import DEFAULT_BY
 from camlab.study.analysis.values import VALUE_LABELS
-from pages.shared.text import what
+from pages.shared.text import explanation_popover
 from pages.study import data
 from pages.study.data import Opened
 from pages.study.look import OVER, chosen_over, chosen_value, draw_table, empty, numbers_of
@@ -44,7 +44,7 @@ def table(opened: Opened, filters: Filters) -> None:
         "A dash: not observed.",
     )
     st.html(html(found))
-    what("paper_table")
+    explanation_popover("paper_table")
     st.markdown("**Copy it**")
     tabs = st.tabs([each.title for each in FORMATS.values()])
     for tab, each in zip(tabs, FORMATS.values(), strict=True):

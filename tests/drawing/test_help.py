@@ -30,8 +30,8 @@ def test_pages_ask_for_what_there_is_and_show_every_chart_with_it() -> None:
     asked = set()
     for path in (ROOT / "pages").rglob("*.py"):
         text = path.read_text("utf-8")
-        asked |= set(re.findall(r'what\("(\w+)"\)', text))
+        asked |= set(re.findall(r'explanation_popover\("(\w+)"\)', text))
         drawn = len(re.findall(r"st\.plotly_chart\(|(?<!def )\bplot\(", text))
         if drawn and path.name not in ("pair.py", "attack.py"):
-            assert "what(" in text, path.name
+            assert "explanation_popover(" in text, path.name
     assert asked <= set(LOOKING) and len(asked) > 15
