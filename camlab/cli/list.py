@@ -167,7 +167,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print a list, or the rows that match a search."""
     listing = LISTS[arguments.what]
     if arguments.set is not None and arguments.what != "images":
-        raise BadSetting("--set goes with `list images` only; leave it out here.")
+        raise BadSetting("--set goes with `list images` only; leave it out.")
     if arguments.set is not None:
         from camlab.images.find import image_set_named
 

@@ -42,7 +42,7 @@ def _chosen() -> None:
 def _known(sources: dict[str, str]) -> None:
     """Fall back to the first story if the link's study is missing."""
     if page.chosen("story") not in sources:
-        page.say([f"There is no study “{page.study()[:60]}” here; the first story is shown."])
+        page.say([f"There is no study “{page.study()[:60]}” on this machine; the first story is shown."])
         page.choose("story", next(iter(sources)))
 
 

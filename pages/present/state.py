@@ -53,7 +53,7 @@ class PresentPage(PageState):
             source = source or STORY_OF_EXPLORE
         known = not source or source == STORY_OF_EXPLORE or source.startswith(STORY_OF_STUDY) or source in stories()
         if not known:
-            problems.append(f"There is no story called {source[:60]!r} here; the first one is shown.")
+            problems.append(f"There is no story called {source[:60]!r}; the first story is shown.")
             source = ""
         if source == STORY_OF_EXPLORE:
             found, more = parse_query(rest, None if rest else session.current())

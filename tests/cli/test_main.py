@@ -544,7 +544,7 @@ def test_the_images_of_one_set_or_folder(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("CAMLAB_DATA_DIR", str(tmp_path))
     assert "download it first" in run("list", "images", "--set", "cifar10").err
     assert run("list", "models", "--set", "places") == Ran(
-        2, "", "camlab: --set goes with `list images` only; leave it out here.\n"
+        2, "", "camlab: --set goes with `list images` only; leave it out.\n"
     )
 
 

@@ -71,7 +71,7 @@ def test_the_first_preset_is_told_without_a_link() -> None:
         ({"story": "no-such-story"}, "There is no story called"),
         ({"mode": "opera"}, "is unknown; the story is shown"),
         ({"step": "9"}, "starts at the first"),
-        ({"story": "study:none"}, "There is no study “none” here"),
+        ({"story": "study:none"}, "There is no study “none” on this machine"),
         ({"story": "explore", "noise": "gravel"}, "gravel"),
         ({"story": "explore", "image": "upload/0123456789ab"}, "upload"),
     ],

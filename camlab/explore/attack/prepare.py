@@ -17,7 +17,7 @@ from camlab.models.network.split import PLUS
 def unattackable(scene: Scene) -> str | None:
     """Return one sentence on why the scene's map cannot be attacked; None if it can."""
     if PLUS in scene.layer:
-        return "An attack moves the map of one layer, and here several are averaged; choose one target layer."
+        return "An attack moves the map of one layer, but this map averages several; choose one target layer."
     return attackable(scene.state.method) or scene.method.serves(scene.classifier, scene.layer)
 
 

@@ -71,7 +71,7 @@ def _scene(seed: int, index: int) -> Picture:
         label=plan.shape,
         label_index=None,
         author="CAM Lab",
-        licence="generated here, CC0",
+        licence="generated, CC0",
         licence_url="https://creativecommons.org/publicdomain/zero/1.0/",
         source=f"ShapeScenes, seed {seed}, picture {index}",
         _read=partial(_read, seed, index, SIDE),

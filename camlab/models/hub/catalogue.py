@@ -105,7 +105,7 @@ class Badge(StrEnum):
 
     BUNDLED = "bundled"
     OWN = "your file"
-    CACHED = "cached here"
+    CACHED = "downloaded"
     DOWNLOAD = "needs download"
 
 

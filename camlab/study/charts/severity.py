@@ -58,7 +58,7 @@ def joined(noises: Sequence[str]) -> bool:
 
 def _axis(lowest: float, connect: bool, notes: Sequence[str]) -> dict[str, Any]:
     """Return the axis of severity, with the places of the pooled and the stratified value at its end."""
-    lines = [*notes, *([] if connect else ["not joined: a noise type here does not grow steadily"])]
+    lines = [*notes, *([] if connect else ["not joined: some noise type does not grow steadily"])]
     return {
         "range": [min(1.0, lowest) - 0.4, STRATIFIED + 0.35],
         "tickvals": [1, 2, 3, 4, 5, POOLED, STRATIFIED],
