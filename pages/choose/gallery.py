@@ -12,18 +12,19 @@ from camlab.drawing.pictures import data_url
 from camlab.images import ImageSet, Picture, set_of
 from pages.shared import image_sets, session
 from pages.shared.navigation import close_dialog, open_dialog
+from pages.shared.page_state import Choices
 from pages.shared.text import plain
 
 COLUMNS, ROWS = 5, 5
 PAGE = COLUMNS * ROWS
 SIDE = 128
+_shown = Choices("gallery", {"set": "", "search": "", "page": None})
 
 
 def open_gallery(name: str) -> None:
     """Open the gallery of a set at the page with the current picture. Only in a callback."""
-    st.session_state["gallery.set"] = name
-    st.session_state["gallery.search"] = ""
-    st.session_state["gallery.page"] = None
+    for field, value in (("set", name), ("search", ""), ("page", None)):
+        _shown.put(field, value)
     open_dialog("gallery")
 
 
@@ -33,23 +34,23 @@ def gallery() -> None:
     session.follow_callbacks()  # after a choice, rerun the page and close the gallery
     titles = image_sets.titles()
     offered = list(titles)
-    if st.session_state.get("gallery.set") not in offered:  # removed while the gallery was open
-        st.session_state["gallery.set"] = offered[0]
+    if st.session_state.get(_shown.key("set")) not in offered:  # removed while the gallery was open
+        _shown.put("set", offered[0])
     left, right = st.columns(2)
     name = left.selectbox(
         "Image set",
         offered,
-        index=offered.index(st.session_state["gallery.set"]),
+        index=offered.index(st.session_state[_shown.key("set")]),
         format_func=lambda n: titles.get(n, str(n)),
-        key="gallery.set",
-        on_change=_first_page,
+        key=_shown.key("set"),
+        on_change=_shown.when("set", _first_page),
     )
     try:
         image_set = image_sets.image_set(name)
         text = right.text_input(
             "Search",
-            key="gallery.search",
-            on_change=_first_page,
+            key=_shown.key("search"),
+            on_change=_shown.when("search", _first_page),
             placeholder="Words from a title or class",
             icon=":material/search:",
         )
@@ -74,22 +75,22 @@ def gallery() -> None:
                 with column:
                     _card(image_set.pictures[place], current)
     if pages > 1:
-        st.pagination(pages, key="gallery.page", default=page)
+        st.pagination(pages, key=_shown.key("page"), default=page)
 
 
 def _page(image_set: ImageSet, pages: int) -> int:
     """Return the page that the visitor chose, else the one with the current picture."""
-    page = st.session_state.get("gallery.page")
+    page = st.session_state.get(_shown.key("page"))
     if not page:
         place = image_set.place(session.start("image")) if image_set.name == set_of(session.start("image")) else 0
         page = (place or 0) // PAGE + 1
     page = min(max(int(page), 1), pages)
-    st.session_state["gallery.page"] = page
+    _shown.put("page", page)
     return page
 
 
 def _first_page() -> None:
-    st.session_state["gallery.page"] = 1
+    _shown.put("page", 1)
 
 
 def _card(picture: Picture, current: str) -> None:

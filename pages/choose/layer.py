@@ -14,9 +14,9 @@ def layer_controls(classifier: Classifier) -> None:
     """Draw the choice of the target layer, a tree from the network's output to its input, and of further layers."""
     layers = [layer.name for layer in classifier.layers][::-1]
     if st.session_state.get(session.key("layer")) not in layers:
-        st.session_state[session.key("layer")] = classifier.default_layer
+        session.page.put("layer", classifier.default_layer)
     beside = st.session_state.get(session.key("more_layers")) or []
-    st.session_state[session.key("more_layers")] = [name for name in beside if name in layers][:MOST_BESIDE]
+    session.page.put("more_layers", [name for name in beside if name in layers][:MOST_BESIDE])
     first = st.selectbox(
         "Target layer",
         layers,

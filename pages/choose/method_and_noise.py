@@ -88,7 +88,7 @@ def _usable(field: str, names: Sequence[str], reasons: Mapping[str, str]) -> str
     before = (session.start(field), getattr(ExploreState(), field), *names)
     kept = next((name for name in before if name not in reasons), held)
     session.page.say([reasons[held]])
-    st.session_state[session.key(field)] = kept
+    session.page.put(field, kept)
     return kept
 
 
@@ -99,7 +99,7 @@ def smoothing_controls(method: str) -> None:
     able = entry.terms is not None
     if not able and st.session_state.get(session.key("eigen")):
         session.page.say([f"{lacking} Eigen smoothing is off."])
-        st.session_state[session.key("eigen")] = False
+        session.page.put("eigen", False)
     with st.expander("Smooth the map", icon=":material/blur_on:"):
         eigen = st.toggle(
             "Eigen smoothing",

@@ -51,7 +51,7 @@ def model_controls() -> Classifier:
         "model",
         names,
         model_title,
-        on_change=_chosen,
+        on_change=session.page.when("model", _chosen),
         help="The image classifier whose explanations are tested. All models in this list work offline.\n\n"
         + "\n\n".join(rows),
     )

@@ -10,10 +10,11 @@ from pages.choose.gallery import gallery, open_gallery
 from pages.choose.more_pictures import open_sources, sources
 from pages.shared import image_sets, session
 from pages.shared.navigation import draw_dialog
+from pages.shared.page_state import Choices
 from pages.shared.text import plain
 
 LISTED = 300  # a larger set has a number box instead of a list
-NUMBER_KEY = "picture.number"
+_place = Choices("picture", {"number": None})
 
 
 def picture_controls() -> None:
@@ -27,7 +28,7 @@ def picture_controls() -> None:
         index=offered.index(shown) if shown in offered else 0,
         format_func=lambda n: titles.get(n, str(n)),
         key=session.key("image_set"),
-        on_change=_set_changed,
+        on_change=session.page.when("image_set", _set_changed),
         help="Built-in sets are openly licensed; author and licence are below the picture. "
         "Composites and ShapeScenes have exact object masks.",
     )
@@ -74,21 +75,21 @@ def _choice(image_set: ImageSet) -> None:
             "image",
             list(titles),
             lambda n: titles.get(n, str(n)),
-            on_change=_chosen,
+            on_change=session.page.when("image", _chosen),
             help="Type to search, or open the gallery for thumbnails.",
         )
     else:
         place = image_set.place(current)
         number = None if place is None else place + 1
-        st.session_state[NUMBER_KEY] = number
+        _place.put("number", number)
         st.number_input(
             f"Picture, 1 to {len(pictures):,}",
             1,
             len(pictures),
             number,
             step=1,
-            key=NUMBER_KEY,
-            on_change=_numbered,
+            key=_place.key("number"),
+            on_change=_place.when("number", _numbered),
             placeholder="a number",
             help="The picture's position in the set. The gallery searches titles and shows thumbnails.",
         )
@@ -101,15 +102,17 @@ def _choice(image_set: ImageSet) -> None:
 def _shapes_options() -> None:
     seed, count = image_sets.shapes_options()
     left, right = st.columns(2, gap="small")
-    st.session_state[image_sets.COUNT_KEY], st.session_state[image_sets.SEED_KEY] = count, seed
+    shapes = image_sets.shapes
+    for name in shapes.defaults:  # in place: also where a visitor has emptied a box
+        st.session_state[shapes.key(name)] = shapes.chosen(name)
     left.number_input(
         "Pictures",
         1,
         MAX_COUNT,
         count,
         step=50,
-        key=image_sets.COUNT_KEY,
-        on_change=_shapes_changed,
+        key=shapes.key("count"),
+        on_change=shapes.when("count", _shapes_changed),
         help="The size of the set. Each picture is generated when it is needed.",
     )
     right.number_input(
@@ -118,14 +121,14 @@ def _shapes_options() -> None:
         MAX_SEED,
         seed,
         step=1,
-        key=image_sets.SEED_KEY,
-        on_change=_shapes_changed,
+        key=shapes.key("seed"),
+        on_change=shapes.when("seed", _shapes_changed),
         help="Each seed makes another set, with other shapes, backgrounds and colours.",
     )
 
 
 def _shapes_changed() -> None:
-    if any(session.reported(key) is None for key in (image_sets.SEED_KEY, image_sets.COUNT_KEY)):
+    if any(session.reported(image_sets.shapes.key(name)) is None for name in ("seed", "count")):
         return
     seed, count = image_sets.shapes_options()
     index = (scene_numbers(session.current().image) or (0, 0))[1]
@@ -151,7 +154,7 @@ def _chosen() -> None:
 
 
 def _numbered() -> None:
-    number = session.reported(NUMBER_KEY)
+    number = session.reported(_place.key("number"))
     name = session.reported(session.key("image_set"))
     if number is None or name not in image_sets.titles():
         return

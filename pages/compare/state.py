@@ -29,13 +29,13 @@ class ComparePage(PageState):
         """Change some choices without touching their widgets."""
         st.session_state["compare.state"] = dataclasses.replace(self.current(), **fields)
 
-    def put(self, state: CompareState) -> None:
+    def show(self, state: CompareState) -> None:
         """Make a comparison current and set its widgets; only in a callback or before they are drawn."""
         st.session_state["compare.state"] = state
-        st.session_state[self.key("methods")] = list(state.rows)
-        st.session_state[self.key("axis")] = state.axis
-        st.session_state[self.key("sort")] = state.sort
-        st.session_state[self.columns_key(state.axis)] = [field_text(value) for value in state.values]
+        self.put("methods", list(state.rows))
+        self.put("axis", state.axis)
+        self.put("sort", state.sort)
+        self.put(f"columns.{state.axis}", [field_text(value) for value in state.values])
 
     def take(self, link: dict[str, str]) -> list[str]:
         """Set picture and comparison from a link; problems become notices of the session."""
@@ -44,14 +44,14 @@ class ComparePage(PageState):
             return []
         state, problems = parse_link(link)
         session.put(state.base, problems)
-        self.put(dataclasses.replace(state, base=session.current()))
+        self.show(dataclasses.replace(state, base=session.current()))
         return []
 
     def restore(self, returned: bool) -> None:
         """Fill the widgets that Streamlit has forgotten."""
         session.restore_lost_widgets()
         if self.key("axis") not in st.session_state:
-            self.put(self.current().reached_from(session.current()))
+            self.show(self.current().reached_from(session.current()))
 
     def link(self) -> dict[str, str]:
         """Return the parameters of the link to the comparison."""

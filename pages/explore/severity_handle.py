@@ -47,7 +47,7 @@ def toolbar(scene: Scene, shown: Shown, strip: Strip) -> None:
             step=SEVERITY_STEP,
             format="%g",
             key=session.key("severity"),
-            on_change=_typed,
+            on_change=session.page.when("severity", _typed),
             help=ABOUT,
             label_visibility="collapsed",
             width=130,
@@ -116,7 +116,9 @@ def _dragged(report: Any) -> bool:
 
 def _typed() -> None:
     severity = on_step(session.reported(session.key("severity")))
-    session.set_field("severity", session.current().severity if severity is None else severity)
+    # In place: under a new key the box would lose the focus of whoever types.
+    st.session_state[session.key("severity")] = session.current().severity if severity is None else severity
+    st.session_state["rerun"] = True
 
 
 def strip_for(scene: Scene, sweep: Sweep) -> Strip:

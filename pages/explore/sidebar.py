@@ -77,7 +77,7 @@ def _noise() -> None:
 
 
 def _reshuffle() -> None:
-    st.session_state[session.key("seed")] = secrets.randbelow(10_000)
+    session.page.put("seed", secrets.randbelow(10_000))
 
 
 def advanced(classifier: Classifier) -> dict[str, float]:
@@ -94,7 +94,7 @@ def advanced(classifier: Classifier) -> dict[str, float]:
         if st.session_state.get(session.key("target")) is None:
             kept = session.current().target
             usable = kept is not None and kept < len(classifier.class_names)
-            st.session_state[session.key("target")] = kept if usable else st.session_state.get("clean_index", 0)
+            session.page.put("target", kept if usable else st.session_state.get("clean_index", 0))
         session.select(
             "Class",
             "target",

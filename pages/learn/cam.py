@@ -1,5 +1,7 @@
 """Lesson 1 on the page: switches for the channels, and the map that the channels make."""
 
+from functools import partial
+
 import streamlit as st
 
 from camlab.common.wording import percent
@@ -70,13 +72,14 @@ def _switches(run: Channels, off: tuple[int, ...]) -> None:
 
 
 def _switch(place: int, name: str, off: tuple[int, ...]) -> None:
-    key = f"learn.channel.{place}"
-    st.session_state[key] = place not in off
-    st.checkbox(name, place not in off, key=key, on_change=_flip, args=(place, key))
+    widget = f"channel.{place}"
+    page.put(widget, place not in off)
+    flip = page.when(widget, partial(_flip, place, widget))
+    st.checkbox(name, place not in off, key=page.key(widget), on_change=flip)
 
 
-def _flip(place: int, key: str) -> None:
+def _flip(place: int, widget: str) -> None:
     off = set(page.state().off) - {place}
-    if not session.reported(key):
+    if not session.reported(page.key(widget)):
         off.add(place)
     page.change(off=tuple(sorted(off)))

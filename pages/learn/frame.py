@@ -1,6 +1,7 @@
 """The frame around a lesson: the list of lessons, texts, settings, run, question, and links to its neighbours."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -61,10 +62,10 @@ def shelf() -> None:
     """Draw the choice of lessons, the progress, and the button that resets it."""
     current = page.state().lesson
     titles = {name: f"{each.number} · {each.title}{' ✓' if name in done() else ''}" for name, each in LESSONS.items()}
-    st.session_state["learn.shelf"] = current
+    page.put("shelf", current)
     st.pills(
-        "Lessons", list(titles), default=current, format_func=lambda name: titles[name], key="learn.shelf",
-        on_change=_chosen, label_visibility="collapsed",
+        "Lessons", list(titles), default=current, format_func=lambda name: titles[name], key=page.key("shelf"),
+        on_change=page.when("shelf", _chosen), label_visibility="collapsed",
     )  # fmt: skip
     with st.container(key="learn_progress", horizontal=True, vertical_alignment="center"):
         count = len(done())
@@ -80,7 +81,7 @@ def shelf() -> None:
 
 
 def _chosen() -> None:
-    name = session.reported("learn.shelf")
+    name = session.reported(page.key("shelf"))
     if name in LESSONS and name != page.state().lesson:
         page.go_to(name)
 
@@ -186,15 +187,14 @@ def question(lesson: Lesson, run: LessonRun) -> None:
         return
     asked, state = run.sheet().question, page.state()
     answer = state.answer if state.answer is not None and state.answer < len(asked.options) else None
-    st.session_state["learn.option"] = answer
+    page.put("option", answer)
     st.radio(
         asked.text,
         range(len(asked.options)),
         index=answer,
         format_func=lambda i: asked.options[i],
-        key="learn.option",
-        on_change=_answered,
-        args=(lesson.name,),
+        key=page.key("option"),
+        on_change=page.when("option", partial(_answered, lesson.name)),
     )
     if answer is None:
         return
@@ -208,7 +208,7 @@ def question(lesson: Lesson, run: LessonRun) -> None:
 
 
 def _answered(name: str) -> None:
-    chosen = session.reported("learn.option")
+    chosen = session.reported(page.key("option"))
     if chosen is not None:
         page.change(answer=int(chosen))
         _finish_lesson(name)

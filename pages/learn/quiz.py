@@ -48,7 +48,7 @@ def _ask(item: QuizQuestion, place: int) -> None:
     with st.container(key="learn_choose", horizontal=True):
         for letter in LETTERS:
             st.button(
-                letter.upper(), key=f"learn.choose.{place}.{letter}", on_click=_choose, args=(place, letter), width=120,
+                letter.upper(), key=f"learn.choose.{letter}", on_click=_choose, args=(place, letter), width=120,
                 help=f"Map {letter.upper()}",
             )  # fmt: skip
 

@@ -101,7 +101,7 @@ def _draw(name: str, state: LessonState) -> None:
             index=list(options).index(value),
             format_func=lambda each: options.get(each, str(each)),
             key=page.key(name),
-            on_change=_model_changed if name == "model" else None,
+            on_change=page.when("model", _model_changed) if name == "model" else None,
         )
         return
     draw: Any = st.slider if widget.slider else st.number_input

@@ -36,15 +36,15 @@ class LearnPage(PageState):
             found = st.session_state["learn.state"] = _settled(known, found)
         return found
 
-    def put(self, new: LessonState) -> None:
+    def show(self, new: LessonState) -> None:
         """Make a state current and set every widget to it; only in a callback or before the widgets are drawn."""
         st.session_state["learn.state"] = new
         for name in _WIDGETS:
-            st.session_state[self.key(name)] = getattr(new, name)
+            self.put(name, getattr(new, name))
 
     def change(self, **changes: Any) -> None:
         """Set choices from a callback."""
-        self.put(dataclasses.replace(self.state(), **changes))
+        self.show(dataclasses.replace(self.state(), **changes))
         st.session_state["rerun"] = True
 
     def go_to(self, lesson: str) -> None:
@@ -54,7 +54,7 @@ class LearnPage(PageState):
         kept[now.lesson] = now
         then = kept.get(lesson, base(lesson))
         shared = {name: getattr(now, name) for name in ("model", "image", "hide", "fixed")}
-        self.put(_settled(then, dataclasses.replace(then, **shared)))
+        self.show(_settled(then, dataclasses.replace(then, **shared)))
 
     def take(self, link: dict[str, str]) -> list[str]:
         """Set the lesson from a link; return one sentence for each unusable part."""
@@ -65,12 +65,12 @@ class LearnPage(PageState):
             lesson = FIRST
         found, more = parse_link(link, base(lesson))
         found, lost = _reachable(found)
-        self.put(found)
+        self.show(found)
         return [*problems, *more, *lost]
 
     def restore(self, returned: bool) -> None:
         """Set every widget to the current state, also those that this lesson does not draw."""
-        self.put(self.state())
+        self.show(self.state())
 
     def link(self) -> dict[str, str]:
         """Return the parameters of the link to the current state."""

@@ -60,7 +60,7 @@ def _choices(sources: dict[str, str]) -> None:
             list(sources),
             key=page.key("story"),
             format_func=lambda name: sources.get(name, name),
-            on_change=_chosen,
+            on_change=page.when("story", _chosen),
             label_visibility="collapsed",
             help="A story found by searching the built-in pictures, what Explore shows, or a study.",
         )

@@ -12,9 +12,11 @@ from camlab.images.loading import FOLDER, UPLOAD, with_picture
 from camlab.images.photo_pairs import OwnPair, companion_of, forget_companion, paired, set_companion
 from camlab.images.scenes.image_set import DEFAULT_COUNT, MAX_COUNT, scene_numbers
 from camlab.noise import NOISES
+from pages.shared.page_state import Choices
 
 PRIVATE = (UPLOAD, FOLDER)  # names of sets that only one visitor has
-COUNT_KEY, SEED_KEY = "shapes.count", "shapes.seed"
+#: The size and the seed of the generated set.
+shapes = Choices("shapes", {"count": DEFAULT_COUNT, "seed": 0})
 
 #: The reason why a link cannot show a visitor's own picture, by the name of the picture's set.
 ELSEWHERE = {
@@ -64,8 +66,7 @@ def image_set(name: str) -> ImageSet:
 
 def shapes_options() -> tuple[int, int]:
     """Return seed and number of the generated pictures."""
-    seed, count = st.session_state.get(SEED_KEY), st.session_state.get(COUNT_KEY)
-    return seed or 0, count or DEFAULT_COUNT
+    return shapes.chosen("seed"), shapes.chosen("count")
 
 
 def follow(picture_id: str) -> None:
@@ -73,8 +74,8 @@ def follow(picture_id: str) -> None:
     numbers = scene_numbers(picture_id)
     if numbers is not None:
         seed, index = numbers
-        st.session_state[SEED_KEY] = seed
-        st.session_state[COUNT_KEY] = min(max(shapes_options()[1], index + 1), MAX_COUNT)
+        shapes.choose("seed", seed)
+        shapes.choose("count", min(max(shapes_options()[1], index + 1), MAX_COUNT))
 
 
 def picture(picture_id: str) -> Picture:

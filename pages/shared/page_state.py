@@ -1,13 +1,12 @@
 """The state of a page: its choices in the session, its link in the address bar, its notices."""
 
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-SETTLING = 1.5  # seconds that a browser may take to show a link that the page wrote
 _PAGE = "address.page"  # session key of the page that ran last
 
 
@@ -15,6 +14,10 @@ class Choices:
     """Named choices whose session keys are also the keys of their widgets.
 
     Streamlit forgets the value of a widget that a run does not draw; ``chosen`` and ``hold`` remember it.
+
+    Every request of a browser carries the values of all widgets as it knows them. A request that it sent before it saw
+    a value that the server had set would undo that value. So a value that the server sets moves its widget to a new key
+    (``put``): what a browser reports under the old one no longer counts.
     """
 
     def __init__(self, prefix: str, defaults: Mapping[str, Any]) -> None:
@@ -22,8 +25,31 @@ class Choices:
         self.defaults = dict(defaults)
 
     def key(self, name: str) -> str:
-        """Return the session key of a choice, which is also the key of its widget."""
-        return f"{self.prefix}.{name}"
+        """Return the session key of a choice, which is also the key of its widget; ``put`` may change it."""
+        version = self._versions.get(name)
+        return f"{self.prefix}.{name}.{version}" if version else f"{self.prefix}.{name}"
+
+    @property
+    def _versions(self) -> dict[str, int]:
+        found: dict[str, int] = st.session_state.setdefault(f"{self.prefix}.versions", {})
+        return found
+
+    def put(self, name: str, value: Any) -> None:
+        """Set a widget's value; only in a callback or before the widget is drawn."""
+        key = self.key(name)
+        if key in st.session_state and st.session_state[key] != value:
+            self._versions[name] = self._versions.get(name, 0) + 1
+        st.session_state[self.key(name)] = value
+
+    def when(self, name: str, act: Callable[[], object]) -> Callable[[], None]:
+        """Return a widget's callback that acts unless the server has set the widget since it was drawn."""
+        drawn = self.key(name)
+
+        def called() -> None:
+            if drawn == self.key(name):
+                act()
+
+        return called
 
     @property
     def _kept(self) -> dict[str, Any]:
@@ -40,7 +66,8 @@ class Choices:
 
     def choose(self, name: str, value: Any) -> None:
         """Set a choice and its widget; only in a callback or before the widget is drawn."""
-        st.session_state[self.key(name)] = self._kept[name] = value
+        self.put(name, value)
+        self._kept[name] = value
 
     def hold(self, more: Iterable[str] = ()) -> None:
         """Keep all choices, and those named ``more``, through runs and pages that do not draw their widgets."""
@@ -96,9 +123,6 @@ class PageState(Choices, ABC):
         if link == last:
             return
         st.query_params.from_dict(link)
-        replaced = self._replaced()
-        replaced[frozenset(last.items())] = time.monotonic()
-        replaced.pop(frozenset(link.items()), None)
         st.session_state[self.key("link")] = link
 
     def say(self, problems: Sequence[str]) -> None:
@@ -123,29 +147,22 @@ class PageState(Choices, ABC):
         return self._notices
 
     def _asked(self, returned: bool) -> dict[str, str] | None:
-        """Return the link to take over; None if this session wrote it.
+        """Return the link to take over; None if this session keeps its own.
 
-        After a visit to another page, where the navigation has emptied the link, the page keeps its state.
+        A link counts when a session begins, when it leads to the page from another one, and when the visitor goes back
+        or forward. Any other is older than the page: the browser sent it before it saw the link that the page wrote.
         """
         link = {name: str(value) for name, value in st.query_params.items()}
         last: dict[str, str] | None = st.session_state.get(self.key("link"))
-        if last is None:
+        if last is None or link == last:
+            return link if last is None else None
+        if went_back_or_forward() or (returned and link):
             return link
-        replaced = self._replaced()
-        late = frozenset(link.items()) in replaced
-        if late or (returned and not link):
-            # The browser still sends the link that this session has just replaced, or none; the visitor requested
-            # neither. Actions sent together all arrive with that link, so each renews its time.
-            if late:
-                replaced[frozenset(link.items())] = time.monotonic()
-            st.query_params.from_dict(last)
-            return None
-        return None if link == last else link
+        st.query_params.from_dict(last)
+        return None
 
-    def _replaced(self) -> dict[frozenset[tuple[str, str]], float]:
-        """Return the links that this session replaced in the last SETTLING seconds, and when."""
-        now = time.monotonic()
-        known: dict[frozenset[tuple[str, str]], float] = st.session_state.get(self.key("replaced"), {})
-        recent = {link: since for link, since in known.items() if now - since < SETTLING}
-        st.session_state[self.key("replaced")] = recent
-        return recent
+
+def went_back_or_forward() -> bool:
+    """Return whether the visitor has pressed the browser's Back or Forward."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation

@@ -177,15 +177,13 @@ def put(state: ExploreState, problems: Sequence[str] = (), chosen_for: str = "")
     page.say([*problems, *more])
     st.session_state["state"] = state
     st.session_state["upload_error"] = st.session_state["state_error"] = None
-    for field in WIDGET_FIELDS:
-        st.session_state[key(field)] = getattr(state, field)
     first, *more = state.layer.split(PLUS)
-    st.session_state[key("layer")] = first or None
-    st.session_state[key("more_layers")] = more
-    st.session_state[key("image_set")] = set_of(state.image)
+    widgets = {field: getattr(state, field) for field in WIDGET_FIELDS}
+    widgets |= {"layer": first or None, "more_layers": more, "image_set": set_of(state.image)}
+    widgets |= {f"segments.{state.segmentation}.{name}": value for name, value in state.segment_parameters.items()}
+    for name, value in widgets.items():
+        page.put(name, value)
     image_sets.follow(state.image)
-    for name, value in state.segment_parameters.items():
-        st.session_state[segment_key(state.segmentation, name)] = value
 
 
 def change_model(name: str) -> None:
@@ -258,7 +256,7 @@ def restore_lost_widgets() -> None:
 
 def set_field(field: str, value: Any) -> None:
     """Set one widget from a callback and rerun the whole page, also from inside a fragment."""
-    st.session_state[key(field)] = value
+    page.put(field, value)
     st.session_state["rerun"] = True
 
 

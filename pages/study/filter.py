@@ -41,7 +41,7 @@ def bar(opened: data.Opened) -> Filters:
     every = data.all_rows(opened)
     found, problems = page.filters().checked(every, data.options(opened))
     if problems:
-        page.put(found)
+        page.set_filters(found)
         for problem in problems:
             st.warning(plain(problem), icon=":material/info:")
     options = data.options(opened)
@@ -93,7 +93,7 @@ def bar(opened: data.Opened) -> Filters:
         right.button(
             "Clear the filters",
             icon=":material/filter_alt_off:",
-            on_click=page.put,
+            on_click=page.set_filters,
             args=(Filters(),),
             width="stretch",
         )

@@ -32,7 +32,7 @@ class StudyPage(PageState):
     def go_to(self, folder: str) -> None:
         """Open a study of the shelf by the name of its folder, without filters. For callbacks."""
         self.choose("folder", folder)
-        self.put(Filters())
+        self.set_filters(Filters())
 
     def filters(self) -> Filters:
         """Return the filters that the widgets hold."""
@@ -43,7 +43,7 @@ class StudyPage(PageState):
         """Return whether any filter leaves pairs out."""
         return self.filters() != Filters()
 
-    def put(self, found: Filters) -> None:
+    def set_filters(self, found: Filters) -> None:
         """Set the widget of every filter; only in a callback or before the widgets are drawn."""
         for name in LISTS:
             self.choose(name, list(getattr(found, name)))
@@ -56,19 +56,17 @@ class StudyPage(PageState):
         name: one of TAB_CHOICES. A value in the link is set if it is one of ``options``. default: the value that
         the link leaves out; a sequence if several options can be chosen.
         """
+        st.session_state.setdefault("study.looked", set()).add(widget)
+        if (given := self.asked(name)) is not None:
+            several = not isinstance(default, str)
+            wanted = [part for part in given.split(",") if part != NONE] if several else [given]
+            known = set(options)
+            if unknown := [part for part in wanted if part not in known]:
+                self.say([f"The link's {name} {unknown[0][:40]!r} is unknown; the default is shown."])
+            else:
+                self.choose(widget, wanted if several else given)
         full = self.key(widget)
         self.mention(name, full, default)
-        st.session_state.setdefault("study.looked", set()).add(widget)
-        given = self.asked(name)
-        if given is None:
-            return full
-        several = not isinstance(default, str)
-        wanted = [part for part in given.split(",") if part != NONE] if several else [given]
-        known = set(options)
-        if unknown := [part for part in wanted if part not in known]:
-            self.say([f"The link's {name} {unknown[0][:40]!r} is unknown; the default is shown."])
-        else:
-            self.choose(widget, wanted if several else given)
         return full
 
     def mention(self, name: str, full: str, default: str | Sequence[str] = "") -> None:
@@ -102,7 +100,7 @@ class StudyPage(PageState):
                 problems.append(f"The link's {name} {given[:40]!r} is unknown; the default is shown.")
             self.choose(name, given if given in known else self.defaults[name])
         self.choose("folder", link.get("study", ""))
-        self.put(found)
+        self.set_filters(found)
         return problems
 
     def restore(self, returned: bool) -> None:

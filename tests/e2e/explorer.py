@@ -143,7 +143,8 @@ def click_point(page: Page, chart: int, point: int) -> None:
     box = mark.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(plot.locator(".hoverlayer .hovertext").first).to_be_visible()  # the chart has found the point
+    found = plot.locator(".hoverlayer .hovertext, .hoverlayer .legend")
+    expect(found.first).to_be_visible()  # the chart has found the point
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 

@@ -90,7 +90,7 @@ def test_the_quiz_is_taken_and_its_link_shows_the_same_score(server: str, visit:
     for place in range(8):
         expect(page.get_by_text(f"{place + 1} of 8.")).to_be_visible()
         page.get_by_role("button", name="A", exact=True).click()
-    expect(page.get_by_text("Your score")).to_be_visible()
+    expect(page.get_by_test_id("stMetricValue")).to_be_visible()
     score = page.get_by_test_id("stMetricValue").inner_text()
     fits(page)
     link = page.get_by_test_id("stCode").first.inner_text().strip()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import streamlit as st
 
@@ -63,7 +61,6 @@ def write(page: Page, a: str) -> None:
 def test_a_link_is_taken_over_once(page: Page, bar: Params) -> None:
     assert shows(page, bar, a="1") == {"a": "1"}
     assert shows(page, bar, a="1") is None
-    assert shows(page, bar, a="2") == {"a": "2"}
 
 
 def test_a_browser_that_is_late_undoes_nothing_however_much_was_done_meanwhile(page: Page, bar: Params) -> None:
@@ -78,12 +75,13 @@ def test_a_browser_that_is_late_undoes_nothing_however_much_was_done_meanwhile(p
     assert shows(page, bar, a="1") is None
 
 
-def test_going_back_later_is_a_choice(page: Page, bar: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_going_back_is_a_choice_however_soon(page: Page, bar: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     shows(page, bar, a="1")
     write(page, "2")
-    now = time.monotonic() + page_state.SETTLING + 1
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(page_state, "went_back_or_forward", lambda: True)
     assert shows(page, bar, a="1") == {"a": "1"}
+    # Back to the start, whose link is empty.
+    assert shows(page, bar) == {}
 
 
 def test_back_from_another_page_the_link_is_as_it_was(page: Page, bar: Params) -> None:
@@ -93,13 +91,11 @@ def test_back_from_another_page_the_link_is_as_it_was(page: Page, bar: Params) -
     del st.session_state["page.a"]  # Streamlit forgets a widget that another page does not draw
     assert shows(page, bar) is None and bar == {"a": "1"}
     assert page.chosen("a") == "1" == st.session_state["page.a"]
-    # But who empties the address bar on the page itself asks for what it shows at first.
-    assert shows(page, bar) == {}
     shows(other, bar)
     assert shows(page, bar, a="5") == {"a": "5"}, "a link to the page from another one counts"
 
 
-def test_a_notice_stays_until_the_next_choice(page: Page, bar: Params) -> None:
+def test_a_notice_stays_until_the_next_choice(page: Page, bar: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     shows(page, bar, a="1", b="2")
     page.say(["Another.", "b is no setting."])
     for _ in range(2):
@@ -112,7 +108,29 @@ def test_a_notice_stays_until_the_next_choice(page: Page, bar: Params) -> None:
     assert page.notices() == ["Once more."]
     page.say(["Instead."])
     assert page.notices() == ["Instead."]
+    monkeypatch.setattr(page_state, "went_back_or_forward", lambda: True)
     assert shows(page, bar, a="3") and page.notices() == []
+
+
+def test_a_value_that_the_server_sets_moves_the_widget_to_another_key(bar: Params) -> None:
+    choices = Choices("form", {"size": 4})
+    assert choices.key("size") == "form.size"
+    st.session_state["form.size"] = 4  # the browser's
+    called: list[int] = []
+    callback = choices.when("size", lambda: called.append(1))
+    choices.put("size", 4)
+    assert choices.key("size") == "form.size", "nothing to set"
+    callback()
+    assert called == [1]
+    choices.put("size", 9)
+    # A request that was sent before the browser saw the 9 reports the 4 once more.
+    st.session_state["form.size"] = 4
+    callback()
+    assert choices.chosen("size") == 9 and called == [1]
+    # What the visitor then chooses counts, also the old value.
+    st.session_state[choices.key("size")] = 4
+    choices.when("size", lambda: called.append(2))()
+    assert choices.chosen("size") == 4 and called == [1, 2]
 
 
 def test_a_choice_outlives_its_widget(bar: Params) -> None:
