@@ -17,6 +17,7 @@ os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache")
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from camlab.images import Picture, find_picture
 from camlab.models import load_classifier
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from camlab.models.classifier import Classifier
+
+# A busy machine is no failure: how long an example takes decides nothing.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
