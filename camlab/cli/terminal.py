@@ -57,33 +57,33 @@ class Bar:
         self._out = out
         self._lively = out.isatty()
 
-    def step(self, what: str) -> None:
+    def step(self, text: str) -> None:
         """Announce the step that begins now; all steps before it are done."""
         done, self.begun = self.begun, self.begun + 1
         if self._lively:
-            self._draw(done, f"{done} of {self.total}  {what}")
+            self._draw(done, f"{done} of {self.total}  {text}")
         else:
-            self._line(f"{self.begun} of {self.total}: {what}")
+            self._line(f"{self.begun} of {self.total}: {text}")
 
-    def reach(self, done: int, total: int, what: str) -> None:
+    def reach(self, done: int, total: int, text: str) -> None:
         """Show the progress of work without steps, such as bytes; elsewhere at most one line per tenth."""
         before, self.begun = self.begun, 10 * done // max(1, total)
         self.total = total
         if self._lively:
-            self._draw(done, what)
+            self._draw(done, text)
         elif self.begun > before:
-            self._line(what)
+            self._line(text)
 
-    def _draw(self, done: int, what: str) -> None:
+    def _draw(self, done: int, text: str) -> None:
         filled = WIDTH * min(done, self.total) // max(1, self.total)
-        line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {what}"
+        line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {text}"
         # Return and clear the line; a line that wraps could not be cleared.
         room = shutil.get_terminal_size().columns - 1
         self._out.write(f"\r\x1b[2K{line[:room]}")
         self._out.flush()
 
-    def _line(self, what: str) -> None:
-        self._out.write(f"note: {what}\n")
+    def _line(self, text: str) -> None:
+        self._out.write(f"note: {text}\n")
         self._out.flush()
 
     def __enter__(self) -> Self:
@@ -100,14 +100,14 @@ class Bar:
 # --- arguments
 
 
-def number(what: str = "a number") -> Callable[[str], float]:
-    """Return an argument type for floats; ``what`` names the expected value. Ranges are checked where it is used."""
+def number(kind: str = "a number") -> Callable[[str], float]:
+    """Return an argument type for floats; ``kind`` names the expected value. Ranges are checked where it is used."""
 
     def parse(text: str) -> float:
         try:
             return float(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {what}") from None
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {kind}") from None
 
     return parse
 

@@ -35,21 +35,21 @@ STEP = 0.02  # seconds that a step waits for news
 CHUNK = 1 << 18  # bytes read at once
 
 _SENTENCES = {
-    "offline": "{source} cannot be reached ({why}), so {what} could not be downloaded; {offline_advice}.",
-    "offline_mode": "HF_HUB_OFFLINE is set, so {what} could not be downloaded; unset it and try again.",
-    "not_found": "{source} does not have {what}, or hides it from you ({why}); {missing_advice}.",
-    "no_permission": "{source} does not give out {what} without permission; accept the terms at {page} and set "
+    "offline": "{source} cannot be reached ({why}), so {subject} could not be downloaded; {offline_advice}.",
+    "offline_mode": "HF_HUB_OFFLINE is set, so {subject} could not be downloaded; unset it and try again.",
+    "not_found": "{source} does not have {subject}, or hides it from you ({why}); {missing_advice}.",
+    "no_permission": "{source} does not give out {subject} without permission; accept the terms at {page} and set "
     "HF_TOKEN to your token.",
-    "refused": "{source} refused the download of {what} ({why}); try again later.",
-    "broken_off": "{source} broke off the download of {what}; try again.",
-    "stalled": "The download of {what} received no data for a long time and was stopped; try again later.",
-    "ended": "The download of {what} ended unexpectedly; try again.",
-    "checksum": "The download of {what} arrived damaged, or as another version than expected, and was removed; "
+    "refused": "{source} refused the download of {subject} ({why}); try again later.",
+    "broken_off": "{source} broke off the download of {subject}; try again.",
+    "stalled": "The download of {subject} received no data for a long time and was stopped; try again later.",
+    "ended": "The download of {subject} ended unexpectedly; try again.",
+    "checksum": "The download of {subject} arrived damaged, or as another version than expected, and was removed; "
     "try again later.",
-    "not_unpacked": "The archive of {what} cannot be unpacked; try again later.",
-    "disk_full": "The download of {what} needs {size} of disk space in {folder}, and {free} are free; make room, or "
+    "not_unpacked": "The archive of {subject} cannot be unpacked; try again later.",
+    "disk_full": "The download of {subject} needs {size} of disk space in {folder}, and {free} are free; make room, or "
     "set {variable} to a folder on another disk.",
-    "not_writable": "Files cannot be written to {folder} ({why}), so {what} could not be downloaded; set {variable} "
+    "not_writable": "Files cannot be written to {folder} ({why}), so {subject} could not be downloaded; set {variable} "
     "to another folder.",
 }
 
@@ -74,11 +74,11 @@ class Problem(Exception):
 class Wanted:
     """What is downloaded, from where and to where, as the sentences about problems name it.
 
-    ``what`` is a noun phrase ("the weights of timm/resnet18"), ``source`` begins a sentence, ``variable`` is the
+    ``subject`` is a noun phrase ("the weights of timm/resnet18"), ``source`` begins a sentence, ``variable`` is the
     environment variable that names another folder, and ``page`` is where terms are accepted.
     """
 
-    what: str
+    subject: str
     source: str
     folder: Path | str = ""
     variable: str = ""

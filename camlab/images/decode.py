@@ -71,7 +71,7 @@ _OTHER_EXTENSIONS = (
     "gif ico icns svg pdf txt heic heif avif jp2 j2k psd eps tga ppm pgm pnm csv html htm doc docx xls xlsx "
     "ppt pptx zip gz tar mp3 mp4 mov avi mkv raw dng cr2 nef json xml md py exe npy"
 )
-_TELLING = frozenset(_OTHER_EXTENSIONS.split()).union(*(kind.extensions for kind in FORMATS))
+_CHECKED_EXTENSIONS = frozenset(_OTHER_EXTENSIONS.split()).union(*(kind.extensions for kind in FORMATS))
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -124,17 +124,17 @@ def clean_name(name: str) -> str:
 def title_from(name: str) -> str:
     """Return a picture's title: its file's clean name without the extension."""
     clean = clean_name(name)
-    stem = PurePosixPath(clean).stem if _extension(clean) in _TELLING else clean
+    stem = PurePosixPath(clean).stem if _extension(clean) in _CHECKED_EXTENSIONS else clean
     return stem.strip(". ") or "picture"
 
 
 def _recognise(data: bytes, name: str, shown: str) -> ImageFormat:
     kind = next((kind for kind in FORMATS if kind.starts(data)), None)
     if kind is None:
-        what = next((what for what, fits in _OTHERS if fits(data)), None)
-        raise BadImage(f"{shown} is {what or 'not a picture in a known format'}; {_CHOOSE}.")
+        other = next((other for other, fits in _OTHERS if fits(data)), None)
+        raise BadImage(f"{shown} is {other or 'not a picture in a known format'}; {_CHOOSE}.")
     extension = _extension(name)
-    if extension in _TELLING and extension not in kind.extensions:
+    if extension in _CHECKED_EXTENSIONS and extension not in kind.extensions:
         raise BadImage(
             f"{shown} is called .{extension} but holds a {kind.name} picture; "
             f"rename it to .{kind.extensions[0]} and choose it again."

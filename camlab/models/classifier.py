@@ -163,9 +163,9 @@ class Classifier:
             pooled = pools_globally(self._stages[i + 1 :], layout.places)
             if not (layers or pooled or self._reaches(i + 1, layout)):
                 continue
-            what = ", ".join(part for part in (stage.title, "pooled" if pooled else "") if part)
+            details = ", ".join(part for part in (stage.title, "pooled" if pooled else "") if part)
             size = f"{layout.channels}×{layout.height}×{layout.width}"
-            title = f"{stage.name} · {what} ({size})" if what else f"{stage.name} ({size})"
+            title = f"{stage.name} · {details} ({size})" if details else f"{stage.name} ({size})"
             layers.append(
                 TargetLayer(
                     stage.name,

@@ -277,13 +277,13 @@ def _checked_pictures(images: object) -> int:
     return int(images.shape[0])
 
 
-def _one_each(values: Any, count: int, what: str) -> list[Any]:
+def _one_each(values: Any, count: int, name: str) -> list[Any]:
     """Return one value per picture: repeat a single value, or check the number of several."""
     if isinstance(values, (str, Real)) or not isinstance(values, (Sequence, np.ndarray, Tensor)):
         return [values] * count
     listed = list(values.tolist() if isinstance(values, (np.ndarray, Tensor)) else values)
     if len(listed) != count:
         raise BadSetting(
-            f"There are {len(listed)} values of {what} for {count} pictures; give one for all or one each."
+            f"There are {len(listed)} values of {name} for {count} pictures; give one for all or one each."
         )
     return listed

@@ -221,8 +221,8 @@ def _examples(rows: pd.DataFrame, note: Callable[[str], None]) -> tuple[list[tup
     found, credits = [], []
     for kind, entry in KINDS.items():
         for scene, shown in drawable(rows, striking(rows, kind, EXAMPLES)):
-            what = f"{entry.title[:1].upper()}{entry.title[1:]}: {scene.method.title}"
-            title = f"{what}, similarity {decimal(shown.row['similarity'])}"
+            headline = f"{entry.title[:1].upper()}{entry.title[1:]}: {scene.method.title}"
+            title = f"{headline}, similarity {decimal(shown.row['similarity'])}"
             found.append((title, pair_photos(scene, shown)))
             credits.append(credit_of(scene.picture))
     return found, credits

@@ -83,8 +83,8 @@ def _fetched(dataset: Dataset, part: Path, progress: Progress | None) -> Steps:
     """Step until all files are in ``part``. Raises Problem."""
     listing = part.with_suffix(".json")  # a command line cannot hold thousands of files
     archives = [dataclasses.asdict(each) for each in dataset.archives]
-    what = {"archives": archives, "silence": SILENCE, "room": dataset.room * 10**6}
-    listing.write_text(json.dumps(what), encoding="utf-8")
+    order = {"archives": archives, "silence": SILENCE, "room": dataset.room * 10**6}
+    listing.write_text(json.dumps(order), encoding="utf-8")
 
     def on_message(news: News) -> Patience:
         if progress is not None and "done" in news:
@@ -104,7 +104,7 @@ def failure(dataset: Dataset, root: Path, problem: Problem) -> BadSource:
     """Return the error for a problem."""
     url = str(problem.details.get("url") or dataset.archives[0].url)
     wanted = Wanted(
-        what=dataset.title,
+        subject=dataset.title,
         source=urlsplit(url).hostname or url,
         folder=root,
         variable=DIRECTORY_VARIABLE,

@@ -172,7 +172,7 @@ def _failure(repo: str, problem: Problem) -> BadSource:
         problem = Problem("not_found", **problem.details)
     page = f"https://huggingface.co/datasets/{repo}"
     wanted = Wanted(
-        what=f"the data set {repo}",
+        subject=f"the data set {repo}",
         source="The Hugging Face hub",
         offline_advice=OFFLINE_ADVICE,
         missing_advice=f"check the name, or accept the terms at {page} and set HF_TOKEN",

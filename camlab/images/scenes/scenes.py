@@ -149,9 +149,9 @@ def render_ground(plan: ScenePlan, size: int) -> NDArray[np.uint8]:
     return _bytes(_ground(plan, _checked_size(size)))
 
 
-def _whole(value: object, what: str) -> int:
+def _whole(value: object, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
-        raise BadSetting(f"The {what} of a scene must be a whole number from 0 on, not {str(value)[:40]}.")
+        raise BadSetting(f"The {name} of a scene must be a whole number from 0 on, not {str(value)[:40]}.")
     return int(value)
 
 

@@ -137,7 +137,7 @@ class _Transfer:
     def failure(self, problem: Problem) -> DownloadFailed:
         """Return the error for a problem."""
         wanted = Wanted(
-            what=f"the weights of {self.row.id}",
+            subject=f"the weights of {self.row.id}",
             source="The Hugging Face hub",
             folder=self._cache,
             variable="HF_HOME",

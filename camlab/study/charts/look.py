@@ -161,10 +161,10 @@ def nothing(text: str, why: str) -> Chart:
     return Chart(empty_figure(HEIGHT, 0, hidden, wrapped(text, 44, " ")), why)
 
 
-def no_data(what: str) -> Chart:
+def no_data(noun: str) -> Chart:
     """Return the placeholder chart for no records ("nothing") or no rows ("no pairs")."""
     why = "nothing has been measured yet, or no pair passes the filter"
-    return nothing(f"{what} to show", f"{what.capitalize()} to show: {why}.")
+    return nothing(f"{noun} to show", f"{noun.capitalize()} to show: {why}.")
 
 
 def span_of(found: Sequence[float], least: float) -> tuple[float, float]:

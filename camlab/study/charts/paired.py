@@ -68,10 +68,10 @@ def paired_lines(
     rows, levels, codes = _conditions(rows, across)
     if len(levels) < 2:
         only = f": only {level_title(across, levels[0])}" if levels else ""
-        what = "no picture has a kept and a flipped pair at one severity" if across == OUTCOME else f"one {across}"
+        reason = "no picture has a kept and a flipped pair at one severity" if across == OUTCOME else f"one {across}"
         return nothing(
-            f"nothing to compare: {what}",
-            f"No paired lines: there is nothing to compare across {across.replace('_', ' ')}{only or f' ({what})'}.",
+            f"nothing to compare: {reason}",
+            f"No paired lines: there is nothing to compare across {across.replace('_', ' ')}{only or f' ({reason})'}.",
         )
     means, nearest, names = _cells(rows, codes, len(levels), within_severity=across == OUTCOME)
     whole = ~np.isnan(means).any(axis=1)

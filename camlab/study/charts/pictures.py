@@ -146,10 +146,10 @@ def similarity_against(
     x, y = _column(found, prop), found.means
     known = np.flatnonzero(~np.isnan(x))
     if not len(known):
-        what = (
+        reason = (
             f"no {outcome} pair with a similarity" if not len(y) else f"no picture has a value for: {PROPERTIES[prop]}"
         )
-        return nothing(what, f"Nothing to show: {what}.")
+        return nothing(reason, f"Nothing to show: {reason}.")
     measured = association(x, y, found.picture, replicates)
     shown = known
     if len(known) > MOST_POINTS:

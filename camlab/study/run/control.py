@@ -165,10 +165,10 @@ def wish(folder: Path) -> str:
         return "run"
 
 
-def _ask(folder: Path, what: str) -> None:
+def _ask(folder: Path, request: str) -> None:
     if not status(folder).alive:
         raise BadStudy("This study is not running; start it first.")
-    write_json(folder / CONTROL, {**(read_json(folder / CONTROL) or {}), "wish": what})
+    write_json(folder / CONTROL, {**(read_json(folder / CONTROL) or {}), "wish": request})
 
 
 def _is_starting(control: dict[str, Any], reported: dict[str, Any] | None) -> bool:

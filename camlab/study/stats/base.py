@@ -117,9 +117,9 @@ def refuse(result: TestResult, reason: str, **known: Any) -> TestResult:
     return replace(result, reason=reason, sentence=f"{at(result.group)}this cannot be tested: {reason}", **known)
 
 
-def too_few(count: int, what: str = "picture") -> str:
+def too_few(count: int, noun: str = "picture") -> str:
     """Return the sentence that a test needs more blocks."""
-    return f"only {plural(count, what)} can be compared, and a test needs at least {FEWEST_BLOCKS}."
+    return f"only {plural(count, noun)} can be compared, and a test needs at least {FEWEST_BLOCKS}."
 
 
 def fewest_to_differ(comparisons: int, alpha: float) -> int:

@@ -65,12 +65,12 @@ def run_tests(
     if not 0.0 < alpha < 0.5:
         raise BadSetting(f"The level of significance must lie between 0 and 0.5, not {alpha:g}.")
     chosen = [TESTS[name] for name in (TESTS if tests is None else dict.fromkeys(tests))]
-    what = RESPONSES[response]
+    asked = RESPONSES[response]
     cells = rows if isinstance(rows, Cells) else prepare(rows, similarity, coincide, by)
     results: list[TestResult] = []
     for test in chosen:
         fixed = [name for name in AXES if name in {*by, *test.within} and name != test.compares]
-        found = [test.run(Sample(part, what, group, alpha, replicates, seed)) for group, part in cells.split(fixed)]
+        found = [test.run(Sample(part, asked, group, alpha, replicates, seed)) for group, part in cells.split(fixed)]
         results += across(found)
     return results
 

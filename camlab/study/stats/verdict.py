@@ -106,9 +106,9 @@ def verdict(
             group[name] = level
         elif name in ("model", "layer") and len(np.unique(cells.codes[name])) > 1:
             raise BadSetting(f"The study has several {name}s; say which {name} the verdict is about.")
-    what = RESPONSES[response]
-    sample = Sample(cells, what, group, alpha, replicates, seed)
-    table = blocks(cells, "method", what)
+    asked = RESPONSES[response]
+    sample = Sample(cells, asked, group, alpha, replicates, seed)
+    table = blocks(cells, "method", asked)
     judged = [i for i, name in enumerate(table.levels) if not is_baseline(name)]
     if len(judged) < 2:
         return _no_verdict(sample, table, one_level(tuple(table.levels[i] for i in judged), "method"))
