@@ -104,7 +104,7 @@ def _striking_pairs(rows: pd.DataFrame) -> None:
                 f"{entry.title}: {value:.2f}, {title_of('method', named['method'])}, "
                 f"{title_of('noise', named['noise'])} at {named['severity']:g}, {named['image']}"
             )
-    key = "study.telling"
+    key = "study.striking"
     if st.session_state.get(key) not in titles:
         st.session_state[key] = None
     st.selectbox(
@@ -116,7 +116,7 @@ def _striking_pairs(rows: pd.DataFrame) -> None:
 
 
 def _choose_striking() -> None:
-    if (point := st.session_state.get("study.telling")) is not None:
+    if (point := st.session_state.get("study.striking")) is not None:
         _choose(dict(zip(POINT, point, strict=True)))
 
 

@@ -375,7 +375,7 @@ def test_every_number_is_in_a_table_by_what_the_visitor_chooses(shelf: Path) -> 
 
 def test_a_pair_worth_a_look_is_chosen_by_name(shelf: Path) -> None:
     at = open_page(study="small", tab="distributions", layers="features.26")
-    choice = at.selectbox(key="study.telling")
+    choice = at.selectbox(key="study.striking")
     assert choice.options and choice.value is None
     choice.select_index(0).run()
     assert not at.exception and not at.error
@@ -383,7 +383,7 @@ def test_a_pair_worth_a_look_is_chosen_by_name(shelf: Path) -> None:
     # What the filters leave out is offered no more, and what was chosen stays on screen.
     at.multiselect(key="study.methods").set_value(["randomcam"]).run()
     assert not at.exception
-    assert at.selectbox(key="study.telling").value is None and len(at.image) == 3
+    assert at.selectbox(key="study.striking").value is None and len(at.image) == 3
 
 
 def test_methods_that_cannot_serve_are_marked_with_the_reason(root: Path) -> None:
@@ -532,9 +532,9 @@ def test_names_of_choices_and_of_filters_in_the_link_differ() -> None:
 
 def test_the_chosen_pair_is_in_the_link_and_comes_back(shelf: Path) -> None:
     at = open_page(study="small", tab="distributions")
-    telling = at.selectbox(key="study.telling")
+    striking = at.selectbox(key="study.striking")
     assert "pair" not in at.query_params
-    telling.select_index(0).run()
+    striking.select_index(0).run()
     assert not at.exception
     (text,) = at.query_params["pair"] if isinstance(at.query_params["pair"], list) else [at.query_params["pair"]]
     point = at.session_state["study.pair"]
