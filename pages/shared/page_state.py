@@ -36,8 +36,7 @@ class Choices:
 
     def put(self, name: str, value: Any) -> None:
         """Set a widget's value; only in a callback or before the widget is drawn."""
-        key = self.key(name)
-        if key in st.session_state and st.session_state[key] != value:
+        if st.session_state.get(self.key(name)) not in (None, value):  # None: nothing that a browser could report
             self._versions[name] = self._versions.get(name, 0) + 1
         st.session_state[self.key(name)] = value
 

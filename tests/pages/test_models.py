@@ -24,7 +24,7 @@ from camlab.models.own.model import MAX_OWN_BYTES
 from pages.shared import session
 from tests.models.hub.stand_in import StandIn, fill_cache, stand_in
 from tests.models.own.test_model import network
-from tests.pages.conftest import alerts, html, open_app, said, wait_for
+from tests.pages.conftest import alerts, html, open_app, said, wait_for, widget_key
 
 RESNET, VIT, ABSENT = "timm/test_resnet.r160_in1k", "timm/test_vit.r160_in1k", "timm/resnet50.a1_in1k"
 
@@ -72,7 +72,7 @@ def labels(at: AppTest) -> list[str]:
 
 def test_cached_models_are_offered_beside_the_bundled_ones() -> None:
     at = open_app()
-    offered = at.selectbox(key="explore.model").options
+    offered = at.selectbox(key=widget_key(at, "model")).options
     assert offered == [
         *(row.title for row in MODELS.values()),
         "test_resnet.r160_in1k",
@@ -82,7 +82,7 @@ def test_cached_models_are_offered_beside_the_bundled_ones() -> None:
 
 def test_a_cached_model_is_explained_and_its_link_restores_it() -> None:
     at = open_app()
-    at.selectbox(key="explore.model").set_value(RESNET).run()
+    at.selectbox(key=widget_key(at, "model")).set_value(RESNET).run()
     assert not at.exception and not at.error and "layer" not in alerts(at)
     assert state(at).model == RESNET and at.query_params["model"] == RESNET
     assert len(at.image) == 3
@@ -105,7 +105,7 @@ def test_a_cached_model_is_explained_and_its_link_restores_it() -> None:
 def test_a_transformer_says_why_its_last_layers_are_left_out() -> None:
     at = open_app(model=VIT, method="layercam")
     assert not at.warning and len(at.image) == 3
-    layer = at.selectbox(key="explore.layer")
+    layer = at.selectbox(key=widget_key(at, "layer"))
     assert layer.value == "blocks.4"
     assert "last layer that affects the prediction at every place" in layer.help
     assert "blocks.4 · 64×10×10 · default" in [option.strip() for option in layer.options]
@@ -115,9 +115,9 @@ def test_a_transformer_says_why_its_last_layers_are_left_out() -> None:
 
 def test_layer_and_class_are_carried_over_or_told() -> None:
     at = open_app(layer="blocks.6", rule="fixed", target="7", draws="1")
-    at.selectbox(key="explore.model").set_value("efficientnet_lite1").run()
+    at.selectbox(key=widget_key(at, "model")).set_value("efficientnet_lite1").run()
     assert (state(at).layer, state(at).target) == ("blocks.6", 7) and not at.warning
-    at.selectbox(key="explore.model").set_value(RESNET).run()
+    at.selectbox(key=widget_key(at, "model")).set_value(RESNET).run()
     assert (state(at).layer, state(at).target) == ("", 7)
     assert "test_resnet.r160_in1k has no layer called 'blocks.6'; its default layer" in alerts(at)
 
@@ -178,7 +178,7 @@ def test_a_link_to_a_model_that_is_not_here_offers_its_download() -> None:
     assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
     assert "timm/resnet50.a1_in1k are not on this machine; download them first. Until then" in alerts(at)
     assert "Download resnet50.a1_in1k (about 102 MB)" in labels(at)
-    at.number_input(key="explore.severity").set_value(1.0).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(1.0).run()
     assert not at.warning and "Download resnet50.a1_in1k (about 102 MB)" not in labels(at)
 
 
@@ -220,7 +220,7 @@ def test_a_download_ends_at_the_model(server: StandIn) -> None:
     press(at, next(label for label in labels(at) if label.startswith("Download test_convnext")))
     wait_for(at, lambda page: state(page).model == name)
     assert not at.error and len(at.image) == 3
-    assert "test_convnext.r160_in1k" in at.selectbox(key="explore.model").options
+    assert "test_convnext.r160_in1k" in at.selectbox(key=widget_key(at, "model")).options
     assert not [b for b in at.button if (b.key or "").startswith("transfer.")]
 
 
@@ -272,8 +272,8 @@ def test_an_own_checkpoint_is_recognised_and_explained_under_its_names() -> None
     assert "3 names: ant, bee, cat" in said(at)
     press(at, "Explain this network")
     assert state(at).model.startswith("own/") and len(at.image) == 3
-    assert at.selectbox(key="explore.model").value == state(at).model
-    assert "mine.pth" in at.selectbox(key="explore.model").options
+    assert at.selectbox(key=widget_key(at, "model")).value == state(at).model
+    assert "mine.pth" in at.selectbox(key=widget_key(at, "model")).options
     assert "ant" in html(at)
     # The fixed class (ImageNet's golden retriever) is none of the three.
     assert state(at).rule == "own"
@@ -347,17 +347,17 @@ def test_a_checkpoint_that_is_no_longer_in_memory_leaves_the_page_usable(
 
 def test_several_layers_are_one_state_and_one_link() -> None:
     at = open_app(layer="blocks.6")
-    at.multiselect(key="explore.more_layers").set_value(["bn2", "blocks.4"]).run()
+    at.multiselect(key=widget_key(at, "more_layers")).set_value(["bn2", "blocks.4"]).run()
     assert not at.exception
     assert state(at).layer == "blocks.4+blocks.6+bn2"
     again = open_app(layer="bn2+blocks.6+blocks.4")
     assert state(again) == state(at)
     assert "layer blocks.4+blocks.6+bn2" in html(again)
-    held = [again.session_state["explore.layer"], *again.session_state["explore.more_layers"]]
+    held = [again.session_state[widget_key(again, "layer")], *again.session_state[widget_key(again, "more_layers")]]
     assert sorted(held) == ["blocks.4", "blocks.6", "bn2"]
-    again.multiselect(key="explore.more_layers").set_value([]).run()
+    again.multiselect(key=widget_key(again, "more_layers")).set_value([]).run()
     assert state(again).layer == "blocks.4"
-    again.selectbox(key="explore.layer").set_value("bn2").run()
+    again.selectbox(key=widget_key(again, "layer")).set_value("bn2").run()
     assert state(again).layer == "" and not again.warning
 
 
@@ -365,7 +365,7 @@ def test_a_network_with_many_layers_offers_all_of_them(hub_cache: Path) -> None:
     name = "timm/mobilenetv3_small_050.lamb_in1k"
     fill_cache(hub_cache, name, weights(name))
     at = open_app(model=name)
-    options = at.selectbox(key="explore.layer").options
+    options = at.selectbox(key=widget_key(at, "layer")).options
     classifier = loading.load_classifier(name)
     assert len(options) == len(classifier.layers) > 10
     shallowest = min(layer.name.count(".") for layer in classifier.layers)

@@ -27,7 +27,7 @@ from tests.images.datasets.test_download import Server
 from tests.images.datasets.test_download import server as server
 from tests.images.datasets.test_hub import offer, parquet
 from tests.material import encoded, png, zipped
-from tests.pages.conftest import alerts, html, open_app, said, wait_for
+from tests.pages.conftest import alerts, html, open_app, said, wait_for, widget_key
 
 
 def state(at: AppTest) -> ExploreState:
@@ -93,15 +93,15 @@ def test_the_gallery_shows_every_picture_page_by_page_and_chooses_one() -> None:
     at.session_state["gallery.page"] = 2
     at.run()
     assert offered(at) == pictures[PAGE:]
-    at.text_input(key="gallery.search").set_value("GOLD fish").run()
+    at.text_input(key=widget_key(at, "search", "gallery")).set_value("GOLD fish").run()
     assert offered(at) == ["photos/goldfish"]
-    at.text_input(key="gallery.search").set_value("no such thing").run()
+    at.text_input(key=widget_key(at, "search", "gallery")).set_value("no such thing").run()
     assert offered(at) == [] and "No title contains all of these words" in said(at)
-    at.selectbox(key="gallery.set").set_value("objects").run()
+    at.selectbox(key=widget_key(at, "set", "gallery")).set_value("objects").run()
     assert offered(at) == []  # the search stays
-    at.text_input(key="gallery.search").set_value("").run()
+    at.text_input(key=widget_key(at, "search", "gallery")).set_value("").run()
     assert offered(at) == [picture.id for picture in IMAGE_SETS["objects"].pictures]
-    at.selectbox(key="gallery.set").set_value("photos").run()
+    at.selectbox(key=widget_key(at, "set", "gallery")).set_value("photos").run()
     at.button(key="gallery.photos/goldfish").click().run()
     assert not at.exception
     assert state(at).image == "photos/goldfish"
@@ -117,20 +117,20 @@ def test_the_gallery_begins_where_the_current_picture_is() -> None:
 
 def test_shape_scenes_have_labels_options_and_links() -> None:
     at = open_app(draws="1")
-    at.selectbox(key="explore.image_set").set_value("shapes").run()
+    at.selectbox(key=widget_key(at, "image_set")).set_value("shapes").run()
     assert state(at).image == "shapes/0-0"
     assert "Label: <b>" in html(at) and "not a class of this model" in html(at)
     assert "generated, CC0" in html(at)
-    at.number_input(key="shapes.seed").set_value(7).run()
+    at.number_input(key=widget_key(at, "seed", "shapes")).set_value(7).run()
     assert state(at).image == "shapes/7-0" == at.query_params["image"]
-    assert at.selectbox(key="explore.image").options[1] == find_picture("shapes/7-1").title
-    at.number_input(key="shapes.count").set_value(5).run()
-    assert len(at.selectbox(key="explore.image").options) == 5
-    at.number_input(key="shapes.count").set_value(LISTED + 50).run()
-    at.number_input(key="picture.number").set_value(LISTED + 20).run()
+    assert at.selectbox(key=widget_key(at, "image")).options[1] == find_picture("shapes/7-1").title
+    at.number_input(key=widget_key(at, "count", "shapes")).set_value(5).run()
+    assert len(at.selectbox(key=widget_key(at, "image")).options) == 5
+    at.number_input(key=widget_key(at, "count", "shapes")).set_value(LISTED + 50).run()
+    at.number_input(key=widget_key(at, "number", "picture")).set_value(LISTED + 20).run()
     assert not at.exception and state(at).image == f"shapes/7-{LISTED + 19}"
     assert find_picture(state(at).image).title in said(at)
-    at.number_input(key="shapes.count").set_value(10).run()
+    at.number_input(key=widget_key(at, "count", "shapes")).set_value(10).run()
     assert state(at).image == "shapes/7-9"  # the picture on screen is always one of the set
 
 
@@ -138,8 +138,8 @@ def test_shape_scenes_have_labels_options_and_links() -> None:
 def test_a_link_to_a_scene_beyond_the_default_set(image: str, number: int | None) -> None:
     at = open_app(draws="1", image=image)
     assert state(at).image == image and alerts(at) == ""
-    assert at.number_input(key="picture.number").value == number
-    assert at.number_input(key="shapes.seed").value == 3
+    assert at.number_input(key=widget_key(at, "number", "picture")).value == number
+    assert at.number_input(key=widget_key(at, "seed", "shapes")).value == 3
 
 
 def test_a_right_and_a_wrong_prediction_are_said() -> None:
@@ -156,16 +156,16 @@ def test_many_files_and_archives_become_your_pictures() -> None:
     at = upload(open_app(draws="1"), ("pictures.zip", archive), ("c.png", png(3, 64, 48)))
     assert alerts(at) == "" and state(at).image.startswith("upload/")
     assert "3 pictures loaded; skipped: 1 file that is not a picture." in said(at)
-    assert at.selectbox(key="explore.image_set").options[-1] == "Your pictures"
-    assert sorted(at.selectbox(key="explore.image").options) == ["a", "b", "c"]
+    assert at.selectbox(key=widget_key(at, "image_set")).options[-1] == "Your pictures"
+    assert sorted(at.selectbox(key=widget_key(at, "image")).options) == ["a", "b", "c"]
     assert "Your own picture" in html(at) and "not stated" not in html(at)
-    at.selectbox(key="explore.image").select_index(1).run()
+    at.selectbox(key=widget_key(at, "image")).select_index(1).run()
     assert "Label: <b>bison</b>" in html(at) or "Label: <b>zebra</b>" in html(at)
     upload(at, ("pictures.zip", archive), ("d.png", png(4, 64, 48)))
-    assert sorted(at.selectbox(key="explore.image").options) == ["a", "b", "c", "d"]
+    assert sorted(at.selectbox(key=widget_key(at, "image")).options) == ["a", "b", "c", "d"]
     press(at, "Forget my pictures")
     assert state(at).image == ExploreState().image
-    assert "Your pictures" not in at.selectbox(key="explore.image_set").options
+    assert "Your pictures" not in at.selectbox(key=widget_key(at, "image_set")).options
 
 
 def test_files_whose_callback_was_passed_over_are_taken_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,10 @@ def test_an_own_pair_becomes_a_noise_type_of_its_own() -> None:
     assert alerts(at) == ""
     shown = state(at)
     assert (shown.noise, shown.severity) == ("captured", 5.0) and shown.image.startswith("upload/")
-    assert "Your second picture, severity 5" in html(at) and "clean (pair)" in at.selectbox(key="explore.image").options
+    assert (
+        "Your second picture, severity 5" in html(at)
+        and "clean (pair)" in at.selectbox(key=widget_key(at, "image")).options
+    )
     scene = at.session_state["sweep"].scene
     noisy = np.asarray(scene.shown(5.0, 0).perturbed_input)
     assert 0.05 < np.abs(noisy - scene.input.numpy()).mean() < 0.3
@@ -227,7 +230,7 @@ def test_an_own_pair_becomes_a_noise_type_of_its_own() -> None:
     assert companion_of(find_picture("photos/bison").digest) is None
     wait_for(at, lambda page: "measured." in said(page))
     # Another picture has no second one: said, and the noise is one that it can have.
-    at.selectbox(key="explore.image_set").set_value("photos").run()
+    at.selectbox(key=widget_key(at, "image_set")).set_value("photos").run()
     assert "needs a pair of pictures" in alerts(at) and state(at).noise == "gaussian_noise"
     assert len(at.image) == 3
 
@@ -299,15 +302,15 @@ def test_without_roots_the_folder_tab_says_how_to_allow_some(monkeypatch: pytest
 def test_a_folder_with_classes(folder: Path) -> None:
     at = open_folder(open_app(draws="1"), folder)
     assert alerts(at) == "" and state(at).image.startswith("folder/")
-    assert at.selectbox(key="explore.image").options == ["bison", "goldfish"]
+    assert at.selectbox(key=widget_key(at, "image")).options == ["bison", "goldfish"]
     assert "2 pictures in 2 classes" in said(at)
     assert "Label: <b>bison</b>" in html(at)
     # The file goes: one sentence, and another picture can be chosen.
     (folder / "bison" / "bison.png").unlink()
     (folder / "goldfish" / "goldfish.png").write_bytes(png(9, 64, 48))
-    at.selectbox(key="explore.image").select_index(1).run()
+    at.selectbox(key=widget_key(at, "image")).select_index(1).run()
     assert not at.exception and "changed" in alerts(at)
-    at.selectbox(key="explore.image_set").set_value("places").run()
+    at.selectbox(key=widget_key(at, "image_set")).set_value("places").run()
     assert alerts(at) == "" and state(at).image.startswith("places/") and len(at.image) == 3
 
 
@@ -347,7 +350,7 @@ def test_a_large_set_is_chosen_from_by_number(folder: Path) -> None:
         (folder / "bison" / f"n{i:05d}.png").write_bytes(png(i, 16, 16))
     at = open_folder(open_app(draws="1"), folder)
     assert not [b for b in at.selectbox if b.label == "Picture"]
-    number = at.number_input(key="picture.number")
+    number = at.number_input(key=widget_key(at, "number", "picture"))
     assert number.value == 1 and number.max == LISTED + 7
     number.set_value(3).run()
     assert "n00001" in said(at)
@@ -410,7 +413,7 @@ def test_a_data_set_of_the_hub_says_licence_and_size_first_and_is_then_shown(
     monkeypatch.setattr("pages.choose.uploads.AT_ONCE", 30.0)
     at.button(key="dataset_take").click().run()
     assert not at.exception and state(at).image == "hf--own--leaves/test/000000"
-    assert "own/leaves" in at.selectbox(key="explore.image_set").options
+    assert "own/leaves" in at.selectbox(key=widget_key(at, "image_set")).options
 
 
 def test_a_download_shows_progress_and_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

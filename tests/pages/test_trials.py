@@ -12,7 +12,7 @@ from camlab.explore.attack.search import ExplanationAttack
 from camlab.explore.trials.averaging import COPIES, Remedy
 from camlab.explore.trials.faithfulness import FaithfulnessRun
 from camlab.images import IMAGE_SETS
-from tests.pages.conftest import PATIENCE, alerts, downloads, open_app, said, wait_for
+from tests.pages.conftest import PATIENCE, alerts, downloads, open_app, said, wait_for, widget_key
 
 LABELS = ["Object", "Faithfulness", "Averaging", "Attack"]
 
@@ -58,12 +58,12 @@ def test_localisation_stands_beside_chance_and_the_outline_reaches_state_link_an
     assert [row[0] for row in rows] == ["Pointing game", "Energy inside", "Best IoU"]
     assert all(0 <= float(cell) <= 1 for row in rows for cell in row[1:4])
     before = at.image[0].proto.imgs[0].url
-    at.toggle(key="explore.outline").set_value(True).run()
+    at.toggle(key=widget_key(at, "outline")).set_value(True).run()
     assert not at.exception
     assert at.session_state["state"].outline and at.query_params["outline"] == "1"
     assert at.image[0].proto.imgs[0].url != before
     again = open_app(draws="1", outline="1")
-    assert again.session_state["state"].outline and again.toggle(key="explore.outline").value
+    assert again.session_state["state"].outline and again.toggle(key=widget_key(again, "outline")).value
 
 
 def test_a_picture_without_an_outline_says_so_and_offers_no_toggle() -> None:
@@ -98,9 +98,9 @@ def test_faithfulness_is_measured_on_demand_and_kept_for_the_pair(monkeypatch: p
     rows = {row[0]: row[1:3] for row in table(at, "Range")}
     assert rows["Deletion"] == [f"{found.values['deletion', side]:.2f}" for side in ("clean", "perturbed")]
     assert rows["ROAD"] == [f"{found.values['road', side]:.2f}" for side in ("clean", "perturbed")]
-    at.number_input(key="explore.severity").set_value(1.0).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(1.0).run()
     assert not [t for t in at.table if {"Clean", "Range"} <= set(t.value.columns)]  # another pair
-    at.number_input(key="explore.severity").set_value(2.0).run()
+    at.number_input(key=widget_key(at, "severity")).set_value(2.0).run()
     assert {row[0]: row[1:3] for row in table(at, "Range")} == rows
 
 
@@ -179,7 +179,7 @@ def test_the_attacks_settings_are_in_the_link_and_come_back() -> None:
         "attack.epsilon": "8.5", "attack.steps": "25", "attack.goal": "picture", "attack.other": other,
     }  # fmt: skip
     # A method that cannot be attacked draws no settings, and loses none.
-    at.selectbox(key="explore.method").set_value("randomcam").run()
+    at.selectbox(key=widget_key(at, "method")).set_value("randomcam").run()
     at.run()
     assert at.query_params["attack.steps"] in ("25", ["25"])
     again = open_app(**link)
