@@ -22,6 +22,8 @@ import camlab
 from benchmarks.browser import free_port, wait_until_up
 from tests.e2e.conftest import SLOW, Visitor
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "": "Does the explanation survive the noise?",
