@@ -11,10 +11,9 @@ from camlab.drawing.slides import STEPS
 from camlab.explore.output.presets import stories
 from camlab.explore.state import ExploreState, to_query
 from camlab.study.store import Study
-from pages.present.state import page
 from pages.shared import session
 from pages.shared.navigation import PRESENT
-from tests.pages.conftest import alerts, downloads, html, open_app, wait_for
+from tests.pages.conftest import alerts, downloads, html, open_app, wait_for, widget_key
 from tests.study.conftest import study as study
 
 LIGHT = to_query(ExploreState(model="shapes_resnet", image="shapes/0-1", severity=1.0, draws=5))
@@ -62,7 +61,7 @@ def test_the_first_preset_is_told_without_a_link() -> None:
     at = open_present()
     first = next(iter(stories().values()))
     assert address(at)["story"] == first.name
-    assert at.selectbox(key=page.key("story")).value == first.name
+    assert at.selectbox(key=widget_key(at, "story", "present")).value == first.name
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_the_first_preset_is_told_without_a_link() -> None:
 def test_a_link_that_cannot_be_followed_says_so(query: dict[str, str], words: str) -> None:
     at = open_present(**query)
     assert words in alerts(at)
-    assert at.selectbox(key=page.key("story")).value
+    assert at.selectbox(key=widget_key(at, "story", "present")).value
 
 
 def test_a_study_is_told_and_has_nothing_to_play(study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -113,6 +112,6 @@ def test_autoplay_shows_panels_gauges_and_offers_films() -> None:
 def test_what_explore_shows_is_told() -> None:
     at = open_app(**LIGHT)
     at.switch_page(PRESENT).run()
-    at.selectbox(key=page.key("story")).select("explore").run()
+    at.selectbox(key=widget_key(at, "story", "present")).select("explore").run()
     assert not at.exception and address(at)["image"] == "shapes/0-1"
     assert session.key("image") == "explore.image"

@@ -23,7 +23,7 @@ from camlab.study.stats import TESTS, prepare, run_tests, verdict
 from camlab.study.store import list_studies, open_study
 from pages.shared.navigation import EXPLORE, STUDY
 from pages.study.state import TAB_CHOICES, TABS
-from tests.pages.conftest import APP, PATIENCE, alerts, said
+from tests.pages.conftest import APP, PATIENCE, alerts, said, widget_key
 
 OVERVIEW = 4  # charts of the tab that is shown first
 PLAN = StudyPlan(
@@ -110,7 +110,7 @@ def test_every_tab_shows_the_study(shelf: Path) -> None:
         "table": 0,
     }
     for tab in TABS:
-        at.segmented_control(key="study.tab").set_value(tab).run()
+        at.segmented_control(key=widget_key(at, "tab", "study")).set_value(tab).run()
         assert not at.exception and not at.error, tab
         if tab in expected:
             assert charts(at) == expected[tab], tab
@@ -146,14 +146,14 @@ def test_filters_are_kept_in_the_link_and_change_what_is_shown(shelf: Path) -> N
     kept = open_study(shelf / "small").rows(["method", "noise", "flipped"])
     count = int(((kept["method"] == "gradcam") & (kept["noise"] == "brightness") & ~kept["flipped"]).sum())
     assert f"{count:,} of " in said(at)
-    at.multiselect(key="study.noises").set_value(["gaussian_noise"]).run()
+    at.multiselect(key=widget_key(at, "noises", "study")).set_value(["gaussian_noise"]).run()
     assert at.query_params["noises"] == "gaussian_noise" and at.query_params["methods"] == "gradcam"
     press(at, "Clear the filters")
     assert "noises" not in at.query_params
     # Two of the four methods are one and the same map on the pooled layer.
     assert f"{4 * 6 * (4 + 3)} of {4 * 6 * (4 + 3)} pairs" in said(at)
-    at.multiselect(key="study.severities").set_value([5.0]).run()
-    at.selectbox(key="study.outcome").set_value("far").run()
+    at.multiselect(key=widget_key(at, "severities", "study")).set_value([5.0]).run()
+    at.selectbox(key=widget_key(at, "outcome", "study")).set_value("far").run()
     if "No pair passes" in said(at):
         assert charts(at) == 0
 
@@ -185,8 +185,8 @@ def test_statistics_say_what_can_and_what_cannot_be_tested(root: Path) -> None:
     assert judged.sentence and titled(judged.sentence) in words()
     done = set()
     for name, response in itertools.product(TESTS, ("kept", "all")):
-        at.segmented_control(key="study.response").set_value(response)
-        at.selectbox(key="study.test").set_value(name).run()
+        at.segmented_control(key=widget_key(at, "response", "study")).set_value(response)
+        at.selectbox(key=widget_key(at, "test", "study")).set_value(name).run()
         assert not at.exception and not at.error
         results = run_tests(rows, response=response, tests=[name])
         assert results
@@ -213,10 +213,10 @@ def test_a_study_is_renamed_and_deleted_after_asking(shelf: Path) -> None:
     press(at, "Manage")
     at.text_input(key="study.name").set_value("Other words").run()
     assert open_study(shelf / "small").name == "Other words"
-    assert any("Other words" in option for option in at.selectbox(key="study.folder").options)
+    assert any("Other words" in option for option in at.selectbox(key=widget_key(at, "folder", "study")).options)
     delete = next(button for button in at.button if button.label == "Delete this study")
     assert delete.disabled
-    at.checkbox(key="study.sure").check().run()
+    at.checkbox(key=widget_key(at, "sure", "study")).check().run()
     press(at, "Delete this study")
     assert not (shelf / "small").exists()
     assert "deleted" in said(at) and "Run the quick look" in {button.label for button in at.button}
@@ -243,7 +243,7 @@ def test_rubbish_is_not_imported_and_a_colleagues_study_is(shelf: Path, tmp_path
     assert not at.exception
     assert len(list_studies(shelf)) == 2
     assert "Imported “colleague”: 192 pairs." in said(at) and charts(at) == OVERVIEW
-    at.segmented_control(key="study.tab").set_value("compare").run()
+    at.segmented_control(key=widget_key(at, "tab", "study")).set_value("compare").run()
     assert not at.exception and charts(at) == 1 and len(at.dataframe) == 1
 
 
@@ -356,7 +356,7 @@ def test_every_number_is_in_a_table_by_what_the_visitor_chooses(shelf: Path) -> 
     (table,) = at.dataframe
     assert len(table.value) == 4 * 2  # methods × severities
     assert table.proto.placeholder == "not observed"
-    at.multiselect(key="study.by").set_value(["noise"]).run()
+    at.multiselect(key=widget_key(at, "by", "study")).set_value(["noise"]).run()
     assert not at.exception
     shown = at.dataframe[0].value
     expected = records(rows, ("noise",), coincide=study.coincide)
@@ -375,15 +375,15 @@ def test_every_number_is_in_a_table_by_what_the_visitor_chooses(shelf: Path) -> 
 
 def test_a_pair_worth_a_look_is_chosen_by_name(shelf: Path) -> None:
     at = open_page(study="small", tab="distributions", layers="features.26")
-    choice = at.selectbox(key="study.striking")
+    choice = at.selectbox(key=widget_key(at, "striking", "study"))
     assert choice.options and choice.value is None
     choice.select_index(0).run()
     assert not at.exception and not at.error
     assert len(at.image) == 3 and at.get("page_link")
     # What the filters leave out is offered no more, and what was chosen stays on screen.
-    at.multiselect(key="study.methods").set_value(["randomcam"]).run()
+    at.multiselect(key=widget_key(at, "methods", "study")).set_value(["randomcam"]).run()
     assert not at.exception
-    assert at.selectbox(key="study.striking").value is None and len(at.image) == 3
+    assert at.selectbox(key=widget_key(at, "striking", "study")).value is None and len(at.image) == 3
 
 
 def test_methods_that_cannot_serve_are_marked_with_the_reason(root: Path) -> None:
@@ -454,7 +454,7 @@ def test_a_strangers_manifest_breaks_nothing(shelf: Path) -> None:
     path.write_text(json.dumps(manifest))
     at = open_page(study="small")
     for tab in ("about", "overview", "pictures"):
-        at.segmented_control(key="study.tab").set_value(tab).run()
+        at.segmented_control(key=widget_key(at, "tab", "study")).set_value(tab).run()
         assert not at.exception and not at.error, tab
 
 
@@ -464,7 +464,7 @@ def test_two_studies_of_one_name_are_told_apart(shelf: Path, finished: Path) -> 
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps({**manifest, "created": manifest["created"] - 86400}))
     at = open_page(study="small")
-    options = at.selectbox(key="study.folder").options
+    options = at.selectbox(key=widget_key(at, "folder", "study")).options
     assert len(set(options)) == 2 and all(option.startswith("Small, ") for option in options)
 
 
@@ -510,9 +510,9 @@ def test_a_choice_within_a_tab_is_in_the_link_and_comes_back(
     assert getattr(again, kind)(key=widget).value == value
     assert again.query_params[name] in (text, [text]) and "The link" not in alerts(again)
     # It stays while other tabs are looked at, and the link of those says nothing of it.
-    again.segmented_control(key="study.tab").set_value("about").run()
+    again.segmented_control(key=widget_key(again, "tab", "study")).set_value("about").run()
     assert name not in again.query_params
-    again.segmented_control(key="study.tab").set_value(tab).run()
+    again.segmented_control(key=widget_key(again, "tab", "study")).set_value(tab).run()
     assert getattr(again, kind)(key=widget).value == value
 
 
@@ -520,7 +520,7 @@ def test_a_choice_within_a_tab_that_there_is_not_is_said(shelf: Path) -> None:
     at = open_page(study="small", tab="table", value="charm", rows="noise,colour")
     at.run()
     assert at.segmented_control(key="study.value.table").value == "rm"
-    assert at.multiselect(key="study.by").value == ["method", "severity"]
+    assert at.multiselect(key=widget_key(at, "by", "study")).value == ["method", "severity"]
     for word in ("value 'charm'", "rows 'colour'"):
         assert word in alerts(at)
 
@@ -532,7 +532,7 @@ def test_names_of_choices_and_of_filters_in_the_link_differ() -> None:
 
 def test_the_chosen_pair_is_in_the_link_and_comes_back(shelf: Path) -> None:
     at = open_page(study="small", tab="distributions")
-    striking = at.selectbox(key="study.striking")
+    striking = at.selectbox(key=widget_key(at, "striking", "study"))
     assert "pair" not in at.query_params
     striking.select_index(0).run()
     assert not at.exception
@@ -543,7 +543,7 @@ def test_the_chosen_pair_is_in_the_link_and_comes_back(shelf: Path) -> None:
     assert again.session_state["study.pair"] == point
     assert any("Open in Explore" in str(each.proto) for each in again.get("page_link"))
     # Other tabs have no pair, and neither has another study.
-    again.segmented_control(key="study.tab").set_value("table").run()
+    again.segmented_control(key=widget_key(again, "tab", "study")).set_value("table").run()
     assert "pair" not in again.query_params
 
 

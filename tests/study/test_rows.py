@@ -132,9 +132,10 @@ def test_a_row_does_not_depend_on_what_was_computed_before(plan: StudyPlan) -> N
 @pytest.mark.parametrize("model", ["efficientnet_lite0", "shapes_resnet", "shapes_vgg", "shapes_vit"])
 def test_no_row_depends_on_the_batch(model: str) -> None:
     plan = StudyPlan(
-        (model,), ("photos" if model == "efficientnet_lite0" else "shapes",), (*PAPER_SIX, "cfcam"),
-        ("gaussian_noise",), seeds=3 if model == "efficientnet_lite0" else 5, layers=("before", "default"), limit=1,
-        decompose=True,
+        (model,), ("photos" if model == "efficientnet_lite0" else "shapes",),
+        # The methods with passes of their own go picture by picture; one network shows it.
+        (*PAPER_SIX, "cfcam") if model == "shapes_resnet" else ("gradcam", "xgradcam", "layercam", "cfcam"),
+        ("gaussian_noise",), seeds=3, layers=("before", "default"), limit=1, decompose=True,
     )  # fmt: skip
     ready, _ = plan_at_hand(plan, "cpu")
     small, default, large = (
