@@ -49,7 +49,7 @@ def _explored(page: Page) -> None:
 
 
 def _compared(page: Page) -> None:
-    expect(page.get_by_text(re.compile(r"All \d+ cells? there"))).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(re.compile(r"All \d+ cells? computed"))).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".cell.there").first).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".cell:not(.there)")).to_have_count(0, timeout=PATIENCE)
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.browser import free_port, wait_until_up
 from camlab.cli import app
 from camlab.cli.main import BAD_INPUT, main
 from camlab.common.directories import HOME, IMPORT_ROOT
-
-PATIENCE = 90.0
 
 
 @pytest.fixture
@@ -38,12 +33,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     monkeypatch.setattr(os, "execv", lambda path, command: found.append([path, *command]))
     monkeypatch.setattr(subprocess, "call", lambda command: 0)
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind((app.LOCAL, 0))
-        return int(trial.getsockname()[1])
 
 
 def test_the_usual_port_gives_way_to_a_free_one(
@@ -95,14 +84,7 @@ def test_it_serves_from_any_folder_and_stops_when_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "camlab", "app", "--no-browser", "--port", str(port)]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
-            until = time.monotonic() + PATIENCE
-            body = b""
-            while not body and time.monotonic() < until:
-                assert server.poll() is None
-                with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                    body = urllib.request.urlopen(f"http://{app.LOCAL}:{port}/_stcore/health", timeout=5).read()
-                time.sleep(0.2)
-            assert body == b"ok"
+            wait_until_up(f"http://{app.LOCAL}:{port}", server)
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(30)
