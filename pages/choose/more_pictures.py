@@ -16,6 +16,7 @@ from camlab.noise import NOISES
 from pages.choose import uploads
 from pages.shared import image_sets, session
 from pages.shared.navigation import close_dialog, open_dialog
+from pages.shared.page_state import index_in
 from pages.shared.text import plain
 
 PAIR = "Your own pair"
@@ -121,7 +122,9 @@ def _dataset() -> None:
     offered = [*DATASETS, *curated, HUB]
     if st.session_state.get("dataset_name") not in offered:
         st.session_state["dataset_name"] = offered[0]
-    name = st.selectbox("Data set", offered, format_func=_dataset_title, key="dataset_name")
+    name = st.selectbox(
+        "Data set", offered, index_in(offered, "dataset_name"), format_func=_dataset_title, key="dataset_name"
+    )
     if name.startswith(HUB):
         _hub(name.removeprefix(HUB))
         return

@@ -17,6 +17,7 @@ from pages.choose.picture import picture_controls
 from pages.compare.state import page
 from pages.explore import sidebar as controls
 from pages.shared import session
+from pages.shared.page_state import among, index_in
 
 SEEDS_LISTED = 64
 
@@ -53,7 +54,8 @@ def bar(base: ExploreState, classifier: Classifier) -> CompareState:
         left, middle, right = st.columns([1, 2, 2], gap="small")
         with left:
             axis = st.selectbox(
-                "Columns", list(AXES), format_func=lambda name: AXES[name].title, key=page.key("axis"),
+                "Columns", list(AXES), index=index_in(list(AXES), page.key("axis")),
+                format_func=lambda name: AXES[name].title, key=page.key("axis"),
                 help="What varies from column to column; everything else is the same in all cells.",
             )  # fmt: skip
         axis = axis or "severity"
@@ -71,7 +73,8 @@ def _reordered() -> None:
 def order() -> None:
     """Draw the choice of the order of rows."""
     st.segmented_control(
-        "Order", list(SORTS), format_func=lambda name: SORTS[name], key=page.key("sort"), required=True,
+        "Order", list(SORTS), default=page.current().sort, format_func=lambda name: SORTS[name], key=page.key("sort"),
+        required=True,
         label_visibility="collapsed", on_change=_reordered,
         help="Robustness of a row: the mean similarity of its maps to their clean ones.",
     )  # fmt: skip
@@ -90,7 +93,8 @@ def _columns(axis: str, base: ExploreState) -> None:
     # Sort the columns of an axis of numbers.
     st.session_state[name] = sorted(chosen, key=float) if axis in SCALES else chosen
     st.multiselect(
-        entry.plural.capitalize(), options, format_func=lambda text: _column_label(axis, text), key=name,
+        entry.plural.capitalize(), options, default=among(options, name),
+        format_func=lambda text: _column_label(axis, text), key=name,
         max_selections=MOST_COLUMNS, placeholder="previous choice",
         help=f"The {entry.plural} to show, one per column.",
     )  # fmt: skip
@@ -126,7 +130,8 @@ def _methods(base: ExploreState, classifier: Classifier) -> None:
         return CAMS[name].title + (method_and_noise.UNAVAILABLE if name in reasons else f" · {pace}" if pace else "")
 
     st.multiselect(
-        "CAM methods", list(CAMS), format_func=title, key=page.key("methods"), placeholder="previous choice",
+        "CAM methods", list(CAMS), default=among(list(CAMS), page.key("methods")), format_func=title,
+        key=page.key("methods"), placeholder="previous choice",
         help="The rows. Methods that give the same map on this layer share a row. Slow ones are computed last. "
         "Default: the paper's six, LayerCAM, Eigen-Grad-CAM and the random baseline.",
     )  # fmt: skip

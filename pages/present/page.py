@@ -12,6 +12,7 @@ from pages.present.state import MODES, page, unreachable
 from pages.shared import session
 from pages.shared.feedback import told
 from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
+from pages.shared.page_state import index_in
 from pages.shared.text import plain
 from pages.study import data
 
@@ -52,12 +53,13 @@ def _choices(sources: dict[str, str]) -> None:
         page.choose(name, page.chosen(name))
     with st.container(horizontal=True, vertical_alignment="bottom", key="present_choices"):
         st.segmented_control(
-            "Present", list(MODES), key=page.key("mode"), format_func=lambda name: MODES[name],
-            required=True, label_visibility="collapsed", width="content",
+            "Present", list(MODES), default=page.chosen("mode"), key=page.key("mode"),
+            format_func=lambda name: MODES[name], required=True, label_visibility="collapsed", width="content",
         )  # fmt: skip
         st.selectbox(
             "Story",
             list(sources),
+            index=index_in(list(sources), page.key("story")),
             key=page.key("story"),
             format_func=lambda name: sources.get(name, name),
             on_change=page.when("story", _chosen),

@@ -161,6 +161,21 @@ class PageState(Choices, ABC):
         return None
 
 
+def index_in(options: Sequence[Any], key: str) -> int:
+    """Return the place of a widget's value among its options, for ``index``; 0 if it is none of them.
+
+    A widget whose value is in the session must be drawn with the same value: the order to show it comes with one run
+    only, and a browser that mounts the widget after the next one shows, and reports, what it was drawn with.
+    """
+    value = st.session_state.get(key)
+    return options.index(value) if value in options else 0
+
+
+def among(options: Sequence[Any], key: str) -> list[Any]:
+    """Return the values of a widget with several, those that are among its options, for ``default``; see `index_in`."""
+    return [value for value in st.session_state.get(key) or () if value in options]
+
+
 def went_back_or_forward() -> bool:
     """Return whether the visitor has pressed the browser's Back or Forward."""
     context = get_script_run_ctx(suppress_warning=True)

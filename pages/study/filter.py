@@ -11,6 +11,7 @@ from camlab.drawing.charts.titles import level_title, measure_title
 from camlab.study.analysis.filters import OUTCOMES, SAME, Filters
 from camlab.study.analysis.summary import SCORES
 from camlab.study.store import Study
+from pages.shared.page_state import among, index_in
 from pages.shared.text import plain
 from pages.study import data
 from pages.study.state import page
@@ -51,6 +52,7 @@ def bar(opened: data.Opened) -> Filters:
                 st.multiselect(
                     label,
                     options[name],
+                    default=among(options[name], page.key(name)),
                     key=page.key(name),
                     format_func=partial(level_title, column),
                     placeholder="all",
@@ -61,6 +63,7 @@ def bar(opened: data.Opened) -> Filters:
         st.selectbox(
             "Pairs",
             list(OUTCOMES),
+            index=index_in(list(OUTCOMES), page.key("outcome")),
             key=page.key("outcome"),
             format_func=lambda name: OUTCOMES[name].title,
             help="Kept or flipped predictions. C needs kept pairs and R needs flipped pairs; without them it is not "
@@ -69,6 +72,7 @@ def bar(opened: data.Opened) -> Filters:
         st.selectbox(
             "Pictures",
             list(SAME),
+            index=index_in(list(SAME), page.key("same")),
             key=page.key("same"),
             format_func=lambda name: SAME[name],
             help="Compare the same pictures: those with both a kept and a flipped pair (C against R), or those kept at "
@@ -77,6 +81,7 @@ def bar(opened: data.Opened) -> Filters:
         st.selectbox(
             "Similarity",
             _scores(opened),
+            index=index_in(_scores(opened), page.key("similarity")),
             key=page.key("similarity"),
             format_func=measure_title,
             help="The similarity behind C, R and RM. The study stores all of them.",

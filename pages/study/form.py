@@ -19,6 +19,7 @@ from camlab.study.plan import BEFORE, DEFAULT, FITTING
 from camlab.study.prepare import layer_named
 from pages.choose.method_and_noise import UNAVAILABLE, missing
 from pages.shared import image_sets
+from pages.shared.page_state import among
 
 OPTIONS = ("decompose", "keep_maps")
 FIELDS = ("models", "image_sets", "methods", "noises", "severities", "seeds", "layers", "limit", "name")
@@ -69,17 +70,22 @@ def form() -> None:
     )  # fmt: skip
     missing("method", {CAMS[name].title: reason for name, reason in reasons.items()})
     one, two, three = st.columns(3, gap="medium")
-    one.number_input("Seeds", 1, 100, key=_KEY + "seeds", help="Draws of each random noise type.")
+    held = st.session_state.get
+    one.number_input(
+        "Seeds", 1, 100, held(_KEY + "seeds") or 1, key=_KEY + "seeds", help="Draws of each random noise type."
+    )
     two.number_input(
         "Pictures of each set",
         1,
         100_000,
-        value=None,
+        value=held(_KEY + "limit"),
         key=_KEY + "limit",
         placeholder="all",
         help="At most this many, spread evenly over the set. Empty: all (200 of ShapeScenes).",
     )
-    three.text_input("Name", key=_KEY + "name", max_chars=80, help="The study's name in the list.")
+    three.text_input(
+        "Name", held(_KEY + "name") or "", key=_KEY + "name", max_chars=80, help="The study's name in the list."
+    )
     if _may_open_folders():
         st.text_input(
             "Folder of pictures",
@@ -89,11 +95,13 @@ def form() -> None:
         )
     st.checkbox(
         "Measure what the class alone and the noise alone do to the map",
+        bool(held(_KEY + "decompose")),
         key=_KEY + "decompose",
         help="Two further maps for every flip, to show what moved the map.",
     )
     st.checkbox(
         "Keep the maps",
+        bool(held(_KEY + "keep_maps")),
         key=_KEY + "keep_maps",
         help="Stores every low-resolution map beside its row, for your own programs. Takes more disk space.",
     )
@@ -138,7 +146,9 @@ def _look_at(model: str, asked: tuple[str, ...]) -> tuple[list[str], dict[str, s
 def _many(place: Any, name: str, label: str, options: list[Any], title: Any, text: str) -> None:
     held: Iterable[Any] = st.session_state.get(_KEY + name) or ()
     st.session_state[_KEY + name] = [each for each in held if each in options]
-    place.multiselect(label, options, key=_KEY + name, format_func=title, help=text)
+    place.multiselect(
+        label, options, default=among(options, _KEY + name), key=_KEY + name, format_func=title, help=text
+    )
 
 
 def _set_title(name: str) -> str:

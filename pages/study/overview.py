@@ -11,6 +11,7 @@ from camlab.study.charts.dots import value_dots
 from camlab.study.charts.heat import value_heatmap
 from camlab.study.charts.plane import cr_plane
 from camlab.study.store import list_studies
+from pages.shared.page_state import index_in
 from pages.shared.text import explanation_popover, plain
 from pages.study import data
 from pages.study.data import Opened
@@ -111,11 +112,13 @@ def compare(opened: Opened, filters: Filters) -> None:
     if st.session_state.get("study.other") not in others:  # deleted in the meantime
         st.session_state.pop("study.other", None)
     titles = data.titles(others.values())
+    chosen = page.look("with", "other", others, next(iter(others)))
     name = st.selectbox(
         "With",
         list(others),
+        index=index_in(list(others), chosen),
         format_func=lambda n: titles[n],
-        key=page.look("with", "other", others, next(iter(others))),
+        key=chosen,
         help="Another study on this machine.",
     )
     other = data.opened(others[name].folder, opened.similarity)

@@ -35,8 +35,8 @@ def show(study: Study) -> None:
     filter.begin(study, opened)
     filters = filter.bar(opened)
     tab = st.segmented_control(
-        "View", list(TABS), key=page.key("tab"), format_func=lambda name: TABS[name], required=True,
-        label_visibility="collapsed",
+        "View", list(TABS), default=page.chosen("tab"), key=page.key("tab"),
+        format_func=lambda name: TABS[name], required=True, label_visibility="collapsed",
     )  # fmt: skip
     with told():
         DRAW[tab or "overview"](opened, filters)

@@ -16,6 +16,7 @@ from camlab.study.charts.spread import (
     similarity_steps,
     similarity_violins,
 )
+from pages.shared.page_state import index_in
 from pages.shared.text import explanation_popover
 from pages.study import data
 from pages.study.data import Opened
@@ -40,17 +41,19 @@ def distributions(opened: Opened, filters: Filters) -> None:
         return
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
+        plotted = page.look("plot", "shape", SHAPES, "Violins")
         shape = st.segmented_control(
             "Plot",
             list(SHAPES),
-            default="Violins",
-            key=page.look("plot", "shape", SHAPES, "Violins"),
+            default=list(SHAPES)[index_in(list(SHAPES), plotted)],
+            key=plotted,
             required=True,
             label_visibility="collapsed",
         )
+    each = page.look("each", "spread", SPREADS, next(iter(SPREADS)))
     by = right.selectbox(
-        "Group by", list(SPREADS), format_func=lambda name: SPREADS[name],
-        key=page.look("each", "spread", SPREADS, next(iter(SPREADS))),
+        "Group by", list(SPREADS), index=index_in(list(SPREADS), each), format_func=lambda name: SPREADS[name],
+        key=each,
         disabled=shape not in GROUPED,
         help="Violins and ridges show one shape for each of these.",
     )  # fmt: skip
@@ -97,9 +100,10 @@ def pictures(opened: Opened, filters: Filters) -> None:
         explanation_popover("property_correlations")
     with right:
         st.subheader("One property, by picture", anchor=False)
+        shown = page.look("property", "property", PROPERTIES, next(iter(PROPERTIES)))
         prop = st.selectbox(
-            "Property", list(PROPERTIES), format_func=lambda name: PROPERTIES[name],
-            key=page.look("property", "property", PROPERTIES, next(iter(PROPERTIES))), label_visibility="collapsed",
+            "Property", list(PROPERTIES), index=index_in(list(PROPERTIES), shown),
+            format_func=lambda name: PROPERTIES[name], key=shown, label_visibility="collapsed",
         )  # fmt: skip
         plot(
             similarity_against(rows, images, prop=prop, outcome=outcome, similarity=opened.similarity),

@@ -25,6 +25,7 @@ from camlab.study.store import (
 from pages.shared import session
 from pages.shared.feedback import told
 from pages.shared.navigation import close_dialog, draw_dialog, open_dialog
+from pages.shared.page_state import index_in
 from pages.shared.text import plain
 from pages.study import data
 from pages.study.plan import plan_dialog
@@ -69,6 +70,7 @@ def shelf() -> Study | None:
             st.selectbox(
                 "Study",
                 list(studies),
+                index=index_in(list(studies), page.key("folder")),
                 key=page.key("folder"),
                 format_func=lambda name: titles.get(name, name),
                 on_change=_opened,

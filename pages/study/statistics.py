@@ -12,6 +12,7 @@ from camlab.drawing.charts.titles import titled
 from camlab.study.analysis.filters import Filters
 from camlab.study.stats import RESPONSES, TESTS, TestResult, Verdict, power_note, prepare, run_tests, verdict
 from camlab.study.stats.results import p_text
+from pages.shared.page_state import index_in
 from pages.shared.text import explanation_popover, plain
 from pages.study import data
 from pages.study.data import Opened
@@ -59,9 +60,10 @@ def statistics(opened: Opened, filters: Filters) -> None:
         _verdict(_judged(opened, filters, response, model, layer), place_of({"model": model, "layer": layer}))
     explanation_popover("verdict")
     st.subheader("Tests", anchor=False)
+    question = page.look("question", "test", TESTS, next(iter(TESTS)))
     test = st.selectbox(
-        "Question", list(TESTS), format_func=lambda name: TESTS[name].question,
-        key=page.look("question", "test", TESTS, next(iter(TESTS))),
+        "Question", list(TESTS), index=index_in(list(TESTS), question),
+        format_func=lambda name: TESTS[name].question, key=question,
         help="Each test lists its assumptions and whether they hold here.",
     )  # fmt: skip
     results = _tested(opened, filters, response, test)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 import streamlit as st
 
 from pages.shared import page_state
 from pages.shared.page_state import Choices, PageState
+
+PAGES = Path(page_state.__file__).parents[1]
 
 
 class Params(dict[str, str]):
@@ -149,3 +154,29 @@ def test_a_choice_outlives_its_widget(bar: Params) -> None:
     del st.session_state["form.more"], st.session_state["form.size"]
     choices.hold(["more"])
     assert st.session_state["form.more"] == "x" and st.session_state["form.size"] == 0
+
+
+#: The argument that holds a widget's value, and its place among those without a name.
+VALUES = {
+    "selectbox": ("index", 2),
+    "multiselect": ("default", 2),
+    "segmented_control": ("default", 2),
+    "pills": ("default", 2),
+}
+
+
+def test_a_widget_that_chooses_among_options_is_drawn_with_its_value() -> None:
+    """A browser that mounts it late shows, and reports, what it was drawn with."""
+    bare = [
+        f"{path.relative_to(PAGES)}:{call.lineno}"
+        for path in sorted(PAGES.rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and (value := VALUES.get(call.func.attr))
+        and any(each.arg == "key" for each in call.keywords)
+        and not any(each.arg == value[0] for each in call.keywords)
+        and len(call.args) <= value[1]
+    ]
+    # The search for models starts empty, and so do the architectures that fit a checkpoint: nothing is set there.
+    assert [place.split(":")[0] for place in bare] == ["choose/model.py"] * 3 + ["choose/own_model.py"]
