@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cache
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from camlab.images import Picture, built_in_pictures
 from camlab.models import load_classifier
+from camlab.models.classifier import Classifier
+from camlab.models.network.split import linear_head, pointwise_head
 
 
 def spread_pictures(count: int) -> list[Picture]:
@@ -29,3 +32,17 @@ def _batch(model: str, count: int) -> Tensor:
 def batch() -> Callable[[str, int], Tensor]:
     """(model, count) -> pictures of the built-in sets at the model's input size."""
     return _batch
+
+
+def in_double(classifier: Classifier) -> Classifier:
+    """A copy of a classifier that calculates in float64: what algebra says is then seen to 12 digits, not to 5."""
+    copied = copy.deepcopy(classifier)
+    copied.module.double()
+    for stage in copied._stages:
+        stage.module.double()
+    # The heads are made again, as the float32 ones hold weights that were multiplied and rounded.
+    for name in copied._by_name:
+        after, layout = copied._stages[copied._cut[name] :], copied._layout[name]
+        copied._linear[name] = linear_head(after, layout.places)
+        copied._pointwise[name] = pointwise_head(after) if layout.kind == "maps" else None
+    return copied

@@ -50,6 +50,13 @@ class Stub:
         self.info = StubLayer(maps, height, width, nonnegative)
         self.class_names = tuple(f"class {i}" for i in range(classes))
 
+    def double(self) -> Stub:
+        """The same stub, which now calculates in float64 wherever its pictures are float64."""
+        self.split.double()
+        if self.pointwise is not None:
+            self.pointwise = pointwise_head([Stage("tail", self.split[1], False)])
+        return self
+
     def resolve_layer(self, name: str | None) -> str:
         if name not in (None, "", "cut"):
             raise UnknownName(f"There is no layer called {name!r}; choose cut.")
