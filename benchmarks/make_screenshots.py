@@ -109,6 +109,10 @@ def take(address: str, names: list[str], folder: Path, everything: bool) -> list
                     page.add_init_script("localStorage.setItem('camlab.tour', 'seen')")
                     page.goto(address + SHOTS[name].link)
                     SHOTS[name].ready(page)
+                    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=PATIENCE)
+                    page.get_by_test_id("stMain").evaluate(
+                        "main => main.scrollTo(0, 0)"
+                    )  # a press may have scrolled it
                     page.mouse.move(0, 0)
                     page.wait_for_timeout(1500)  # let fade-ins finish
                     written.append(folder / (f"{name}-{window}-{scheme}.png" if everything else f"{name}.png"))
