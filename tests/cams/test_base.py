@@ -65,7 +65,7 @@ def test_hand_computed_gradcam() -> None:
     assert CAMS["layercam"].apply(shared)[0].tolist() == [[0, 4], [31, 40]]
     maps, degenerate = scale_maps(CAMS["gradcam"].apply(shared))
     # Every number is exact until the quotient, which is rounded to float32.
-    assert np.array_equal(maps[0], np.float32([[0, 0.2], [0.8, 1]])) and not degenerate.any()
+    assert np.array_equal(maps[0], np.array([[0, 0.2], [0.8, 1]], dtype=np.float32)) and not degenerate.any()
 
 
 def test_gradients_are_those_of_each_pictures_own_target() -> None:

@@ -20,7 +20,7 @@ from tests.rounding import ROUNDED_ONCE, apart
 def test_scaled_map_by_hand() -> None:
     maps, degenerate = scale_maps(torch.tensor([[[-3.0, 1.0], [2.0, 5.0]]]))
     assert maps.dtype == torch.float32
-    assert np.array_equal(maps[0], np.float32([[0, 0.2], [0.4, 1]])) and degenerate.tolist() == [False]
+    assert np.array_equal(maps[0], np.array([[0, 0.2], [0.4, 1]], dtype=np.float32)) and degenerate.tolist() == [False]
 
 
 @pytest.mark.parametrize(
