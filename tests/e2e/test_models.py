@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import CACHED_MODEL
-from tests.e2e.explorer import PANELS, Visit, open_app
+from tests.e2e.explorer import PANELS, Visit, at_rest, open_app
 
 pytestmark = pytest.mark.e2e
 NAME = CACHED_MODEL.removeprefix("timm/")
@@ -25,6 +25,7 @@ def test_a_model_is_found_in_the_dialog_and_explained(server: str, visit: Visit)
     page = open_app(visit(), f"{server}/?draws=1&severity=0")
     open_dialog(page)
     page.get_by_role("tab", name="All of timm").click()
+    at_rest(page)
     search = page.get_by_role("textbox", name="Search")
     search.fill("test resnet")
     search.press("Enter")
