@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from camlab.lessons import LESSONS
 from camlab.lessons.handout import handout
-from tests.e2e.explorer import LIGHT, Visit, download, press
+from tests.e2e.explorer import LIGHT, Visit, at_rest, download, press
 from tests.lessons.material import finished
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +26,8 @@ def answer(page: Page) -> None:
     option = page.get_by_test_id("stRadio").get_by_role("radio").first
     expect(option).to_be_attached()
     told = page.get_by_text(re.compile("^(Right.|Not quite:)"))
-    option.check(force=True)
+    at_rest(page)
+    option.locator("xpath=ancestor::label").click()
     expect(told).to_be_visible()
 
 
