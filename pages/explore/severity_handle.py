@@ -116,7 +116,7 @@ def _dragged(report: Any) -> bool:
 
 def _typed() -> None:
     severity = on_step(session.reported(session.key("severity")))
-    # In place: under a new key the box would lose the focus of whoever types.
+    # In place: under a new key the box would lose the focus while a visitor types.
     st.session_state[session.key("severity")] = session.current().severity if severity is None else severity
     st.session_state["rerun"] = True
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from camlab.drawing.slides import STEPS
 from camlab.explore.output.presets import stories
 from camlab.explore.state import ExploreState, to_query
 from camlab.study.store import Study
+from pages.present.state import page
 from pages.shared import session
 from pages.shared.navigation import PRESENT
 from tests.pages.conftest import alerts, downloads, html, open_app, wait_for, widget_key
@@ -115,3 +117,14 @@ def test_what_explore_shows_is_told() -> None:
     at.selectbox(key=widget_key(at, "story", "present")).select("explore").run()
     assert not at.exception and address(at)["image"] == "shapes/0-1"
     assert session.key("image") == "explore.image"
+
+
+def test_moves_of_the_keys_are_made_once_each_and_stay_within_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "session_state", {})
+    assert page.take_moves({"source": "a", "count": 3, "last": [1, 1, -1]}) and page.chosen("step") == 2
+    assert not page.take_moves({"source": "a", "count": 3, "last": [1, 1, -1]}) and page.chosen("step") == 2
+    assert page.take_moves({"source": "a", "count": 4, "last": [1, 1, -1, 1]}) and page.chosen("step") == 3
+    assert page.take_moves({"source": "b", "count": 9, "last": [1] * 9}) and page.chosen("step") == len(STEPS)
+    for report in (None, 7, {}, {"source": 1, "count": 1, "last": [1]}, {"source": "b", "count": "10", "last": [1]}):
+        assert not page.take_moves(report)
+    assert page.take_moves({"source": "b", "count": 10, "last": ["x"]}) and page.chosen("step") == len(STEPS)
