@@ -109,7 +109,7 @@ class CaseSearch:
                 seeds = trial.seeds[:SEEDS_SEARCHED]
                 scene = Scene(self.engine, picture, trial)
                 if reason := scene.lacking:
-                    self.left_out[noise] = reason
+                    self.left_out = {**self.left_out, noise: reason}
                     job.advance()
                     continue
                 for severity in LEVELS:

@@ -96,7 +96,11 @@ class Setting:
 
 
 class LessonRun:
-    """The run of a lesson on one setting: ``prepare`` runs at once, ``work`` step by step in the background."""
+    """The run of a lesson on one setting: ``prepare`` runs at once, ``work`` step by step in the background.
+
+    Pages read the results while ``work`` goes on: it replaces tuples instead of growing lists, and who reads takes a
+    tuple once.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -149,7 +149,7 @@ class Measuring(LessonRun):
             overlay(pixels, version.maps[state.method])[::4, ::4].copy()
             for pixels, version in zip(noisy, self.scene.explain(specs), strict=True)
         ]
-        self.many: dict[str, list[dict[str, Any]]] = {name: [] for name in COMPARED}
+        self.many: dict[str, tuple[dict[str, Any], ...]] = dict.fromkeys(COMPARED, ())
         self.job.total = len(self.setting.pictures(MANY)) * len(self._draws())
 
     def _draws(self) -> list[tuple[float, int]]:
@@ -181,7 +181,7 @@ class Measuring(LessonRun):
         for picture in self.setting.pictures(MANY):
             for method in COMPARED:
                 scene = self.setting.scene(picture=picture, method=method)
-                self.many[method] += scene.rows(self._draws(), job.check)
+                self.many[method] += tuple(scene.rows(self._draws(), job.check))
             job.advance(len(self._draws()))
             yield
 

@@ -98,8 +98,8 @@ class Breaking(LessonRun):
         Raises CamLabError if method, model and picture do not fit together.
         """
         self.scene = self.setting.scene()
-        self.found: list[BreakingPoints] = []
-        self.rows: list[dict[str, Any]] = []
+        self.found: tuple[BreakingPoints, ...] = ()
+        self.rows: tuple[dict[str, Any], ...] = ()
         self.job.total = REFERENCE_COUNT + sum(len(SEVERITIES) * len(_seeds(noise)) for noise in TRIED)
 
     def work(self, job: Job) -> Iterator[None]:
@@ -113,11 +113,11 @@ class Breaking(LessonRun):
                 rows += scene.rows([(severity, seed) for seed in _seeds(noise)], job.check)
                 job.advance(len(_seeds(noise)))
                 yield
-            self.rows += rows
+            self.rows += tuple(rows)
             means = pd.DataFrame(rows).groupby("severity")[["similarity", "flipped"]].mean()
             breaks = breaks_at(SEVERITIES, means["similarity"].to_list(), floor)
             flips = flips_at(SEVERITIES, means["flipped"].to_list())
-            self.found.append(BreakingPoints(noise, breaks, flips))
+            self.found += (BreakingPoints(noise, breaks, flips),)
 
     def sheet(self) -> Sheet:
         """Return the clean map, up to three broken ones, the breaking points, and the question."""

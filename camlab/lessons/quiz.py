@@ -103,7 +103,7 @@ class Quiz(LessonRun):
 
     def prepare(self) -> None:
         """Count the questions without making any."""
-        self.items: list[QuizQuestion] = []
+        self.items: tuple[QuizQuestion, ...] = ()
         self.job.total = QUESTIONS
 
     def work(self, job: Job) -> Iterator[None]:
@@ -117,10 +117,10 @@ class Quiz(LessonRun):
             scenes = [self.setting.scene(picture=picture, method=method, noise=noise) for noise in NOISES_ASKED]
             scenes = [scenes[int(i)] for i in draw.permutation(len(scenes))]
             pair = _kept_and_flipped(scenes, draw, job) if number % 2 else None
-            self.items.append(
+            self.items += (
                 _which_flipped(*pair, LETTERS[int(draw.integers(2))])
                 if pair
-                else _which_is_noisy(*_moved(scenes, draw, job), LETTERS[int(draw.integers(2))])
+                else _which_is_noisy(*_moved(scenes, draw, job), LETTERS[int(draw.integers(2))]),
             )
             job.advance()
             yield

@@ -123,7 +123,7 @@ class Sanity(LessonRun):
         self.scene = self.setting.scene(method="gradcam")
         self.classifier = self.scene.classifier
         self.units = units(self.classifier.module)
-        self.steps: list[RandomisationStep] = []
+        self.steps: tuple[RandomisationStep, ...] = ()
         self.job.total = len(self.units)
         trained = self.setting.engine.explain(
             self.scene.input, self.setting.picture.digest, [CLEAN], METHODS, self.scene.layer
@@ -169,7 +169,7 @@ class Sanity(LessonRun):
             comparable = map_.any() and self.trained[method].any()
             both = self.trained[method][None], map_[None]
             values[method] = float(similarity("rbo", *both, self.scene.comparison)[0]) if comparable else None
-        self.steps.append(RandomisationStep(name, dict(maps), values, probability))
+        self.steps += (RandomisationStep(name, dict(maps), values, probability),)
 
     def unmoved(self, layers: int) -> tuple[str, ...]:
         """Return the methods whose map equals the trained one, up to rounding, after that many random layers."""

@@ -184,7 +184,7 @@ def _downloads(grid: Grid) -> None:
                 disabled=not ready,
                 help=reason or "The pinned cells as one figure, with captions, credit and all settings.",
             )
-        report.button(grid, pins, stem, reason)
+        making = report.button(grid, pins, stem, reason)
         if pins:
             st.button(
                 "Empty the tray",
@@ -193,7 +193,7 @@ def _downloads(grid: Grid) -> None:
                 on_click=_empty,
                 type="tertiary",
             )
-    report.progress(grid, pins)
+    report.progress(grid, pins, making)
 
 
 def _file(grid: Grid, kind: str) -> bytes:

@@ -44,22 +44,27 @@ def _key(grid: Grid, pins: tuple[Place, ...]) -> object:
     return grid.name, dataclasses.replace(grid.state, pins=pins, sort="listed", a=None, b=None)
 
 
-def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> None:
-    """Draw the button that makes or downloads the report; ``lacking``: why it cannot be made yet, else empty."""
+def button(grid: Grid, pins: tuple[Place, ...], stem: str, lacking: str) -> bool:
+    """Draw the button that makes or downloads the report, and return whether the report is being made.
+
+    lacking: why it cannot be made yet, else empty.
+    """
     run = latest(grid, pins)
+    running = background_work.is_running(run)
     if run is not None and run.html is not None:
         download(run.html, "Download the report (HTML)", stem, "compare.report.file", ABOUT)
-        return
+        return running
     reason = lacking or _unfit(len(noisy_pairs(grid, pins)))
     st.button(
         "Report (HTML)",
         icon=":material/description:",
         key="compare.report.start",
-        disabled=bool(reason) or (run is not None and run.job.running),
+        disabled=bool(reason) or running,
         help=reason or ABOUT,
         on_click=background_work.start,
         args=(KIND, _key(grid, pins), lambda: ReportRun(partial(_collect, grid, pins))),
     )
+    return running
 
 
 def _unfit(count: int) -> str:
@@ -70,6 +75,6 @@ def _unfit(count: int) -> str:
     return ""
 
 
-def progress(grid: Grid, pins: tuple[Place, ...]) -> None:
-    """Draw the progress of this tray's report, or its error."""
-    background_work.watch(KIND, latest(grid, pins), "steps", lambda: None)
+def progress(grid: Grid, pins: tuple[Place, ...], running: bool) -> None:
+    """Draw the progress of this tray's report, or its error. running: what ``button`` has returned."""
+    background_work.watch(KIND, latest(grid, pins), running, "steps", lambda: None)

@@ -68,7 +68,7 @@ def finder(scene: Scene) -> None:
         "computer.",
     )
     if search is not None:
-        background_work.live(lambda: _results(search), lambda: search.job.running, search.job)
+        background_work.live(lambda: _results(search), lambda: search.job.running, search.job, before=running)
 
 
 def _results(search: CaseSearch) -> None:

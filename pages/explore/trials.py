@@ -149,7 +149,8 @@ def _averaging(scene: Scene, shown: Shown) -> None:
         help="Standard deviation of the noise added to each copy; pictures range from 0 to 1.",
     )
     run: Remedy | None = background_work.latest("remedy", _averaging_of(scene, sigma))
-    if run is None or not run.job.running:
+    running = background_work.is_running(run)
+    if not running:
         passes = 2 * sum(max(n, 1) for n in COPIES)
         st.button(
             "Compare again" if run else f"Compare 0, 1, 4 and 16 copies ({passes} maps)",
@@ -158,7 +159,7 @@ def _averaging(scene: Scene, shown: Shown) -> None:
             on_click=_compare,
             args=(scene,),
         )
-    background_work.watch("remedy", run, "maps", lambda: _averaged(run) if run else None)
+    background_work.watch("remedy", run, running, "maps", lambda: _averaged(run) if run else None)
 
 
 def _averaging_of(scene: Scene, sigma: float) -> ExploreState:

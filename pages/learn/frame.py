@@ -139,11 +139,12 @@ def image(picture: Bytes, alt: str, caption: str | None = None) -> None:
 
 def measure(lesson: Lesson, run: LessonRun, label: str, draw: Callable[[], None]) -> None:
     """Draw the button that starts the measurement, its progress with Cancel, and the results so far."""
+    running = run.started and run.job.running
     if not run.started or run.job.cancelled or run.job.error:
         st.button(label, icon=":material/play_arrow:", type="primary", key="learn.start",
                   on_click=_start, args=(lesson,))  # fmt: skip
     if run.started:
-        background_work.watch(KIND, run, lesson.counts, draw)
+        background_work.watch(KIND, run, running, lesson.counts, draw)
 
 
 def _start(lesson: Lesson) -> None:

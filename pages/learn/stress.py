@@ -65,11 +65,12 @@ def noise_lab(setting: Setting, run: Breaking) -> None:
 
 
 def _breaking_points(run: Breaking) -> None:
-    if not run.found:
+    found = run.found
+    if not found:
         st.caption("CAM Lab first measures the maps of other pictures, to learn how similar unrelated maps are.")
         return
-    rows = [(NOISES[f.noise].title, f.breaks, f.flips) for f in run.found]
-    chart = first_chart(rows, [f.sentence for f in run.found])
+    rows = [(NOISES[f.noise].title, f.breaks, f.flips) for f in found]
+    chart = first_chart(rows, [f.sentence for f in found])
     st.plotly_chart(chart.figure, key="learn.first", config=PLOTLY_CONFIG, alt=chart.alt)
     explanation_popover("first_chart")
     never = "not up to 5"
@@ -142,8 +143,9 @@ def sanity_lab(setting: Setting, run: Sanity) -> None:
 
 
 def _randomised(run: Sanity) -> None:
-    steps = ["trained", *(step.name for step in run.steps[1:])]  # short: they label the chart's axis
-    values = {CAMS[m].title: [step.values[m] for step in run.steps] for m in METHODS}
+    found = run.steps  # read once: the job goes on meanwhile
+    steps = ["trained", *(step.name for step in found[1:])]  # short: they label the chart's axis
+    values = {CAMS[m].title: [step.values[m] for step in found] for m in METHODS}
     chart = randomised_chart(steps, values, run.chance)
     st.plotly_chart(chart.figure, key="learn.randomised", config=PLOTLY_CONFIG, alt=chart.alt)
     explanation_popover("randomised_chart")

@@ -22,13 +22,21 @@ class Run(Protocol):
     job: Job
 
 
-def live(draw: Callable[[], bool | None], running: Callable[[], bool], *jobs: Job, every: float = POLL_SECONDS) -> None:
+def live(
+    draw: Callable[[], bool | None],
+    running: Callable[[], bool],
+    *jobs: Job,
+    before: bool | None = None,
+    every: float = POLL_SECONDS,
+) -> None:
     """Draw a part of the page, again after ``every`` seconds while work is ``running``.
 
-    Once the work has ended, and ``draw`` does not return False, the whole page runs once more. ``jobs`` are not
-    abandoned while the page is open.
+    Once the work has ended, and ``draw`` does not return False, the whole page runs once more. ``before``: whether the
+    work was running when the page above was drawn, if that depends on it; the work may have ended since. ``jobs`` are
+    not abandoned while the page is open.
     """
-    before = running()
+    if before is None:
+        before = running()
 
     @told()
     def part() -> None:
@@ -116,10 +124,15 @@ def hold(kind: str, key: Hashable, run: Run) -> None:
         runs.pop(next(iter(runs))).job.cancel()
 
 
-def watch(kind: str, run: Run | None, noun: str, draw: Callable[[], None]) -> None:
+def is_running(run: Run | None) -> bool:
+    """Return whether there is a run with steps still to come."""
+    return run is not None and run.job.running
+
+
+def watch(kind: str, run: Run | None, running: bool, noun: str, draw: Callable[[], None]) -> None:
     """Draw a run's progress with Cancel, its error, and its results with ``draw``; nothing where there is no run.
 
-    ``noun`` is what the job counts, in the plural.
+    running: whether it was running when the page above was drawn. ``noun`` is what the job counts, in the plural.
     """
     if error := st.session_state.get(f"work.{kind}.error"):
         st.error(plain(error), icon=":material/error:")
@@ -136,7 +149,7 @@ def watch(kind: str, run: Run | None, noun: str, draw: Callable[[], None]) -> No
             st.caption(f"Cancelled after {job.done} of {job.total} {noun}; the results so far are kept.")
         draw()
 
-    live(part, lambda: job.running, job)
+    live(part, lambda: job.running, job, before=running)
 
 
 def offer(
@@ -155,8 +168,9 @@ def offer(
     After a finished run the button stays only with a label for another run (``again``).
     """
     run = latest(kind, key)
+    running = is_running(run)
     failed = run is not None and (run.job.cancelled or run.job.error)
-    if run is None or (not run.job.running and (again or failed)):
+    if run is None or (not running and (again or failed)):
         st.button(
             again if run and again else label,
             icon=f":material/{icon}:",
@@ -165,4 +179,4 @@ def offer(
             args=(kind, key, make),
             **button,
         )
-    watch(kind, run, noun, lambda: draw(run))
+    watch(kind, run, running, noun, lambda: draw(run))

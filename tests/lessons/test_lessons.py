@@ -37,10 +37,14 @@ def test_there_are_seven_lessons_of_three_to_five_minutes_with_sources() -> None
         assert all(source.address.startswith("https://") for source in each.sources)
 
 
+def quick(name: str) -> dict[str, int]:
+    """The settings that keep a lesson short."""
+    return {"steps": 5} if name == "attack" else {}
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_sheet_has_pictures_observations_and_one_right_answer(name: str) -> None:
-    changes = {"steps": 5} if name == "attack" else {}
-    run = finished(name, **changes)
+    run = finished(name, **quick(name))
     sheet = run.sheet()
     assert sheet.figures and sheet.observations
     assert all(figure.alt and figure.picture.std() > 0 for figure in sheet.figures)
@@ -50,6 +54,16 @@ def test_a_sheet_has_pictures_observations_and_one_right_answer(name: str) -> No
     page = handout(LESSONS[name], run.setting, sheet, "/learn?x=1", answers=False)
     assert "☑" not in page and asked.because not in page and 'src="http' not in page
     assert "☑" in handout(LESSONS[name], run.setting, sheet, "/learn?x=1")
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_results_that_a_page_may_read_meanwhile_are_replaced_and_never_grown(name: str) -> None:
+    begun, ended = (vars(run) for run in (LESSONS[name].begin(setting(name)), finished(name, **quick(name))))
+    for attribute, value in begun.items():
+        now = ended[attribute]
+        for before, after in zip(value.values(), now.values(), strict=True) if isinstance(value, dict) else [(value, now)]:
+            if isinstance(before, list):
+                assert len(before) == len(after), f"{attribute} grows while a page may read it"
 
 
 def test_channels_add_up_to_grad_cam_and_switches_change_it() -> None:
