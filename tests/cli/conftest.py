@@ -1,5 +1,5 @@
-"""The study that the command is tried on."""
+"""The studies that the command is tried on."""
 
-from tests.study.conftest import study
+from tests.study.conftest import plan, study, threads
 
-__all__ = ["study"]
+__all__ = ["plan", "study", "threads"]

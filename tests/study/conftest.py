@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from camlab.study import StudyPlan, run_study
 from camlab.study.store import Study, open_study
+from tests.study.threads import workers_as_threads
 
 PLAN = StudyPlan(
     models=("shapes_resnet", "shapes_vgg"),
@@ -32,8 +34,16 @@ def plan() -> StudyPlan:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """The plan, run by one worker: only to be read."""
     folder = tmp_path_factory.mktemp("study") / "whole"
-    run_study(PLAN, folder, workers=1, device="cpu")
+    with workers_as_threads():
+        run_study(PLAN, folder, workers=1, device="cpu")
     return open_study(folder)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Let studies compute on threads of this process."""
+    with workers_as_threads():
+        yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +29,22 @@ from camlab.study.store.parts import UnitNote, write_part
 _LOOK = 0.1  # seconds between two looks while paused
 
 
-class _Orders:
-    """The coordinator's orders, read on a separate thread."""
+class Orders:
+    """The coordinator's orders, which arrive on a separate thread."""
 
     def __init__(self) -> None:
         self.work: queue.Queue[list[int] | None] = queue.Queue()
         self.stopped = False
         self.paused = False
 
-    def listen(self) -> None:
-        for line in sys.stdin:
-            order = json.loads(line)
-            if "do" in order:
-                self.work.put([int(number) for number in order["do"]])
-            self.paused = bool(order.get("pause", self.paused))
-            if order.get("stop"):
-                self.stopped = True
-                self.work.put(None)
-        os._exit(1)  # the coordinator has ended
+    def take(self, order: Mapping[str, Any]) -> None:
+        """Take an order in."""
+        if "do" in order:
+            self.work.put([int(number) for number in order["do"]])
+        self.paused = bool(order.get("pause", self.paused))
+        if order.get("stop"):
+            self.stopped = True
+            self.work.put(None)
 
     def check(self) -> None:
         """Raise Cancelled once the work is stopped; wait while it is paused."""
@@ -68,8 +66,22 @@ def main(argv: Sequence[str]) -> int:
     def send(**message: Any) -> None:
         print(json.dumps(message), file=pipe, flush=True)
 
-    orders = _Orders()
-    threading.Thread(target=orders.listen, daemon=True).start()
+    orders = Orders()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            orders.take(json.loads(line))
+        os._exit(1)  # the coordinator has ended
+
+    threading.Thread(target=listen, daemon=True).start()
+    serve(folder, orders, send)
+    # A normal exit would wait for threads of the segmentation in native code.
+    pipe.flush()
+    os._exit(0)
+
+
+def serve(folder: Path, orders: Orders, send: Callable[..., None]) -> None:
+    """Compute the units that are ordered, and send the coordinator what became of them, until told to stop."""
     send(ready=True)
     worker: UnitWorker | None = None
     while (numbers := orders.work.get()) is not None:
@@ -86,9 +98,6 @@ def main(argv: Sequence[str]) -> int:
         except Exception as error:
             traceback.print_exc()
             send(error=f"The computation stopped unexpectedly ({type(error).__name__}); see run.log.")
-    # A normal exit would wait for threads of the segmentation in native code.
-    pipe.flush()
-    os._exit(0)
 
 
 def compute_part(worker: UnitWorker, folder: Path, numbers: Sequence[int], check: Callable[[], None]) -> list[UnitNote]:
