@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
+from camlab.drawing.charts.look import Chart
+from pages.explore import scores
 from pages.shared import session
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -26,11 +32,38 @@ def nobody_stays() -> Iterator[None]:
     session.worker().cancel()
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
+    """Explore without its background work and its charts, half of what it costs, for tests of something else.
+
+    Once a test closes it, work that waits begins.
+    """
+    empty = Chart(go.Figure(), "")
+    for name in ("sweep_curve", "sweep_violin", "sweep_ecdf"):
+        monkeypatch.setattr(scores, name, lambda *_: empty)
+    with ExitStack() as held:
+        held.enter_context(session.worker().foreground())
+        yield held
+        session.worker().cancel()
+
+
 def open_app(**link: str) -> AppTest:
     """A new session that follows a link; few draws unless the link says otherwise."""
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
     for name, value in {"draws": "2", **link}.items():
         at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def open_at(page: str, link: Mapping[str, str] | None = None, **more: str) -> AppTest:
+    """A new session that follows a link straight to another page than Explore."""
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
+    for name, value in {**(link or {}), **more}.items():
+        at.query_params[name] = value
+    # `switch_page` knows the pages only once the app has run.
+    at._page_hash = calc_hash(Path(page).parent.name)
     at.run()
     assert not at.exception
     return at
@@ -44,12 +77,22 @@ def widget_key(at: AppTest, name: str, prefix: str = "explore") -> str:
     return f"{prefix}.{name}.{versions[name]}" if versions.get(name) else f"{prefix}.{name}"
 
 
+def busy() -> bool:
+    """Whether work goes on beside the page."""
+    worker = session.worker()
+    apart = any(thread.name == "camlab-apart" for thread in threading.enumerate())
+    return apart or bool(worker._jobs and not worker._foreground)
+
+
 def wait_for(at: AppTest, done: Callable[[AppTest], bool]) -> AppTest:
-    """Rerun the page, as its own timer does in a browser, until something holds."""
+    """Rerun the page once a second, as its own timer does in a browser, and when work ends, until something holds."""
     deadline = time.monotonic() + PATIENCE
     while not done(at):
         assert time.monotonic() < deadline, "the page did not get there in time"
-        time.sleep(0.2)
+        again = time.monotonic() + 1
+        time.sleep(0.05)
+        while busy() and time.monotonic() < again:
+            time.sleep(0.05)
         at.run()
         assert not at.exception
     return at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from contextlib import ExitStack
 from typing import NoReturn
 
 import numpy as np
@@ -27,6 +28,10 @@ from tests.pages.conftest import alerts, html, open_app, said, wait_for, widget_
 
 def key(at: AppTest, field: str) -> object:
     return at.session_state[widget_key(at, field)]
+
+
+#: A small model and picture, for what every model shows.
+LIGHT = {"draws": "1", "model": "shapes_vgg", "image": "shapes/0-0"}
 
 
 def state(at: AppTest) -> ExploreState:
@@ -54,8 +59,14 @@ def gauges(at: AppTest) -> list[str]:
     return [element.value for element in at.html if 'class="cl-gauge"' in element.value]
 
 
-def test_first_view_has_panels_predictions_verdict_and_credit() -> None:
-    at = open_app()
+@pytest.fixture(scope="module")
+def first() -> AppTest:
+    """The first view, only to be looked at."""
+    return open_app()
+
+
+def test_first_view_has_panels_predictions_verdict_and_credit(first: AppTest) -> None:
+    at = first
     assert len(at.image) == 3
     page = html(at)
     assert "flipped: German shepherd" in page
@@ -69,17 +80,21 @@ def test_first_view_has_panels_predictions_verdict_and_credit() -> None:
     assert " ms" in page.split("cl-status")[1]
 
 
-def test_every_sidebar_widget_has_a_label_and_help() -> None:
-    at = open_app()
+def test_every_sidebar_widget_has_a_label_and_help(first: AppTest) -> None:
     for kind in ("selectbox", "slider", "number_input"):
-        widgets = getattr(at.sidebar, kind)
+        widgets = getattr(first.sidebar, kind)
         assert len(widgets)
         for widget in widgets:
             assert widget.label
             assert widget.help, widget.label
 
 
-def test_controls_offer_exactly_what_is_registered() -> None:
+def test_downloads_are_offered(first: AppTest) -> None:
+    labels = [b.label for b in first.download_button]
+    assert labels == ["Panels (PNG)", "Maps (NPZ)", "State and results (JSON)", "Report (HTML)"]
+
+
+def test_controls_offer_exactly_what_is_registered(still: ExitStack) -> None:
     at = open_app(layer="blocks.6")
     # Methods that give one map there are one choice; the price stands behind the names.
     choices = at.selectbox(key=widget_key(at, "method")).options
@@ -99,27 +114,35 @@ def test_controls_offer_exactly_what_is_registered() -> None:
     assert families == sorted(families, key=families.index)  # grouped: a family is never left and come back to
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("method", "eigencam"),
-        ("noise", "fog"),
-        ("image", "photos/giant_panda"),
-        ("similarity", "ssim"),
-        ("segmentation", "slic"),
-        ("layer", "blocks.6"),
-        ("colormap", "viridis"),
-    ],
-)
-def test_a_choice_reaches_the_state_the_link_and_the_page(field: str, value: str) -> None:
+def test_choices_reach_the_state_the_link_and_the_page_one_after_the_other(still: ExitStack) -> None:
     at = open_app()
-    at.selectbox(key=widget_key(at, field)).set_value(value).run()
+    chosen: dict[str, object] = {}
+    for kind, field, value in (
+        ("slider", "opacity", 0.25),
+        ("slider", "p", 0.8),
+        ("selectbox", "method", "eigencam"),
+        ("selectbox", "noise", "fog"),
+        ("selectbox", "image", "photos/giant_panda"),
+        ("selectbox", "similarity", "ssim"),
+        ("selectbox", "segmentation", "slic"),
+        ("selectbox", "layer", "blocks.6"),
+        ("selectbox", "colormap", "viridis"),
+    ):
+        before = html(at) + "".join(image.proto.imgs[0].url for image in at.image)
+        getattr(at, kind)(key=widget_key(at, field)).set_value(value).run()
+        assert not at.exception
+        chosen[field] = value
+        assert {name: getattr(state(at), name) for name in chosen} == chosen
+        assert at.query_params[field] == (value if isinstance(value, str) else f"{value:g}")
+        assert html(at) + "".join(image.proto.imgs[0].url for image in at.image) != before, field
+    before = html(at)
+    at.slider(key=widget_key(at, "segments.slic.n_segments")).set_value(20.0).run()
     assert not at.exception
-    assert getattr(state(at), field) == value
-    assert at.query_params[field] == value
+    assert dict(state(at).segments) == {"n_segments": 20.0}
+    assert html(at) != before
 
 
-def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
+def test_severity_seed_draws_view_and_scope_follow_their_widgets(still: ExitStack) -> None:
     at = open_app()
     at.number_input(key=widget_key(at, "severity")).set_value(1.25).run()
     assert "severity 1.25, seed 0" in html(at)
@@ -133,20 +156,13 @@ def test_severity_seed_draws_view_and_scope_follow_their_widgets() -> None:
     assert at.query_params["severity"] == "1.25"
 
 
-@pytest.mark.parametrize(("typed", "kept"), [(1.3, 1.25), (4.99, 5.0), (0.1, 0.0)])
-def test_a_typed_severity_goes_to_the_nearest_step(typed: float, kept: float) -> None:
-    at = open_app(draws="1")
-    at.number_input(key=widget_key(at, "severity")).set_value(typed).run()
-    assert not at.exception
-    assert key(at, "severity") == state(at).severity == kept
-    assert at.query_params["severity"] == f"{kept:g}"
-
-
-def test_an_emptied_severity_keeps_the_last_one() -> None:
-    at = open_app(draws="1", severity="2")
-    at.number_input(key=widget_key(at, "severity")).set_value(None).run()
-    assert not at.exception
-    assert key(at, "severity") == state(at).severity == 2
+def test_a_typed_severity_goes_to_the_nearest_step_and_an_emptied_one_stays(still: ExitStack) -> None:
+    at = open_app(severity="2")
+    for typed, kept in ((None, 2.0), (1.3, 1.25), (4.99, 5.0), (0.1, 0.0)):
+        at.number_input(key=widget_key(at, "severity")).set_value(typed).run()
+        assert not at.exception
+        assert key(at, "severity") == state(at).severity == kept
+        assert at.query_params["severity"] == f"{kept:g}"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +187,7 @@ def test_what_a_browser_sends_as_severity_is_checked(sent: object, taken: float 
 
 
 def test_frames_of_every_severity_are_made_for_the_shown_seed_and_made_anew_for_another() -> None:
-    at = open_app(draws="1")
+    at = open_app(**LIGHT)
     wait_for(at, lambda page: page.session_state["strip"].complete)
     strip = at.session_state["strip"]
     at.run()
@@ -185,7 +201,7 @@ def test_frames_of_every_severity_are_made_for_the_shown_seed_and_made_anew_for_
     assert at.session_state["strip"].seed == 5
 
 
-def test_reshuffle_draws_another_seed() -> None:
+def test_reshuffle_draws_another_seed(still: ExitStack) -> None:
     at = open_app()
     next(b for b in at.button if b.label == "Reshuffle the noise").click().run()
     first = state(at).seed
@@ -224,21 +240,25 @@ def test_nothing_observed_is_said_in_words_and_leads_on() -> None:
 
 
 def test_noise_without_randomness_has_one_draw_and_says_why() -> None:
-    at = complete(open_app(noise="gaussian_blur", draws="16", severity="2"))
+    at = complete(open_app(**{**LIGHT, "noise": "gaussian_blur", "draws": "16", "severity": "2"}))
     assert at.number_input(key=widget_key(at, "seed")).disabled
     assert at.number_input(key=widget_key(at, "draws")).disabled
     assert "is deterministic" in said(at)
     assert "n = 1" in said(at)
     assert "of 1 draw kept" in gauges(at)[0]
     assert len(at.session_state["sweep"].frame()) == 21
+    # RM says why it has no value here, instead of sending round in circles.
+    assert "a single draw per severity is one or the other" in said(at)
+    at.button_group(key=widget_key(at, "scope")).set_value("sweep").run()
+    assert "Every pair that would count here is degenerate" not in said(at)
 
 
 def test_path_that_is_not_monotone_shows_levels_only() -> None:
-    at = complete(open_app(noise="saturate", severity="2"))
+    at = complete(open_app(**LIGHT, noise="saturate", severity="2"))
     assert sorted(set(at.session_state["sweep"].frame()["severity"])) == [0, 1, 2, 3, 4, 5]
 
 
-def test_coinciding_methods_are_one_with_the_reason_and_a_way_out() -> None:
+def test_coinciding_methods_are_one_with_the_reason_and_a_way_out(still: ExitStack) -> None:
     at = open_app()
     told = said(at)
     assert "Grad-CAM = XGrad-CAM = HiResCAM" in told
@@ -253,12 +273,14 @@ def test_coinciding_methods_are_one_with_the_reason_and_a_way_out() -> None:
     assert "HiResCAM" in at.selectbox(key=widget_key(at, "method")).options
 
 
-def test_class_rules() -> None:
-    at = open_app()
+def test_class_rules_and_a_fixed_class_that_is_remembered_meanwhile(still: ExitStack) -> None:
+    at = open_app(rule="fixed", target="504")
+    at.selectbox(key=widget_key(at, "rule")).set_value("own").run()
     assert "Class only" in html(at)
     at.selectbox(key=widget_key(at, "rule")).set_value("clean").run()
     assert "all change comes from the noise" in said(at)
     at.selectbox(key=widget_key(at, "rule")).set_value("fixed").run()
+    assert state(at).target == 504
     at.selectbox(key=widget_key(at, "target")).set_value(1).run()
     assert not at.exception
     assert state(at).target == 1
@@ -266,14 +288,14 @@ def test_class_rules() -> None:
     assert at.session_state["sweep"].scene.clean().target == 1
 
 
-def test_degenerate_picture_is_not_observed_and_says_so() -> None:
+def test_degenerate_picture_is_not_observed_and_says_so(still: ExitStack) -> None:
     at = upload(open_app(method="eigencam"), "grey.png", png(np.full((64, 64, 3), 128, np.uint8)))
     at.number_input(key=widget_key(at, "severity")).set_value(0.0).run()
     assert not at.exception
     assert "This picture has a single colour" in alerts(at)
 
 
-def test_upload_is_shown_and_kept_for_the_session() -> None:
+def test_upload_is_shown_and_kept_for_the_session(still: ExitStack) -> None:
     rng = np.random.default_rng(0)
     at = upload(open_app(), "<img src=x onerror=alert(1)>.png", png(rng.integers(0, 255, (90, 120, 3), np.uint8)))
     assert state(at).image.startswith("upload/")
@@ -301,33 +323,36 @@ def huge() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        ("zero.png", b""),
-        ("text.png", b"hello"),
-        ("cut.png", truncated()),
-        ("moving.png", animated()),
-        ("huge.png", huge()),
-        ("big.png", b"\x89PNG\r\n\x1a\n" + bytes(31 * 1024 * 1024)),
-        ("dot.png", png(np.zeros((1, 1, 3), np.uint8))),
-        ("really_a_png.jpg", png(np.zeros((32, 32, 3), np.uint8))),
-        ("moving.gif", b"GIF89a" + bytes(64)),
-        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
-    ],
-    ids=lambda v: v if isinstance(v, str) else "",
-)
-def test_bad_upload_gets_one_sentence_and_changes_nothing(name: str, data: bytes) -> None:
+BAD_UPLOADS = {
+    "zero.png": b"",
+    "text.png": b"hello",
+    "cut.png": truncated(),
+    "moving.png": animated(),
+    "huge.png": huge(),
+    "big.png": b"\x89PNG\r\n\x1a\n" + bytes(31 * 1024 * 1024),
+    "dot.png": png(np.zeros((1, 1, 3), np.uint8)),
+    "really_a_png.jpg": png(np.zeros((32, 32, 3), np.uint8)),
+    "moving.gif": b"GIF89a" + bytes(64),
+    "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+}
+
+
+def test_bad_upload_gets_one_sentence_and_changes_nothing(still: ExitStack) -> None:
     at = open_app()
     before = state(at)
-    upload(at, name, data)
-    assert len(at.sidebar.error) == 1
-    sentence = at.sidebar.error[0].value
-    assert sentence.strip()
-    assert "Traceback" not in sentence
-    assert "\n" not in sentence
-    assert state(at) == before
-    assert len(at.image) == 3
+    for name, data in BAD_UPLOADS.items():
+        at.file_uploader(key="upload_file").set_value((name, data, "image/png")).run()
+        assert not at.exception
+        assert len(at.sidebar.error) == 1, name
+        sentence = at.sidebar.error[0].value
+        assert name in sentence.replace("\\", "")
+        assert "Traceback" not in sentence
+        assert "\n" not in sentence
+        assert state(at) == before
+        assert len(at.image) == 3
+    # The error goes with the next picture.
+    at.selectbox(key=widget_key(at, "image")).set_value("photos/goldfish").run()
+    assert len(at.sidebar.error) == 0
 
 
 def load_state(at: AppTest, data: bytes) -> AppTest:
@@ -336,7 +361,7 @@ def load_state(at: AppTest, data: bytes) -> AppTest:
     return at
 
 
-def test_saved_state_comes_back() -> None:
+def test_saved_state_comes_back(still: ExitStack) -> None:
     wanted = ExploreState(
         image="photos/goldfish", method="layercam", noise="fog", severity=2.5, draws=3, layer="blocks.6",
         similarity="ssim", segmentation="slic", segments=(("n_segments", 30.0),), view="segments", colormap="viridis",
@@ -346,51 +371,54 @@ def test_saved_state_comes_back() -> None:
     assert alerts(at) == ""
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "camlab-explore", "version": 99}'])
-def test_broken_state_file_gets_one_sentence_and_changes_nothing(data: bytes) -> None:
+def test_broken_state_file_gets_one_sentence_and_changes_nothing(still: ExitStack) -> None:
     at = open_app()
     before = state(at)
-    load_state(at, data)
-    assert len(at.error) == 1
-    assert state(at) == before
-    assert len(at.image) == 3
+    for data in (b"", b"{", b"[1]", b"\xff\xfe", b'{"format": "camlab-explore", "version": 99}'):
+        at.session_state["state_error"] = None
+        load_state(at, data)
+        assert len(at.error) == 1, data
+        assert state(at) == before
+        assert len(at.image) == 3
 
 
 @pytest.mark.parametrize(
-    "link",
+    ("link", "sentences"),
     [
-        {"severity": "7"},
-        {"severity": "NaN"},
-        {"seed": "-1"},
-        {"seed": "many"},
-        {"method": "<b>no</b>"},
-        {"noise": ""},
-        {"image": "photos/none"},
-        {"image": "upload/0123456789ab"},
-        {"model": "resnet9000"},
-        {"layer": "blocks.77"},
-        {"rule": "fixed"},
-        {"rule": "fixed", "target": "1000"},
-        {"segments": "kernel_size:900"},
-        {"segments": "size=3"},
-        {"colormap": "jet"},
-        {"unknown": "1"},
+        (
+            {
+                "severity": "7", "seed": "-1", "method": "<b>no</b>", "noise": "", "image": "photos/none",
+                "layer": "blocks.77", "rule": "fixed", "segments": "kernel_size:900", "colormap": "jet", "unknown": "1",
+            },
+            10,
+        ),
+        (
+            {
+                "severity": "NaN", "seed": "many", "image": "upload/0123456789ab", "model": "resnet9000",
+                "rule": "fixed", "target": "1000", "segments": "size=3",
+            },
+            6,
+        ),
     ],
-    ids=str,
-)
-def test_bad_link_gets_one_sentence_and_the_rest_holds(link: dict[str, str]) -> None:
-    at = open_app(**{"draws": "1", "view": "heat", **link})
-    assert len(at.warning) == 1
+    ids=["1", "2"],
+)  # fmt: skip
+def test_bad_link_gets_one_sentence_each_and_the_rest_holds(
+    link: dict[str, str], sentences: int, still: ExitStack
+) -> None:
+    at = open_app(view="heat", **link)
+    assert len(at.warning) == sentences, alerts(at)
     assert len(at.image) == 3
     assert state(at).view == "heat"
-    # The sentence stays while the page refreshes by itself, and goes with the next choice.
+    # The sentences stay while the page refreshes by itself, and go with the next choice.
     at.run()
-    assert len(at.warning) == 1
+    assert len(at.warning) == sentences
     at.number_input(key=widget_key(at, "severity")).set_value(1.0).run()
     assert len(at.warning) == 0
 
 
-def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(
+    monkeypatch: pytest.MonkeyPatch, still: ExitStack
+) -> None:
     at = open_app()
 
     def missing() -> NoReturn:
@@ -406,13 +434,17 @@ def test_missing_weights_say_how_to_get_them_and_keep_the_last_model(monkeypatch
     assert len(at.image) == 3
 
 
-def test_finder_lists_cases_and_jumps() -> None:
+def test_finder_lists_cases_says_what_they_were_searched_with_and_jumps(still: ExitStack) -> None:
+    still.close()
     at = open_app(draws="1", severity="0")
     next(b for b in at.button if b.label == "Find cases").click().run()
     wait_for(at, lambda page: any(b.label == "Go there" for b in page.button))
     next(b for b in at.button if b.label == "Stop the search").click().run()
     wait_for(at, lambda page: "compared." in said(page))
     assert "Stopped" in said(at)
+    assert "which differ from the settings on screen" not in said(at)
+    at.selectbox(key=widget_key(at, "method")).set_value("eigencam").run()
+    assert "which differ from the settings on screen" in said(at)
     before = state(at)
     next(b for b in at.button if b.label == "Go there").click().run()
     assert not at.exception
@@ -420,27 +452,31 @@ def test_finder_lists_cases_and_jumps() -> None:
     assert state(at).severity in {1, 2, 3, 4, 5}
 
 
-def test_stop_keeps_what_is_there_and_can_go_on() -> None:
-    at = open_app(draws="32", layer="blocks.6", method="ablationcam")
+def test_stop_keeps_what_is_there_stays_stopped_and_can_go_on(still: ExitStack) -> None:
+    at = open_app(**LIGHT)  # the work waits, so it is there to be stopped
     next(b for b in at.button if b.label == "Stop").click().run()
+    still.close()
     wait_for(at, lambda page: any(b.label.startswith("Compute the whole curve") for b in page.button))
-    assert len(at.session_state["sweep"].frame()) >= 1
+    sweep = at.session_state["sweep"]
+    measured = len(sweep.frame())
+    assert measured >= 1
+    at.run()
+    at.run()
+    assert not sweep.job.running
+    assert len(sweep.frame()) == measured
+    next(b for b in at.button if b.label.startswith("Compute the whole curve")).click().run()
+    complete(at)
+    assert at.session_state["sweep"] is sweep and len(sweep.frame()) == 21
 
 
-def test_downloads_are_offered() -> None:
-    at = open_app()
-    labels = [b.label for b in at.download_button]
-    assert labels == ["Panels (PNG)", "Maps (NPZ)", "State and results (JSON)", "Report (HTML)"]
-
-
-def test_a_new_registration_is_offered_by_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_registration_is_offered_by_the_page(monkeypatch: pytest.MonkeyPatch, still: ExitStack) -> None:
     entry = dataclasses.replace(NOISES["contrast"], name="contrast_again", title="Contrast again")
     monkeypatch.setitem(NOISES._entries, "contrast_again", entry)
     at = open_app(noise="contrast_again")
     assert "Contrast again, severity 3" in html(at)
 
 
-def test_link_of_a_state_restores_it() -> None:
+def test_link_of_a_state_restores_it(still: ExitStack) -> None:
     at = open_app(noise="fog", severity="4.25", method="layercam", seed="3", layer="blocks.6", view="segments")
     link = dict(at.query_params.items())
     again = open_app(**link)
@@ -448,39 +484,7 @@ def test_link_of_a_state_restores_it() -> None:
     assert [i.value for i in again.image] == [i.value for i in at.image]
 
 
-def test_stop_stays_stopped_until_asked() -> None:
-    at = open_app(draws="32", layer="blocks.6", method="ablationcam")
-    next(b for b in at.button if b.label == "Stop").click().run()
-    wait_for(at, lambda page: any(b.label.startswith("Compute the whole curve") for b in page.button))
-    measured = len(at.session_state["sweep"].frame())
-    at.run()
-    at.run()
-    assert not at.session_state["sweep"].job.running
-    assert len(at.session_state["sweep"].frame()) == measured
-
-
-def test_rm_without_draws_says_why_instead_of_sending_round_in_circles() -> None:
-    at = complete(open_app(noise="gaussian_blur", severity="1"))
-    assert "a single draw per severity is one or the other" in said(at)
-    at.button_group(key=widget_key(at, "scope")).set_value("sweep").run()
-    assert "Every pair that would count here is degenerate" not in said(at)
-
-
-def test_an_upload_error_goes_with_the_next_picture() -> None:
-    at = upload(open_app(), "text.png", b"hello")
-    assert len(at.sidebar.error) == 1
-    at.selectbox(key=widget_key(at, "image")).set_value("photos/goldfish").run()
-    assert len(at.sidebar.error) == 0
-
-
-def test_a_fixed_class_is_remembered_while_another_rule_is_tried() -> None:
-    at = open_app(rule="fixed", target="504")
-    at.selectbox(key=widget_key(at, "rule")).set_value("own").run()
-    at.selectbox(key=widget_key(at, "rule")).set_value("fixed").run()
-    assert state(at).target == 504
-
-
-def test_every_widget_is_drawn_with_the_value_it_shows() -> None:
+def test_every_widget_is_drawn_with_the_value_it_shows(still: ExitStack) -> None:
     """A browser that mounts a widget late reports what it was drawn with: never another value than the state's."""
     wanted = ExploreState(
         image="objects/hammer1", method="layercam", noise="fog", severity=2.5, seed=5, draws=3, layer="blocks.6",
@@ -500,7 +504,7 @@ def test_every_widget_is_drawn_with_the_value_it_shows() -> None:
         at.run()
 
 
-def test_a_widget_that_comes_empty_from_the_browser_keeps_its_choice() -> None:
+def test_a_widget_that_comes_empty_from_the_browser_keeps_its_choice(still: ExitStack) -> None:
     at = open_app(view="segments")
     at.session_state["explore.view"] = None
     at.session_state["explore.severity"] = 1.5
@@ -510,36 +514,8 @@ def test_a_widget_that_comes_empty_from_the_browser_keeps_its_choice() -> None:
     assert key(at, "view") == "segments"
 
 
-def test_finds_say_what_they_were_searched_with() -> None:
-    at = open_app(draws="1", severity="0")
-    next(b for b in at.button if b.label == "Find cases").click().run()
-    wait_for(at, lambda page: any(b.label == "Go there" for b in page.button))
-    next(b for b in at.button if b.label == "Stop the search").click().run()
-    assert "which differ from the settings on screen" not in said(at)
-    at.selectbox(key=widget_key(at, "method")).set_value("eigencam").run()
-    assert "which differ from the settings on screen" in said(at)
-
-
-@pytest.mark.parametrize(("field", "value"), [("opacity", 0.25), ("p", 0.8)])
-def test_a_fine_setting_reaches_the_state_and_the_link(field: str, value: float) -> None:
-    at = open_app(draws="1")
-    at.slider(key=widget_key(at, field)).set_value(value).run()
-    assert not at.exception
-    assert getattr(state(at), field) == value
-    assert at.query_params[field] == f"{value:g}"
-
-
-def test_a_segmentation_setting_changes_the_segments() -> None:
-    at = open_app(draws="1", segmentation="slic")
-    before = html(at)
-    at.slider(key=widget_key(at, "segments.slic.n_segments")).set_value(20.0).run()
-    assert not at.exception
-    assert dict(state(at).segments) == {"n_segments": 20.0}
-    assert html(at) != before
-
-
 def test_a_bug_in_a_computation_gets_one_sentence_and_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, still: ExitStack
 ) -> None:
     at = open_app(severity="2", draws="1")
 
@@ -556,19 +532,22 @@ def test_a_bug_in_a_computation_gets_one_sentence_and_loses_nothing(
     assert alerts(at) == "" and state(at).noise == "speckle_noise" and state(at).severity == 2
 
 
-@pytest.mark.parametrize("error", [BadSetting("Choose fewer segments."), RuntimeError("innards")])
 def test_an_error_in_the_part_that_fills_by_itself_is_one_sentence_too(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, still: ExitStack
 ) -> None:
+    errors: list[Exception] = [BadSetting("Choose fewer segments."), RuntimeError("innards")]
+
     def broken(*_: object) -> None:
-        raise error
+        raise errors[0]
 
     with monkeypatch.context() as patch:
         patch.setattr("pages.explore.scores._gauges", broken)
-        at = open_app(draws="1")
-        assert not at.exception and len(at.error) == 1
-        wanted = "Choose fewer segments." if isinstance(error, BadSetting) else "unexpectedly (RuntimeError)"
-        assert wanted in alerts(at) and "innards" not in alerts(at)
-        assert "Find cases" in [each.value for each in at.subheader]  # the page goes on below
+        at = open_app()
+        for wanted in ("Choose fewer segments.", "unexpectedly (RuntimeError)"):
+            assert not at.exception and len(at.error) == 1
+            assert wanted in alerts(at) and "innards" not in alerts(at)
+            assert "Find cases" in [each.value for each in at.subheader]  # the page goes on below
+            errors.reverse()
+            at.run()
     at.run()
     assert alerts(at) == ""
