@@ -84,12 +84,12 @@ def busy() -> bool:
     return apart or bool(worker._jobs and not worker._foreground)
 
 
-def wait_for(at: AppTest, done: Callable[[AppTest], bool]) -> AppTest:
-    """Rerun the page once a second, as its own timer does in a browser, and when work ends, until something holds."""
+def wait_for(at: AppTest, done: Callable[[AppTest], bool], every: float = 1.0) -> AppTest:
+    """Rerun the page every few seconds, as its timer does in a browser, and when work ends, until something holds."""
     deadline = time.monotonic() + PATIENCE
     while not done(at):
         assert time.monotonic() < deadline, "the page did not get there in time"
-        again = time.monotonic() + 1
+        again = min(time.monotonic() + every, deadline)
         time.sleep(0.05)
         while busy() and time.monotonic() < again:
             time.sleep(0.05)

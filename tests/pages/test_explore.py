@@ -23,7 +23,7 @@ from camlab.metrics import SIMILARITIES
 from camlab.models import MODELS
 from camlab.noise import NOISES
 from pages.explore.severity_handle import on_step
-from tests.pages.conftest import alerts, html, open_app, said, wait_for, widget_key
+from tests.pages.conftest import PATIENCE, alerts, html, open_app, said, wait_for, widget_key
 
 
 def key(at: AppTest, field: str) -> object:
@@ -51,8 +51,8 @@ def upload(at: AppTest, name: str, data: bytes) -> AppTest:
     return at
 
 
-def complete(at: AppTest) -> AppTest:
-    return wait_for(at, lambda page: "measured." in said(page))
+def complete(at: AppTest, every: float = PATIENCE) -> AppTest:
+    return wait_for(at, lambda page: "measured." in said(page), every)
 
 
 def gauges(at: AppTest) -> list[str]:
@@ -188,7 +188,7 @@ def test_what_a_browser_sends_as_severity_is_checked(sent: object, taken: float 
 
 def test_frames_of_every_severity_are_made_for_the_shown_seed_and_made_anew_for_another() -> None:
     at = open_app(**LIGHT)
-    wait_for(at, lambda page: page.session_state["strip"].complete)
+    wait_for(at, lambda page: page.session_state["strip"].complete, PATIENCE)
     strip = at.session_state["strip"]
     at.run()
     assert {s for s in SEVERITIES if strip.frame(s)} == set(SEVERITIES)
@@ -210,24 +210,24 @@ def test_reshuffle_draws_another_seed(still: ExitStack) -> None:
 
 
 def test_draws_fill_in_and_scores_come_with_n_interval_and_floors() -> None:
-    at = complete(open_app(draws="8", severity="3"))
+    at = complete(open_app(**{**LIGHT, "draws": "4", "severity": "3"}), every=1)
     consistency, responsiveness, rm = gauges(at)
-    assert "of 8 draws kept the prediction" in consistency
-    assert "of 8 draws flipped it" in responsiveness
+    assert "of 4 draws kept the prediction" in consistency
+    assert "of 4 draws flipped it" in responsiveness
     assert "random ranking 0." in consistency
     assert "other pictures 0." in consistency
     assert "blind value 0." in rm
     at.button_group(key=widget_key(at, "scope")).set_value("sweep").run()
     sweep = gauges(at)
-    assert "of 160 draws over all severities" in sweep[0]
+    assert "of 80 draws over all severities" in sweep[0]
     assert "pooled 0." in sweep[0]
     assert "95 % interval" in sweep[0]
     frame = at.session_state["sweep"].frame()
-    assert len(frame) == 161  # 20 severities x 8 draws, and severity 0 once
+    assert len(frame) == 81  # 20 severities x 4 draws, and severity 0 once
 
 
 def test_nothing_observed_is_said_in_words_and_leads_on() -> None:
-    at = complete(open_app(severity="0.25", draws="3"))
+    at = complete(open_app(**LIGHT, noise="saturate", severity="2"))
     responsiveness = gauges(at)[1]
     assert "not observed" in responsiveness
     assert "first flip is at severity" in said(at)
