@@ -23,7 +23,7 @@ from camlab.models.shape_nets import FOLDER, SHAPE_NETS, build, save
 from camlab.noise import perturb
 
 NAMES = list(SHAPE_NETS)
-COUNT = 200
+COUNT = 100
 
 
 @cache
@@ -48,10 +48,15 @@ def share_right(name: str, x: Tensor) -> float:
     return float((predicted == held_out()[1]).float().mean())
 
 
+@cache
+def share_right_clean(name: str) -> float:
+    return share_right(name, held_out()[0])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_they_know_scenes_they_never_saw_and_noise_makes_it_harder(name: str) -> None:
     x, _ = held_out()
-    clean = share_right(name, x)
+    clean = share_right_clean(name)
     noisy = share_right(name, perturb(x, "gaussian_noise", 3, 0, [f"held out {k}" for k in range(COUNT)]))
     assert clean >= 0.9
     assert 0.2 < noisy < clean - 0.02  # chance is 0.1
@@ -67,7 +72,7 @@ def test_the_record_says_what_the_weights_do(name: str) -> None:
     noisy = record["held_out"]["accuracy_gaussian_noise"]
     assert 0.2 < noisy["3"] < record["held_out"]["accuracy"]
     assert noisy["5"] < noisy["3"] < noisy["1"]
-    assert abs(share_right(name, held_out()[0]) - record["held_out"]["accuracy"]) < 0.05
+    assert abs(share_right_clean(name) - record["held_out"]["accuracy"]) < 0.05
 
 
 @pytest.mark.parametrize("name", NAMES)
