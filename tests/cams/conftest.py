@@ -23,7 +23,8 @@ def spread_pictures(count: int) -> list[Picture]:
 
 
 @cache
-def _batch(model: str, count: int) -> Tensor:
+def picture_batch(model: str, count: int) -> Tensor:
+    """Pictures of the built-in sets at the model's input size."""
     classifier = load_classifier(model, "cpu")
     return torch.stack([classifier.preprocess(picture.load()) for picture in spread_pictures(count)])
 
@@ -31,7 +32,7 @@ def _batch(model: str, count: int) -> Tensor:
 @pytest.fixture(scope="session")
 def batch() -> Callable[[str, int], Tensor]:
     """(model, count) -> pictures of the built-in sets at the model's input size."""
-    return _batch
+    return picture_batch
 
 
 def in_double(classifier: Classifier) -> Classifier:

@@ -109,13 +109,17 @@ def library_maps(
     return found
 
 
-def light_maps(
-    network: nn.Module, layer: str, inputs: Tensor, kinds: Mapping[str, Any] = CORRECTED
-) -> dict[str, np.ndarray]:
+def light_maps(network: nn.Module, layer: str, inputs: Tensor, kinds: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The library's maps for every one of its classes in `kinds`, from one forward and backward pass of its own.
 
     Called one by one, its methods would each repeat the same pass; everything after it is the library's code.
+    Two pictures at a time: a batch's gradients are large.
     """
+    parts = [_light_maps(network, layer, part, kinds) for part in inputs.split(2)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in kinds}
+
+
+def _light_maps(network: nn.Module, layer: str, inputs: Tensor, kinds: Mapping[str, Any]) -> dict[str, np.ndarray]:
     layers = [target_layer(network, layer)]
     found: dict[str, np.ndarray] = {}
     with GradCAM(model=network, target_layers=layers) as first:
