@@ -412,16 +412,17 @@ def test_a_cache_that_holds_nothing_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("make", [signed_stub, pooled_stub])
-@pytest.mark.parametrize("batch", [1, 2, 5, 100])
-def test_the_batch_size_changes_nothing_but_rounding(make: Callable[[], Stub], batch: int) -> None:
-    whole = explain(Engine(make(), batch=16))
-    for a, b in zip(whole, explain(Engine(make(), batch=batch)), strict=True):
-        assert same(a, b, close=1e-5)
+def test_the_batch_size_changes_nothing_but_rounding(make: Callable[[], Stub]) -> None:
+    whole = explain(Engine(make(), batch=100))
+    for batch in (1, 2, 5):
+        for a, b in zip(whole, explain(Engine(make(), batch=batch)), strict=True):
+            assert same(a, b, close=1e-5), batch
 
 
 @pytest.mark.parametrize("make", [signed_stub, pooled_stub, pointwise_stub])
 def test_batches_of_whole_groups_give_the_same_bits(make: Callable[[], Stub]) -> None:
-    specs = [Spec("gaussian_noise", severity, seed) for severity in (1.0, 3.0) for seed in range(10)]
+    # 6 + 6 + 2, 12 + 2, and all 14 at once.
+    specs = [Spec("gaussian_noise", severity, seed) for severity in (1.0, 3.0) for seed in range(7)]
     few, some, all_ = (
         explain(Engine(make(), batch=batch, chunk=4), specs) for batch in (AT_ONCE, 2 * AT_ONCE, 5 * AT_ONCE)
     )
@@ -576,7 +577,7 @@ def test_eight_threads_equal_one() -> None:
     pictures = random_pictures(8, seed=11)
 
     def work(engine: Engine, i: int) -> list[Explained]:
-        return engine.explain(pictures[i], f"digest {i}", SPECS, METHODS, "cut")
+        return engine.explain(pictures[i], f"digest {i}", SPECS[:3], METHODS, "cut")
 
     serial = [work(Engine(stub), i) for i in range(8)]
     engine, start = Engine(stub), threading.Barrier(8)

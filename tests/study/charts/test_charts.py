@@ -264,6 +264,7 @@ def test_many_levels_are_bounded_and_what_is_left_out_is_said() -> None:
     rows = study(methods=tuple(f"m{i:02d}" for i in range(50)), noises=("fog",), pictures=2, seeds=1)
     for name in ("violins", "ridges by method"):
         assert ALL[name](rows).alt.endswith("10 more not drawn.")
+    rows = study(methods=tuple(f"m{i:02d}" for i in range(26)), noises=("fog",), pictures=2, seeds=1)
     assert len(ALL["paired methods"](rows).figure.layout.xaxis.tickvals) == 24
 
 

@@ -130,8 +130,9 @@ def test_wilcoxon_agrees_with_the_library() -> None:
         assert pair.p_adjusted == exact(library[i, j])
 
 
-def test_kept_against_flipped(case: tuple[pd.DataFrame, str]) -> None:
-    rows, _ = case
+@pytest.mark.parametrize("name", STUDIES)
+def test_kept_against_flipped(name: str) -> None:
+    rows = study(**STUDIES[name])
     for result in results(rows, "kept", "kept_flipped"):
         mine = only(rows, result)
         kept: dict[Any, float] = {}
