@@ -16,9 +16,10 @@ from camlab.noise import NOISES
 from pages.choose import uploads
 from pages.shared import image_sets, session
 from pages.shared.navigation import close_dialog, open_dialog
-from pages.shared.page_state import index_in
+from pages.shared.page_state import Choices, index_in
 from pages.shared.text import plain
 
+_choices = Choices("sources", {})
 PAIR = "Your own pair"
 HUB = "hf:"  # in the list of data sets: prefix of those to look up on the hub; alone, the visitor types a name
 
@@ -120,11 +121,10 @@ def _take_folder() -> None:
 def _dataset() -> None:
     curated = [HUB + repo for repo in CURATED if row_name(repo) not in DATASETS]
     offered = [*DATASETS, *curated, HUB]
-    if st.session_state.get("dataset_name") not in offered:
-        st.session_state["dataset_name"] = offered[0]
-    name = st.selectbox(
-        "Data set", offered, index_in(offered, "dataset_name"), format_func=_dataset_title, key="dataset_name"
-    )
+    if session.reported(_choices.key("dataset")) not in offered:
+        _choices.put("dataset", offered[0])
+    key = _choices.key("dataset")
+    name = st.selectbox("Data set", offered, index_in(offered, key), format_func=_dataset_title, key=key)
     if name.startswith(HUB):
         _hub(name.removeprefix(HUB))
         return
@@ -188,13 +188,13 @@ def _hub(repo: str) -> None:
 def _look_up(repo: str) -> None:
     try:
         st.session_state["source_error"] = None
-        st.session_state["dataset_name"] = look_up(repo or session.reported("hub_name") or "").name
+        _choices.put("dataset", look_up(repo or session.reported("hub_name") or "").name)
     except CamLabError as problem:
         st.session_state["source_error"] = str(problem)
 
 
 def _take_dataset() -> None:
-    name = session.reported("dataset_name")
+    name = session.reported(_choices.key("dataset"))
     st.session_state["source_error"] = None
     if name in DATASETS:
         _begin(take_dataset(name, session.presence()))

@@ -19,13 +19,13 @@ from camlab.study.plan import BEFORE, DEFAULT, FITTING
 from camlab.study.prepare import layer_named
 from pages.choose.method_and_noise import UNAVAILABLE, missing
 from pages.shared import image_sets
-from pages.shared.page_state import among
+from pages.shared.page_state import Choices, among
 
 OPTIONS = ("decompose", "keep_maps")
 FIELDS = ("models", "image_sets", "methods", "noises", "severities", "seeds", "layers", "limit", "name")
 LAYERS = {BEFORE: "the block before the pooled layer", DEFAULT: "the pooled layer"}
 SEVERITIES = [step / 2 for step in range(1, 11)]
-_KEY = "study.plan."
+_choices = Choices("study.plan", {})
 
 
 def fill(preset: str) -> None:
@@ -33,9 +33,18 @@ def fill(preset: str) -> None:
     plan = PRESETS[preset].make()
     for name in FIELDS:
         value = getattr(plan, name)
-        st.session_state[_KEY + name] = list(value) if isinstance(value, tuple) else value
+        _choices.put(name, list(value) if isinstance(value, tuple) else value)
     for name in OPTIONS:
-        st.session_state[_KEY + name] = getattr(plan, name)
+        _choices.put(name, getattr(plan, name))
+
+
+def filled() -> bool:
+    """Return whether the widgets hold a plan; Streamlit forgets it while the dialog is closed."""
+    return _choices.key("models") in st.session_state
+
+
+def _held(name: str) -> Any:
+    return st.session_state.get(_choices.key(name))
 
 
 def form() -> None:
@@ -48,8 +57,8 @@ def form() -> None:
         right, "image_sets", "Image sets", every, _set_title,
         "Each model runs on the sets whose classes it knows; ShapeScenes go with the networks trained on them.",
     )  # fmt: skip
-    chosen = tuple(st.session_state.get(_KEY + "models") or ())
-    layers, reasons = _looked(chosen, tuple(st.session_state.get(_KEY + "layers") or ()))
+    chosen = tuple(_held("models") or ())
+    layers, reasons = _looked(chosen, tuple(_held("layers") or ()))
     methods = [name for name in CAMS if name not in reasons] + [name for name in CAMS if name in reasons]
     _many(
         left, "methods", "CAM methods", methods,
@@ -70,39 +79,38 @@ def form() -> None:
     )  # fmt: skip
     missing("method", {CAMS[name].title: reason for name, reason in reasons.items()})
     one, two, three = st.columns(3, gap="medium")
-    held = st.session_state.get
     one.number_input(
-        "Seeds", 1, 100, held(_KEY + "seeds") or 1, key=_KEY + "seeds", help="Draws of each random noise type."
+        "Seeds", 1, 100, _held("seeds") or 1, key=_choices.key("seeds"), help="Draws of each random noise type."
     )
     two.number_input(
         "Pictures of each set",
         1,
         100_000,
-        value=held(_KEY + "limit"),
-        key=_KEY + "limit",
+        value=_held("limit"),
+        key=_choices.key("limit"),
         placeholder="all",
         help="At most this many, spread evenly over the set. Empty: all (200 of ShapeScenes).",
     )
     three.text_input(
-        "Name", held(_KEY + "name") or "", key=_KEY + "name", max_chars=80, help="The study's name in the list."
+        "Name", _held("name") or "", key=_choices.key("name"), max_chars=80, help="The study's name in the list."
     )
     if _may_open_folders():
         st.text_input(
             "Folder of pictures",
-            key=_KEY + "folder",
+            key=_choices.key("folder"),
             placeholder="a path inside a folder that this server allows",
             help="Pictures directly in it, or one subfolder per class.",
         )
     st.checkbox(
         "Measure what the class alone and the noise alone do to the map",
-        bool(held(_KEY + "decompose")),
-        key=_KEY + "decompose",
+        bool(_held("decompose")),
+        key=_choices.key("decompose"),
         help="Two further maps for every flip, to show what moved the map.",
     )
     st.checkbox(
         "Keep the maps",
-        bool(held(_KEY + "keep_maps")),
-        key=_KEY + "keep_maps",
+        bool(_held("keep_maps")),
+        key=_choices.key("keep_maps"),
         help="Stores every low-resolution map beside its row, for your own programs. Takes more disk space.",
     )
 
@@ -144,10 +152,10 @@ def _look_at(model: str, asked: tuple[str, ...]) -> tuple[list[str], dict[str, s
 
 
 def _many(place: Any, name: str, label: str, options: list[Any], title: Any, text: str) -> None:
-    held: Iterable[Any] = st.session_state.get(_KEY + name) or ()
-    st.session_state[_KEY + name] = [each for each in held if each in options]
+    held: Iterable[Any] = _held(name) or ()
+    _choices.put(name, [each for each in held if each in options])
     place.multiselect(
-        label, options, default=among(options, _KEY + name), key=_KEY + name, format_func=title, help=text
+        label, options, default=among(options, _choices.key(name)), key=_choices.key(name), format_func=title, help=text
     )
 
 
@@ -157,9 +165,9 @@ def _set_title(name: str) -> str:
 
 def planned() -> StudyPlan:
     """Return the plan that the widgets hold."""
-    held = {name: st.session_state.get(_KEY + name) for name in FIELDS}
+    held = {name: _held(name) for name in FIELDS}
     chosen = list(held["image_sets"] or [])
-    if folder := (st.session_state.get(_KEY + "folder") or "").strip():
+    if folder := (_held("folder") or "").strip():
         chosen.append(folder)
     return StudyPlan(
         models=tuple(held["models"] or ()),
@@ -172,6 +180,6 @@ def planned() -> StudyPlan:
         limit=held["limit"],
         pairing=FITTING,
         confined=True,
-        **{name: bool(st.session_state.get(_KEY + name)) for name in OPTIONS},
+        **{name: bool(_held(name)) for name in OPTIONS},
         name=(held["name"] or "").strip(),
     )

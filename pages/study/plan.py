@@ -20,7 +20,7 @@ from pages.shared import session
 from pages.shared.feedback import told
 from pages.shared.navigation import close_dialog
 from pages.shared.text import plain
-from pages.study.form import fill, form, planned
+from pages.study.form import fill, filled, form, planned
 from pages.study.state import page
 
 POLL_SECONDS = 0.7
@@ -48,7 +48,7 @@ def plan_dialog() -> None:
     """Draw the dialog that plans and starts a study."""
     with told():
         session.follow_callbacks()
-        if _KEY + "models" not in st.session_state:
+        if not filled():
             fill("quick")
         st.segmented_control(
             "Start from",

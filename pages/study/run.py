@@ -27,9 +27,7 @@ def run_state(study: Study) -> None:
     if now.alive or now.state != "finished":
         seen = data.stamp(study)
         alive = partial(status, study.folder)
-        background_work.live(
-            lambda: _watched(study, seen), lambda: alive().alive, before=now.alive, every=POLL_SECONDS
-        )
+        background_work.live(lambda: _watched(study, seen), lambda: alive().alive, before=now.alive, every=POLL_SECONDS)
     elif now.skipped:
         st.caption(f"{plural(now.skipped, 'picture')} could not be used; see About.")
 

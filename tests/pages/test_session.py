@@ -75,7 +75,7 @@ def test_a_callback_whose_widget_is_gone_or_empty_changes_nothing(
 ) -> None:
     before = ExploreState(image="photos/bison", severity=1.25, noise="shot_noise")
     names = ["severity", "curve", "finder", "upload_file", "state_file", "pair_clean", "pair_noisy"]
-    names += ["folder_path", "dataset_name", "picture.number", "shapes.count", "shapes.seed", "intake"]
+    names += ["folder_path", "sources.dataset", "picture.number", "shapes.count", "shapes.seed", "intake"]
     names += [session.key(f) for f in ("severity", "model", "image", "image_set")]
     content = {} if held == "gone" else dict.fromkeys(names)
     monkeypatch.setattr(st, "session_state", {"state": before, **content})

@@ -16,7 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from camlab.drawing.charts.titles import titled
-from camlab.study import Estimate, StudyPlan, create, run_study, status
+from camlab.study import PRESETS, Estimate, StudyPlan, create, run_study, status
 from camlab.study.analysis.filters import Filters
 from camlab.study.analysis.summary import merge_methods, records, scored
 from camlab.study.stats import TESTS, prepare, run_tests, verdict
@@ -257,21 +257,21 @@ def test_a_damaged_study_is_a_sentence(shelf: Path) -> None:
 def test_a_plan_is_checked_costed_and_started(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at = open_page()
     press(at, "New study")
-    at.multiselect(key="study.plan.models").set_value([]).run()
+    at.multiselect(key=widget_key(at, "models", "study.plan")).set_value([]).run()
     assert "at least one model" in alerts(at)
-    at.multiselect(key="study.plan.models").set_value(["shapes_vgg"]).run()
+    at.multiselect(key=widget_key(at, "models", "study.plan")).set_value(["shapes_vgg"]).run()
     assert "None of the image sets fits shapes_vgg" in alerts(at)
-    at.multiselect(key="study.plan.image_sets").set_value(["shapes"]).run()
-    at.multiselect(key="study.plan.methods").set_value(["gradcam", "fullgrad"]).run()
-    at.number_input(key="study.plan.limit").set_value(3).run()
-    at.text_input(key="study.plan.name").set_value("Mine").run()
+    at.multiselect(key=widget_key(at, "image_sets", "study.plan")).set_value(["shapes"]).run()
+    at.multiselect(key=widget_key(at, "methods", "study.plan")).set_value(["gradcam", "fullgrad"]).run()
+    at.number_input(key=widget_key(at, "limit", "study.plan")).set_value(3).run()
+    at.text_input(key=widget_key(at, "name", "study.plan")).set_value("Mine").run()
     assert not at.error
     # Two methods are one pair: 2 · 2⁻ⁿ ≤ .05 from six pictures on.
     few = "3 pictures per model cannot separate any two of 2 methods"
     assert f"{few}, however large the difference: a verdict needs 6 or more." in said(at)
-    at.number_input(key="study.plan.limit").set_value(6).run()
+    at.number_input(key=widget_key(at, "limit", "study.plan")).set_value(6).run()
     assert "cannot separate any two" not in said(at)
-    at.number_input(key="study.plan.limit").set_value(3).run()
+    at.number_input(key=widget_key(at, "limit", "study.plan")).set_value(3).run()
     assert next(button for button in at.button if button.label == "Start the study").disabled
     press(at, "Plan")
     deadline = time.monotonic() + PATIENCE
@@ -286,14 +286,28 @@ def test_a_plan_is_checked_costed_and_started(root: Path, monkeypatch: pytest.Mo
     started: list[Path] = []
     monkeypatch.setattr("pages.study.plan.start", lambda folder: started.append(folder))
     # Another name costs nothing, another limit has to be planned anew.
-    at.number_input(key="study.plan.limit").set_value(2).run()
+    at.number_input(key=widget_key(at, "limit", "study.plan")).set_value(2).run()
     assert next(button for button in at.button if button.label == "Start the study").disabled
-    at.number_input(key="study.plan.limit").set_value(3).run()
+    at.number_input(key=widget_key(at, "limit", "study.plan")).set_value(3).run()
     press(at, "Start the study")
     (study,) = list_studies(root)
     assert started == [study.folder] and study.name == "Mine"
     assert status(study.folder).state == "planned" and charts(at) == 0
     assert at.query_params["study"] == study.folder.name
+
+
+def test_a_preset_fills_the_form_and_no_older_request_can_undo_it(root: Path) -> None:
+    at = open_page()
+    press(at, "New study")
+    before = {name: widget_key(at, name, "study.plan") for name in ("seeds", "models")}
+    at.segmented_control(key="study.plan.preset").set_value("paper").run()
+    assert not at.exception
+    plan = PRESETS["paper"].make()
+    after = {name: widget_key(at, name, "study.plan") for name in before}
+    assert at.number_input(key=after["seeds"]).value == plan.seeds
+    assert tuple(at.multiselect(key=after["models"]).value) == plan.models
+    # What a browser reports that has not seen the preset yet comes under the old keys.
+    assert not set(before.values()) & set(after.values())
 
 
 def test_a_study_that_waits_is_started_and_fills_the_page(
@@ -389,19 +403,19 @@ def test_a_pair_worth_a_look_is_chosen_by_name(shelf: Path) -> None:
 def test_methods_that_cannot_serve_are_marked_with_the_reason(root: Path) -> None:
     at = open_page()
     press(at, "New study")
-    at.multiselect(key="study.plan.models").set_value(["shapes_vit"]).run()
-    at.multiselect(key="study.plan.image_sets").set_value(["shapes"]).run()
-    options = at.multiselect(key="study.plan.methods").options
+    at.multiselect(key=widget_key(at, "models", "study.plan")).set_value(["shapes_vit"]).run()
+    at.multiselect(key=widget_key(at, "image_sets", "study.plan")).set_value(["shapes"]).run()
+    options = at.multiselect(key=widget_key(at, "methods", "study.plan")).options
     marked = [option for option in options if option.endswith("unavailable")]
     assert marked and options[-len(marked) :] == marked
     reasons = "".join(each.value for each in at.markdown)
     assert all(option.split(" · ")[0] in reasons.replace("\\", "") for option in marked)
     # The layers of one model can be named; those that another lacks are not offered, nor kept.
-    layer = at.multiselect(key="study.plan.layers").options[2]
-    at.multiselect(key="study.plan.layers").set_value([layer]).run()
+    layer = at.multiselect(key=widget_key(at, "layers", "study.plan")).options[2]
+    at.multiselect(key=widget_key(at, "layers", "study.plan")).set_value([layer]).run()
     assert not at.error
-    at.multiselect(key="study.plan.models").set_value(["shapes_vgg"]).run()
-    assert layer not in at.multiselect(key="study.plan.layers").options
+    at.multiselect(key=widget_key(at, "models", "study.plan")).set_value(["shapes_vgg"]).run()
+    assert layer not in at.multiselect(key=widget_key(at, "layers", "study.plan")).options
     assert "at least one layer" in alerts(at)
 
 
@@ -436,7 +450,7 @@ def test_a_folder_that_is_not_allowed_is_no_image_set(
     at = open_page()
     press(at, "New study")
     for path in ("assets", "../..", str(tmp_path), "/etc"):
-        at.text_input(key="study.plan.folder").set_value(path).run()
+        at.text_input(key=widget_key(at, "folder", "study.plan")).set_value(path).run()
         assert not at.exception
         assert re.search("outside the folders|There is no folder|holds no pictures", alerts(at)), path
         assert not any(button.label == "Start the study" for button in at.button)
