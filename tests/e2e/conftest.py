@@ -132,9 +132,25 @@ class Visitor:
             self.complaints.append(f"{failure}: {url}")
 
 
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile that knows the tour, and has read the app's files once for all pages."""
+    context = new_window(browser)
+    context.add_init_script("localStorage.setItem('camlab.tour', 'seen')")
+    yield context
+    context.close()
+
+
+def new_window(browser: Browser) -> BrowserContext:
+    """A browser profile that was never here."""
+    context = browser.new_context(accept_downloads=True)
+    context.set_default_timeout(SLOW)
+    return context
+
+
 @pytest.fixture
-def visit(browser: Browser, server_log: ServerLog) -> Iterator[object]:
-    """Open a new window of its own session: visit(width, height, scheme); ``first``: one that was never here.
+def visit(browser: Browser, window: BrowserContext, server_log: ServerLog) -> Iterator[object]:
+    """Open a new page of its own session: visit(width, height, scheme); ``first``: in a profile that was never here.
 
     Fails on any console error and on any exception that the server had to print.
     """
@@ -148,20 +164,18 @@ def visit(browser: Browser, server_log: ServerLog) -> Iterator[object]:
         first: bool = False,
         calm: bool = False,
     ) -> Visitor:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            accept_downloads=True,
-            reduced_motion="reduce" if calm else "no-preference",
-        )
-        if not first:  # the tour is known
-            context.add_init_script("localStorage.setItem('camlab.tour', 'seen')")
-        context.set_default_timeout(SLOW)
-        contexts.append(context)
-        visitors.append(Visitor(context))
-        return visitors[-1]
+        context = window
+        if first:
+            contexts.append(context := new_window(browser))
+        visitor = Visitor(context)
+        visitor.page.set_viewport_size({"width": width, "height": height})
+        visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce" if calm else "no-preference")
+        visitors.append(visitor)
+        return visitor
 
     yield open_window
+    for each in visitors:
+        each.page.close()
     for context in contexts:
         context.close()
     assert server_log.new_tracebacks() == ""

@@ -85,7 +85,8 @@ def stays(page: Page, index: int, before: bytes) -> None:
 
 
 def choose(page: Page, label: str, text: str) -> None:
-    """Pick an option of a select box by typing it."""
+    """Pick an option of a select box by typing it, once the page is at rest: where it scrolls, a list closes."""
+    at_rest(page)
     box = page.get_by_role("combobox", name=label, exact=True)
     options = page.get_by_role("option")
     box.click()
@@ -170,7 +171,8 @@ def upload(page: Page, name: str, data: bytes) -> None:
 
 
 def download(page: Page, label: str) -> bytes:
-    """Press a download button and read the file."""
+    """Press a download button, once the page is at rest, and read the file: each run gives it another address."""
+    at_rest(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name=label).click()
     return waiting.value.path().read_bytes()

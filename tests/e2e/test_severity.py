@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import SLOW
 from tests.e2e.explorer import (
+    LIGHT,
     Visit,
     drawn,
     handle_at,
@@ -155,7 +156,7 @@ def test_a_drag_is_followed_without_asking_the_server(
 # is exact but for rounding; a picture has gone through JPEG, which noise is hard on.
 @pytest.mark.parametrize(("view", "allowed"), [("overlay", 8.0), ("heat", 0.05), ("image", 16.0), ("segments", 8.0)])
 def test_what_the_browser_draws_is_what_the_server_draws(server: str, visit: Visit, view: str, allowed: float) -> None:
-    page, _ = open_followed(visit, f"{server}/?draws=2&severity=3&view={view}&opacity=0.5&colormap=viridis")
+    page, _ = open_followed(visit, f"{server}/?draws=2&severity=3&view={view}&opacity=0.5&colormap=viridis&{LIGHT}")
     before = {words: page.locator(words).inner_html() for words in WORDS}
     hold(page, 1.5)
     drawn = {panel: drawn_by_browser(page, panel) for panel in ("perturbed", "difference")}
@@ -173,7 +174,7 @@ def test_what_the_browser_draws_is_what_the_server_draws(server: str, visit: Vis
 
 
 def test_a_handle_that_comes_back_leaves_everything_as_it_was(server: str, visit: Visit) -> None:
-    page, wire = open_followed(visit, f"{server}/?draws=2&severity=2")
+    page, wire = open_followed(visit, f"{server}/?draws=2&severity=2&{LIGHT}")
     before = {words: page.locator(words).inner_html() for words in WORDS}
     hold(page, 5)
     asked = len(wire.sent)
@@ -187,13 +188,13 @@ def test_a_handle_that_comes_back_leaves_everything_as_it_was(server: str, visit
 
 
 def test_arrow_keys_and_the_number_move_the_same_severity(server: str, visit: Visit) -> None:
-    page, _ = open_followed(visit, f"{server}/?draws=2&severity=3")
+    page, _ = open_followed(visit, f"{server}/?draws=2&severity=3&{LIGHT}")
     handle = slider(page)
-    expect(handle).to_have_attribute("aria-valuetext", re.compile(r"^severity 3, flipped: German shepherd"))
+    expect(handle).to_have_attribute("aria-valuetext", re.compile(r"^severity 3, flipped: triangle"))
     handle.focus()
     for _ in range(8):
         page.keyboard.press("ArrowLeft")
-    expect(handle).to_have_attribute("aria-valuetext", re.compile(r"^severity 1, kept: German shepherd"))
+    expect(handle).to_have_attribute("aria-valuetext", re.compile(r"^severity 1, kept: triangle"))
     expect(page).to_have_url(re.compile(r"severity=1(&|$)"), timeout=SLOW)
     at_rest(page)
     expect(title(page)).to_contain_text("severity 1,")
@@ -214,7 +215,7 @@ def test_before_the_frames_are_there_the_server_answers(server: str, visit: Visi
     visitor = visit()
     # Parcels that never arrive: what the page does on a slow line, or where frames cannot be made.
     visitor.page.add_init_script("Object.defineProperty(globalThis, 'camlabParcels', { get: () => [] })")
-    page = open_app(visitor, f"{server}/?draws=1&severity=3")
+    page = open_app(visitor, f"{server}/?draws=1&severity=3&{LIGHT}")
     take_handle(page)
     page.mouse.move(*handle_at(page, 1), steps=4)
     expect(number(page)).to_have_value("1")
@@ -223,12 +224,12 @@ def test_before_the_frames_are_there_the_server_answers(server: str, visit: Visi
     expect(title(page)).to_contain_text("severity 3,")
     page.mouse.up()
     expect(title(page)).to_contain_text("severity 1,", timeout=SLOW)
-    expect(page.locator(".cl-badge")).to_contain_text("kept: German shepherd")
+    expect(page.locator(".cl-badge")).to_contain_text("kept: triangle")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_handle_and_number_fit_on_a_phone(server: str, visit: Visit, scheme: str) -> None:
-    page = open_app(visit(390, 844, scheme), f"{server}/?draws=1")
+    page = open_app(visit(390, 844, scheme), f"{server}/?draws=1&{LIGHT}")
     handle, box = slider(page).bounding_box(), number(page).bounding_box()
     assert handle and box
     assert handle["width"] >= 120 and handle["height"] >= 20
