@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +38,7 @@ ROOT = Path(camlab.__file__).parent.parent
 PICTURE = "photos/polar_bear"  # its prediction flips at severity 5, by far
 # Refine-CAM serves no single layer.
 QUICK_METHODS = [name for name, method in CAMS.items() if method.cost != "full" and name != "refinecam"]
+FLOORED = ["gradcam++", "eigencam", "randomcam"]
 KEYS = [
     "method",
     "model",
@@ -112,8 +114,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def flipped(folder: Path) -> Ran:
     """Every quick method on a pair whose prediction flips, saved into ``folder``."""
-    methods = [part for name in QUICK_METHODS for part in ("--method", name)]
-    return run("explain", PICTURE, *methods, "--severity", "5", "--seed", "3", "--save", folder, "--json")
+    return run(*explain_a_flip(QUICK_METHODS), "--no-floor", "--save", folder, "--json")
+
+
+@pytest.fixture(scope="module")
+def floored() -> Ran:
+    """A few methods on the same pair, with the floors of other pictures."""
+    return run(*explain_a_flip(FLOORED), "--json")
+
+
+def explain_a_flip(names: Sequence[str]) -> list[str]:
+    methods = [part for name in names for part in ("--method", name)]
+    return ["explain", PICTURE, *methods, "--severity", "5", "--seed", "3"]
 
 
 def scene_of(method: str, picture: str = PICTURE, **changes: Any) -> Scene:
@@ -131,11 +143,11 @@ def grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # explain
 
 
-def test_a_record_has_exactly_the_promised_fields(flipped: Ran) -> None:
-    assert flipped.code == 0
-    records = flipped.json
-    assert [record["method"] for record in records] == QUICK_METHODS
-    for record in records:
+def test_a_record_has_exactly_the_promised_fields(flipped: Ran, floored: Ran) -> None:
+    assert flipped.code == floored.code == 0
+    assert [record["method"] for record in flipped.json] == QUICK_METHODS
+    assert [record["method"] for record in floored.json] == FLOORED
+    for record in (*flipped.json, *floored.json):
         assert list(record) == KEYS
         assert {k: record[k] for k in KEYS[1:6]} == {
             "model": "efficientnet_lite0",
@@ -160,9 +172,11 @@ def test_a_flip_is_reported_as_one(flipped: Ran) -> None:
         assert record["perturbed"]["index"] != record["clean"]["index"]
 
 
-@pytest.mark.parametrize("method", ["gradcam++", "eigencam", "randomcam"])
-def test_values_are_the_page_s(flipped: Ran, method: str) -> None:
-    record = next(record for record in flipped.json if record["method"] == method)
+@pytest.mark.parametrize("method", FLOORED)
+def test_values_are_the_page_s(flipped: Ran, floored: Ran, method: str) -> None:
+    record = next(record for record in floored.json if record["method"] == method)
+    without = next(record for record in flipped.json if record["method"] == method)
+    assert without == record | {"other_picture_rbo": None}
     here = scene_of(method)
     shown, floors = here.shown(5.0, 3), here.floors()
     assert record["similarity"] == shown.values
