@@ -38,7 +38,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
 
     Once a test closes it, work that waits begins.
     """
-    empty = Chart(go.Figure(), "")
+    empty = Chart(go.Figure(), "No draws.")
     for name in ("sweep_curve", "sweep_violin", "sweep_ecdf"):
         monkeypatch.setattr(scores, name, lambda *_: empty)
     with ExitStack() as held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from pages.shared import session
 from tests.models.hub.stand_in import StandIn, fill_cache, stand_in
 from tests.models.own.test_model import network
 from tests.pages.conftest import alerts, html, open_app, said, wait_for, widget_key
+
+pytestmark = pytest.mark.usefixtures("still")
 
 RESNET, VIT, ABSENT = "timm/test_resnet.r160_in1k", "timm/test_vit.r160_in1k", "timm/resnet50.a1_in1k"
 
@@ -182,22 +185,16 @@ def test_a_link_to_a_model_that_is_not_here_offers_its_download() -> None:
     assert not at.warning and "Download resnet50.a1_in1k (about 102 MB)" not in labels(at)
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        (
-            "own/0123456789ab",
-            "The checkpoint 'own/0123456789ab' is no longer in memory; load its file again.",
-        ),
+def test_a_link_to_an_unknown_model_keeps_the_last_one() -> None:
+    for name, told in (
+        ("own/0123456789ab", "The checkpoint 'own/0123456789ab' is no longer in memory; load its file again."),
         ("timm/resnet999", "could not be used"),
         ("nothing", "There is no model called 'nothing'"),
-    ],
-)
-def test_a_link_to_an_unknown_model_keeps_the_last_one(name: str, told: str) -> None:
-    at = open_app(model=name)
-    assert told in alerts(at)
-    assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
-    assert not [label for label in labels(at) if label.startswith("Download resnet")]
+    ):
+        at = open_app(model=name)
+        assert told in alerts(at)
+        assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
+        assert not [label for label in labels(at) if label.startswith("Download resnet")]
 
 
 # --- downloads ---
@@ -213,10 +210,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
         yield running
 
 
-def test_a_download_ends_at_the_model(server: StandIn) -> None:
+def test_a_download_ends_at_the_model(server: StandIn, still: ExitStack) -> None:
     name = "timm/test_convnext.r160_in1k"
     server.files[f"/{name}/resolve/main/model.safetensors"] = weights(name)
     at = open_app(model=name)
+    still.close()
     press(at, next(label for label in labels(at) if label.startswith("Download test_convnext")))
     wait_for(at, lambda page: state(page).model == name)
     assert not at.error and len(at.image) == 3
@@ -224,8 +222,9 @@ def test_a_download_ends_at_the_model(server: StandIn) -> None:
     assert not [b for b in at.button if (b.key or "").startswith("transfer.")]
 
 
-def test_a_download_without_network_says_so_and_can_be_tried_again() -> None:
+def test_a_download_without_network_says_so_and_can_be_tried_again(still: ExitStack) -> None:
     at = open_app(model=ABSENT)
+    still.close()
     press(at, "Download resnet50.a1_in1k (about 102 MB)")
     wait_for(at, lambda page: bool(page.error))
     assert "HF_HUB_OFFLINE is set, so the weights of timm/resnet50.a1_in1k could not be downloaded" in alerts(at)
@@ -236,10 +235,11 @@ def test_a_download_without_network_says_so_and_can_be_tried_again() -> None:
     assert not at.error
 
 
-def test_a_download_can_be_stopped_and_leaves_nothing(server: StandIn, hub_cache: Path) -> None:
+def test_a_download_can_be_stopped_and_leaves_nothing(server: StandIn, hub_cache: Path, still: ExitStack) -> None:
     server.files[f"/{ABSENT}/resolve/main/model.safetensors"] = os.urandom(8 << 20)
     server.pause = 0.05
     at = open_app(model=ABSENT)
+    still.close()
     press(at, "Download resnet50.a1_in1k (about 102 MB)")
     wait_for(at, lambda page: page.session_state["transfer"][1].done > 0)
     at.button(key="transfer.cancel").click().run()
@@ -292,21 +292,18 @@ def test_an_own_checkpoint_that_does_not_fit_is_explained_name_by_name() -> None
     assert state(at).model == "efficientnet_lite0"
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "told"),
-    [
+def test_what_is_no_checkpoint_is_refused_with_a_sentence() -> None:
+    at = press(open_app(), "More models")
+    for name, data, told in (
         ("net.onnx", b"\x08\x07\x12\x07pytorch" + bytes(64), "ONNX"),
         ("net.pth", b"\x80\x02cos\nsystem\n(S'true'\ntR.", "net.pth"),
         ("empty.pth", b"", "is empty"),
         ("text.safetensors", b"hello, this is no checkpoint", "text.safetensors"),
-    ],
-    ids=["onnx", "pickle", "empty", "text"],
-)
-def test_what_is_no_checkpoint_is_refused_with_a_sentence(name: str, data: bytes, told: str) -> None:
-    at = loaded(press(open_app(), "More models"), name, data)
-    assert told in alerts(at)
-    assert "Explain this network" not in labels(at)
-    assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
+    ):
+        loaded(at, name, data)
+        assert told in alerts(at)
+        assert "Explain this network" not in labels(at)
+        assert state(at).model == "efficientnet_lite0" and len(at.image) == 3
 
 
 def test_settings_of_a_checkpoint_that_cannot_be_used_are_told_before_it_is_loaded() -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ from tests.images.datasets.test_download import Server
 from tests.images.datasets.test_download import server as server
 from tests.images.datasets.test_hub import offer, parquet
 from tests.material import encoded, png, zipped
-from tests.pages.conftest import alerts, html, open_app, said, wait_for, widget_key
+from tests.pages.conftest import PATIENCE, alerts, html, open_app, said, wait_for, widget_key
+
+pytestmark = pytest.mark.usefixtures("still")
 
 
 def state(at: AppTest) -> ExploreState:
@@ -214,7 +217,7 @@ def pair(at: AppTest, clean: bytes, noisy: bytes) -> AppTest:
     return press(at, "Use this pair")
 
 
-def test_an_own_pair_becomes_a_noise_type_of_its_own() -> None:
+def test_an_own_pair_becomes_a_noise_type_of_its_own(still: ExitStack) -> None:
     at = pair(open_app(draws="1"), photo(), photo(noise=60))
     assert alerts(at) == ""
     shown = state(at)
@@ -228,7 +231,8 @@ def test_an_own_pair_becomes_a_noise_type_of_its_own() -> None:
     assert 0.05 < np.abs(noisy - scene.input.numpy()).mean() < 0.3
     assert companion_of(scene.picture.digest) is not None
     assert companion_of(find_picture("photos/bison").digest) is None
-    wait_for(at, lambda page: "measured." in said(page))
+    still.close()
+    wait_for(at, lambda page: "measured." in said(page), PATIENCE)
     # Another picture has no second one: said, and the noise is one that it can have.
     at.selectbox(key=widget_key(at, "image_set")).set_value("photos").run()
     assert "needs a pair of pictures" in alerts(at) and state(at).noise == "gaussian_noise"
@@ -314,21 +318,19 @@ def test_a_folder_with_classes(folder: Path) -> None:
     assert alerts(at) == "" and state(at).image.startswith("places/") and len(at.image) == 3
 
 
-@pytest.mark.parametrize(
-    ("path", "sentence"),
-    [
-        ("/etc", "outside the folders that may be opened"),
-        ("{}/nothing", "There is no folder"),
-        ("{}/empty", "holds no pictures"),
-        ("   ", "Type the path"),
-    ],
-)
-def test_a_folder_that_cannot_be_opened(folder: Path, path: str, sentence: str) -> None:
+def test_a_folder_that_cannot_be_opened(folder: Path) -> None:
     (folder / "empty").mkdir()
-    at = open_app(draws="1")
+    at = more(open_app(), "A folder")
     before = state(at)
-    open_folder(at, path.format(folder))
-    assert sentence in alerts(at) and state(at) == before and len(at.image) == 3
+    for path, sentence in (
+        ("/etc", "outside the folders that may be opened"),
+        (f"{folder}/nothing", "There is no folder"),
+        (f"{folder}/empty", "holds no pictures"),
+        ("   ", "Type the path"),
+    ):
+        at.text_input(key="folder_path").set_value(path)
+        press(at, "Open the folder")
+        assert sentence in alerts(at) and state(at) == before and len(at.image) == 3
 
 
 def test_thumbnails_of_two_folders_are_not_taken_for_each_other(tmp_path: Path) -> None:
@@ -369,7 +371,7 @@ def test_a_data_set_says_licence_and_size_and_an_offline_download_says_so(
 
     monkeypatch.setattr("camlab.images.loading.fetching", offline)
     at = more(open_app(draws="1"), "A data set")
-    at.selectbox(key="dataset_name").set_value("cifar10").run()
+    at.selectbox(key=widget_key(at, "dataset", "sources")).set_value("cifar10").run()
     told = said(at) + "\n".join(m.value.replace("\\", "") for m in at.markdown)
     assert "170 MB" in told and "10,000 pictures of 10 classes" in told and "Licence:" in told
     before = state(at)
@@ -398,7 +400,7 @@ def test_a_data_set_of_the_hub_says_licence_and_size_first_and_is_then_shown(
     monkeypatch.setenv("CAMLAB_DATA_DIR", str(tmp_path / "sets"))
     monkeypatch.setattr(hub, "_looked_up", {})
     at = more(open_app(draws="1"), "A data set")
-    at.selectbox(key="dataset_name").set_value("hf:").run()
+    at.selectbox(key=widget_key(at, "dataset", "sources")).set_value("hf:").run()
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     before = state(at)
     at.text_input(key="hub_name").set_value("own/leaves").run()
