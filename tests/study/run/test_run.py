@@ -139,13 +139,23 @@ def test_what_was_begun_with_other_maps_is_not_gone_on_with(short: StudyPlan, tm
     assert status(folder).state == "failed"
 
 
-def test_killed_in_the_middle_and_resumed_it_is_the_same_study(study: Study, plan: StudyPlan, tmp_path: Path) -> None:
+def test_paused_killed_in_the_middle_and_resumed_it_is_the_same_study(
+    study: Study, plan: StudyPlan, tmp_path: Path
+) -> None:
     folder = create(plan, tmp_path / "killed", device="cpu")
     start(folder, workers=1)
     assert status(folder).alive
     with pytest.raises(BadStudy, match="running already"):
         start(folder)
-    wait_until(lambda: len(part_paths(folder)) >= 2)
+    wait_until(lambda: bool(part_paths(folder)))
+    pause(folder)
+    wait_until(lambda: status(folder).state == "paused")
+    time.sleep(0.5)  # the order reaches the worker
+    held_at = len(part_paths(folder))
+    time.sleep(1.0)
+    assert len(part_paths(folder)) == held_at and status(folder).alive
+    resume(folder)
+    wait_until(lambda: len(part_paths(folder)) > held_at)
     with pytest.raises(BadStudy, match="running already"):
         run_study(folder)
     pid = json.loads((folder / "control.json").read_text())["pid"]
