@@ -19,7 +19,7 @@ from pages.compare import grid as compare_view
 from pages.compare.state import page
 from pages.shared import report
 from pages.shared.navigation import COMPARE, EXPLORE
-from tests.pages.conftest import APP, PATIENCE, alerts, html, open_app, said, wait_for
+from tests.pages.conftest import APP, PATIENCE, alerts, html, open_at, said, wait_for
 
 SMALL = {"model": "shapes_vgg", "image": "shapes/0-0"}
 FEW = {"methods": "gradcam,eigencam", "columns": "1,4"}
@@ -28,12 +28,7 @@ PIN = "eigencam~shapes_vgg~gaussian_noise~4~0"
 
 def open_page(link: Mapping[str, str] | None = None, wait: bool = True, **more: str) -> AppTest:
     """A new session that follows a link to a comparison."""
-    at = open_app(**SMALL)  # AppTest knows the pages once the app has run
-    at.query_params.clear()
-    for name, value in {**SMALL, **(link or {}), **more}.items():
-        at.query_params[name] = value
-    at.switch_page(COMPARE).run()
-    assert not at.exception
+    at = open_at(COMPARE, {**SMALL, **(link or {}), **more})
     return wait_for(at, complete) if wait else at
 
 

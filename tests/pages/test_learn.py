@@ -13,24 +13,13 @@ from camlab.lessons.quiz import Quiz
 from camlab.lessons.settings import QUESTIONS
 from pages.learn.state import page
 from pages.shared.navigation import LEARN
-from tests.pages.conftest import APP, PATIENCE, alerts, said, wait_for
+from tests.pages.conftest import alerts, open_at, said, wait_for
 
 LIGHT = {"model": "shapes_vgg", "image": "shapes/0-0"}
 
 
 def open_learn(**parameters: str) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
-    at.query_params["draws"] = "1"
-    at.query_params["model"], at.query_params["image"] = LIGHT.values()
-    at.run()
-    at.switch_page(LEARN)
-    for name in list(at.query_params):
-        del at.query_params[name]
-    for name, value in {**LIGHT, **parameters}.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception
-    return at
+    return open_at(LEARN, {**LIGHT, **parameters})
 
 
 def asked(at: AppTest) -> AppTest:

@@ -12,6 +12,8 @@ from camlab.models.classifier import Classifier
 from camlab.noise import NOISES
 from tests.pages.conftest import alerts, open_app, said, widget_key
 
+pytestmark = pytest.mark.usefixtures("still")
+
 
 def method(at: AppTest) -> str:
     found: str = at.session_state["state"].method

@@ -15,22 +15,14 @@ from camlab.study.store import Study
 from pages.present.state import page
 from pages.shared import session
 from pages.shared.navigation import PRESENT
-from tests.pages.conftest import alerts, downloads, html, open_app, wait_for, widget_key
+from tests.pages.conftest import alerts, downloads, html, open_app, open_at, wait_for, widget_key
 from tests.study.conftest import study as study
 
 LIGHT = to_query(ExploreState(model="shapes_resnet", image="shapes/0-1", severity=1.0, draws=5))
 
 
 def open_present(**query: str) -> AppTest:
-    at = open_app(**LIGHT)  # AppTest knows the pages once the app has run
-    at.switch_page(PRESENT)
-    for name in list(at.query_params):
-        del at.query_params[name]
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception
-    return at
+    return open_at(PRESENT, query)
 
 
 def address(at: AppTest) -> dict[str, str]:

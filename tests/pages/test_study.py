@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -23,7 +24,7 @@ from camlab.study.stats import TESTS, prepare, run_tests, verdict
 from camlab.study.store import list_studies, open_study
 from pages.shared.navigation import EXPLORE, STUDY
 from pages.study.state import TAB_CHOICES, TABS
-from tests.pages.conftest import APP, PATIENCE, alerts, said, widget_key
+from tests.pages.conftest import PATIENCE, alerts, open_app, open_at, said, widget_key
 
 OVERVIEW = 4  # charts of the tab that is shown first
 PLAN = StudyPlan(
@@ -63,17 +64,8 @@ def shelf(root: Path, finished: Path) -> Path:
 
 
 def open_page(**link: str) -> AppTest:
-    """A new session that comes from a light Explore page."""
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE)
-    for name, value in {"draws": "1", "model": "shapes_vgg", "image": "shapes/0-0"}.items():
-        at.query_params[name] = value
-    at.run()
-    at.query_params.clear()
-    for name, value in link.items():
-        at.query_params[name] = value
-    at.switch_page(STUDY).run()
-    assert not at.exception
-    return at
+    """A new session that follows a link to the page."""
+    return open_at(STUDY, link)
 
 
 def press(at: AppTest, label: str) -> AppTest:
@@ -482,9 +474,17 @@ def test_two_studies_of_one_name_are_told_apart(shelf: Path, finished: Path) -> 
     assert len(set(options)) == 2 and all(option.startswith("Small, ") for option in options)
 
 
-def test_whoever_comes_back_from_explore_finds_the_study_as_it_was_left(shelf: Path, finished: Path) -> None:
+def test_whoever_comes_back_from_explore_finds_the_study_as_it_was_left(
+    shelf: Path, finished: Path, still: ExitStack
+) -> None:
     shutil.copytree(finished, shelf / "other")
-    at = open_page(study="other", tab="table", noises="brightness", outcome="kept", similarity="rbo_cells")
+    at = open_app(draws="1", model="shapes_vgg", image="shapes/0-0")
+    at.query_params.clear()
+    link = {"study": "other", "tab": "table", "noises": "brightness", "outcome": "kept", "similarity": "rbo_cells"}
+    for name, value in link.items():
+        at.query_params[name] = value
+    at.switch_page(STUDY).run()
+    assert not at.exception
     left = dict(at.query_params)
     shown = next(each.value for each in at.html if 'class="cl-paper' in each.value)
     at.query_params.clear()
@@ -561,9 +561,9 @@ def test_the_chosen_pair_is_in_the_link_and_comes_back(shelf: Path) -> None:
     assert "pair" not in again.query_params
 
 
-@pytest.mark.parametrize("text", ["[]", "no json", '["a","b","c","d","e",1,2,"f"]', "{}", "3"])
-def test_a_pair_that_there_is_not_is_said(shelf: Path, text: str) -> None:
-    at = open_page(study="small", tab="distributions", pair=text)
-    at.run()
-    assert not at.exception and "The link's pair is not among those shown" in alerts(at)
-    assert at.session_state["study.pair"] is None and "pair" not in at.query_params
+def test_a_pair_that_there_is_not_is_said(shelf: Path) -> None:
+    for text in ("[]", "no json", '["a","b","c","d","e",1,2,"f"]', "{}", "3"):
+        at = open_page(study="small", tab="distributions", pair=text)
+        at.run()
+        assert not at.exception and "The link's pair is not among those shown" in alerts(at)
+        assert at.session_state["study.pair"] is None and "pair" not in at.query_params
