@@ -84,11 +84,19 @@ def serving(log_file: Path, environment: Mapping[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, server_log: ServerLog, hub_cache: Path) -> Iterator[str]:
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the server's studies."""
+    return tmp_path_factory.mktemp("studies")
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, server_log: ServerLog, hub_cache: Path, studies: Path
+) -> Iterator[str]:
     """The server of most tests: as a visitor finds it, with a cache on disk, but one that is empty and its own."""
     environment = {
         "CAMLAB_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
-        "CAMLAB_STUDIES_DIR": str(tmp_path_factory.mktemp("studies")),
+        "CAMLAB_STUDIES_DIR": str(studies),
         "HF_HUB_CACHE": str(hub_cache),
         "HF_HUB_OFFLINE": "1",
     }

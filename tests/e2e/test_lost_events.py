@@ -14,16 +14,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from camlab.drawing.charts.titles import measure_title
 from camlab.lessons import LESSONS
+from camlab.study import StudyPlan, run_study
+from camlab.study.analysis.filters import OUTCOMES
 from tests.e2e.conftest import SLOW
 from tests.e2e.explorer import LIGHT, Visit, at_rest, drag_severity, drawn, open_app, severity, slider
 from tests.e2e.slow_line import slow_line
 from tests.material import encoded
+from tests.study.threads import workers_as_threads
 
 pytestmark = pytest.mark.e2e
 
@@ -246,7 +251,35 @@ PRESENT = Busy(
     {"step": [walk, press_next]},
 )
 
-PAGES = {"explore": EXPLORE, "compare": COMPARE, "learn": LEARN, "present": PRESENT}
+# --- Study
+
+TABS = {"overview": "Overview", "distributions": "Distributions", "severity": "Severity", "table": "Table"}
+SHOWN_PAIRS = {name: each.title for name, each in OUTCOMES.items()}
+MEASURES = {name: measure_title(name) for name in ("rbo", "pearson", "ssim")}
+
+STUDY = Busy(
+    "/study?study=busy",
+    ".js-plotly-plot",
+    {
+        "tab": [pressed("tab", TABS, "overview")],
+        "outcome": [selected("outcome", "Pairs", SHOWN_PAIRS, "all")],
+        "similarity": [selected("similarity", "Similarity", MEASURES, "rbo")],
+    },
+)
+
+
+@pytest.fixture
+def study(studies: Path) -> None:
+    """A small study on the server's shelf."""
+    if not (studies / "busy").exists():
+        plan = StudyPlan(
+            ("shapes_vgg",), ("shapes",), ("gradcam", "randomcam"), ("gaussian_noise",), (1.0, 3.0, 5.0), limit=4
+        )
+        with workers_as_threads():
+            run_study(plan, studies / "busy", workers=1, device="cpu")
+
+
+PAGES = {"explore": EXPLORE, "study": STUDY, "compare": COMPARE, "learn": LEARN, "present": PRESENT}
 
 
 @contextlib.contextmanager
@@ -262,6 +295,7 @@ def busy_processor() -> Iterator[None]:
             each.wait()
 
 
+@pytest.mark.usefixtures("study")
 @pytest.mark.parametrize("name", list(PAGES))
 def test_no_action_is_lost(name: str, server: str, visit: Visit) -> None:
     busy = PAGES[name]
