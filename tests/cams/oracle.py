@@ -115,7 +115,7 @@ def light_maps(network: nn.Module, layer: str, inputs: Tensor, kinds: Mapping[st
     Called one by one, its methods would each repeat the same pass; everything after it is the library's code.
     Two pictures at a time: a batch's gradients are large.
     """
-    parts = [_light_maps(network, layer, part, kinds) for part in inputs.split(2)]
+    parts = [_light_maps(network, layer, part, kinds) for part in torch.split(inputs, 2)]
     return {name: np.concatenate([part[name] for part in parts]) for name in kinds}
 
 
