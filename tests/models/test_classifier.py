@@ -206,7 +206,11 @@ def test_a_net_nobody_can_split_is_refused() -> None:
 
 def test_a_net_without_maps_is_refused(lite0: Classifier) -> None:
     with pytest.raises(BadSetting, match="no layer with maps"):
-        fresh(lite0, module=nn.Sequential(nn.Flatten(), nn.Linear(3 * 224 * 224, 1000)))
+        fresh(
+            lite0,
+            module=nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 1000)),
+            preprocessing=replace(lite0.preprocessing, input_size=(8, 8)),
+        )
 
 
 def test_a_row_of_layers_stands_for_its_last(lite0: Classifier) -> None:

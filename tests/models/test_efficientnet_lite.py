@@ -123,6 +123,9 @@ def test_known_predictions(lite0: Classifier) -> None:
 def test_top_5_holds_the_label_on_most_built_in_pictures(
     classifier: Classifier, record_property: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Each of the three models sees a third of the pictures."""
+    first = list(LAST).index(classifier.name)
+
     def hit(pictures: Sequence[Picture]) -> int:
         hits = 0
         for start in range(0, len(pictures), 4):  # small batches stay in the processor's cache
@@ -133,7 +136,8 @@ def test_top_5_holds_the_label_on_most_built_in_pictures(
         return hits
 
     with torch.inference_mode():
-        hits = {s.name: (hit(s.pictures), len(s.pictures)) for s in IMAGE_SETS.values() if s.name != SHAPES}
+        thirds = {s.name: s.pictures[first :: len(LAST)] for s in IMAGE_SETS.values() if s.name != SHAPES}
+        hits = {name: (hit(some), len(some)) for name, some in thirds.items()}
     record_property("top5", hits)
     with capsys.disabled():
         print(f"\n{classifier.title}, label in the top 5: " + ", ".join(f"{k} {a}/{n}" for k, (a, n) in hits.items()))
