@@ -42,12 +42,25 @@ def parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
-def imports(path: Path) -> Iterator[tuple[str, str, int]]:
+@cache
+def nodes(text: str) -> list[ast.Import | ast.ImportFrom]:
+    """Every import of a module, wherever in it."""
+    # Trees of every file at once would fill the memory and slow the collection of garbage down.
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def imports(path: Path) -> list[tuple[str, str, int]]:
     """Module, name and line of every ``from module import name`` of ours, wherever in the file it stands."""
-    for node in ast.walk(tree(path)):
+    return imports_of(path.read_text("utf-8"))
+
+
+@cache  # by content, as above
+def imports_of(text: str) -> list[tuple[str, str, int]]:
+    found = []
+    for node in nodes(text):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in SOURCES:
-            for alias in node.names:
-                yield node.module, alias.name, node.lineno
+            found += [(node.module, alias.name, node.lineno) for alias in node.names]
+    return found
 
 
 def defined(path: Path) -> set[str]:
@@ -104,10 +117,10 @@ def circles(root: Path) -> list[list[str]]:
     place = {name: number for number, name in enumerate(files)}
     arrows = set()
     for name, path in files.items():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path.read_text("utf-8")):
             if isinstance(node, ast.Import):
                 wanted = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
+            elif node.module:
                 # `from package import module` is an import of the module, not of the package's door.
                 wanted = [
                     each if (each := f"{node.module}.{alias.name}") in files else node.module for alias in node.names

@@ -51,10 +51,12 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Top-level names of what a module imports, wherever in it."""
     found: set[str] = set()
-    for node in ast.walk(tree(path)):
+    # Trees of every file at once would fill the memory and slow the collection of garbage down.
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -12,8 +13,13 @@ from camlab.noise import Surroundings, perturb
 
 
 def field(shape: Sequence[int], seed: int) -> Tensor:
-    """Numbers in [0, 1), the same for the same shape and seed."""
-    return torch.from_numpy(np.random.default_rng(seed).random(tuple(shape), dtype=np.float32))
+    """Numbers in [0, 1), the same for the same shape and seed: not to be changed."""
+    return _field(tuple(shape), seed)
+
+
+@cache
+def _field(shape: tuple[int, ...], seed: int) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).random(shape, dtype=np.float32))
 
 
 class TwoFields:
