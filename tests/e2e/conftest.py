@@ -143,16 +143,17 @@ class Visitor:
 @pytest.fixture(scope="session")
 def window(browser: Browser) -> Iterator[BrowserContext]:
     """A browser profile that knows the tour, and has read the app's files once for all pages."""
-    context = new_window(browser)
-    context.add_init_script("localStorage.setItem('camlab.tour', 'seen')")
+    context = new_window(browser, first=False)
     yield context
     context.close()
 
 
-def new_window(browser: Browser) -> BrowserContext:
-    """A browser profile that was never here."""
+def new_window(browser: Browser, first: bool) -> BrowserContext:
+    """A browser profile of its own; ``first``: one that does not know the tour."""
     context = browser.new_context(accept_downloads=True)
     context.set_default_timeout(SLOW)
+    if not first:
+        context.add_init_script("localStorage.setItem('camlab.tour', 'seen')")
     return context
 
 
@@ -173,8 +174,8 @@ def visit(browser: Browser, window: BrowserContext, server_log: ServerLog) -> It
         calm: bool = False,
     ) -> Visitor:
         context = window
-        if first:
-            contexts.append(context := new_window(browser))
+        if first or visitors:  # of two pages in one profile the browser draws only one
+            contexts.append(context := new_window(browser, first))
         visitor = Visitor(context)
         visitor.page.set_viewport_size({"width": width, "height": height})
         visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce" if calm else "no-preference")
