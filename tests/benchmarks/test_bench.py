@@ -39,7 +39,7 @@ CORE: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def records() -> list[dict[str, Any]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "QUICK_REPEATS", 1)
+        patch.setattr(bench, "QUICK_REPEATS", 2)
         patch.setattr("benchmarks.side_by_side.side_by_side", lambda *_, **__: CORE)
         patch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0))
         patch.setattr("benchmarks.side_by_side.steps", lambda _: 0)  # those of the stand-in
