@@ -210,20 +210,21 @@ def test_reshuffle_draws_another_seed(still: ExitStack) -> None:
 
 
 def test_draws_fill_in_and_scores_come_with_n_interval_and_floors() -> None:
-    at = complete(open_app(**{**LIGHT, "draws": "4", "severity": "3"}), every=1)
+    at = complete(open_app(**{**LIGHT, "draws": "8", "severity": "3"}), every=1)
     consistency, responsiveness, rm = gauges(at)
-    assert "of 4 draws kept the prediction" in consistency
-    assert "of 4 draws flipped it" in responsiveness
+    assert "of 8 draws kept the prediction" in consistency
+    assert "of 8 draws flipped it" in responsiveness
     assert "random ranking 0." in consistency
     assert "other pictures 0." in consistency
     assert "blind value 0." in rm
+    assert any('"type":"violin"' in chart.proto.spec for chart in at.get("plotly_chart"))  # enough for a density
     at.button_group(key=widget_key(at, "scope")).set_value("sweep").run()
     sweep = gauges(at)
-    assert "of 80 draws over all severities" in sweep[0]
+    assert "of 160 draws over all severities" in sweep[0]
     assert "pooled 0." in sweep[0]
     assert "95 % interval" in sweep[0]
     frame = at.session_state["sweep"].frame()
-    assert len(frame) == 81  # 20 severities x 4 draws, and severity 0 once
+    assert len(frame) == 161  # 20 severities x 8 draws, and severity 0 once
 
 
 def test_nothing_observed_is_said_in_words_and_leads_on() -> None:
