@@ -61,7 +61,8 @@ def test_results_that_a_page_may_read_meanwhile_are_replaced_and_never_grown(nam
     begun, ended = (vars(run) for run in (LESSONS[name].begin(setting(name)), finished(name, **quick(name))))
     for attribute, value in begun.items():
         now = ended[attribute]
-        for before, after in zip(value.values(), now.values(), strict=True) if isinstance(value, dict) else [(value, now)]:
+        pairs = zip(value.values(), now.values(), strict=True) if isinstance(value, dict) else [(value, now)]
+        for before, after in pairs:
             if isinstance(before, list):
                 assert len(before) == len(after), f"{attribute} grows while a page may read it"
 
