@@ -94,8 +94,8 @@ def light(model: str, pictures: list[Picture]) -> Iterator[Row]:
         shipped: dict[str, list[float]] = {name: [] for name in kinds}
         for batch in batches(classifier, pictures):
             shared = one_pass(classifier, layer, batch)
-            theirs = light_maps(network, layer, shared.inputs)
-            as_shipped = light_maps(network, layer, shared.inputs, kinds=kinds)
+            theirs = light_maps(network, layer, shared.inputs, CORRECTED)
+            as_shipped = light_maps(network, layer, shared.inputs, kinds)
             for name in CORRECTED:
                 mine = ours(name, shared)
                 right[name] += apart(theirs[name], mine)
