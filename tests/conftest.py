@@ -7,7 +7,7 @@ from pathlib import Path
 
 # Tests run in parallel processes: one thread each, in the servers they start too. To be set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Memory that one thread has freed serves another: with a heap for each thread, processes would grow. Workers inherit it.
+# Memory that one thread has freed serves another: with a heap for each thread, processes grow. Workers inherit this.
 os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 # Nor may a test find, or leave, results in the cache of whoever runs it.
 os.environ["CAMLAB_CACHE_DIR"] = "off"
