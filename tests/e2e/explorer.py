@@ -85,8 +85,7 @@ def stays(page: Page, index: int, before: bytes) -> None:
 
 
 def choose(page: Page, label: str, text: str) -> None:
-    """Pick an option of a select box by typing it, once the page is at rest: where it scrolls, a list closes."""
-    at_rest(page)
+    """Pick an option of a select box by typing it."""
     box = page.get_by_role("combobox", name=label, exact=True)
     options = page.get_by_role("option")
     box.click()
