@@ -1,7 +1,6 @@
 """A running study: progress by model and noise type, pause, stop and resume."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -26,8 +25,12 @@ def run_state(study: Study) -> None:
     now = status(study.folder)
     if now.alive or now.state != "finished":
         seen = data.stamp(study)
-        alive = partial(status, study.folder)
-        background_work.live(lambda: _watched(study, seen), lambda: alive().alive, before=now.alive, every=POLL_SECONDS)
+        background_work.live(
+            lambda: _watched(study, seen),
+            lambda: status(study.folder).alive,
+            before=now.alive,
+            every=POLL_SECONDS,
+        )
     elif now.skipped:
         st.caption(f"{plural(now.skipped, 'picture')} could not be used; see About.")
 

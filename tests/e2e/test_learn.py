@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from camlab.lessons import LESSONS
 from camlab.lessons.handout import handout
 from tests.e2e.explorer import LIGHT, Visit, at_rest, download, press
-from tests.lessons.material import finished
+from tests.lessons.material import finished, quick
 
 pytestmark = pytest.mark.e2e
 
@@ -107,7 +107,7 @@ def test_each_handout_prints_on_one_page(browser: Browser, answers: bool) -> Non
     requested: list[str] = []
     page.on("request", lambda r: requested.append(r.url) if not r.url.startswith("data:") else None)
     for name, lesson in LESSONS.items():
-        run = finished(name, **({"steps": 5} if name == "attack" else {}))
+        run = finished(name, **quick(name))
         page.set_content(handout(lesson, run.setting, run.sheet(), "http://x/learn?" + "y" * 120, answers))
         pdf = page.pdf(format="A4", prefer_css_page_size=True)
         assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1, name

@@ -23,7 +23,7 @@ from camlab.lessons.settings import PAIRS
 from camlab.metrics import breaks_at, flips_at, random_ranking_floor, rbo
 from camlab.metrics.ranking import average_ranks
 from camlab.models.classifier import Classifier
-from tests.lessons.material import finished, setting
+from tests.lessons.material import finished, quick, setting
 from tests.material import known
 
 QUICK = ("cam", "methods")
@@ -35,11 +35,6 @@ def test_there_are_seven_lessons_of_three_to_five_minutes_with_sources() -> None
         assert 3 <= each.minutes <= 5
         assert each.goals and each.steps and each.formulas and each.sources
         assert all(source.address.startswith("https://") for source in each.sources)
-
-
-def quick(name: str) -> dict[str, int]:
-    """The settings that keep a lesson short."""
-    return {"steps": 5} if name == "attack" else {}
 
 
 @pytest.mark.parametrize("name", LESSONS)
