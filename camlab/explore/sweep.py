@@ -3,11 +3,12 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pandas as pd
+from cachetools import LRUCache
 
 from camlab.common.jobs import Job, Resumable, Steps
 from camlab.engine.shared import REFERENCE_COUNT
@@ -19,6 +20,8 @@ from camlab.noise import NOISES
 
 #: Columns of an empty table.
 NEEDED = ("image", "severity", "seed", "similarity", "flipped", "near", "degenerate")
+T = TypeVar("T")
+KEPT = 64  # results of the rows so far: three charts and the scores of sixteen severities
 PATIENCE = 60.0  # the longest computation, in seconds, that starts without asking
 EVIDENCE = 3.0  # seconds of drawing before the pace is trusted, because single steps may be slow on a busy machine
 #: Draws that one background step may take, by the method's cost.
@@ -89,7 +92,7 @@ class Sweep(Resumable):
         self.waiting: float | None = None
         self._rows: dict[tuple[float, int], dict[str, Any]] = {}
         self._stopped_at: float | None = None
-        self._scores: dict[float, tuple[Any, Scores]] = {}
+        self._kept: LRUCache[Hashable, object] = LRUCache(KEPT)
         self._lock = threading.RLock()
         super().__init__("Noise draws")
 
@@ -156,13 +159,20 @@ class Sweep(Resumable):
         self.waiting = self._stopped_at = None
         return super().resume()
 
-    def scores(self, severity: float) -> Scores:
-        """Return the scores of the rows so far; they are recomputed only when rows or floors were added."""
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what ``make`` returned for this key since rows or floors were last added; do not change it."""
         with self._lock:
-            now = (len(self._rows), self.floors)
-            if severity not in self._scores or self._scores[severity][0] != now:
-                self._scores[severity] = (now, self._score(severity))
-            return self._scores[severity][1]
+            now = (key, len(self._rows), self.floors)
+            if now in self._kept:
+                return cast("T", self._kept[now])
+        made = make()  # without the lock, as the job adds rows meanwhile
+        with self._lock:
+            self._kept[now] = made
+        return made
+
+    def scores(self, severity: float) -> Scores:
+        """Return the scores of the rows so far."""
+        return self.kept(("scores", severity), lambda: self._score(severity))
 
     def _score(self, severity: float) -> Scores:
         here, noisy = self.frame(severity), self.noisy()

@@ -18,7 +18,10 @@ import camlab.explore.sweep
 from camlab.cams import CAMS
 from camlab.common.errors import BadSetting
 from camlab.common.jobs import Worker
+from camlab.drawing.charts.look import Chart
 from camlab.engine.shared import REFERENCE_COUNT, engine_for
+from camlab.explore.charts.curve import sweep_curve
+from camlab.explore.charts.draws import sweep_ecdf, sweep_violin
 from camlab.explore.results import Floors
 from camlab.explore.scene import Scene
 from camlab.explore.state import ExploreState
@@ -61,6 +64,9 @@ class FakeScene:
             "flipped": self.flips(severity, seed),
             "near": False,
             "degenerate": math.isnan(value),
+            "clean_class_prob": 1 - severity / 5,
+            "perturbed_label": "bison",
+            "perturbed_prob": 0.5,
         }
 
     def references(self, check: Callable[[], None]) -> Iterator[None]:
@@ -409,6 +415,29 @@ def test_scores_follow_new_rows_and_floors_and_nothing_else(monkeypatch: pytest.
     sweep.floors = Floors(None, 0.5, 24)
     assert sweep.scores(5.0).breaks_at == 5.0
     assert sweep.scores(4.0).severity.n == 0 and sweep.scores(5.0).severity.n == 2
+
+
+def test_charts_are_drawn_anew_only_for_new_rows_and_other_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = FakeScene()
+    sweep = sweep_of(monkeypatch, scene)
+    sweep.floors = Floors(None, 0.5, 24)
+
+    def drawn(severity: float, seed: int) -> tuple[Chart, Chart, Chart]:
+        curve = sweep_curve(sweep, sweep.scores(severity), severity)
+        return curve, sweep_violin(sweep, severity, seed), sweep_ecdf(sweep, severity)
+
+    def shares(charts: tuple[Chart, Chart, Chart]) -> str:
+        return "".join(chart.figure.to_json() for chart in charts)
+
+    sweep.add(scene.row(5.0, 0))
+    first = drawn(5.0, 0)
+    assert all(again is chart for again, chart in zip(drawn(5.0, 0), first, strict=True))
+    other = drawn(4.0, 1)
+    assert not any(a is b for a, b in zip(other, first, strict=True))
+    sweep.add(scene.row(5.0, 1))
+    second = drawn(5.0, 0)
+    assert not any(a is b for a, b in zip(second, first, strict=True)) and shares(second) != shares(first)
+    assert drawn(5.0, 1)[1] is not second[1], "the ring is on another draw"
 
 
 # threads

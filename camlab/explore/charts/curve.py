@@ -99,16 +99,20 @@ def _band(levels: Sequence[_Level]) -> tuple[list[float | None], list[float | No
 
 def sweep_curve(sweep: Sweep, scores: Scores, severity: float) -> Chart:
     """Draw similarity, flips and confidence of a sweep over severity, with one severity (0 to 5) marked."""
-    return severity_curve(
-        sweep.frame(),
-        current=severity,
-        threshold=sweep.floors.threshold if sweep.floors else None,
-        breaks_at=scores.breaks_at,
-        flips_at=scores.flips_at,
-        floors=ticks(sweep, "similarity"),
-        similarity_title=SIMILARITIES[sweep.scene.state.similarity].scored_title,
-        connected=NOISES[sweep.scene.state.noise].monotone,
-    )
+
+    def draw() -> Chart:
+        return severity_curve(
+            sweep.frame(),
+            current=severity,
+            threshold=sweep.floors.threshold if sweep.floors else None,
+            breaks_at=scores.breaks_at,
+            flips_at=scores.flips_at,
+            floors=ticks(sweep, "similarity"),
+            similarity_title=SIMILARITIES[sweep.scene.state.similarity].scored_title,
+            connected=NOISES[sweep.scene.state.noise].monotone,
+        )
+
+    return sweep.kept(("curve", severity), draw)
 
 
 def severity_curve(

@@ -77,7 +77,11 @@ def silverman_bandwidth(values: Sequence[float]) -> float:
 def sweep_violin(sweep: Sweep, severity: float, seed: int) -> Chart:
     """Draw the violins of a sweep's draws at one severity, with the seed's draw marked."""
     title = SIMILARITIES[sweep.scene.state.similarity].scored_title
-    return similarity_violin(sweep.frame(severity), similarity_title=title, current_seed=seed)
+
+    def draw() -> Chart:
+        return similarity_violin(sweep.frame(severity), similarity_title=title, current_seed=seed)
+
+    return sweep.kept(("violin", severity, seed), draw)
 
 
 def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str, current_seed: int) -> Chart:
@@ -160,7 +164,11 @@ def similarity_violin(pairs_at_severity: pd.DataFrame, *, similarity_title: str,
 def sweep_ecdf(sweep: Sweep, severity: float) -> Chart:
     """Draw the share of a sweep's draws at one severity that lie at or below each similarity."""
     title = SIMILARITIES[sweep.scene.state.similarity].scored_title
-    return similarity_ecdf(sweep.frame(severity), similarity_title=title, floors=ticks(sweep, "similarity"))
+
+    def draw() -> Chart:
+        return similarity_ecdf(sweep.frame(severity), similarity_title=title, floors=ticks(sweep, "similarity"))
+
+    return sweep.kept(("ecdf", severity), draw)
 
 
 def similarity_ecdf(pairs_at_severity: pd.DataFrame, *, similarity_title: str, floors: Mapping[str, float]) -> Chart:
