@@ -1,8 +1,9 @@
-"""List timm's classifiers: writes assets/architectures.csv.
+"""List timm's classifiers: writes assets/architectures.csv and assets/untrained.csv.
 
     nice python -m benchmarks.make_architectures          # takes minutes; prints what is left out, and why
 
-The table has one row per pretrained name. Every architecture is built once per number of classes on the meta device,
+The first table has one row per pretrained name, the second one per architecture without published weights: a checkpoint
+may be one of these too. Every architecture is built once per number of classes on the meta device,
 without weights. The columns ``signature`` and ``sketch`` are digests of its tensors without the classifier
 (`camlab.models.own.signature`), which identify a checkpoint's architecture. Run this again after an upgrade of timm.
 timm's package contains no accuracies, so the table has none.
@@ -25,6 +26,7 @@ from timm.data.imagenet_info import infer_imagenet_subset
 from timm.models import get_pretrained_cfg, model_entrypoint
 
 from camlab.models.hub.catalogue import TABLE, CatalogueRow
+from camlab.models.own.architectures import UNTRAINED, Trunk
 from camlab.models.own.signature import shapes_of, signature, sketch, without
 
 #: Label sets that timm has no names for; every other number of outputs is an image embedding (CLIP and others).
@@ -114,6 +116,35 @@ def rows(names: Sequence[str]) -> list[CatalogueRow]:
     return found
 
 
+def trunks(architectures: Sequence[str]) -> list[Trunk]:
+    """Return the rows of architectures without published weights; report on stderr why some are left out."""
+    found = []
+    for architecture in architectures:
+        config: Any = get_pretrained_cfg(architecture)
+        classifier = getattr(config, "classifier", None) or ()
+        layers = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+        try:
+            with torch.device("meta"):
+                shapes = without(shapes_of(timm.create_model(architecture, pretrained=False).state_dict()), layers)
+        except Exception as error:  # a network's code may raise anything; leave that network out
+            print(f"{architecture}: left out, cannot be built ({type(error).__name__}: {error})", file=sys.stderr)
+            continue
+        if layers:
+            found.append(Trunk(architecture, layers, signature(shapes), sketch(shapes)))
+        else:
+            print(f"{architecture}: left out, does not say which layer is its classifier", file=sys.stderr)
+    return found
+
+
+def write_untrained(found: Sequence[Trunk]) -> None:
+    """Write the second table."""
+    with UNTRAINED.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(f"# timm {timm.__version__}\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([field.name for field in fields(Trunk)])
+        writer.writerows([t.architecture, " ".join(t.classifier), t.signature, t.sketch] for t in found)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Build and write the table; print the size of the file."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args(argv)
@@ -127,6 +158,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         writer.writerow(COLUMNS)
         writer.writerows(cells_of(row) for row in found)
     print(f"{TABLE.name}: {len(found)} of {len(names)} names, {TABLE.stat().st_size:,} bytes")
+    others = trunks(sorted(set(timm.list_models()) - {row.architecture for row in found}))
+    write_untrained(others)
+    print(f"{UNTRAINED.name}: {len(others)} architectures, {UNTRAINED.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -170,6 +170,13 @@ def fit(
     return trained, history
 
 
+def bfloat16_is_faster(device: torch.device) -> bool:
+    """Return whether a device multiplies bfloat16 faster than float32; processors without it emulate it slowly."""
+    if device.type == "cpu":
+        return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cuda"
+
+
 def _phase(
     net: nn.Module, bank: Bank, settings: Settings, side: int, epochs: range, rate: float, say: Say
 ) -> tuple[nn.Module, list[dict[str, float]]]:
@@ -184,12 +191,13 @@ def _phase(
     steps = len(epochs) * (len(bank) // settings.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
     device = next(net.parameters()).device
+    half = bfloat16_is_faster(device)
     history = []
     for epoch in epochs:
         begun, losses, right, seen = time.monotonic(), 0.0, 0, 0
         for x, y in _batches(bank, settings, side, epoch):
             x, y = normalise(x.to(device)), y.to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type in ("cpu", "cuda")):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 logits = net(x)
             loss = functional.cross_entropy(logits.float(), y, label_smoothing=settings.smoothing)
             optimiser.zero_grad(set_to_none=True)

@@ -136,6 +136,17 @@ def test_the_same_settings_give_the_same_weights(name: str, bank: Bank) -> None:
     assert not first.training
 
 
+def test_both_precisions_train_alike(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without bfloat16 trains in float32: the losses differ by rounding, not by more."""
+    few, losses = first_scenes(bank, TINY.scenes), {}
+    for half in (True, False):
+        monkeypatch.setattr(shape_training, "bfloat16_is_faster", lambda device, half=half: half)
+        losses[half] = [record["loss"] for record in fit("shapes_vgg", few, TINY, CPU, quiet)[1]]
+    assert losses[True] != losses[False], "the precision is followed"
+    # bfloat16 keeps 8 bits: 2^-9 of each value a layer, over the seven layers of the network, forwards and backwards.
+    assert losses[True] == pytest.approx(losses[False], rel=14 * 2**-9)
+
+
 def test_training_learns(bank: Bank) -> None:
     """Four scenes of four classes can be learnt by heart; without training they are at chance."""
     few = first_scenes(bank, 4)
