@@ -13,6 +13,7 @@ from torch import Tensor
 
 from camlab.cams.scaling import uncancelled, weighted_sum
 from camlab.common.registry import Registry
+from camlab.common.torch_state import pinned_arithmetic, pinned_torch
 from camlab.models.batching import group_size
 from camlab.models.network.split import PLUS, PointwiseHead
 
@@ -247,7 +248,7 @@ def cam_method(
     """
 
     def register(compute: CamFn) -> CamFn:
-        apply, terms = _FORMS[gives](compute)
+        apply, terms = (form and pinned_arithmetic()(form) for form in _FORMS[gives](compute))
         words = (name, title, summary, source, uses_gradients, class_specific, cost)
         CAMS.add(name, CamMethod(*words, apply, version, order, serves, price, terms))
         return compute
@@ -286,6 +287,7 @@ def probabilities(logits: Tensor) -> np.ndarray:
     return values
 
 
+@pinned_torch()
 def shared_pass(
     classifier: Explainable,
     layer: str,

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from camlab.cams.base import CAMS, Cost, Explainable, SharedPass, anywhere, cam_method
 from camlab.cams.borrowed import Maps, enhanced, everywhere, from_input, from_maps, plain_network
 from camlab.common.errors import BadSetting
+from camlab.common.torch_state import pinned_torch
 
 _PACKAGE = "pytorch_grad_cam"
 _BASE = "BaseCAM"
@@ -195,6 +196,7 @@ def _unknown(kind: str) -> _Words:
     )
 
 
+@pinned_torch()
 def library_maps(kind: str, words: _Words, shared: SharedPass) -> Tensor:
     """Compute the raw maps (N, h, w) of a class of pytorch-grad-cam, picture by picture, by its own code.
 

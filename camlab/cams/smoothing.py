@@ -12,6 +12,7 @@ from camlab.cams.base import CamMethod, Explainable, SharedPass, never, shared_p
 from camlab.cams.eigen import first_component
 from camlab.cams.scaling import scale_maps, uncancelled
 from camlab.common.errors import BadSetting
+from camlab.common.torch_state import pinned_torch
 from camlab.models.preprocessing import mean_colour
 
 #: The factors of the normalised picture in test-time augmentation, each used unmirrored and mirrored.
@@ -91,6 +92,7 @@ def variants(classifier: Explainable, pictures: Tensor, keys: Sequence[str], smo
                 yield Variant(mean + factor * (turned - mean), mirrored)
 
 
+@pinned_torch()
 def smoothed(
     classifier: Explainable,
     layer: str,

@@ -14,6 +14,7 @@ from camlab.cams.scaling import SCALE_VERSION
 from camlab.cams.smoothing import PLAIN, SMOOTHING_VERSION, Smoothing, smoothed
 from camlab.common.environment import arithmetic
 from camlab.common.errors import BadSetting, CamLabError
+from camlab.common.torch_state import pinned_torch
 from camlab.engine.cache.memory import MapCache, content_key, pixel_digest
 from camlab.engine.device_queue import DeviceQueue, PassRequest, device_queue
 from camlab.engine.inputs import KEPT_BYTES, Inputs
@@ -69,10 +70,6 @@ class Engine:
         # A study requests the pictures of a batch again for each layer.
         kept = max(KEPT_BYTES, batch * 3 * height * width * 4)
         self.pictures = Inputs(classifier, self.queue, companion, kept)
-        if classifier.device.type == "cuda":
-            # TF32 keeps 10 bits of each factor, too few for stored scores.
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cuda.matmul.allow_tf32 = False
 
     def part_size(self, count: int) -> int:
         """Return how many of ``count`` pictures to compute at once, in equal parts.
@@ -87,6 +84,7 @@ class Engine:
         """Return the perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs; see `Inputs.make`."""
         return self.pictures.make(clean, digest, specs, check)
 
+    @pinned_torch()
     def explain(
         self,
         clean: Tensor,

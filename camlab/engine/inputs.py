@@ -8,6 +8,7 @@ from cachetools import LRUCache
 from torch import Tensor
 
 from camlab.cams.base import Explainable, never
+from camlab.common.torch_state import pinned_torch
 from camlab.engine.cache.memory import pixel_digest
 from camlab.engine.device_queue import CHECK_EVERY, DeviceQueue
 from camlab.engine.spec import CLEAN, Check, Spec, VersionPixels, canonical
@@ -54,6 +55,7 @@ class Inputs:
         other = self.companion(digest) if needs == "companion" else None
         return () if other is None else (pixel_digest(other.cpu().contiguous().numpy()),)
 
+    @pinned_torch()
     def make(self, clean: Tensor, digest: str, specs: Sequence[Spec], check: Check = never) -> Tensor:
         """Return the perturbed pictures (N, 3, H, W), on the CPU, in the order of the specs.
 
@@ -61,7 +63,7 @@ class Inputs:
         versions are returned as they are, and those that another thread is making are awaited. Attacks wait for their
         turn on the device. Raises UnknownName and BadSetting as `perturb` does, and what ``check`` raises.
         """
-        clean = clean.detach().contiguous()
+        clean = clean.detach().to("cpu", torch.float32).contiguous()
         asked = [canonical(spec) for spec in specs]
         found = {CLEAN: clean}
         for noise in dict.fromkeys(spec.noise for spec in asked):

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from camlab.cams import scale_maps
 from camlab.cams.base import never
+from camlab.common.torch_state import pinned_torch
 from camlab.noise import NOISES
 
 Check = Callable[[], None]
@@ -114,6 +115,7 @@ def averaged(versions: Sequence[Explained]) -> Explained:
     return Explained(first.probabilities, first.target, maps, degenerate, cached, first.source)
 
 
+@pinned_torch()
 def mean_map(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Average maps (h, w) in [0, 1] on the finest of their grids and scale to [0, 1]; read-only float32.
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from camlab.cams import CAMS, PAPER_SIX, Coincidence, coinciding, shared_pass, unserved
+from camlab.common.torch_state import pinned_torch
 from camlab.common.wording import listed
 from camlab.engine.spec import CLEAN
 from camlab.lessons.base import Figure, Formula, LessonRun, Question, Reference, Sheet, lesson, overlay
@@ -114,6 +115,7 @@ class Identities(LessonRun):
         layers = [self.scene.layer, self.scene.layer_before]
         self.levels = [self._level(layer) for layer in layers if layer]
 
+    @pinned_torch()
     def _level(self, layer: str) -> LayerIdentities:
         engine, picture = self.setting.engine, self.setting.picture
         classifier = self.scene.classifier

@@ -11,6 +11,7 @@ from torch import nn
 
 from camlab.cams import CAMS
 from camlab.common.jobs import Job
+from camlab.common.torch_state import pinned_torch
 from camlab.common.wording import listed
 from camlab.engine.cache.memory import MapCache
 from camlab.engine.engine import Engine
@@ -64,6 +65,7 @@ def units(module: nn.Module) -> list[tuple[str, tuple[str, ...]]]:
     return [(name, tuple(prefixes)) for name, prefixes in found]
 
 
+@pinned_torch()
 def randomise(module: nn.Module, prefix: str, seed: int) -> None:
     """Replace the weights of one part of a network by random ones, in place; pass a copy, never a shared network.
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from camlab.cams.base import never
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
+from camlab.common.torch_state import pinned_torch
 from camlab.metrics.pixels import DECIMALS, Floats, is_constant
 from camlab.models.preprocessing import mean_colour, scale_and_shift
 
@@ -66,6 +67,7 @@ class FaithfulnessInput:
         """Flag the maps (N,) that are not constant."""
         return ~is_constant(self.maps)
 
+    @pinned_torch()
     def probabilities(self, pictures: Tensor, rows: Sequence[int]) -> Floats:
         """Return the target's probability (M,) in pictures (M, 3, H, W), variants of the pictures at ``rows``."""
         with torch.inference_mode():
@@ -134,6 +136,7 @@ def hottest_first(maps: NDArray[np.floating]) -> NDArray[np.int64]:
     return ranks.astype(np.int64)
 
 
+@pinned_torch()
 def curve(case: FaithfulnessInput, start: Tensor, end: Tensor, steps: int = STEPS) -> Floats:
     """Return probabilities (N, steps + 1) as pixels of ``end`` replace those of ``start``, hottest first.
 
@@ -170,6 +173,7 @@ def area_under(curves: Floats) -> Floats:
     higher_is_better=False,
     price=f"{STEPS + 1} passes per picture",
 )
+@pinned_torch()
 def deletion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     """Compute the area under the probability while pixels turn to the model's mean colour (zero after normalising)."""
     grey = mean_colour(case.classifier, case.pictures).expand_as(case.pictures)
@@ -183,6 +187,7 @@ def deletion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     source="Petsiuk et al. 2018, arXiv 1806.07421",
     price=f"{STEPS + 1} passes per picture",
 )
+@pinned_torch()
 def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     """Compute the area under the probability while pixels of the picture replace those of its blurred copy."""
     return _where_varied(case, area_under(curve(case, blurred(case.pictures), case.pictures, steps)))
@@ -198,6 +203,7 @@ def insertion(case: FaithfulnessInput, steps: int = STEPS) -> Floats:
     high=0.5,
     price=f"{2 * len(PERCENTILES)} passes per picture, each after a filling that takes under a second",
 )
+@pinned_torch()
 def road(case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, noise: float = FILL_NOISE) -> Floats:
     """Compute (mean probability without the coldest − without the hottest pixels) / 2, over the percentiles.
 
@@ -237,6 +243,7 @@ def road(case: FaithfulnessInput, percentiles: Sequence[int] = PERCENTILES, nois
     return _where_varied(case, (sums[0] - sums[1]) / (2 * len(percentiles)))
 
 
+@pinned_torch()
 def blurred(pictures: Tensor) -> Tensor:
     """Blur pictures (N, 3, H, W) for insertion: a Gaussian of 11 × 11 pixels, σ 5, mirrored borders."""
     from scipy.ndimage import gaussian_filter

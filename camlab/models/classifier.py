@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from camlab.common.errors import BadSetting, UnknownName
+from camlab.common.torch_state import pinned_arithmetic, pinned_torch
 from camlab.models.batching import group_size
 from camlab.models.network.fold import agree, folded
 from camlab.models.network.layout import Layout, find_layout, follows_places, quarters_changed
@@ -37,11 +38,13 @@ class Classifier:
     """A network in eval mode with its preprocessing, class names and target layers.
 
     It never changes after construction and sets no hooks, so threads may share it without a lock. Every method is
-    a pure function; gradients flow through ``head``, ``tail`` and ``logits`` if the caller's tensor requires
-    them. ``module`` may be read or copied, but not changed. Predictions come from a copy with the batch norms folded
-    in, if its outputs agree with the original's.
+    a pure function of its arguments, in float32 whatever autocast or defaults the caller has set; gradients flow
+    through ``head``, ``tail`` and ``logits`` if the caller's tensor requires them. ``module`` may be read or copied,
+    but not changed. Predictions come from a copy with the batch norms folded in, if its outputs agree with the
+    original's.
     """
 
+    @pinned_torch()
     def __init__(
         self,
         module: nn.Module,
@@ -52,11 +55,14 @@ class Classifier:
         class_names: Sequence[str],
         device: torch.device,
     ) -> None:
-        """Take over ``module``: move it to ``device`` and freeze it; the caller must not change it any more.
+        """Take over ``module``: move it to ``device`` in float32 and freeze it; the caller must not change it.
 
         Raises BadSetting if the network cannot be split or the class names do not fit its outputs.
         """
-        module = module.to(device).eval().requires_grad_(False)
+        if any(tensor.is_meta for tensor in module.state_dict().values()):
+            raise BadSetting(f"{title} has no weights, only their shapes; build it outside the meta device.")
+        open_to_gradients(module)
+        module = module.float().to(device).eval().requires_grad_(False)
         stop_working_in_place(module)
         self.name = name
         self.title = title
@@ -220,18 +226,22 @@ class Classifier:
         name = self.resolve_layer(layer)
         return self._by_name[name] if PLUS not in name else together([self._by_name[n] for n in name.split(PLUS)])
 
+    @pinned_torch()
     def preprocess(self, image: Image.Image) -> Tensor:
         """Resize and crop a picture to the model's input: (3, H, W) float32 in [0, 1], on the CPU."""
         return self.preprocessing.apply(image)
 
+    @pinned_arithmetic()
     def normalise(self, x: Tensor) -> Tensor:
-        """Apply the model's mean and standard deviation to (N, 3, H, W) in [0, 1], on the model's device."""
-        return (x.to(self.device) - self._mean) / self._std
+        """Apply the model's mean and standard deviation to (N, 3, H, W) in [0, 1]; float32 on the model's device."""
+        return (x.to(self.device, torch.float32) - self._mean) / self._std
 
+    @pinned_arithmetic()
     def head(self, z: Tensor, layer: str | None) -> Tensor:
         """Return the activations (N, K, h, w) of ``layer`` for normalised pictures (N, 3, H, W)."""
         return self._through(self._stages[: self._cut[self.resolve_layer(layer)]], z)
 
+    @pinned_arithmetic()
     def tail(self, activations: Tensor, layer: str | None) -> Tensor:
         """Return the logits (N, C) for activations (N, K, h, w) of ``layer``, which are not changed."""
         return _run(self._stages[self._cut[self.resolve_layer(layer)] :], activations)
@@ -244,6 +254,7 @@ class Classifier:
         """Return activations of ``layer`` with their maps replaced by others (N, K, h, w)."""
         return self._layout[self.resolve_layer(layer)].with_maps(activations, maps)
 
+    @pinned_arithmetic()
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, C), on the model's device, for pictures (N, 3, H, W) in [0, 1]."""
         return self._through(self._stages, self.normalise(x))
@@ -251,6 +262,7 @@ class Classifier:
     def _through(self, stages: Sequence[Stage], z: Tensor) -> Tensor:
         return self.in_groups(stages, z.contiguous(memory_format=self._memory))
 
+    @pinned_arithmetic()
     def in_groups(self, stages: Sequence[Stage], x: Tensor) -> Tensor:
         """Run ``x`` through the stages, a few pictures at a time on a CPU."""
         if not stages:
@@ -277,6 +289,20 @@ def _run(stages: Sequence[Stage], x: Tensor) -> Tensor:
 def fingerprint(name: str, module: nn.Module, preprocessing: Preprocessing) -> str:
     """Return the hex digest of everything that decides a prediction: architecture name, preprocessing, tensors."""
     return digest_of_values(module.state_dict().items(), repr((name, preprocessing)))
+
+
+def open_to_gradients(module: nn.Module) -> None:
+    """Copy weights that were made inside inference mode, in place: gradients could never flow through them."""
+    copies: dict[Tensor, Tensor] = {}  # so that layers that share a weight still do
+    for part in module.modules():
+        for name, parameter in list(part.named_parameters(recurse=False)):
+            if parameter.is_inference():
+                if parameter not in copies:
+                    copies[parameter] = nn.Parameter(parameter.clone(), requires_grad=False)
+                setattr(part, name, copies[parameter])
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            if buffer.is_inference():
+                setattr(part, name, copies.setdefault(buffer, buffer.clone()))
 
 
 def stop_working_in_place(module: nn.Module) -> None:

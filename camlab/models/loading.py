@@ -67,12 +67,11 @@ def _recall(key: _Key) -> Classifier | None:
 
 
 def _build(row: ModelRow, device: torch.device) -> Classifier:
-    import torch
-
+    from camlab.common.torch_state import pinned_torch
     from camlab.models.classifier import Classifier
 
-    # Weights built inside inference mode would block the gradients of all later callers.
-    with torch.inference_mode(False):
+    # Weights built inside inference mode, for example, would block the gradients of all later callers.
+    with pinned_torch():
         module = row.build()
         config: Any = module.pretrained_cfg
         return Classifier(

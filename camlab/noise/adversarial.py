@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from camlab.common.errors import BadSetting
+from camlab.common.torch_state import pinned_torch
 from camlab.noise.base import Attackable, Streams, Surroundings, noise_type
 
 STEPS = 10
@@ -110,6 +111,7 @@ def _many_steps(x: Tensor, parameters: Tensor, streams: Streams, around: Surroun
     return out
 
 
+@pinned_torch()
 def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Tensor:
     """Return the gradient (3,H,W) that leads away from class ``goal``, or towards it, up to a positive factor.
 
@@ -117,15 +119,14 @@ def ascent(model: Attackable, picture: Tensor, goal: int, targeted: bool) -> Ten
     the softmax over the other classes, and −1: if the model is certain, p is 1 to the last bit of a float32,
     and the plain gradient would be zero everywhere.
     """
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = picture.detach().clone().requires_grad_()
-        logits = model.logits(leaf[None])[0]
-        others = logits.detach().cpu().double()
-        others[goal] = -torch.inf
-        weights = torch.softmax(others, dim=0) if len(others) > 1 else torch.ones_like(others)
-        weights[goal] -= 1.0
-        weights = (-weights if targeted else weights).to(logits)
-        (gradient,) = torch.autograd.grad((weights * logits).sum(), leaf)
+    leaf = picture.detach().clone().requires_grad_()
+    logits = model.logits(leaf[None])[0]
+    others = logits.detach().cpu().double()
+    others[goal] = -torch.inf
+    weights = torch.softmax(others, dim=0) if len(others) > 1 else torch.ones_like(others)
+    weights[goal] -= 1.0
+    weights = (-weights if targeted else weights).to(logits)
+    (gradient,) = torch.autograd.grad((weights * logits).sum(), leaf)
     return gradient
 
 

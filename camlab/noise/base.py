@@ -28,6 +28,7 @@ from torch import Tensor
 
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
+from camlab.common.torch_state import pinned_torch
 
 MAX_SEVERITY = 5.0
 
@@ -162,6 +163,7 @@ def stream(seed: int, noise: str, digest: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
+@pinned_torch()
 def perturb(
     images: Tensor,
     noise: str,

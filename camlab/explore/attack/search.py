@@ -23,6 +23,7 @@ from torch.nn import functional
 from camlab.cams import CAMS, CamMethod, Explainable, SharedPass, probabilities, scale_maps, shared_pass
 from camlab.common.errors import BadSetting
 from camlab.common.jobs import Job, Steps
+from camlab.common.torch_state import pinned_arithmetic, pinned_torch
 from camlab.engine.engine import Engine
 from camlab.metrics import SIMILARITIES, Comparison, similarity
 from camlab.noise import stream
@@ -100,24 +101,23 @@ def attackable(method: str) -> str | None:
 
 
 @cache
+@pinned_torch()
 def _trial(method: CamMethod, key: str) -> Tensor | None:
     """Return the method's map of a made-up pass with gradients; None if that fails.
 
     Trying is more reliable than a declaration, as methods also come from other libraries.
     """
-    with torch.inference_mode(False), torch.enable_grad():
-        draw = torch.Generator().manual_seed(0)
-        maps, grads = (torch.rand(1, 3, 4, 5, generator=draw).requires_grad_() for _ in range(2))
-        logits, targets = torch.zeros(1, 2), torch.zeros(1, dtype=torch.long)
-        made = SharedPass(
-            cast(Explainable, None), "", torch.zeros(1, 3, 8, 10), maps, grads, maps, logits, targets, (key,)
-        )
-        try:
-            return method.apply(made)
-        except Exception:  # methods of other libraries may raise anything
-            return None
+    draw = torch.Generator().manual_seed(0)
+    maps, grads = (torch.rand(1, 3, 4, 5, generator=draw).requires_grad_() for _ in range(2))
+    logits, targets = torch.zeros(1, 2), torch.zeros(1, dtype=torch.long)
+    made = SharedPass(cast(Explainable, None), "", torch.zeros(1, 3, 8, 10), maps, grads, maps, logits, targets, (key,))
+    try:
+        return method.apply(made)
+    except Exception:  # methods of other libraries may raise anything
+        return None
 
 
+@pinned_arithmetic()
 def differentiable_pass(
     classifier: Explainable, layer: str, picture: Tensor, target: int, *, gradients: bool = True
 ) -> SharedPass:
@@ -153,6 +153,7 @@ class ExplanationAttack:
     exactly the measured picture.
     """
 
+    @pinned_torch()
     def __init__(self, engine: Engine, clean: Tensor, digest: str, attack: Attack) -> None:
         """Check the settings. clean: (3, H, W) in [0, 1] at the model's input size; digest: seeds the random start.
 
@@ -212,27 +213,28 @@ class ExplanationAttack:
             job.advance()
             yield
 
+    @pinned_torch()
     def _slope(self, picture: Tensor, start: _Measured, index: int, weight: float) -> Tensor:
         """Return the gradient (1, 3, H, W) of the loss: correlation of the maps plus distance from the clean logits."""
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = picture.detach().clone().requires_grad_()
-            made = differentiable_pass(
-                self.engine.classifier, self.layer, leaf, index, gradients=self.method.uses_gradients
-            )
-            map_ = functional.leaky_relu(self.method.apply(made)[0], LEAK).cpu().double()
-            wanted = start.map if self.goal is None else self.goal
-            likeness = correlation(map_, torch.from_numpy(wanted).double())
-            logits = made.logits[0].cpu().double()
-            spread = start.logits.var(correction=0).clamp(min=torch.finfo(torch.double).tiny)
-            kept = (logits - start.logits).square().mean() / spread
-            loss = (likeness if self.goal is None else -likeness) + weight * kept
-            (slope,) = torch.autograd.grad(loss, leaf)
+        leaf = picture.detach().clone().requires_grad_()
+        made = differentiable_pass(
+            self.engine.classifier, self.layer, leaf, index, gradients=self.method.uses_gradients
+        )
+        map_ = functional.leaky_relu(self.method.apply(made)[0], LEAK).cpu().double()
+        wanted = start.map if self.goal is None else self.goal
+        likeness = correlation(map_, torch.from_numpy(wanted).double())
+        logits = made.logits[0].cpu().double()
+        spread = start.logits.var(correction=0).clamp(min=torch.finfo(torch.double).tiny)
+        kept = (logits - start.logits).square().mean() / spread
+        loss = (likeness if self.goal is None else -likeness) + weight * kept
+        (slope,) = torch.autograd.grad(loss, leaf)
         if not bool(slope.isfinite().all()):
             raise BadSetting(
                 f"{self.method.title} has no finite gradient at this picture; choose another method or seed."
             )
         return slope
 
+    @pinned_torch()
     def _measure(self, picture: Tensor, target: int | None) -> _Measured:
         """Run the network on a candidate (1, 3, H, W); target None: its own prediction."""
         classifier, gradients = self.engine.classifier, self.method.uses_gradients
@@ -241,6 +243,7 @@ class ExplanationAttack:
         logits = shared.logits[0].cpu().double()
         return _Measured(picture, maps[0].numpy(), logits, probabilities(shared.logits)[0])
 
+    @pinned_torch()
     def _take(self, start: _Measured, found: _Measured, step: int) -> None:
         """Keep a candidate if it counts and is better than the best so far."""
         index = int(start.shares.argmax())
@@ -304,6 +307,7 @@ def _checked(attack: Attack) -> None:
         raise BadSetting(f"A probability cannot fall by {attack.slack:g}; choose a slack from 0 to 1.")
 
 
+@pinned_torch()
 def goal_map(goal: NDArray[np.floating[Any]], height: int, width: int) -> NDArray[np.float32]:
     """Resize a non-negative map to a layer's resolution (height, width) and scale it to [0, 1].
 
