@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import camlab
 from camlab.common.errors import BadSetting
+from camlab.common.torch_state import pinned_torch
 from camlab.images.scenes.scenes import CLASSES, HELD_OUT_SEED, SCENE_VERSION, render, scene_plan
 from camlab.models import shape_nets
 from camlab.models.loading import pick_device
@@ -142,6 +143,7 @@ def _rate(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
+@pinned_torch()
 def fit(
     name: str, bank: Bank, settings: Settings, device: torch.device, say: Say
 ) -> tuple[nn.Module, list[dict[str, float]]]:
@@ -215,6 +217,7 @@ def _phase(
     return averaged.module, history
 
 
+@pinned_torch()
 @torch.inference_mode()
 def accuracy(net: nn.Module, bank: Bank, severity: float, device: torch.device) -> float:
     """Return the accuracy on a bank's scenes under Gaussian noise of a severity; the network is in eval mode."""

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from camlab.cams import CAMS, PAPER_SIX, SharedPass, shared_pass
-from camlab.cams.smoothing import Smoothing
+from camlab.cams import CAMS, PAPER_SIX, shared_pass
+from camlab.cams.smoothing import PLAIN, Smoothing
 from camlab.common import torch_state
 from camlab.common.errors import BadSetting, Cancelled
 from camlab.common.torch_state import pinned_arithmetic, pinned_torch
@@ -30,13 +30,13 @@ from camlab.engine.cache.disk import DiskStore
 from camlab.engine.cache.memory import MapCache
 from camlab.engine.device_queue import DeviceQueue
 from camlab.engine.engine import Engine
-from camlab.engine.spec import CLEAN, Spec
+from camlab.engine.spec import Spec
 from camlab.explore.attack.search import Attack, ExplanationAttack
 from camlab.metrics.faithfulness import FaithfulnessInput, deletion, insertion, road
 from camlab.models import MODELS, loading
 from camlab.models.classifier import Classifier
 from camlab.models.preprocessing import Preprocessing
-from camlab.noise import NOISES, Surroundings, perturb
+from camlab.noise import Surroundings, perturb
 from tests.brought.case import BroughtCase
 
 SIDE, CLASSES = 24, 4
@@ -84,13 +84,14 @@ STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         "are_deterministic_algorithms_enabled", "use_deterministic_algorithms", True
     ),
     "medium products": of_process("get_float32_matmul_precision", "set_float32_matmul_precision", "medium"),
-    "bfloat16 convolutions": lambda: precision(torch.backends.mkldnn.conv),
     "no oneDNN": lambda: torch.backends.mkldnn.flags(enabled=False),
     "no denormal numbers": lambda: held(lambda: False, torch.set_flush_denormal, True),
     "anomaly detection": lambda: torch.autograd.set_detect_anomaly(True),
     "plain attention": lambda: sdpa_kernel(SDPBackend.MATH),
     "graphs in half precision": lambda: torch.autograd.graph.saved_tensors_hooks(in_half, lambda x: x.float()),
 }
+if hasattr(torch.backends, "fp32_precision"):  # from torch 2.9 on
+    STATES["bfloat16 convolutions"] = lambda: precision(torch.backends.mkldnn.conv)
 PAIRS = list(itertools.combinations(STATES, 2))
 
 
@@ -182,8 +183,8 @@ PICTURE = Image.fromarray(np.random.default_rng(2).integers(0, 256, (40, 30, 3),
 
 # --- what is compared ---
 
-SPECS = (CLEAN, Spec("gaussian_noise", 3.0, 1))
-#: The paper's six, and those that run pytorch-grad-cam or need second derivatives.
+NOISY = Spec("gaussian_noise", 3.0, 1)
+#: The paper's six, and those that run pytorch-grad-cam's code or need second derivatives.
 METHODS = (*PAPER_SIX, "layercam", "finercam", "fullgrad", "kpcacam", "shapleycam")
 #: The rest of the methods, of which some take many passes.
 OTHERS = tuple(name for name in CAMS if name not in METHODS and CAMS[name].serves(shared(), "act2") is None)
@@ -194,13 +195,12 @@ def engine(cache: MapCache | None = None, classifier: Classifier | None = None) 
 
 
 def explained(
-    methods: tuple[str, ...] = METHODS, specs: tuple[Spec, ...] = SPECS, on: Engine | None = None, **more: Any
+    methods: tuple[str, ...] = METHODS, on: Engine | None = None, smoothing: Smoothing = PLAIN
 ) -> dict[str, bytes]:
-    """Return the bytes of every map and prediction."""
-    found = (on or engine()).explain(clean(), "digest", specs, methods, "act2", **more)
-    maps = {f"{name} {i}": version.maps[name].tobytes() for i, version in enumerate(found) for name in methods}
-    assert all(map_.dtype == np.float32 for version in found for map_ in version.maps.values())
-    return maps | {f"prediction {i}": version.probabilities.tobytes() for i, version in enumerate(found)}
+    """Return the bytes of a noisy picture's maps and prediction."""
+    (found,) = (on or engine()).explain(clean(), "digest", [NOISY], methods, "act2", smoothing=smoothing)
+    assert all(map_.dtype == np.float32 for map_ in found.maps.values())
+    return {name: map_.tobytes() for name, map_ in found.maps.items()} | {"prediction": found.probabilities.tobytes()}
 
 
 def image(tensor: Tensor) -> bytes:
@@ -209,9 +209,9 @@ def image(tensor: Tensor) -> bytes:
 
 
 def noisy() -> dict[str, bytes]:
-    """Every noise type that needs no second picture, attacks included."""
+    """Noise types that compute in torch, of which an attack takes gradients."""
     x, around = clean()[None], Surroundings(shared())
-    chosen = [name for name, noise in NOISES.items() if noise.needs != "companion"]
+    chosen = ("impulse_noise", "saturate", "occlusion", "fgsm", "pgd_targeted")
     return {name: image(perturb(x, name, 3.0, 1, "digest", around)) for name in chosen}
 
 
@@ -228,7 +228,7 @@ def passed() -> dict[str, bytes]:
         "tail": image(classifier.tail(activations, "act2")),
         "logits": image(classifier.logits(x)),
         "logits of float64": image(classifier.logits(x.double())),
-        **{name: image(CAMS[name].apply(whole).float()) for name in METHODS},
+        **{name: image(CAMS[name].apply(whole).float()) for name in ("gradcam", "ablationcam", "finercam")},
     }
 
 
@@ -251,15 +251,16 @@ def attacked() -> dict[str, bytes]:
 
 
 def smoothed() -> dict[str, bytes]:
-    return explained(("gradcam",), (CLEAN,), smoothing=Smoothing(eigen=True, augment=True, noisy=2))
+    return explained(("gradcam",), smoothing=Smoothing(eigen=True, augment=True, noisy=2))
 
 
 def new_network() -> dict[str, bytes]:
     """Maps of a network that was built in the same state."""
-    return explained(("gradcam", "fullgrad", "shapleycam"), (CLEAN,), engine(classifier=built()))
+    return explained(("gradcam", "fullgrad", "shapleycam"), engine(classifier=built()))
 
 
 def bundled() -> dict[str, bytes]:
+    """A model that is read from its file in the same state, and its prediction."""
     classifier = loading._build(MODELS["shapes_vgg"], CPU)
     x = torch.from_numpy(np.full((1, 3, *classifier.input_size), 0.5, np.float32))
     return {"weights": classifier.fingerprint.encode(), "logits": image(classifier.logits(x))}
@@ -287,8 +288,16 @@ def differing(found: dict[str, bytes], work: Work) -> list[str]:
     return [name for name, value in found.items() if value != right[name]]
 
 
+def six() -> dict[str, bytes]:
+    return explained(PAPER_SIX)
+
+
 def other_methods() -> dict[str, bytes]:
-    return explained(OTHERS, (CLEAN,))
+    return explained(OTHERS)
+
+
+def _named(value: Any) -> str:
+    return " and ".join(value) if isinstance(value, tuple) else value.__name__
 
 
 # --- the promises ---
@@ -300,22 +309,28 @@ def settings() -> list[Any]:
         torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.is_inference_mode_enabled(),
         torch.is_grad_enabled(), torch.get_default_dtype(), torch.empty(0).device, sys.float_info.min / 2 == 0,
         torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision(),
-        torch.backends.mkldnn.conv.fp32_precision, torch.backends.mkldnn.enabled, torch.is_anomaly_enabled(),
+        torch.backends.mkldnn.enabled, torch.is_anomaly_enabled(),
         torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.math_sdp_enabled(),
-        torch_state._gradients_are_hooked(),
+        torch_state._gradients_are_hooked(), *(_exact(flag.read()) for flag in torch_state._FLAGS),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("names", [*((name,) for name in STATES), *PAIRS], ids=" and ".join)
-def test_maps_are_the_same_bytes_under_every_state_and_any_two(names: tuple[str, ...]) -> None:
-    expected(explained)
+def _exact(value: Any) -> Any:
+    return "ieee" if value == "none" else value  # two names of full precision, between which torch's setters choose
+
+
+@pytest.mark.parametrize(
+    ("names", "work"), [*(((name,), explained) for name in STATES), *((pair, six) for pair in PAIRS)], ids=_named
+)
+def test_maps_are_the_same_bytes_under_every_state_and_any_two(names: tuple[str, ...], work: Work) -> None:
+    expected(work)
     outside = settings()
     with within(*names):
         inside = settings()
-        found = explained()
+        found = work()
         assert settings() == inside
     assert settings() == outside
-    assert differing(found, explained) == []
+    assert differing(found, work) == []
 
 
 @pytest.mark.parametrize("work", LIGHT.values(), ids=LIGHT)
@@ -325,3 +340,225 @@ def test_so_is_all_else_that_goes_into_torch(name: str, work: Work) -> None:
     with within(name):
         found = work()
     assert differing(found, work) == []
+
+
+@pytest.mark.parametrize("name", [name for name in STATES if "device" not in name])
+def test_so_are_the_maps_of_a_network_that_was_built_there(name: str) -> None:
+    expected(new_network)
+    with within(name):
+        found = new_network()
+    assert differing(found, new_network) == []
+
+
+@pytest.mark.parametrize("work", [other_methods, bundled, *LIGHT.values()], ids=_named)
+def test_all_states_at_once_change_nothing(work: Work) -> None:
+    expected(work)
+    outside = settings()
+    with within(*STATES):
+        found = work()
+    assert settings() == outside and differing(found, work) == []
+
+
+def test_training_is_the_same_too() -> None:
+    from camlab.models.shape_training import Settings, fit, scene_bank
+
+    few = Settings(scenes=4, batch=4, epochs=1, close_epochs=1)
+
+    def trained() -> dict[str, bytes]:
+        with pinned_torch():
+            bank = scene_bank(few.scenes, 0, lambda _: None)
+        net, _ = fit("shapes_vgg", bank, few, CPU, lambda _: None)
+        return {name: tensor.numpy().tobytes() for name, tensor in net.state_dict().items()}
+
+    right = trained()
+    with within(*(name for name in STATES if name != "no denormal numbers")):
+        assert trained() == right
+
+
+def test_a_stored_result_is_the_ordinary_one(tmp_path: Path) -> None:
+    """What a call under autocast leaves on the disk, a later process finds under the ordinary key."""
+    store = DiskStore(Database(tmp_path))
+    with within("autocast"):
+        explained(on=engine(MapCache(store=store)))
+    assert store.flush()
+    later = engine(MapCache(store=DiskStore(Database(tmp_path))))
+    assert later.explain(clean(), "digest", [NOISY], METHODS, "act2")[0].cached
+    assert differing(explained(on=later), explained) == []
+
+
+def test_a_store_that_was_filled_before_serves_every_state(tmp_path: Path) -> None:
+    store = DiskStore(Database(tmp_path))
+    explained(on=engine(MapCache(store=store)))
+    for name in STATES:
+        with within(name):
+            (found,) = engine(MapCache(store=store)).explain(clean(), "digest", [NOISY], METHODS, "act2")
+        assert found.cached, name
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_second_thread_computes_the_same(name: str) -> None:
+    """Autocast and device begin anew in a thread; flags and default type are those of the process."""
+    expected(explained)
+
+    def inside() -> dict[str, bytes]:
+        with within(name):
+            return explained(("gradcam", "finercam"))
+
+    with within(name), ThreadPoolExecutor(1) as pool:
+        plain = pool.submit(explained, ("gradcam", "finercam")).result()
+    with ThreadPoolExecutor(1) as pool:
+        own = pool.submit(inside).result()
+    assert all(found[key] == expected(explained)[key] for found in (plain, own) for key in found)
+
+
+def test_threads_that_overlap_keep_each_others_state() -> None:
+    """The first to leave must not give the caller's flags back while the other computes."""
+    held_by_one, may_leave, left = threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with pinned_torch():
+            held_by_one.set()
+            assert may_leave.wait(30)
+        left.set()
+
+    with within("default type float64", "deterministic algorithms", "medium products"):
+        thread = threading.Thread(target=first)
+        thread.start()
+        assert held_by_one.wait(30)
+        with pinned_torch():
+            may_leave.set()
+            assert left.wait(30)
+            assert torch.get_default_dtype() == torch.float32
+            assert not torch.are_deterministic_algorithms_enabled()
+            assert torch.get_float32_matmul_precision() == "highest"
+        thread.join()
+        assert torch.get_default_dtype() == torch.float64
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.get_float32_matmul_precision() == "medium"
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_callers_state_survives_an_error(name: str) -> None:
+    def stop() -> None:
+        raise Cancelled
+
+    with within(name):
+        before = settings()
+        with pytest.raises(Cancelled):
+            engine().explain(clean(), "digest", [NOISY], ["gradcam"], "act2", check=stop)
+        assert settings() == before
+
+
+def test_what_another_sets_meanwhile_stays() -> None:
+    with within("medium products"):
+        with pinned_torch():
+            torch.set_float32_matmul_precision("high")
+        assert torch.get_float32_matmul_precision() == "high"
+
+
+def test_a_classifier_leaves_gradients_to_the_caller() -> None:
+    x = clean()[None].clone().requires_grad_()
+    with within("autocast"):
+        total = shared().logits(x).sum()
+    (gradient,) = torch.autograd.grad(total, x)
+    (right,) = torch.autograd.grad(shared().logits(x).sum(), x)
+    assert torch.equal(gradient, right)
+    with torch.no_grad():
+        assert not shared().logits(x).requires_grad
+
+
+def test_shared_weights_made_in_inference_mode_stay_shared() -> None:
+    with torch.inference_mode():
+        module = Small()
+        module.act2.register_parameter("twin", module.last.weight)
+        module.load_state_dict(weights(module))
+    network = Classifier(
+        module,
+        name="small",
+        title="Small",
+        preprocessing=shared().preprocessing,
+        class_names=shared().class_names,
+        device=CPU,
+    )
+    assert module.act2.twin is module.last.weight and not module.last.weight.is_inference()
+    assert explained(("gradcam",), engine(classifier=network)).keys() == {"gradcam", "prediction"}
+
+
+def test_a_network_without_weights_is_refused() -> None:
+    with torch.device("meta"):
+        module = Small()
+    with pytest.raises(BadSetting, match="Small has no weights, only their shapes; build it outside the meta device"):
+        Classifier(
+            module,
+            name="small",
+            title="Small",
+            preprocessing=shared().preprocessing,
+            class_names=shared().class_names,
+            device=CPU,
+        )
+
+
+def test_inside_a_transform_of_torch_func_the_reason_is_said() -> None:
+    def loss(x: Tensor) -> Tensor:
+        explained(("gradcam",))
+        return x.sum()
+
+    with pytest.raises(BadSetting, match=r"cannot compute inside a transform of torch\.func .*; call it outside"):
+        torch.func.grad(loss)(torch.ones(2))
+    with pinned_arithmetic():
+        assert differing(explained(), explained) == []
+
+
+# --- the table of what people bring ---
+
+
+def _no_word_in_the_cache(folder: Path) -> None:
+    test_a_stored_result_is_the_ordinary_one(folder)
+
+
+def _every_pair(*names: str) -> Callable[[Path], None]:
+    def check(_: Path) -> None:
+        expected(explained)
+        with within(*names):
+            assert differing(explained(), explained) == []
+
+    return check
+
+
+CASES = (
+    BroughtCase(
+        "A call under `torch.autocast`",
+        "Computes in float32 all the same, so that the cache holds the ordinary result.",
+        _no_word_in_the_cache,
+    ),
+    BroughtCase(
+        "A call under `torch.inference_mode` or `torch.no_grad`",
+        "Methods that need gradients take them all the same.",
+        _every_pair("inference mode", "no gradients"),
+    ),
+    BroughtCase(
+        "`torch.set_default_dtype(torch.float64)` or another default device",
+        "Computes in float32 on the model's device and gives the caller's defaults back.",
+        _every_pair("default type float64", "default device"),
+    ),
+    BroughtCase(
+        "Deterministic algorithms, TF32 or bfloat16 products",
+        "Maps are the same to the last bit; the switches are as before afterwards.",
+        _every_pair("deterministic algorithms", "medium products"),
+    ),
+    BroughtCase(
+        "A network that was built in inference mode",
+        "Its weights are copied, so that gradients flow.",
+        lambda _: test_so_are_the_maps_of_a_network_that_was_built_there("inference mode"),
+    ),
+    BroughtCase(
+        "A network that was built on the meta device",
+        "Refused: it has no weights.",
+        lambda _: test_a_network_without_weights_is_refused(),
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.tried)
+def test_what_people_bring(case: BroughtCase, tmp_path: Path) -> None:
+    case.check(tmp_path)
