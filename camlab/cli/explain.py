@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("model").add_argument
     add("--model", metavar="M", help="see `list models`, `list catalogue`; or a checkpoint file")
-    add("--architecture", metavar="N", help="checkpoint: its name in timm; default: found by its tensors")
-    add("--classes", metavar="FILE", type=Path, help="checkpoint: its class names (txt, csv, json)")
+    add("--architecture", metavar="N", help="checkpoint: its name in timm; default: found in the file")
+    add("--classes", metavar="FILE", type=Path, help="checkpoint: its class names (txt, csv, json, yaml, py)")
+    add("--classes-as", metavar="KEY", help="checkpoint: how to read --classes, if it can be read in several ways")
     add("--mean", metavar="R,G,B", help="checkpoint: mean of each colour, in [0, 1]")
     add("--std", metavar="R,G,B", help="checkpoint: standard deviation of each colour, in [0, 1]")
     add("--size", metavar="N", type=_size, help="checkpoint: its input size, 224 or 192x256 (H x W)")
@@ -208,19 +209,21 @@ def _attacks(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> list[Exp
 
 def _model(name: str, arguments: argparse.Namespace) -> str:
     """Return the name of the model to load; a checkpoint file is registered as a model of this process."""
-    from camlab.models.own.model import SUFFIXES, model_from_file, three_numbers
+    from camlab.models.own.model import is_checkpoint, model_from_file, three_numbers
 
-    is_file = name.lower().endswith(SUFFIXES) or arguments.architecture is not None
-    settings = {each: getattr(arguments, each) for each in ("classes", "mean", "std", "size", "crop")}
+    is_file = is_checkpoint(name) or arguments.architecture is not None
+    settings = {each: getattr(arguments, each) for each in ("classes", "classes_as", "mean", "std", "size", "crop")}
     given = [each for each, value in settings.items() if value is not None]
     if not is_file and not given:
         return name
     if not is_file:
-        raise BadSetting(f"--{given[0]} describes a checkpoint file, which {name!r} is not; leave it out.")
+        option = given[0].replace("_", "-")
+        raise BadSetting(f"--{option} describes a checkpoint file, which {name!r} is not; leave it out.")
     row = model_from_file(
         Path(name),
         arguments.architecture,
         arguments.classes,
+        arguments.classes_as,
         mean=three_numbers(arguments.mean or "", "mean"),
         std=three_numbers(arguments.std or "", "standard deviation"),
         input_size=arguments.size,

@@ -11,7 +11,8 @@ from camlab.models.hub.catalogue import catalogue
 from camlab.models.own.checkpoint import Checkpoint
 from camlab.models.own.detection import ArchitectureMatch, explain_mismatch
 from camlab.models.own.model import SIDES, SUFFIXES, forget_upload, own_model, read_upload, three_numbers
-from camlab.models.own.name_files import parse_class_names
+from camlab.models.own.name_files import MAX_BYTES, NameFile, read_class_names
+from camlab.models.own.name_files import SUFFIXES as NAME_SUFFIXES
 from pages.shared.text import plain
 
 MOST_MEGABYTES = 1000  # as in .streamlit/config.toml
@@ -50,7 +51,8 @@ def own_tab() -> None:
         key=f"own.architecture.{file.file_id}",
         help="The timm network of these weights; the best matches come first. Type to search.",
     )
-    settings, names, problem = _settings()
+    outputs = next((each.classes for each in candidates if each.architecture == architecture), None)
+    settings, names, problem = _settings(outputs)
     if problem:
         st.error(plain(problem), icon=":material/error:")
     if st.button(
@@ -58,7 +60,7 @@ def own_tab() -> None:
         key="own.use",
         type="primary",
         icon=":material/check:",
-        disabled=bool(problem) or not architecture,
+        disabled=bool(problem) or not architecture or (names is not None and len(names.fitting(outputs)) != 1),
         help="Checks that all weights fit, and opens the network.",
     ):
         _use(checkpoint, str(architecture), names, settings)
@@ -90,14 +92,14 @@ def _architectures(candidates: list[ArchitectureMatch]) -> list[str]:
     return list(dict.fromkeys([*(each.architecture for each in candidates), *known]))
 
 
-def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
+def _settings(outputs: int | None) -> tuple[dict[str, Any], NameFile | None, str]:
     """Draw class names and preprocessing; return preprocessing, names, and an error (empty if both are usable)."""
     file = st.file_uploader(
         "Class names",
         key="own.classes",
-        max_upload_size=16,
-        help="One name per line, a CSV file with a column of names, or JSON. Without a file: ImageNet's names if their "
-        "number fits, else numbers.",
+        max_upload_size=MAX_BYTES // 1024**2,
+        help="One name per line, a table, or a list or an object of names, also inside a config.json or data.yaml "
+        f"({', '.join(NAME_SUFFIXES)}). Without a file: ImageNet's names if their number fits, else numbers.",
     )
     with st.expander("Preprocessing", icon=":material/tune:"):
         st.caption("Fill in only what you changed for training; empty fields use timm's values.")
@@ -128,16 +130,34 @@ def _settings() -> tuple[dict[str, Any], tuple[str, ...] | None, str]:
     settings: dict[str, Any] = {"crop_pct": crop, "input_size": None if side is None else (side, side)}
     try:
         settings |= {name: three_numbers(text, name) for name, text in (("mean", mean), ("std", std))}
-        names = None if file is None else parse_class_names(file.getvalue(), file.name)
+        names = None if file is None else read_class_names(file.getvalue(), file.name)
     except CamLabError as error:
         return {}, None, str(error)
-    if names:
-        more = f" … and {len(names) - 3:,} more" if len(names) > 3 else ""
-        st.caption(f"{plural(len(names), 'name')}: {plain(', '.join(names[:3]))}{more}")
-    return settings, names, ""
+    if file is None or names is None:
+        return settings, None, ""
+    return settings, _reading(names, outputs, file.file_id), ""
 
 
-def _use(checkpoint: Checkpoint, architecture: str, names: tuple[str, ...] | None, settings: dict[str, Any]) -> None:
+def _reading(names: NameFile, outputs: int | None, upload: str) -> NameFile:
+    """Draw how a file of class names was read, and ask if it can be read in several ways; return what was chosen."""
+    fitting = {reading.key: reading for reading in names.fitting(outputs)}
+    chosen = next(iter(fitting), None)
+    if len(fitting) > 1:
+        chosen = st.radio(
+            f"{plain(names.filename)} can be read in {len(fitting)} ways. Which names are right?",
+            list(fitting),
+            None,
+            format_func=lambda key: f"{plain(key)}: {plain(fitting[key].first_names)}",
+            key=f"own.reading.{upload}",
+        )
+    if chosen is None:
+        return names
+    reading = fitting[chosen]
+    st.caption(f"{plural(len(reading.names), 'name')}: {plain(reading.first_names)}. {plain(names.sentence(reading))}")
+    return names.chosen(chosen)
+
+
+def _use(checkpoint: Checkpoint, architecture: str, names: NameFile | None, settings: dict[str, Any]) -> None:
     """Make a model and open it, or list the tensors that do not fit."""
     try:
         with st.spinner("Checking the weights and tracing the layers …"):

@@ -269,7 +269,7 @@ def test_an_own_checkpoint_is_recognised_and_explained_under_its_names() -> None
     found = "\n".join(each.value for each in at.success).replace("\\", "")
     assert "this is test_resnet, with 3 classes" in found
     at.file_uploader(key="own.classes").upload("names.txt", b"ant\nbee\ncat", "text/plain").run()
-    assert "3 names: ant, bee, cat" in said(at)
+    assert "3 names: “ant”, “bee”, “cat”" in said(at)
     press(at, "Explain this network")
     assert state(at).model.startswith("own/") and len(at.image) == 3
     assert at.selectbox(key=widget_key(at, "model")).value == state(at).model

@@ -29,7 +29,7 @@ from camlab.models.own.detection import (
     head_classes,
     skeleton,
 )
-from camlab.models.own.name_files import parse_class_names
+from camlab.models.own.name_files import NameFile, read_class_names
 from camlab.models.own.signature import shapes_of
 from camlab.models.registry import OWN_PREFIX, ModelRow
 
@@ -89,7 +89,7 @@ def own_models() -> list[ModelRow]:
 def own_model(
     checkpoint: Checkpoint,
     architecture: str,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | NameFile | None = None,
     *,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -99,13 +99,17 @@ def own_model(
 ) -> ModelRow:
     """Make a checkpoint a model of a timm ``architecture``, found from now on by its name ``own/<12 hex digits>``.
 
-    ``class_names``: one per output; default: ImageNet's if their number fits, else "class 0" … . ``mean`` and
-    ``std`` hold for values in [0, 1], ``input_size`` is (height, width), ``crop_pct`` the share (over 0, at most 1) of
-    the shorter side that is kept; default: timm's values for the architecture. Raises UnknownName, BadSetting, and
-    BadCheckpoint with the sentence of ``explain_mismatch``.
+    ``class_names``: one per output, or a file, whose reading the number of outputs may decide; default: ImageNet's if
+    their number fits, else "class 0" … . ``mean`` and ``std`` hold for values in [0, 1], ``input_size`` is (height,
+    width), ``crop_pct`` the share (over 0, at most 1) of the shorter side that is kept; default: timm's values for the
+    architecture. Raises UnknownName, BadSetting, and BadCheckpoint with the sentence of ``explain_mismatch``.
     """
     settings = _settings(mean, std, input_size, crop_pct)
     state, classes = _fit(checkpoint, architecture, input_size)
+    how = ""
+    if isinstance(class_names, NameFile):
+        reading = class_names.settled(classes)
+        how, class_names = f" {class_names.sentence(reading)}", reading.names
     names = tuple(class_names_for(classes) if class_names is None else class_names)
     if len(names) != classes:
         raise BadSetting(
@@ -120,7 +124,7 @@ def own_model(
         name=name,
         title=title or checkpoint.name,
         family=architecture,
-        summary=f"Your checkpoint {checkpoint.name}, a {architecture} with {classes} classes.",
+        summary=f"Your checkpoint {checkpoint.name}, a {architecture} with {classes} classes.{how}",
         parameters=sum(p.numel() for p in network.parameters()),
         input_size=(height, width),
         licence="yours",
@@ -134,21 +138,27 @@ def own_model(
 
 
 def model_from_file(
-    path: Path, architecture: str | None = None, class_file: Path | None = None, **settings: Any
+    path: Path,
+    architecture: str | None = None,
+    class_file: Path | None = None,
+    classes_as: str | None = None,
+    **settings: Any,
 ) -> ModelRow:
     """Load the model in a checkpoint file; ``architecture`` defaults to the one that matches exactly.
 
-    ``settings`` are those of ``own_model``. Raises BadCheckpoint, listing similar architectures, if none matches.
+    ``classes_as``: the key of the reading of ``class_file``, if there are several. ``settings`` are those of
+    ``own_model``. Raises BadCheckpoint, listing similar architectures, if none matches.
     """
     checkpoint = read_checkpoint(path)
     names = None
     if class_file is not None:
         try:
-            names = parse_class_names(class_file.read_bytes(), class_file.name)
+            names = read_class_names(class_file.read_bytes(), class_file.name)
         except OSError as error:
             raise BadSetting(
                 f"{class_file} cannot be read ({error.strerror}); choose a readable file of class names."
             ) from error
+        names = names if classes_as is None else names.chosen(classes_as)
     if architecture is None:
         found = detect(checkpoint)
         if not found or not found[0].exact:
