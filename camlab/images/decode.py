@@ -4,7 +4,8 @@ Every fault of an upload raises BadImage, whose text is one sentence. The first 
 its size is read from its header before any pixel is decoded.
 
 Colours: transparent pixels are blended with white; 16-bit values are scaled to 8 bits (never clipped); an embedded
-colour profile is ignored, as in the training of common networks.
+colour profile or gamma is ignored, as in the training of common networks. A layout of pixels that is not read is
+refused by its name. If a file has several pictures for one, as a camera's previews, the first counts.
 """
 
 import contextlib
@@ -18,6 +19,10 @@ import numpy as np
 from PIL import Image
 
 from camlab.common.errors import BadImage
+from camlab.images import bitmap
+from camlab.images.png import depth_of, read_deep_png
+from camlab.images.samples import Samples
+from camlab.images.tiff import layout_of, read_tiff
 
 MAX_BYTES = 30 * 1024 * 1024
 MAX_PIXELS = 50_000_000
@@ -57,6 +62,7 @@ _OTHERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ),
     ("an AVIF picture", lambda d: d[4:8] == b"ftyp" and d[8:12] in (b"avif", b"avis")),
     ("a video", lambda d: d[4:8] == b"ftyp"),
+    ("a PPM or PGM picture", lambda d: d[:1] == b"P" and d[1:2] in b"123456" and d[2:3].isspace()),
     ("a JPEG 2000 picture", lambda d: d[4:8] == b"jP  " or d[:4] == b"\xff\x4f\xff\x51"),
     ("a Photoshop document", lambda d: d[:4] == b"8BPS"),
     ("a PDF document", lambda d: b"%PDF-" in d[:1024]),
@@ -66,12 +72,12 @@ _OTHERS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("text", lambda d: _is_text(d[:4096])),
 )
 
-# Extensions that must agree with the content; any other ("holiday.2024", "cat.final") is ignored.
+# Extensions that a title leaves out; any other ("holiday.2024", "cat.final") is part of the name.
 _OTHER_EXTENSIONS = (
     "gif ico icns svg pdf txt heic heif avif jp2 j2k psd eps tga ppm pgm pnm csv html htm doc docx xls xlsx "
     "ppt pptx zip gz tar mp3 mp4 mov avi mkv raw dng cr2 nef json xml md py exe npy"
 )
-_CHECKED_EXTENSIONS = frozenset(_OTHER_EXTENSIONS.split()).union(*(kind.extensions for kind in FORMATS))
+_EXTENSIONS = frozenset(_OTHER_EXTENSIONS.split()).union(*(kind.extensions for kind in FORMATS))
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,26 +88,45 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATION, _BITS, _PHOTOMETRIC = 0x0112, 258, 262  # EXIF and TIFF tags
+_ORIENTATION = 0x0112  # EXIF tag
 
 
-def decode_image(data: bytes, name: str) -> Image.Image:
-    """Decode a JPEG, PNG, WebP, BMP or TIFF file to an upright RGB picture.
+@dataclass(frozen=True)
+class Decoded:
+    """A picture file's upright RGB picture.
 
-    ``name`` is the file's name; its extension must not contradict the content. Raises BadImage, with one sentence,
-    for a file that is empty, over 30 MB or 50 megapixels, under 8 pixels on a side, damaged, animated, of another
-    format, or whose pixels have no fixed range (float, 32-bit integers).
+    ``stored``: bits of each value in the file, if they were unpacked at full depth, else 8. ``narrow``: the least
+    usual depth (8, 10, 12 or 14 bits) that holds all values of a file of 16 bits, which is then nearly black.
+    """
+
+    image: Image.Image
+    stored: int = 8
+    narrow: int | None = None
+
+
+def decode_image(data: bytes, name: str, bits: int | None = None) -> Image.Image:
+    """Decode a JPEG, PNG, WebP, BMP or TIFF file to an upright RGB picture; see ``decode``."""
+    return decode(data, name, bits).image
+
+
+def decode(data: bytes, name: str, bits: int | None = None) -> Decoded:
+    """Decode a JPEG, PNG, WebP, BMP or TIFF file; its first bytes decide which, whatever its name says.
+
+    ``bits`` stretches a file of 16 bits: its values are read as numbers of so many bits, as cameras and microscopes
+    store them. Raises BadImage, with one sentence, for a file that is empty, over 30 MB or 50 megapixels, under 8
+    pixels on a side, damaged, animated, of another format, whose pixels have no fixed range (float, signed, 32-bit
+    integers) or are stored in a way that is not read, and if ``bits`` does not fit the file.
     """
     shown = f"“{clean_name(name)}”"
     if not data:
         raise BadImage(f"{shown} is empty (0 bytes); {_CHOOSE}.")
     if len(data) > MAX_BYTES:
         raise BadImage(f"{shown} is {len(data) / 2**20:.0f} MB; choose a file of at most {MAX_BYTES >> 20} MB.")
-    kind = _recognise(data, name, shown)
+    kind = _recognise(data, shown)
     if kind.end not in data:
         raise BadImage(f"{shown} is cut off: its end is missing; copy or save it again.")
     try:
-        return _decode(data, kind, shown)
+        return _decode(data, kind, shown, bits)
     except BadImage:
         raise
     except Image.DecompressionBombError:
@@ -124,21 +149,15 @@ def clean_name(name: str) -> str:
 def title_from(name: str) -> str:
     """Return a picture's title: its file's clean name without the extension."""
     clean = clean_name(name)
-    stem = PurePosixPath(clean).stem if _extension(clean) in _CHECKED_EXTENSIONS else clean
+    stem = PurePosixPath(clean).stem if _extension(clean) in _EXTENSIONS else clean
     return stem.strip(". ") or "picture"
 
 
-def _recognise(data: bytes, name: str, shown: str) -> ImageFormat:
+def _recognise(data: bytes, shown: str) -> ImageFormat:
     kind = next((kind for kind in FORMATS if kind.starts(data)), None)
     if kind is None:
         other = next((other for other, fits in _OTHERS if fits(data)), None)
         raise BadImage(f"{shown} is {other or 'not a picture in a known format'}; {_CHOOSE}.")
-    extension = _extension(name)
-    if extension in _CHECKED_EXTENSIONS and extension not in kind.extensions:
-        raise BadImage(
-            f"{shown} is called .{extension} but holds a {kind.name} picture; "
-            f"rename it to .{kind.extensions[0]} and choose it again."
-        )
     return kind
 
 
@@ -161,9 +180,36 @@ def _open(data: bytes, kind: ImageFormat) -> Image.Image:
     return Image.OPEN[kind.plugin][0](io.BytesIO(data), "")
 
 
-def _decode(data: bytes, kind: ImageFormat, shown: str) -> Image.Image:
-    image = _open(data, kind)
-    width, height = image.size
+def _decode(data: bytes, kind: ImageFormat, shown: str, bits: int | None) -> Decoded:
+    found, turn = _READERS.get(kind.plugin, _by_pillow)(data, kind, shown)
+    if isinstance(found, Samples):
+        decoded = _from_samples(found, shown, bits)
+    elif bits is not None:
+        raise _not_deep(shown, 8)
+    else:
+        decoded = Decoded(found)
+    upright = decoded.image if turn is None else decoded.image.transpose(turn)
+    return Decoded(upright, decoded.stored, decoded.narrow)
+
+
+def _from_samples(samples: Samples, shown: str, bits: int | None) -> Decoded:
+    if bits is None:
+        return Decoded(samples.image(samples.bits, shown), samples.bits, samples.narrow)
+    if samples.bits != 16:
+        raise _not_deep(shown, samples.bits)
+    if not 1 <= bits <= 16:
+        raise BadImage(f"{shown} has 16 bits per value, so it cannot be read as {bits} bits; choose 1 to 16.")
+    return Decoded(samples.image(bits, shown), 16)
+
+
+def _not_deep(shown: str, bits: int) -> BadImage:
+    return BadImage(f"{shown} has {bits} bits per value, and only files of 16 bits can be stretched; read it as it is.")
+
+
+_Found = tuple[Image.Image | Samples, Image.Transpose | None]
+
+
+def _check_size(width: int, height: int, shown: str) -> None:
     if width * height > MAX_PIXELS:
         raise BadImage(
             f"{shown} has {width * height / 1e6:.0f} megapixels ({width}×{height}); "
@@ -174,63 +220,81 @@ def _decode(data: bytes, kind: ImageFormat, shown: str) -> Image.Image:
             f"{shown} is only {width}×{height} pixels, too small to explain; "
             f"choose one with at least {MIN_SIDE} pixels on each side."
         )
-    if _has_more_pages(data, kind, image):
-        raise BadImage(f"{shown} is animated or has several pages; save one frame or page as a picture.")
+
+
+def _by_pillow(data: bytes, kind: ImageFormat, shown: str) -> _Found:
+    image = _open(data, kind)
+    _check_size(*image.size, shown)
+    # Cameras append a preview or a second view to a JPEG: the first picture counts.
+    if kind.plugin not in ("JPEG", "TIFF") and int(getattr(image, "n_frames", 1)) > 1:
+        raise _several(shown)
     image.load()
-    return _to_rgb(_upright(image), kind, image, shown)
+    return _to_rgb(image, kind, data), _turn(image)
 
 
-def _has_more_pages(data: bytes, kind: ImageFormat, image: Image.Image) -> bool:
-    if kind.plugin == "JPEG":
-        return False  # cameras append a preview or a second view; the first picture counts
-    if kind.plugin != "TIFF":
-        return int(getattr(image, "n_frames", 1)) > 1
-    with contextlib.suppress(EOFError):  # n_frames would read all pages of a hostile file
-        _open(data, kind).seek(1)
-        return True
-    return False
+def _several(shown: str) -> BadImage:
+    return BadImage(f"{shown} is animated or has several pages; save one frame or page as a picture.")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Rotate the picture according to its EXIF data, if that is readable."""
-    turn = None
+def _tiff(data: bytes, kind: ImageFormat, shown: str) -> _Found:
+    layout = layout_of(data)
+    _check_size(layout.width, layout.height, shown)
+    if layout.pages:
+        raise _several(shown)
+    if layout.problem:
+        raise _not_read(shown, layout.problem)
+    if not layout.bytewise:
+        return _by_pillow(data, kind, shown)
+    found = read_tiff(data, layout, shown)
+    return found.convert("RGB") if isinstance(found, Image.Image) else found, _UPRIGHT.get(layout.orientation)
+
+
+def _not_read(shown: str, what: str) -> BadImage:
+    return BadImage(
+        f"{shown} stores {what}, which CAM Lab does not read; save it in grey or RGB with 8 or 16 bits per channel."
+    )
+
+
+def _bmp(data: bytes, kind: ImageFormat, shown: str) -> _Found:
+    if what := bitmap.problem(data):
+        raise _not_read(shown, what)
+    if not bitmap.masked(data):
+        return _by_pillow(data, kind, shown)
+    _check_size(*bitmap.size_of(data), shown)
+    return bitmap.read_masked(data), None
+
+
+def _png(data: bytes, kind: ImageFormat, shown: str) -> _Found:
+    image, turn = _by_pillow(data, kind, shown)
+    if depth_of(data) != 16:
+        return image, turn
+    key = _open(data, kind).info.get("transparency")
+    return read_deep_png(data, (key,) if isinstance(key, int) else key), turn
+
+
+_READERS: dict[str, Callable[[bytes, ImageFormat, str], _Found]] = {"TIFF": _tiff, "BMP": _bmp, "PNG": _png}
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return the turn that puts the picture upright according to its EXIF data, if that is readable."""
     with contextlib.suppress(Exception):
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    return image if turn is None else image.transpose(turn)
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    return None
 
 
-def _to_rgb(image: Image.Image, kind: ImageFormat, opened: Image.Image, shown: str) -> Image.Image:
-    """Convert any mode to plain RGB without metadata; ``opened`` still has the file's tags."""
-    transparent = opened.info.get("transparency")
-    if image.mode.startswith("I;16"):
-        return _from_16_bit(image, opened, transparent)
-    if image.mode in ("F", "I"):
-        raise BadImage(
-            f"{shown} holds numbers without a fixed range (floating point or 32-bit integers); "
-            "save it with 8 or 16 bits per channel."
-        )
-    if image.mode == "CMYK" and kind.plugin == "JPEG" and "adobe" not in opened.info:
+def _to_rgb(image: Image.Image, kind: ImageFormat, data: bytes) -> Image.Image:
+    """Convert any mode of at most 8 bits to plain RGB without metadata."""
+    if image.mode == "CMYK" and kind.plugin == "JPEG" and "adobe" not in image.info:
         # Adobe stores inverted ink and leaves its marker; Pillow treats every CMYK JPEG as Adobe's.
         image = Image.fromarray(255 - np.asarray(image), "CMYK")
+    key = image.info.get("transparency")
+    if kind.plugin == "PNG" and image.mode == "L" and isinstance(key, int) and (depth := depth_of(data)) < 8:
+        # Pillow spreads the values of 2 and 4 bits to 8, but not their transparent one.
+        image.info["transparency"] = key * 255 // ((1 << depth) - 1)
     if image.has_transparency_data:
-        on_white = Image.new("RGBA", image.size, "white")
-        on_white.alpha_composite(image.convert("RGBA"))
-        image = on_white
+        return Samples(np.asarray(image.convert("RGBA")), 8, "RGB", alpha=True).image(8, "")
     rgb = image.convert("RGB")
     return Image.frombytes("RGB", rgb.size, rgb.tobytes())  # drops EXIF, profile and file handle
-
-
-def _from_16_bit(image: Image.Image, opened: Image.Image, transparent: object) -> Image.Image:
-    values = np.asarray(image).astype(np.uint32)
-    tags = getattr(opened, "tag_v2", {})
-    bits = tags.get(_BITS, (16,))
-    top = (1 << min(int(bits[0] if isinstance(bits, tuple) else bits), 16)) - 1  # 12-bit TIFFs also come here
-    grey = np.minimum((values * 255 + top // 2) // top, 255).astype(np.uint8)
-    if tags.get(_PHOTOMETRIC) == 0:  # white is zero: Pillow inverts 8-bit pictures of this kind, not 16-bit ones
-        grey = 255 - grey
-    if isinstance(transparent, int):
-        grey = np.where(values == transparent, np.uint8(255), grey)
-    return Image.fromarray(grey, "L").convert("RGB")
 
 
 def read_bytes(path: Path) -> bytes:

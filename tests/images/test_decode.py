@@ -285,7 +285,7 @@ def test_16_bit_grey_is_scaled_not_clipped(kind: str) -> None:
 def test_16_bit_colour_is_scaled_not_clipped(extension: str, channels: int) -> None:
     values = np.stack([RAMP16, RAMP16[::-1], RAMP16.T, np.full_like(RAMP16, 65535)][:channels], axis=-1)
     found = pixels(cv2.imencode(extension, values)[1].tobytes(), f"a{extension}")[..., ::-1]  # OpenCV: BGR
-    assert np.abs(found.astype(float) - values[..., :3] / 257).max() <= 1
+    assert np.array_equal(found, np.floor(values[..., :3] / 257 + 0.5))
 
 
 def test_16_bit_grey_png_with_a_colour_key() -> None:
@@ -413,7 +413,8 @@ def test_a_jpeg_cut_after_its_preview_is_cut() -> None:
         (b"8BPS\0\x01" + bytes(99), "a Photoshop document"),
         (bytes(range(256)), "not a picture in a known format"),
         (b"\0", "not a picture in a known format"),
-        (encode(NOISE, "PPM"), "not a picture in a known format"),
+        (encode(NOISE, "PPM"), "a PPM or PGM picture"),
+        (b"P5\n# a camera's\n8 8\n4095\n" + bytes(128), "a PPM or PGM picture"),
     ],
 )
 @pytest.mark.parametrize("name", ["cat.png", "cat"])
@@ -433,20 +434,19 @@ def test_animations_and_pages() -> None:
 
 @pytest.mark.parametrize("holds", FILES)
 @pytest.mark.parametrize("called", [*FILES, "gif", "txt", "PDF"])
-def test_wrong_extensions_name_both(holds: str, called: str) -> None:
-    if holds == called:
-        assert pixels(FILES[holds], f"cat.{called}").shape == NOISE.shape
-        return
-    text = refusal(FILES[holds], f"cat.{called}")
-    kind = {"jpg": "JPEG", "png": "PNG", "webp": "WebP", "bmp": "BMP", "tif": "TIFF"}[holds]
-    assert f"is called .{called.lower()} but holds a {kind} picture; rename it to .{holds}" in text
+def test_the_content_decides_and_not_the_name(holds: str, called: str) -> None:
+    assert np.array_equal(pixels(FILES[holds], f"cat.{called}"), pixels(FILES[holds], "cat"))
 
 
-def test_numbers_without_a_range_are_refused() -> None:
-    for array in (np.linspace(0, 1, 256, dtype=np.float32), np.arange(256, dtype=np.int32) * 1000):
-        assert "8 or 16 bits" in refusal(encode(array.reshape(16, 16), "TIFF"), "a.tif")
+def test_numbers_without_a_range_are_refused_by_name() -> None:
+    for kind, words in (
+        (np.float32, "floating-point numbers"),
+        (np.int32, "signed numbers"),
+    ):
+        text = refusal(encode(np.zeros((16, 16), kind), "TIFF"), "a.tif")
+        assert f"stores {words}" in text and "8 or 16 bits" in text
     colour = np.zeros((16, 16, 3), np.float32)
-    assert "unusual way" in refusal(cv2.imencode(".tiff", colour)[1].tobytes(), "a.tif")
+    assert "floating-point numbers" in refusal(cv2.imencode(".tiff", colour)[1].tobytes(), "a.tif")
 
 
 def test_the_message_shows_no_path_and_no_control_characters() -> None:
