@@ -7,7 +7,7 @@ the user can fix ends in one line and exit code 2. Slow imports wait until a com
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 import camlab
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
     except CamLabError as error:
-        return _fail(str(error))
+        return _fail(str(error), error.lines)
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         return _fail(f"{error.strerror or error}{place}")
@@ -63,8 +63,10 @@ def console() -> NoReturn:
     sys.exit(main())
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, lines: Iterable[str] = ()) -> int:
     print("camlab:", " ".join(message.split()), file=sys.stderr)
+    for line in lines:
+        print(line, file=sys.stderr)
     return BAD_INPUT
 
 

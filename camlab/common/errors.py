@@ -1,8 +1,15 @@
 """Errors that a user can act on: each message is one sentence on the problem and its solution."""
 
+from collections.abc import Iterable
+
 
 class CamLabError(Exception):
-    """Base of all errors whose text can be shown to a user."""
+    """Base of all errors whose text can be shown to a user; ``lines`` are its details, to be listed below it."""
+
+    def __init__(self, message: str = "", lines: Iterable[str] = ()) -> None:
+        """Take the sentence and the details."""
+        super().__init__(message)
+        self.lines = tuple(lines)
 
 
 class UnknownName(CamLabError):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: timm's ways to bring a picture to the input's proportions that `Preprocessing` supports.
 CROP_MODES = ("center", "squash")
+INTERPOLATIONS = ("bicubic", "bilinear", "nearest", "lanczos")
 
 # Pictures longer than this many times their shorter side are cut to the middle first; no more of them is used.
 _WIDEST = 8
@@ -47,7 +48,7 @@ class Preprocessing:
                 "This model needs another kind of input than a resized and cropped RGB picture; choose another model."
             )
         interpolation = str(config["interpolation"])
-        if interpolation not in ("bicubic", "bilinear", "nearest", "lanczos"):
+        if interpolation not in INTERPOLATIONS:
             raise BadSetting(
                 f"This model needs {interpolation!r} resizing, which is not supported; choose another model."
             )

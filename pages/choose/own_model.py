@@ -1,18 +1,19 @@
 """The visitor's own checkpoint: recognising its network, and making a model of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from camlab.common.errors import BadCheckpoint, CamLabError
-from camlab.common.wording import percent, plural
+from camlab.common.wording import plural
 from camlab.models import load_classifier
-from camlab.models.hub.catalogue import catalogue
+from camlab.models.own.architectures import every_trunk
 from camlab.models.own.checkpoint import Checkpoint
-from camlab.models.own.detection import ArchitectureMatch, explain_mismatch
 from camlab.models.own.model import SIDES, SUFFIXES, forget_upload, own_model, read_upload, three_numbers
 from camlab.models.own.name_files import MAX_BYTES, NameFile, read_class_names
 from camlab.models.own.name_files import SUFFIXES as NAME_SUFFIXES
+from camlab.models.own.recognition import Recognition, unmatched
 from pages.shared.text import plain
 
 MOST_MEGABYTES = 1000  # as in .streamlit/config.toml
@@ -21,15 +22,16 @@ MOST_MEGABYTES = 1000  # as in .streamlit/config.toml
 def own_tab() -> None:
     """Draw the upload, what was found in it, and the settings that turn it into a model."""
     st.caption(
-        "The weights of a timm network that you trained or fine-tuned, as safetensors or a PyTorch state dict. CAM Lab "
-        "never runs code from a file and keeps the file in memory only. It refuses TorchScript and ONNX files, whose "
-        "layers it cannot reach: save the network's state_dict instead."
+        "The weights of a timm network that you trained or fine-tuned, as safetensors or a PyTorch state dict. Its "
+        "classifier has two or more outputs, of which a picture has one. CAM Lab never runs code from a file and keeps "
+        "the file in memory only. It refuses TorchScript and ONNX files, whose layers it cannot reach: save the "
+        "network's state_dict instead."
     )
     file = st.file_uploader(
         "Checkpoint",
         key="own.file",
         max_upload_size=MOST_MEGABYTES,
-        help=f"Files ending in {', '.join(SUFFIXES)}, up to {MOST_MEGABYTES:,} MB; "
+        help=f"Usually a file ending in {', '.join(SUFFIXES)}, up to {MOST_MEGABYTES:,} MB; "
         "larger ones work on the command line.",
     )
     before = st.session_state.get("own.upload")
@@ -40,18 +42,21 @@ def own_tab() -> None:
         return
     try:
         with st.spinner(f"Reading {plain(file.name)} …"):
-            checkpoint, candidates = read_upload(file.file_id, file.getvalue, file.name)
+            checkpoint, found = read_upload(file.file_id, file.getvalue, file.name)
     except CamLabError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    _found(checkpoint, candidates)
+    _found(checkpoint, found)
+    choices = _architectures(found)
     architecture = st.selectbox(
         "Architecture",
-        _architectures(candidates),
+        choices,
+        None if found.architecture is None else choices.index(found.architecture),
         key=f"own.architecture.{file.file_id}",
+        placeholder="Choose the network of these weights",
         help="The timm network of these weights; the best matches come first. Type to search.",
     )
-    outputs = next((each.classes for each in candidates if each.architecture == architecture), None)
+    outputs = next((each.classes for each in found.matches if each.architecture == architecture), None)
     settings, names, problem = _settings(outputs)
     if problem:
         st.error(plain(problem), icon=":material/error:")
@@ -63,33 +68,35 @@ def own_tab() -> None:
         disabled=bool(problem) or not architecture or (names is not None and len(names.fitting(outputs)) != 1),
         help="Checks that all weights fit, and opens the network.",
     ):
-        _use(checkpoint, str(architecture), names, settings)
+        remarks = found.notes if architecture == found.architecture else ()
+        _use(checkpoint, str(architecture), names, settings | {"remarks": remarks})
 
 
-def _found(checkpoint: Checkpoint, candidates: list[ArchitectureMatch]) -> None:
+def _found(checkpoint: Checkpoint, found: Recognition) -> None:
+    """Say what the file is and why, ask which of several networks it is, or name what stood in the way."""
     tensors = plural(len(checkpoint.shapes), "tensor")
-    notes = "".join(f" {plain(note).rstrip('.')}." for note in checkpoint.notes)
-    if candidates and candidates[0].exact:
-        best = candidates[0]
-        classes = f"{best.classes:,} classes" if best.classes else "no classifier"
-        others = ", ".join(each.architecture for each in candidates[1:])
-        also = f" {plain(others)} would fit the same tensors." if others else ""
+    if found.architecture is not None:
+        best = next(each for each in found.matches if each.architecture == found.architecture)
+        classes = f"{best.classes:,} class{'es' * (best.classes > 1)}" if best.classes else "no classifier"
         st.success(
-            f"{tensors}: this is {plain(best.architecture)}, with {classes}.{also}{notes}",
+            plain(" ".join([f"{tensors}: this is {best.architecture}, with {classes}.", *found.notes])),
             icon=":material/check_circle:",
         )
         return
-    near = ", ".join(f"{each.architecture} ({percent(each.share)} of its tensors)" for each in candidates)
-    likely = f"The most similar: {near}" if near else "None is similar"
-    st.warning(
-        plain(f"{tensors}: no timm network has exactly these. {likely}. Choose the right one.") + notes,
-        icon=":material/help:",
-    )
+    problem = unmatched(checkpoint, found)
+    st.warning(plain(f"{tensors}: {problem}"), icon=":material/help:")
+    _by_name(problem.lines)
 
 
-def _architectures(candidates: list[ArchitectureMatch]) -> list[str]:
-    known = sorted({row.architecture for row in catalogue().values()})
-    return list(dict.fromkeys([*(each.architecture for each in candidates), *known]))
+def _by_name(lines: Sequence[str]) -> None:
+    """List tensors one by one, if there are any to list."""
+    if lines:
+        st.code("\n".join(lines), language=None, wrap_lines=True)
+
+
+def _architectures(found: Recognition) -> list[str]:
+    known = sorted({trunk.architecture for trunk in every_trunk()})
+    return list(dict.fromkeys([*(each.architecture for each in found.matches), *known]))
 
 
 def _settings(outputs: int | None) -> tuple[dict[str, Any], NameFile | None, str]:
@@ -102,7 +109,7 @@ def _settings(outputs: int | None) -> tuple[dict[str, Any], NameFile | None, str
         f"({', '.join(NAME_SUFFIXES)}). Without a file: ImageNet's names if their number fits, else numbers.",
     )
     with st.expander("Preprocessing", icon=":material/tune:"):
-        st.caption("Fill in only what you changed for training; empty fields use timm's values.")
+        st.caption("Fill in only what you changed for training; empty fields use the file's own values, else timm's.")
         left, right = st.columns(2)
         channels = "Of red, green and blue, in [0, 1]."
         mean = left.text_input("Mean", key="own.mean", placeholder="0.485, 0.456, 0.406", help=channels)
@@ -113,7 +120,7 @@ def _settings(outputs: int | None) -> tuple[dict[str, Any], NameFile | None, str
             None,
             step=1,
             key="own.side",
-            placeholder="timm's",
+            placeholder="the file's, else timm's",
             help="Height and width of the network's input.",
         )
         crop = right.number_input(
@@ -124,7 +131,7 @@ def _settings(outputs: int | None) -> tuple[dict[str, Any], NameFile | None, str
             step=0.005,
             format="%.3f",
             key="own.crop",
-            placeholder="timm's",
+            placeholder="the file's, else timm's",
             help="The share of the picture's shorter side that the network sees.",
         )
     settings: dict[str, Any] = {"crop_pct": crop, "input_size": None if side is None else (side, side)}
@@ -165,9 +172,7 @@ def _use(checkpoint: Checkpoint, architecture: str, names: NameFile | None, sett
             load_classifier(row.name)
     except BadCheckpoint as error:
         st.error(plain(str(error)), icon=":material/error:")
-        mismatch = explain_mismatch(checkpoint, architecture, input_size=settings["input_size"])
-        if mismatch is not None:
-            st.code("\n".join(mismatch.lines[1:]), language=None, wrap_lines=True)
+        _by_name(error.lines)
         return
     except CamLabError as error:
         st.error(plain(str(error)), icon=":material/error:")

@@ -7,8 +7,10 @@ code in a file runs. TorchScript, ONNX and files of other frameworks are recogni
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import io
+import json
 import pickle
 import re
 import threading
@@ -26,37 +28,31 @@ if TYPE_CHECKING:
 
 #: Limit in bytes for a file and its unpacked content: the largest networks that a workstation can explain.
 MAX_BYTES = 4 * 1024**3
-#: Entries in which training scripts store the weights, averaged weights first, because these were evaluated.
-WRAPPERS = (
-    "state_dict_ema",
-    "model_ema",
-    "ema",
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "net",
-    "network",
-    "module",
-    "weights",
-)
-#: Prefixes that wrappers around a network (parallel training, compiling, Lightning) add to its names.
-PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
-_MOST = 0.5  # the share of names that must have a prefix: a replaced classifier often lacks it
-_DEPTH = 3  # nested wrappers
+#: Between the keys of nested dictionaries in the full name of a tensor; "." stands between the modules of a network.
+LEVEL = "/"
+_DEEPEST = 12  # nested dictionaries and lists
+_MOST_ENTRIES = 200_000  # in a file: more are no checkpoint
+_MOST_ITEMS = 16  # numbers of a list that describes the network, such as its mean
+_CONFIG = "config.json"  # what Hugging Face puts beside the weights
+_CONFIG_BYTES = 1024**2
 _SAVE = "save `model.state_dict()` with torch.save or safetensors and load that"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Named tensors on the CPU, under the network's own names.
+    """The content of a file: tensors on the CPU, and what else it says.
 
-    ``digest`` is the SHA-256 of the file; ``notes`` are sentences about removed wrappers and prefixes.
+    ``state`` holds every tensor by its full name: the keys of nested dictionaries joined by LEVEL, so that
+    ``model/fc.bias`` is ``fc.bias`` of the entry ``model``. ``facts`` holds texts, numbers and tuples of numbers by
+    their full names, those of a configuration beside the file too. ``digest`` is the SHA-256 of the file; ``notes`` are
+    sentences on how its tensors are used.
     """
 
     name: str
     digest: str
     state: Mapping[str, Tensor] = field(repr=False)
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -88,9 +84,12 @@ def read_checkpoint(data: bytes | Path, name: str | None = None) -> Checkpoint:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise BadCheckpoint(f"{title} cannot be read ({why}); check the path and try again.") from error
-    notes: list[str] = []
-    state = _tensors(_unwrap(loaded, title, notes), title)
-    return Checkpoint(title, digest, _strip(state, notes), tuple(notes))
+    state: dict[str, Tensor] = {}
+    facts: dict[str, object] = {}
+    _collect(loaded, title, state, facts)
+    if isinstance(data, Path):
+        facts |= _configuration(data.with_name(_CONFIG))
+    return Checkpoint(title, digest, _usable(state, loaded, title), facts=facts)
 
 
 # --- the kind of file ---
@@ -152,9 +151,12 @@ def _load_safetensors(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
     from safetensors.torch import load, load_file
 
     try:
-        return load(data) if isinstance(data, bytes) else load_file(data)
+        tensors = load(data) if isinstance(data, bytes) else load_file(data)
+        # The header is JSON behind its length in eight bytes; the loaders have checked it, but drop its remarks.
+        remarks = json.loads(stream.read(int.from_bytes(stream.read(8), "little"))).get("__metadata__", {})
     except Exception as error:
         raise BadCheckpoint(f"{title} is a damaged safetensors file; download or save it again.") from error
+    return {**tensors, "__metadata__": {key: _parsed(value) for key, value in remarks.items()}}
 
 
 _allowing = threading.Lock()
@@ -181,55 +183,75 @@ def _load_torch(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
 # --- its content ---
 
 
-def _is_tensor(value: object) -> bool:
+def _parsed(text: str) -> Any:
+    """Return what a text of JSON says, or the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _configuration(path: Path) -> dict[str, object]:
+    """Return what a Hugging Face configuration beside a checkpoint says; nothing if there is no readable one."""
+    found: dict[str, object] = {}
+    with contextlib.suppress(OSError, ValueError, BadCheckpoint):
+        if path.is_file() and path.stat().st_size <= _CONFIG_BYTES:
+            _collect({path.name: json.loads(path.read_text("utf-8"))}, path.name, {}, found)
+    return found
+
+
+def _collect(loaded: Any, title: str, state: dict[str, Tensor], facts: dict[str, object]) -> None:
+    """Sort all that a file holds into tensors and facts, by full names; everything else is left."""
     import torch
 
-    return isinstance(value, torch.Tensor)
+    count = 0
+
+    def visit(value: Any, name: str, above: tuple[int, ...]) -> None:
+        nonlocal count
+        count += 1
+        if count > _MOST_ENTRIES:
+            raise BadCheckpoint(f"{title} has more than {_MOST_ENTRIES:,} entries; {_SAVE}.")
+        if isinstance(value, torch.Tensor):
+            state.setdefault(name, value)
+        elif isinstance(value, str | int | float):
+            facts.setdefault(name, value)
+        elif id(value) in above or len(above) >= _DEEPEST:
+            return
+        elif isinstance(value, argparse.Namespace | Mapping):
+            for key, inner in dict(vars(value) if isinstance(value, argparse.Namespace) else value).items():
+                visit(inner, f"{name}{LEVEL}{key}" if name else str(key), (*above, id(value)))
+        elif isinstance(value, list | tuple):
+            if 0 < len(value) <= _MOST_ITEMS and all(isinstance(item, int | float) for item in value):
+                facts.setdefault(name, tuple(value))
+            else:
+                for index, inner in enumerate(value):
+                    visit(inner, f"{name}{LEVEL}{index}" if name else str(index), (*above, id(value)))
+
+    visit(loaded, "", ())
 
 
-def _unwrap(loaded: Any, title: str, notes: list[str]) -> Mapping[str, Any]:
-    """Return the mapping that holds the tensors, inside up to _DEPTH wrappers."""
-    found = loaded
-    for _ in range(_DEPTH):
-        if not isinstance(found, Mapping):
-            break
-        if any(_is_tensor(value) and value.ndim for value in found.values()):
-            return {str(key): value for key, value in found.items()}
-        inner = [key for key in WRAPPERS if isinstance(found.get(key), Mapping) and found[key]]
-        if not inner:
-            break
-        notes.append(f"The weights come from the entry {inner[0]!r}.")
-        found = found[inner[0]]
-    if _is_tensor(found):
+def _usable(state: dict[str, Tensor], loaded: Any, title: str) -> dict[str, Tensor]:
+    """Return the tensors that a network may have. Raises BadCheckpoint if none is left.
+
+    A few bytes that claim to be a huge tensor are refused before they are copied.
+    """
+    plain = {key: value.detach() for key, value in state.items() if not _unusual(value)}
+    if "" in state:
         raise BadCheckpoint(f"{title} is a single tensor, not a network; {_SAVE}.")
-    inside = ", ".join(map(str, list(found)[:5])) if isinstance(found, Mapping) else type(found).__name__
-    raise BadCheckpoint(f"{title} contains no tensors, only {inside[:100] or 'nothing'}; {_SAVE}.")
+    odd = [key for key in state if key not in plain]
+    layers = [key for key in odd if key.endswith(("weight", "bias"))]  # others may be statistics of a training script
+    if layers or (odd and not any(value.ndim for value in plain.values())):
+        first = (layers or odd)[0][:60]
+        raise BadCheckpoint(f"{title} holds a quantised, complex or sparse tensor ({first}); save it in float32.")
+    if sum(value.numel() * value.element_size() for value in plain.values()) > MAX_BYTES:
+        raise BadCheckpoint(f"{title} unpacks to more than {MAX_BYTES / 1e9:.1f} GB; choose a smaller network.")
+    if not any(value.ndim for value in plain.values()):
+        inside = ", ".join(map(str, list(loaded)[:5])) if isinstance(loaded, Mapping) else type(loaded).__name__
+        raise BadCheckpoint(f"{title} contains no tensors, only {inside[:100] or 'nothing'}; {_SAVE}.")
+    return plain
 
 
-def _tensors(found: Mapping[str, Any], title: str) -> dict[str, Tensor]:
-    """Return plain tensors; refuse a few bytes that claim to be a huge tensor before copying them."""
+def _unusual(value: Tensor) -> bool:
     import torch
 
-    state: dict[str, Tensor] = {key: value for key, value in found.items() if _is_tensor(value)}
-    for key, value in state.items():
-        if value.is_quantized or value.is_complex() or value.layout != torch.strided:
-            raise BadCheckpoint(
-                f"{title} holds a quantised, complex or sparse tensor ({key[:60]}); save it in float32."
-            )
-    if sum(value.numel() * value.element_size() for value in state.values()) > MAX_BYTES:
-        raise BadCheckpoint(f"{title} unpacks to more than {MAX_BYTES / 1e9:.1f} GB; choose a smaller network.")
-    state.pop("n_averaged", None)  # a counter of torch's averaged models
-    return {key: value.detach() for key, value in state.items()}
-
-
-def _strip(state: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
-    """Remove the prefixes that wrappers add to most names."""
-    while True:
-        prefix = next((p for p in PREFIXES if sum(k.startswith(p) for k in state) > _MOST * len(state)), None)
-        if prefix is None:
-            return state
-        stripped = {key.removeprefix(prefix): value for key, value in state.items()}
-        if len(stripped) < len(state):  # two names would become equal
-            return state
-        notes.append(f"The prefix {prefix!r} was removed from the tensors' names.")
-        state = stripped
+    return bool(value.is_quantized or value.is_complex() or value.layout != torch.strided)

@@ -1,76 +1,17 @@
-"""Find the architecture of a checkpoint, and describe how it differs from one."""
+"""Build timm's architectures without weights, and describe how a checkpoint differs from one."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from camlab.common.errors import UnknownName
-from camlab.models.hub.catalogue import SHELF, CatalogueRow, catalogue
-from camlab.models.own.checkpoint import Checkpoint
-from camlab.models.own.signature import Shapes, resemblance, shapes_of, signature, sketch, without
+from camlab.models.own.architectures import every_trunk
+from camlab.models.own.signature import Shapes, shapes_of
 
 SHOWN = 5  # names of each kind that a text lists before "and N more"
-_LIKELY = 0.15  # least resemblance of two sketches for a closer comparison
-_LOOKED_INTO = 8  # architectures built, without weights, for a comparison tensor by tensor
 _NEAR = 0.6  # least similarity of two names for a suggestion (difflib's ratio)
-
-
-@dataclass(frozen=True)
-class ArchitectureMatch:
-    """An architecture that a checkpoint may have.
-
-    ``share``: the share (0 to 1) of the architecture's tensors, classifier excluded, whose names and shapes are in the
-    checkpoint; ``exact``: all are, and no others. ``classes``: outputs of the checkpoint's classifier, None if it
-    has none of that name.
-    """
-
-    architecture: str
-    exact: bool
-    share: float
-    classes: int | None
-
-
-def detect(checkpoint: Checkpoint, limit: int = 5) -> list[ArchitectureMatch]:
-    """Return the best matching architectures, best first: exact matches if there are any, else the most similar.
-
-    Architectures with the same tensors (differing in padding, for example) are all listed, the best known first.
-    """
-    shapes = checkpoint.shapes
-    digests = {layers: signature(without(shapes, layers)) for layers in {r.classifier for r in _trunks()}}
-    exact = [
-        ArchitectureMatch(row.architecture, True, 1.0, head_classes(shapes, row.classifier))
-        for row in _trunks()
-        if row.signature == digests[row.classifier]
-    ]
-    found = exact or _alike(shapes)
-    found.sort(key=lambda c: (-c.share, c.classes is None, *_prominence(c.architecture)))
-    return found[:limit]
-
-
-def _alike(shapes: Shapes) -> list[ArchitectureMatch]:
-    own = sketch(shapes)
-    scored = [(resemblance(own, row.sketch), row) for row in _trunks()]
-    scored = [entry for entry in scored if entry[0] >= _LIKELY]
-    scored.sort(key=lambda entry: (-entry[0], *_prominence(entry[1].architecture)))
-    found = []
-    for _, row in scored[:_LOOKED_INTO]:
-        trunk = without(expected_shapes(row.architecture), row.classifier)
-        share = sum(shapes.get(key) == shape for key, shape in trunk.items()) / max(1, len(trunk))
-        found.append(ArchitectureMatch(row.architecture, False, share, head_classes(shapes, row.classifier)))
-    return found
-
-
-def _prominence(architecture: str) -> tuple[bool, int, str]:
-    shelved = architecture in {name.partition(".")[0] for name in SHELF}
-    return not shelved, len(architecture), architecture
-
-
-@cache
-def _trunks() -> tuple[CatalogueRow, ...]:
-    """Return one row per architecture and signature, as tags may differ in input size and so in shapes."""
-    return tuple({(row.architecture, row.signature): row for row in catalogue().values()}.values())
 
 
 def head_classes(shapes: Shapes, layers: Iterable[str]) -> int | None:
@@ -112,7 +53,7 @@ def create(
     import timm
 
     if not timm.is_model(architecture):
-        near = difflib.get_close_matches(architecture, {row.architecture for row in _trunks()}, n=2)
+        near = difflib.get_close_matches(architecture, {trunk.architecture for trunk in every_trunk()}, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else "`list catalogue` shows all of them."
         raise UnknownName(f"timm {timm.__version__} has no architecture called {architecture[:60]!r}; {hint}")
     if input_size is not None:
@@ -173,31 +114,18 @@ class Mismatch:
         ]
 
 
-def explain_mismatch(
-    checkpoint: Checkpoint,
-    architecture: str,
-    classes: int | None = None,
-    input_size: tuple[int, int] | None = None,
-) -> Mismatch | None:
-    """Return how the checkpoint differs from a timm architecture; None if it fits. Raises UnknownName.
+def compare(network: Shapes, stored: Shapes, name: str, architecture: str, problem: str = "") -> Mismatch | None:
+    """Return the differences between a network's tensors and a file's; None if there are none.
 
-    ``classes``: outputs of the network, default those of the checkpoint's classifier, else timm's default.
+    ``problem`` is what is known to stand in the way, in a clause.
     """
-    ours = checkpoint.shapes
-    if classes is None:
-        classes = head_classes(ours, classifier_of(architecture))
-    return compare(expected_shapes(architecture, classes, input_size), ours, checkpoint.name, architecture)
-
-
-def compare(network: Shapes, stored: Shapes, name: str, architecture: str) -> Mismatch | None:
-    """Return the differences between a network's tensors and a file's; None if there are none."""
     missing = tuple(key for key in network if key not in stored)
     unexpected = tuple(key for key in stored if key not in network)
     reshaped = {k: (network[k], stored[k]) for k in network if k in stored and network[k] != stored[k]}
     if not (missing or unexpected or reshaped):
         return None
-    hint = _prefix_hint(network, stored) or _input_hint(reshaped)
-    nearest = {} if hint else _nearest(network, stored, missing, unexpected)
+    hint = problem or _prefix_hint(network, stored) or _input_hint(reshaped)
+    nearest = {} if hint and not problem else _nearest(network, stored, missing, unexpected)
     return Mismatch(name, architecture, missing, unexpected, reshaped, nearest, hint)
 
 
@@ -242,7 +170,7 @@ def classifier_of(architecture: str) -> tuple[str, ...]:
     """Return the layers of a timm architecture that output the logits; none for an unknown architecture."""
     from timm.models import get_pretrained_cfg
 
-    found = next((row.classifier for row in _trunks() if row.architecture == architecture), None)
+    found = next((trunk.classifier for trunk in every_trunk() if trunk.architecture == architecture), None)
     if found is not None:
         return found
     layers = getattr(get_pretrained_cfg(architecture), "classifier", None) or ()

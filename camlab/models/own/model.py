@@ -18,26 +18,23 @@ from cachetools import LRUCache
 
 from camlab.common.errors import BadCheckpoint, BadSetting, UnknownName
 from camlab.common.memo import Memo
+from camlab.common.wording import plural
 from camlab.models.class_names import class_names_for
+from camlab.models.hub.catalogue import PREFIX
 from camlab.models.own.checkpoint import Checkpoint, read_checkpoint
-from camlab.models.own.detection import (
-    ArchitectureMatch,
-    classifier_of,
-    create,
-    detect,
-    explain_mismatch,
-    head_classes,
-    skeleton,
-)
+from camlab.models.own.detection import classifier_of, compare, create, expected_shapes, head_classes, skeleton
+from camlab.models.own.evidence import preprocessing_text, several_labels, stored_preprocessing
 from camlab.models.own.name_files import NameFile, read_class_names
+from camlab.models.own.recognition import Recognition, network_in, recognise, unmatched
 from camlab.models.own.signature import shapes_of
-from camlab.models.registry import OWN_PREFIX, ModelRow
+from camlab.models.registry import MODELS, OWN_PREFIX, ModelRow
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MAX_OWN_BYTES = 4 * 1024**3  # for the tensors of all known checkpoints; the last one always stays
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
+SUPPORTED = "CAM Lab supports classifiers with two or more outputs, of which a picture has one"
 SIDES = (32, 1024)  # smallest and largest side of an input in pixels
 
 
@@ -46,22 +43,22 @@ def _bytes(row: ModelRow) -> int:
 
 
 #: Uploaded checkpoints and their matching architectures, by upload, so that each is read only once.
-_reads: Memo[tuple[Checkpoint, list[ArchitectureMatch]]] = Memo(
+_reads: Memo[tuple[Checkpoint, Recognition]] = Memo(
     MAX_OWN_BYTES // 2, lambda read: sum(value.nbytes for value in read[0].state.values())
 )
 _known: LRUCache[str, ModelRow] = LRUCache(MAX_OWN_BYTES, _bytes)
 _lock = threading.Lock()
 
 
-def read_upload(upload: str, data: Callable[[], bytes], name: str) -> tuple[Checkpoint, list[ArchitectureMatch]]:
+def read_upload(upload: str, data: Callable[[], bytes], name: str) -> tuple[Checkpoint, Recognition]:
     """Read an uploaded checkpoint and find its architectures, or return both from memory.
 
     ``upload`` is a key for the file, ``data`` returns its bytes. Raises BadCheckpoint.
     """
 
-    def make() -> tuple[Checkpoint, list[ArchitectureMatch]]:
+    def make() -> tuple[Checkpoint, Recognition]:
         checkpoint = read_checkpoint(data(), name)
-        return checkpoint, detect(checkpoint)
+        return checkpoint, recognise(checkpoint)
 
     return _reads.get(upload, make)
 
@@ -96,16 +93,25 @@ def own_model(
     input_size: tuple[int, int] | None = None,
     crop_pct: float | None = None,
     title: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> ModelRow:
     """Make a checkpoint a model of a timm ``architecture``, found from now on by its name ``own/<12 hex digits>``.
 
     ``class_names``: one per output, or a file, whose reading the number of outputs may decide; default: ImageNet's if
     their number fits, else "class 0" … . ``mean`` and ``std`` hold for values in [0, 1], ``input_size`` is (height,
     width), ``crop_pct`` the share (over 0, at most 1) of the shorter side that is kept; default: timm's values for the
-    architecture. Raises UnknownName, BadSetting, and BadCheckpoint with the sentence of ``explain_mismatch``.
+    architecture. ``remarks`` are sentences for the summary, which also tells what of the file was used. Raises
+    UnknownName, BadSetting, and BadCheckpoint with the sentence of ``explain_mismatch``.
     """
-    settings = _settings(mean, std, input_size, crop_pct)
-    state, classes = _fit(checkpoint, architecture, input_size)
+    given = _settings(mean, std, input_size, crop_pct)
+    stored, where = stored_preprocessing(checkpoint, architecture)
+    values = preprocessing_text(stored)
+    side = stored.pop("input_size", None)
+    input_size = input_size or (side and (side[1], side[2]))
+    settings = {**stored, **given}
+    state, classes, notes = _fit(checkpoint, architecture, input_size)
+    if where:
+        notes += (f"Where you give no other preprocessing, that of {where} holds: {values}.",)
     how = ""
     if isinstance(class_names, NameFile):
         reading = class_names.settled(classes)
@@ -118,13 +124,14 @@ def own_model(
     # Everything that decides a prediction: one file may be loaded with several settings.
     decisive = repr((checkpoint.digest, architecture, names, sorted(settings.items()), input_size))
     name = OWN_PREFIX + hashlib.sha256(decisive.encode()).hexdigest()[:12]
+    said = "".join(f" {note}" for note in dict.fromkeys([*remarks, *notes]))
     network = skeleton(architecture, classes, input_size)
     _, height, width = network.pretrained_cfg["input_size"]
     row = ModelRow(
         name=name,
         title=title or checkpoint.name,
         family=architecture,
-        summary=f"Your checkpoint {checkpoint.name}, a {architecture} with {classes} classes.{how}",
+        summary=f"Your checkpoint {checkpoint.name}, a {architecture} with {classes} classes.{how}{said}",
         parameters=sum(p.numel() for p in network.parameters()),
         input_size=(height, width),
         licence="yours",
@@ -135,6 +142,13 @@ def own_model(
     with _lock:
         _known[name] = row
     return row
+
+
+def is_checkpoint(name: str) -> bool:
+    """Return whether the name of a model means a file: by its ending, or because the file exists and no model does."""
+    if name.lower().endswith(SUFFIXES):
+        return True
+    return name not in MODELS and not name.startswith((PREFIX, OWN_PREFIX)) and Path(name).is_file()
 
 
 def model_from_file(
@@ -160,11 +174,11 @@ def model_from_file(
             ) from error
         names = names if classes_as is None else names.chosen(classes_as)
     if architecture is None:
-        found = detect(checkpoint)
-        if not found or not found[0].exact:
-            likely = f", such as {' or '.join(c.architecture for c in found[:3])}" if found else ""
-            raise BadCheckpoint(f"{checkpoint.name} matches no known architecture exactly; name the right one{likely}.")
-        architecture = found[0].architecture
+        found = recognise(checkpoint)
+        if found.architecture is None:
+            raise unmatched(checkpoint, found)
+        architecture = found.architecture
+        settings["remarks"] = found.notes
     return own_model(checkpoint, architecture, names, **settings)
 
 
@@ -210,23 +224,38 @@ def _settings(
 
 def _fit(
     checkpoint: Checkpoint, architecture: str, input_size: tuple[int, int] | None
-) -> tuple[Mapping[str, Tensor], int]:
-    """Return the tensors under the architecture's names, and the number of classes. Raises BadCheckpoint."""
-    mismatch = explain_mismatch(checkpoint, architecture, input_size=input_size)
-    state: Mapping[str, Tensor] = checkpoint.state
+) -> tuple[Mapping[str, Tensor], int, tuple[str, ...]]:
+    """Return the tensors under the architecture's names, the number of classes, and notes on what was taken.
+
+    Raises BadCheckpoint.
+    """
+    network, problem = network_in(checkpoint, architecture)
+    state: Mapping[str, Tensor] = network.state
+    classes = head_classes(network.shapes, classifier_of(architecture))
+    expected = expected_shapes(architecture, classes, input_size)
+    mismatch = compare(expected, network.shapes, checkpoint.name, architecture, problem)
     if mismatch is not None:
-        converted = _through_timm(checkpoint, architecture, input_size)
+        converted = _through_timm(network, architecture, input_size)
         if converted is None:
-            raise BadCheckpoint(mismatch.sentence)
+            raise BadCheckpoint(mismatch.sentence, mismatch.lines[1:])
         state = converted
-    classes = head_classes(shapes_of(state), classifier_of(architecture))
-    if classes is None:
+        classes = head_classes(shapes_of(state), classifier_of(architecture))
+    if classes is None or classes < 2:
+        raise BadCheckpoint(f"{checkpoint.name} has a single output; {SUPPORTED}.")
+    if said := several_labels(checkpoint):
+        raise BadCheckpoint(f"{checkpoint.name} gives a picture several labels ({said}); {SUPPORTED}.")
+    _check_finite(state, checkpoint.name)
+    return state, classes, network.notes
+
+
+def _check_finite(state: Mapping[str, Tensor], name: str) -> None:
+    """Raise BadCheckpoint if a tensor holds NaN or infinity."""
+    broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
         raise BadCheckpoint(
-            f"{checkpoint.name} lacks the classifier of {architecture}; load the whole trained network."
+            f"{name} holds NaN or infinite values in {plural(len(broken), 'tensor')} ({', '.join(broken[:3])}"
+            f"{', …' * (len(broken) > 3)}), so its training went wrong; load an earlier checkpoint."
         )
-    if classes < 2:
-        raise BadCheckpoint(f"{checkpoint.name} has a single output; train a network with one output per class.")
-    return state, classes
 
 
 def _through_timm(

@@ -7,10 +7,11 @@ because older checkpoints lack them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +45,7 @@ def signature(shapes: Shapes) -> str:
 
 
 def sketch(shapes: Shapes) -> str:
-    """Return a MinHash of the (name, shape) pairs, 4 hex digits per value (Broder 1997); see ``resemblance``."""
+    """Return a MinHash of the (name, shape) pairs, 4 hex digits per value (Broder 1997); see ``resemblances``."""
     digests = [
         hashlib.blake2b(_line(*item).encode(), digest_size=4 * SKETCH_LENGTH).digest() for item in shapes.items()
     ]
@@ -54,10 +55,16 @@ def sketch(shapes: Shapes) -> str:
     return "".join(f"{value & 0xFFFF:04x}" for value in smallest.tolist())
 
 
-def resemblance(one: str, other: str) -> float:
-    """Estimate the share of tensors that two networks have in common from their sketches, 0 to 1."""
-    pairs = [(one[i : i + 4], other[i : i + 4]) for i in range(0, min(len(one), len(other)), 4)]
-    return sum(a == b for a, b in pairs) / SKETCH_LENGTH
+def resemblances(ones: Sequence[str], others: Sequence[str]) -> NDArray[np.float64]:
+    """Estimate the share (0 to 1) of tensors in common from sketches, as (len(ones), len(others)); none is empty."""
+    first, second = _values(ones), _values(others)
+    rows = [(row == second).mean(axis=1) for row in first]  # row by row: all at once would take gigabytes
+    return np.array(rows, dtype=np.float64).reshape(len(ones), len(others))
+
+
+def _values(sketches: Sequence[str]) -> NDArray[np.uint16]:
+    """Return the values of sketches, (N, SKETCH_LENGTH)."""
+    return np.frombuffer(bytes.fromhex("".join(sketches)), dtype=">u2").reshape(-1, SKETCH_LENGTH)
 
 
 def _line(key: str, shape: tuple[int, ...]) -> str:

@@ -38,37 +38,76 @@ def saved(value: Any, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def same(state: Any) -> bool:
-    return list(state) == list(STATE) and all(torch.equal(state[key], STATE[key]) for key in STATE)
+def same(state: Any, before: str = "") -> bool:
+    return list(state) == [before + key for key in STATE] and all(
+        torch.equal(state[before + key], STATE[key]) for key in STATE
+    )
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "before"),
     [
-        saved(STATE),
-        saved(STATE, _use_new_zipfile_serialization=False),
-        saved(dict(STATE)),
-        saved({"state_dict": STATE, "epoch": 3, "args": argparse.Namespace(lr=0.1)}),
-        saved({"state_dict": {"fc.bias": torch.zeros(2)}, "state_dict_ema": STATE}),
-        saved({"model": STATE, "optimizer": {"state": {}, "param_groups": [{"lr": 1.0}]}}),
-        saved({"net": {"module": STATE}}),
-        saved({"module." + key: value for key, value in STATE.items()}),
-        saved({"n_averaged": torch.tensor(9), **{"module." + key: value for key, value in STATE.items()}}),
-        saved({"model": {"_orig_mod.module." + key: value for key, value in STATE.items()}}),
-        saved({"state_dict": {"model.backbone." + key: value for key, value in STATE.items()}}),
+        (saved(STATE), ""),
+        (saved(STATE, _use_new_zipfile_serialization=False), ""),
+        (saved(dict(STATE)), ""),
+        (saved({"state_dict": STATE, "epoch": 3, "args": argparse.Namespace(lr=0.1)}), "state_dict/"),
+        (saved({"net": {"module": STATE}}), "net/module/"),
+        (saved({"module." + key: value for key, value in STATE.items()}), "module."),
+        (saved([STATE]), "0/"),
+        (saved({"model": {"conv": nn.Parameter(STATE["conv.weight"])}}), None),
     ],
 )
-def test_the_tensors_come_out_however_they_are_wrapped(data: bytes, tmp_path: Path) -> None:
+def test_the_tensors_come_out_under_their_full_names(data: bytes, before: str | None, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(data)
     found = read_checkpoint(path)
-    assert same(found.state)
     assert found.name == "weights.pth"
-    assert "bn.num_batches_tracked" not in found.shapes
-    assert found.shapes["conv.weight"] == (2, 3, 1, 1)
+    if before is None:
+        assert torch.equal(found.state["model/conv"], STATE["conv.weight"])
+        return
+    assert same(found.state, before)
+    assert before + "bn.num_batches_tracked" not in found.shapes
+    assert found.shapes[before + "conv.weight"] == (2, 3, 1, 1)
     from_memory = read_checkpoint(data, "weights.pth")
-    assert same(from_memory.state)
-    assert (from_memory.digest, from_memory.notes) == (found.digest, found.notes)
+    assert same(from_memory.state, before)
+    assert (from_memory.digest, from_memory.facts) == (found.digest, found.facts)
+
+
+def test_what_is_no_tensor_is_kept_as_a_fact(tmp_path: Path) -> None:
+    stored = {"model": STATE, "args": argparse.Namespace(model="resnet18", mean=[0.1, 0.2, 0.3]), "folds": [{"k": 2}]}
+    facts = read_checkpoint(saved(stored | {"best": None, "odd": {1: {2: "x"}}})).facts
+    assert facts == {
+        "args/model": "resnet18",
+        "args/mean": (0.1, 0.2, 0.3),
+        "folds/0/k": 2,
+        "odd/1/2": "x",
+    }
+    path = tmp_path / "w.safetensors"
+    safetensors.torch.save_file(STATE, path, metadata={"format": "pt", "config": json.dumps({"architecture": "a"})})
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "b", "pretrained_cfg": {"std": [1, 1, 1]}}))
+    assert dict(read_checkpoint(path).facts) == {
+        "__metadata__/format": "pt",
+        "__metadata__/config/architecture": "a",
+        "config.json/architecture": "b",
+        "config.json/pretrained_cfg/std": (1, 1, 1),
+    }
+    (tmp_path / "config.json").write_text("{")
+    assert "config.json/architecture" not in read_checkpoint(path).facts
+
+
+def test_what_contains_itself_ends() -> None:
+    loop: dict[str, Any] = {"fc.bias": STATE["fc.bias"]}
+    loop["again"] = loop
+    assert list(read_checkpoint(saved(loop)).state) == ["fc.bias"]
+    layers: dict[str, Any] = {"fc.bias": STATE["fc.bias"]}
+    for _ in range(30):
+        layers = {"a": layers, "b": layers}
+    assert read_checkpoint(saved({"w": STATE["fc.bias"], "deep": layers})).state.keys() == {"w"}
+    wide: dict[str, Any] = {"x": 1}
+    for _ in range(9):
+        wide = {str(i): wide for i in range(9)}
+    with pytest.raises(BadCheckpoint, match="more than 200,000 entries"):
+        read_checkpoint(saved({"w": STATE["fc.bias"], "wide": wide}))
 
 
 def test_safetensors(tmp_path: Path) -> None:
@@ -77,22 +116,6 @@ def test_safetensors(tmp_path: Path) -> None:
     for found in (read_checkpoint(data), read_checkpoint(tmp_path / "w.safetensors")):
         assert dict(found.shapes) == {"conv.weight": (2, 3, 1, 1), "fc.bias": (2,)}
         assert all(torch.equal(found.state[key], STATE[key]) for key in STATE)
-
-
-def test_notes_say_what_was_taken_off() -> None:
-    wrapped = {"state_dict_ema": {"module." + key: value for key, value in STATE.items()}}
-    assert read_checkpoint(saved(wrapped)).notes == (
-        "The weights come from the entry 'state_dict_ema'.",
-        "The prefix 'module.' was removed from the tensors' names.",
-    )
-    assert read_checkpoint(saved(STATE)).notes == ()
-
-
-def test_a_new_classifier_may_stand_outside_the_prefix() -> None:
-    mixed = {"backbone.a": torch.ones(1), "backbone.b": torch.ones(1), "fc.bias": torch.ones(1)}
-    assert list(read_checkpoint(saved(mixed)).state) == ["a", "b", "fc.bias"]
-    clash = {"model.a": torch.ones(1), "model.b": torch.zeros(1), "a": torch.ones(1)}
-    assert list(read_checkpoint(saved(clash)).state) == list(clash)
 
 
 class Evil:

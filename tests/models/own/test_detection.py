@@ -1,4 +1,4 @@
-"""Architectures found by their tensors, and mismatches explained name by name."""
+"""Mismatches of a checkpoint and an architecture, explained name by name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from camlab.models.own.detection import (
     SHOWN,
     classifier_of,
     compare,
-    detect,
     expected_shapes,
-    explain_mismatch,
     head_classes,
 )
+from camlab.models.own.recognition import explain_mismatch
 
 
 @cache
@@ -32,51 +31,6 @@ def state(architecture: str, classes: int = 7) -> dict[str, torch.Tensor]:
 
 def checkpoint(values: dict[str, torch.Tensor]) -> Checkpoint:
     return Checkpoint("mine.pth", "0" * 64, values)
-
-
-@pytest.mark.parametrize(
-    ("architecture", "twins"),
-    [
-        ("resnet18", set()),
-        ("efficientnet_b0", {"tf_efficientnet_b0"}),
-        ("vgg16_bn", set()),
-        ("densenet121", set()),
-        ("convnext_tiny", set()),
-        ("swin_tiny_patch4_window7_224", set()),
-        ("deit_tiny_distilled_patch16_224", set()),
-        ("vit_small_patch16_224", {"deit_small_patch16_224"}),
-        ("coatnet_0_rw_224", set()),
-    ],
-)
-def test_an_architecture_is_found_whatever_its_number_of_classes(architecture: str, twins: set[str]) -> None:
-    found = detect(checkpoint(state(architecture)))
-    assert found[0].architecture == architecture
-    assert {c.architecture for c in found[1:]} >= twins
-    assert all(c.exact and c.share == 1 and c.classes == 7 for c in found)
-    old = {k: v for k, v in state(architecture).items() if "num_batches_tracked" not in k}
-    assert detect(checkpoint(old)) == found
-
-
-def test_without_a_classifier_the_number_of_classes_is_open() -> None:
-    trunk = {key: value for key, value in state("resnet18").items() if not key.startswith("fc.")}
-    found = detect(checkpoint(trunk))[0]
-    assert (found.architecture, found.exact, found.classes) == ("resnet18", True, None)
-
-
-def test_what_is_not_quite_an_architecture_is_told_by_its_share() -> None:
-    torchvision = pytest.importorskip("torchvision")
-    with torch.device("meta"):
-        theirs = torchvision.models.vgg16_bn(num_classes=7, init_weights=False).state_dict()
-    found = detect(checkpoint(theirs))
-    assert found[0].architecture == "vgg16_bn"
-    assert not any(candidate.exact for candidate in found)
-    assert 0.9 < found[0].share < 1
-    assert [c.share for c in found] == sorted((c.share for c in found), reverse=True)
-
-
-def test_what_belongs_nowhere_finds_nothing() -> None:
-    assert detect(checkpoint({"a.weight": torch.ones(2, 3), "b.bias": torch.ones(2)})) == []
-    assert detect(checkpoint({})) == []
 
 
 def test_classes_are_read_off_the_head() -> None:
@@ -123,7 +77,9 @@ def test_long_lists_are_cut_with_a_count() -> None:
 
 def test_a_prefix_common_to_all_is_said() -> None:
     values = {"encoder.net." + key: value for key, value in state("resnet18").items()}
-    found = explain_mismatch(checkpoint(values), "resnet18", classes=7)
+    assert explain_mismatch(checkpoint(values), "resnet18", classes=7) is None
+    stored = {"encoder.net." + key: shape for key, shape in expected_shapes("resnet18").items()}
+    found = compare(expected_shapes("resnet18"), stored, "mine.pth", "x")
     assert found is not None
     assert "all names in the file begin with 'encoder.net.': remove it" in found.sentence
     network = {"trunk." + key: shape for key, shape in expected_shapes("resnet18").items()}

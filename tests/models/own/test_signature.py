@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlab.models.own.signature import SKETCH_LENGTH, resemblance, shapes_of, signature, sketch, without
+from camlab.models.own.signature import SKETCH_LENGTH, resemblances, shapes_of, signature, sketch, without
 
 SHAPES = st.dictionaries(
     st.text("abc.", min_size=1, max_size=6), st.lists(st.integers(0, 99), max_size=3).map(tuple), max_size=12
@@ -28,12 +28,13 @@ def test_resemblance_follows_the_share_in_common() -> None:
 
     own = sketch(numbered(0, 300))
     assert len(own) == 4 * SKETCH_LENGTH
-    assert resemblance(own, own) == 1
-    assert resemblance(own, sketch(numbered(1000, 1300))) < 0.2
+    found = resemblances([own], [own, sketch(numbered(1000, 1300)), sketch(numbered(60, 360))])
+    assert found.shape == (1, 3)
+    assert found[0, 0] == 1
+    assert found[0, 1] < 0.2
     # Two thirds of the union in common: 16 draws stay within 3 standard deviations (0.12 each).
-    assert abs(resemblance(own, sketch(numbered(60, 360))) - 240 / 360) < 0.36
+    assert abs(found[0, 2] - 240 / 360) < 0.36
     assert sketch({}) == ""
-    assert resemblance("", own) == 0
 
 
 def test_counters_and_classifiers_are_left_out() -> None:
