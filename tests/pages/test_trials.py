@@ -17,6 +17,11 @@ from tests.pages.conftest import PATIENCE, alerts, downloads, open_app, said, wa
 LABELS = ["Object", "Faithfulness", "Averaging", "Attack"]
 
 
+def open_light(**link: str) -> AppTest:
+    """The page with a small network on a scene of its own: every method takes milliseconds."""
+    return open_app(model="shapes_vgg", image="shapes/0-0", draws="1", **link)
+
+
 def press(at: AppTest, key: str) -> AppTest:
     at.button(key=key).click().run()
     assert not at.exception
@@ -46,7 +51,7 @@ def table(at: AppTest, column: str) -> list[list[str]]:
 
 
 def test_the_first_view_has_all_four_tests_and_has_started_none() -> None:
-    at = open_app(draws="1")
+    at = open_light()
     assert [tab.label for tab in at.tabs] == LABELS
     assert not any(works(at, kind) for kind in ("faithfulness", "remedy", "attack"))
     assert alerts(at) == ""
@@ -91,7 +96,7 @@ def test_faithfulness_is_measured_on_demand_and_kept_for_the_pair(monkeypatch: p
     monkeypatch.setattr(
         "camlab.explore.trials.faithfulness.PERCENTILES", (90,)
     )  # filling in nine times takes half a minute
-    at = press(open_app(draws="1", severity="2"), "faithfulness.start")
+    at = press(open_light(severity="2"), "faithfulness.start")
     run = finished(at, "faithfulness")
     assert isinstance(run, FaithfulnessRun)
     found = run.found
@@ -105,7 +110,7 @@ def test_faithfulness_is_measured_on_demand_and_kept_for_the_pair(monkeypatch: p
 
 
 def test_averaging_is_compared_and_can_be_used_on_the_whole_page() -> None:
-    at = press(open_app(draws="1", severity="2"), "remedy.start")
+    at = press(open_light(severity="2"), "remedy.start")
     run = finished(at, "remedy")
     assert isinstance(run, Remedy) and [each.copies for each in run.found] == list(COPIES)
     assert "Averaging 16 noisy copies" in said(at)
@@ -119,14 +124,14 @@ def test_averaging_is_compared_and_can_be_used_on_the_whole_page() -> None:
 
 @pytest.mark.parametrize(("goal", "method"), [("away", "gradcam"), ("picture", "eigencam")])
 def test_an_attack_runs_and_shows_what_it_found(goal: str, method: str) -> None:
-    at = open_app(draws="1", method=method)
+    at = open_light(method=method)
     at.number_input(key="attack.steps").set_value(5).run()
     at.selectbox(key="attack.goal").set_value(goal).run()
     run = finished(press(at, "attack.start"), "attack")
     assert isinstance(run, ExplanationAttack) and run.result is not None
     assert run.result.largest <= 4 / 255 + 1e-6
     told = said(at)
-    assert "Prediction kept: German shepherd" in told and "ε = 4/255, 5 steps." in told
+    assert "Prediction kept: " in told and "ε = 4/255, 5 steps." in told
     assert ("Correlation with the goal" in told) is (goal != "away")
     assert len(at.image) == 9
     labels = downloads(at)
@@ -134,7 +139,7 @@ def test_an_attack_runs_and_shows_what_it_found(goal: str, method: str) -> None:
 
 
 def test_a_cancelled_attack_keeps_what_it_has() -> None:
-    at = open_app(draws="1")
+    at = open_light()
     at.number_input(key="attack.steps").set_value(200).run()
     press(at, "attack.start")
     wait_for(at, lambda page: works(page, "attack")[-1].result is not None)  # type: ignore[attr-defined]
@@ -148,7 +153,7 @@ def test_a_cancelled_attack_keeps_what_it_has() -> None:
 
 
 def test_a_method_that_cannot_be_attacked_says_why() -> None:
-    at = open_app(draws="1", method="randomcam")
+    at = open_light(method="randomcam")
     assert "drawn at random, so there is nothing to attack" in said(at)
     assert "attack.start" not in [button.key for button in at.button]
 
@@ -157,7 +162,7 @@ GOOD = tuple(p.id for p in IMAGE_SETS["photos"].pictures)
 
 
 def test_an_attack_that_cannot_begin_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    at = open_app(draws="1")
+    at = open_light()
     monkeypatch.setattr(
         "camlab.explore.attack.prepare.unattackable", lambda _: "This map cannot be moved; choose another."
     )
@@ -167,7 +172,7 @@ def test_an_attack_that_cannot_begin_is_one_sentence(monkeypatch: pytest.MonkeyP
 
 
 def test_the_attacks_settings_are_in_the_link_and_come_back() -> None:
-    at = open_app(model="shapes_resnet", image="shapes/0-0", draws="1")
+    at = open_light()
     assert not [name for name in at.query_params if name.startswith("attack.")]
     at.number_input(key="attack.epsilon").set_value(8.5).run()
     at.number_input(key="attack.steps").set_value(25).run()
@@ -190,7 +195,7 @@ def test_the_attacks_settings_are_in_the_link_and_come_back() -> None:
 
 def test_what_a_link_says_wrong_about_the_attack_is_told_and_harms_nothing() -> None:
     link = {"attack.epsilon": "900", "attack.goal": "up", "attack.other": "photos/none", "attack.x": "1"}
-    at = open_app(model="shapes_resnet", image="shapes/0-0", **link)
+    at = open_light(**link)
     assert "epsilon cannot be '900'; CAM Lab uses 4.0" in alerts(at) and "'attack.x', which is not a setting" in alerts(
         at
     )
