@@ -12,13 +12,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import ArrayLike, DTypeLike
 
 #: Two finished maps in [0, 1], each rounded to float32 at the end of a calculation in float64: half a unit in the
 #: last place of 1 for each, 2⁻²⁵, and as much again for two calculations that differ by far less than that.
 ROUNDED_ONCE = 2.0**-23
-#: The same for a calculation in float64, relative to the largest term: 4,096 roundings of 2⁻⁵², all of them one way.
+#: The same if the raw maps were rounded to float32 too, as the library's adapter does, and came to neighbouring
+#: values: `scaled_bound(2⁻²³·m, …)` for raw values up to m = 1.75 times the range.
+ROUNDED_TWICE = 2.0**-20
+#: Two results of a calculation in float64, relative to the largest term: 4,096 roundings of 2⁻⁵², all of them one way.
 #: No sum here is that long times its condition, and a single rounding to float32 is 2¹⁶ times as large.
 DOUBLE = 2.0**-40
 
@@ -31,6 +35,11 @@ def wide(values: ArrayLike | torch.Tensor) -> np.ndarray[Any, np.dtype[np.float6
 def apart(one: ArrayLike | torch.Tensor, other: ArrayLike | torch.Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The distance of each pair of values, computed in float64; infinite where one is NaN, so that no bound holds."""
     return np.nan_to_num(np.abs(wide(one) - wide(other)), nan=np.inf)
+
+
+def near(wanted: Any, nan_ok: bool = False) -> Any:
+    """What equals a result of float64 arithmetic on numbers near 1: pytest.approx with `DOUBLE` for its 1e-6."""
+    return pytest.approx(wanted, rel=DOUBLE, abs=DOUBLE, nan_ok=nan_ok)
 
 
 def gamma(roundings: int, dtype: DTypeLike = np.float32) -> float:

@@ -39,6 +39,7 @@ def in_double(classifier: Classifier) -> Classifier:
     """A copy of a classifier that calculates in float64: what algebra says is then seen to 12 digits, not to 5."""
     copied = copy.deepcopy(classifier)
     copied.module.double()
+    copied._mean, copied._std = copied._mean.double(), copied._std.double()
     for stage in copied._stages:
         stage.module.double()
     # The heads are made again, as the float32 ones hold weights that were multiplied and rounded.

@@ -37,6 +37,7 @@ class Stub:
         channels: int = 3,
     ) -> None:
         self.device = torch.device("cpu")
+        self.dtype: torch.dtype | None = None
         self.fingerprint = name
         self.input_size = size
         self.plain = plain
@@ -51,7 +52,8 @@ class Stub:
         self.class_names = tuple(f"class {i}" for i in range(classes))
 
     def double(self) -> Stub:
-        """The same stub, which now calculates in float64 wherever its pictures are float64."""
+        """The same stub, which from now on calculates in float64, also for pictures in float32."""
+        self.dtype = torch.float64
         self.split.double()
         if self.pointwise is not None:
             self.pointwise = pointwise_head([Stage("tail", self.split[1], False)])
@@ -67,6 +69,7 @@ class Stub:
         return self.info
 
     def normalise(self, x: Tensor) -> Tensor:
+        x = x if self.dtype is None else x.to(self.dtype)
         return x if self.plain else (x - 0.5) / 0.5
 
     def head(self, z: Tensor, layer: str) -> Tensor:

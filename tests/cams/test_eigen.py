@@ -19,6 +19,7 @@ def values(channels: int) -> torch.Tensor:
 def test_the_derivative_is_that_of_small_differences(channels: int) -> None:
     a = values(channels).requires_grad_()
     reference = a.detach().mean(dim=1)
+    # In float64 by differences of 1e-6, whose own error is near 1e-16 / 1e-6 · 10⁴ at most.
     assert torch.autograd.gradcheck(lambda x: first_component(x, reference), a, atol=1e-6)
 
 

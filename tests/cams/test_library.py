@@ -28,6 +28,7 @@ from camlab.models.classifier import Classifier
 from camlab.models.preprocessing import Preprocessing
 from tests.cams.oracle import at_input_size
 from tests.cams.stub import Stub, random_pictures, run, signed_stub
+from tests.rounding import apart, chain_bound, wide
 
 Batch = Callable[[str, int], Tensor]
 KINDS = {
@@ -77,6 +78,12 @@ def direct(kind: str, network: nn.Module, layer: str, shared: SharedPass) -> np.
     return np.concatenate(found)
 
 
+def assert_same_raw(found: Any, wanted: Any, what: str) -> None:
+    """Raw maps of calculations in float64, which the library's adapter rounds to float32."""
+    assert wide(found).any(), what
+    assert apart(found, wanted).max() <= chain_bound(1, np.abs(wide(wanted)).max()), what
+
+
 def assert_parity(classifier: Classifier, network: nn.Module, layer: str, x: Tensor, names: dict[str, str]) -> None:
     shared = shared_pass(classifier, layer, x, GOALS[: len(x)], ["a", "b"][: len(x)], gradients=False)
     for name, kind in names.items():
@@ -88,10 +95,11 @@ def assert_parity(classifier: Classifier, network: nn.Module, layer: str, x: Ten
             theirs = scale_maps(F.adaptive_avg_pool2d(torch.from_numpy(theirs), (ours.shape[1], ours.shape[2])))[
                 0
             ].numpy()
-            apart = np.abs(theirs - ours.numpy()).max()
+            worst = np.abs(theirs - ours.numpy()).max()
         else:
-            apart = np.abs(theirs - at_input_size(ours, classifier.input_size)).max()
-        assert apart <= 2e-4, (layer, name, apart)
+            worst = np.abs(theirs - at_input_size(ours, classifier.input_size)).max()
+        # The library adds 1e-7 to a range that is near 1e-3 where gradients are, which makes 1e-4.
+        assert worst <= 2e-4, (layer, name, worst)
 
 
 @pytest.mark.parametrize(("layer", "rows"), [("bn2", [2, 11]), ("blocks.6", [2]), ("blocks.4", [11])])
@@ -154,11 +162,11 @@ def test_a_newer_release_is_read_by_the_same_rule(tmp_path: Path, monkeypatch: p
 
 
 def test_a_method_that_nothing_is_known_of_runs_on_the_whole_network() -> None:
-    shared = run(signed_stub(), random_pictures(2))
+    shared = run(signed_stub().double(), random_pictures(2).double())
     for kind, ours in (("GradCAM", "gradcam"), ("HiResCAM", "hirescam"), ("ShapleyCAM", "shapleycam")):
         words = library._unknown(kind)
         assert words.compute is from_input and words.summary.endswith(".")
-        assert torch.allclose(library_maps(kind, words, shared), CAMS[ours].apply(shared), atol=1e-5), kind
+        assert_same_raw(library_maps(kind, words, shared), CAMS[ours].apply(shared), kind)
     # One that only directs others gives a map of the picture's size, from which the layer's is taken.
     found = library_maps("RefineCAM", library._unknown("RefineCAM"), shared)
     assert found.shape == shared.activations[:, 0].shape and bool((found >= 0).all()) and bool(found.any())
@@ -227,12 +235,12 @@ def test_the_callers_random_numbers_are_left_alone(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_map_does_not_depend_on_the_batch_or_on_a_callers_no_grad() -> None:
-    stub, x = signed_stub(), random_pictures(3)
+    stub, x = signed_stub().double(), random_pictures(3).double()
     for name in KINDS:
         together = CAMS[name].apply(run(stub, x, [0, 1, 2]))
         with torch.no_grad():
             alone = CAMS[name].apply(run(stub, x[1:2], [1]))
-        assert torch.allclose(together[1:2], alone, atol=1e-5), name
+        assert_same_raw(together[1:2], alone, name)
 
 
 def test_stops_between_pictures() -> None:
@@ -308,10 +316,10 @@ class ChannelsLast(Stub):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_layout_of_a_network_does_not_matter(name: str) -> None:
-    stub, x = signed_stub(), random_pictures(2)
-    other = signed_stub()
+    stub, x = signed_stub().double(), random_pictures(2).double()
+    other = signed_stub().double()
     other.__class__ = ChannelsLast
-    assert torch.allclose(CAMS[name].apply(run(other, x)), CAMS[name].apply(run(stub, x)), atol=1e-5)
+    assert_same_raw(CAMS[name].apply(run(other, x)), CAMS[name].apply(run(stub, x)), name)
 
 
 def test_attention_without_a_second_derivative_is_said() -> None:
@@ -333,6 +341,6 @@ def test_attention_without_a_second_derivative_is_said() -> None:
 
 
 def test_a_map_starts_at_the_layer_whatever_feeds_it() -> None:
-    shared = run(signed_stub(), random_pictures(1))
+    shared = run(signed_stub().double(), random_pictures(1).double())
     for kind in (pytorch_grad_cam.ShapleyCAM, pytorch_grad_cam.SegEigenCAM):
-        assert np.allclose(from_maps(kind, shared), from_input(kind, shared), atol=1e-5)
+        assert_same_raw(from_maps(kind, shared), from_input(kind, shared), kind.__name__)

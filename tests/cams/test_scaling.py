@@ -14,12 +14,13 @@ from camlab.cams.scaling import CANCELLED, uncancelled
 from camlab.engine.shared import model_input
 from camlab.images import find_picture
 from camlab.models import load_classifier
+from tests.rounding import ROUNDED_ONCE, apart
 
 
 def test_scaled_map_by_hand() -> None:
     maps, degenerate = scale_maps(torch.tensor([[[-3.0, 1.0], [2.0, 5.0]]]))
     assert maps.dtype == torch.float32
-    assert np.allclose(maps[0], [[0, 0.2], [0.4, 1]]) and degenerate.tolist() == [False]
+    assert np.array_equal(maps[0], np.array([[0, 0.2], [0.4, 1]], dtype=np.float32)) and degenerate.tolist() == [False]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,9 @@ def test_scaling_properties(raw: np.ndarray, factor: float) -> None:
         order = np.argsort(np.maximum(raw[row], 0).ravel(), kind="stable")
         assert (np.diff(maps[row].numpy().ravel()[order]) >= 0).all()
     scaled, _ = scale_maps(torch.from_numpy(raw.astype(np.float64) * factor))
-    assert torch.allclose(scaled, maps, atol=1e-6) or bool(degenerate.any())
+    # The products are rounded in float64. A range of a millionth of the values enlarges that to 4e-10; the rest is
+    # the rounding of finished maps.
+    assert apart(scaled, maps).max() <= ROUNDED_ONCE or bool(degenerate.any())
 
 
 def test_behind_a_layer_norm_hirescam_is_rounding_and_says_nothing() -> None:

@@ -33,8 +33,9 @@ from camlab.models import load_classifier
 from camlab.models.batching import AT_ONCE
 from camlab.models.classifier import Classifier
 from camlab.noise import perturb
-from tests.cams.conftest import spread_pictures
+from tests.cams.conftest import in_double, spread_pictures
 from tests.cams.stub import Stub, pointwise_stub, pooled_stub, random_pictures, signed_stub
+from tests.rounding import ROUNDED_ONCE, ROUNDED_TWICE, apart
 
 METHODS = tuple(name for name, method in CAMS.items() if method.serves(signed_stub(), "cut") is None)
 SPECS = [CLEAN, *(Spec("gaussian_noise", s, seed) for s in (1.0, 2.5, 5.0) for seed in (0, 1))]
@@ -73,6 +74,7 @@ def explain(
 
 
 def same(a: Explained, b: Explained, close: float = 0.0) -> bool:
+    """The same bits, or, for calculations in float64 that add in another order, finished maps this close."""
     return (
         a.target == b.target
         and a.maps.keys() == b.maps.keys()
@@ -86,20 +88,20 @@ def same(a: Explained, b: Explained, close: float = 0.0) -> bool:
 
 
 def test_equals_the_pass_by_hand() -> None:
-    stub = signed_stub()
+    stub = signed_stub().double()
     found = explain(Engine(stub))
     for spec, one in zip(SPECS, found, strict=True):
         picture = CLEAN_PICTURE[None]
         if spec.noise:
             picture = perturb(picture, spec.noise, spec.severity, spec.seed, "digest")
         shared = shared_pass(stub, "cut", picture, [None], ["x"])
-        assert np.allclose(one.probabilities, shared.logits.softmax(1)[0], atol=1e-6)
+        assert apart(one.probabilities, shared.logits.softmax(1)[0]).max() <= ROUNDED_ONCE
         assert one.index == one.target == int(shared.logits.argmax())
         assert one.probability == one.probabilities.max()
         for name in METHODS:
             if name != "randomcam":  # that one depends on the key, not on the pass alone
                 maps, degenerate = scale_maps(CAMS[name].apply(shared))
-                assert np.allclose(one.maps[name], maps[0], atol=1e-5), (spec, name)
+                assert apart(one.maps[name], maps[0]).max() <= ROUNDED_TWICE, (spec, name)
                 assert one.degenerate[name] == bool(degenerate[0])
         assert list(one.maps) == list(METHODS) and not one.cached
 
@@ -126,7 +128,7 @@ def test_top_lists_the_best_classes_first() -> None:
     one = Explained(probabilities, 1, {}, {}, cached=False)
     assert [index for index, _ in one.top(3)] == [1, 3, 0]
     (index, probability), *_ = one.top()
-    assert index == 1 and probability == pytest.approx(0.4) and len(one.top(9)) == 4
+    assert index == 1 and probability == np.float32(0.4) and len(one.top(9)) == 4
 
 
 def test_targets_per_version() -> None:
@@ -352,14 +354,14 @@ def test_a_later_process_finds_on_disk_the_very_bits_that_were_computed(tmp_path
         store = DiskStore(Database(tmp_path))
         return Engine(stub, MapCache(store=store)), store
 
-    first, store = engine(signed_stub())
+    first, store = engine(signed_stub().double())
     computed = explain(first)
     assert store.flush() and not any(x.cached for x in computed)
-    stub = Counting.of(signed_stub())
+    stub = Counting.of(signed_stub().double())
     later, _ = engine(stub)
     found = explain(later)
     assert all(same(a, b) and b.cached for a, b in zip(computed, found, strict=True)) and not stub.heads
-    twin = explain(Engine(signed_stub()))  # which has no cache to find anything in
+    twin = explain(Engine(signed_stub().double()))  # which has no cache to find anything in
     assert all(same(a, b) for a, b in zip(twin, found, strict=True))
     # Part of it missing or broken: that part is computed again, and the rest is found.
     with sqlite3.connect(tmp_path / "cache.db") as connection:
@@ -367,7 +369,7 @@ def test_a_later_process_finds_on_disk_the_very_bits_that_were_computed(tmp_path
         connection.execute("DELETE FROM Cache WHERE rowid % 3 = 0")
     for _ in range(2):  # what was not looked for the first time, its target being unknown, is the second
         again, store = engine(stub)
-        assert all(same(a, b, close=1e-5) for a, b in zip(twin, explain(again), strict=True)) and stub.heads
+        assert all(same(a, b, close=ROUNDED_TWICE) for a, b in zip(twin, explain(again), strict=True)) and stub.heads
         assert again.cache.stats().from_disk > 0 and store.flush()
     assert store.database.verify().broken == 0
     # Another model finds nothing of it.
@@ -413,10 +415,10 @@ def test_a_cache_that_holds_nothing_changes_nothing() -> None:
 
 @pytest.mark.parametrize("make", [signed_stub, pooled_stub])
 def test_the_batch_size_changes_nothing_but_rounding(make: Callable[[], Stub]) -> None:
-    whole = explain(Engine(make(), batch=100))
+    whole = explain(Engine(make().double(), batch=100))
     for batch in (1, 2, 5):
-        for a, b in zip(whole, explain(Engine(make(), batch=batch)), strict=True):
-            assert same(a, b, close=1e-5), batch
+        for a, b in zip(whole, explain(Engine(make().double(), batch=batch)), strict=True):
+            assert same(a, b, close=ROUNDED_TWICE), batch
 
 
 @pytest.mark.parametrize("make", [signed_stub, pooled_stub, pointwise_stub])
@@ -435,11 +437,11 @@ def test_batches_are_of_about_equal_size() -> None:
     assert stub.heads == [9, 8]
 
 
-@pytest.mark.parametrize(("layer", "close"), [("bn2", 5e-5), ("blocks[-1]", 3e-2)])
-def test_lite0_alone_equals_lite0_in_a_batch(layer: str, close: float) -> None:
-    # Behind blocks[-1] stands a ReLU6: where rounding moves a value across 0 or 6, its gradient is gone or
-    # back at once, so there a map moves by more than rounding now and then (docs/parity.md has the figures).
-    classifier = load_classifier("efficientnet_lite0", "cpu")
+@pytest.mark.parametrize("layer", ["bn2", "blocks[-1]"])
+def test_lite0_alone_equals_lite0_in_a_batch(layer: str) -> None:
+    # In float64. In float32 rounding moves a value across a corner of the ReLU6 behind blocks[-1] now and then: its
+    # gradient is gone or back at once, and a map moves by more than any bound (docs/parity.md has the figures).
+    classifier = in_double(load_classifier("efficientnet_lite0", "cpu"))
     picture = spread_pictures(4)[1]
     clean = classifier.preprocess(picture.load())
     specs = [CLEAN, *(Spec("gaussian_noise", 1.0, seed) for seed in range(15))]
@@ -447,16 +449,16 @@ def test_lite0_alone_equals_lite0_in_a_batch(layer: str, close: float) -> None:
     together = Engine(classifier).explain(clean, picture.digest, specs, methods, layer)
     for row in (0, 9):
         alone = Engine(classifier).explain(clean, picture.digest, specs[row : row + 1], methods, layer)[0]
-        assert same(alone, together[row], close=close)
+        assert same(alone, together[row], close=ROUNDED_TWICE)
 
 
 @pytest.mark.parametrize("room", [1, 3, 6])
 def test_out_of_memory_halves_the_batch_and_goes_on(room: int) -> None:
-    whole = explain(Engine(signed_stub()))
-    stub = Counting.of(signed_stub(), room=room)
+    whole = explain(Engine(signed_stub().double()))
+    stub = Counting.of(signed_stub().double(), room=room)
     engine = Engine(stub)
     for a, b in zip(whole, explain(engine), strict=True):
-        assert same(a, b, close=1e-5)
+        assert same(a, b, close=ROUNDED_TWICE)
     assert max(n for n in stub.heads if n <= room) <= room < max(stub.heads)
     before = len(stub.heads)
     assert all(x.cached for x in explain(engine)) and len(stub.heads) == before
@@ -521,7 +523,7 @@ def test_other_errors_come_through_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_cancelled_at_any_check_leaves_a_cache_that_is_right() -> None:
-    stub = signed_stub()
+    stub = signed_stub().double()
     whole = explain(Engine(stub, batch=3))
     checks = 0
 
@@ -548,7 +550,7 @@ def test_cancelled_at_any_check_leaves_a_cache_that_is_right() -> None:
             explain(Engine(stub, engine.cache, batch=3), SPECS[:4], check=check)
         engine.cache = MapCache() if stop == checks // 2 else engine.cache
     for a, b in zip(whole, explain(engine), strict=True):
-        assert same(a, b, close=1e-5)
+        assert same(a, b, close=ROUNDED_TWICE)
 
 
 def test_what_was_done_before_a_cancel_is_kept() -> None:
@@ -573,7 +575,7 @@ def test_what_was_done_before_a_cancel_is_kept() -> None:
 
 
 def test_eight_threads_equal_one() -> None:
-    stub = signed_stub()
+    stub = signed_stub().double()
     pictures = random_pictures(8, seed=11)
 
     def work(engine: Engine, i: int) -> list[Explained]:
@@ -590,7 +592,7 @@ def test_eight_threads_equal_one() -> None:
         parallel = list(pool.map(together, range(8)))
     # Requests that wait together go as one batch, which moves last bits as any other batch does.
     for a, b in zip(serial, parallel, strict=True):
-        assert all(same(x, y, close=1e-5) for x, y in zip(a, b, strict=True))
+        assert all(same(x, y, close=ROUNDED_TWICE) for x, y in zip(a, b, strict=True))
 
 
 def test_threads_that_ask_the_same_get_the_same_bits() -> None:
@@ -620,6 +622,7 @@ def test_lite0_shared_by_threads_is_left_as_it_was() -> None:
     serial = [work(i) for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
         parallel = list(pool.map(work, range(8)))
+    # In float32, and a threshold, not a bound of rounding: requests that wait together may go as another batch.
     for a, b in zip(serial, parallel, strict=True):
         assert all(same(x, y, close=1e-4) for x, y in zip(a, b, strict=True))
     for module in classifier.module.modules():
@@ -632,13 +635,13 @@ def test_lite0_shared_by_threads_is_left_as_it_was() -> None:
 
 
 def test_random_maps_are_decided_by_the_version_alone() -> None:
-    stub = signed_stub()
+    stub = signed_stub().double()
     found = explain(Engine(stub), methods=["randomcam"])
     again = explain(Engine(stub, batch=2), methods=["randomcam"], targets=3)
     turned = explain(Engine(stub), specs=SPECS[::-1], methods=["randomcam", "gradcam"])[::-1]
     for a, b, c in zip(found, again, turned, strict=True):
-        assert np.allclose(a.maps["randomcam"], b.maps["randomcam"], atol=1e-6)
-        assert np.allclose(a.maps["randomcam"], c.maps["randomcam"], atol=1e-6)
+        assert apart(a.maps["randomcam"], b.maps["randomcam"]).max() <= ROUNDED_ONCE
+        assert apart(a.maps["randomcam"], c.maps["randomcam"]).max() <= ROUNDED_ONCE
     other = Engine(stub).explain(CLEAN_PICTURE, "another digest", [CLEAN], ["randomcam"], "cut")[0]
     maps = [x.maps["randomcam"] for x in (*found, other)]
     assert all(np.abs(one - two).max() > 0.05 for one, two in itertools.combinations(maps, 2))
@@ -677,7 +680,7 @@ def test_a_failure_leaves_the_shared_model_and_the_queue_as_they_were(
 
 
 def test_smoothed_maps_are_those_of_the_pass_by_hand_and_have_keys_of_their_own() -> None:
-    stub, smoothing = signed_stub(), Smoothing(augment=True, noisy=2)
+    stub, smoothing = signed_stub().double(), Smoothing(augment=True, noisy=2)
     engine = Engine(stub)
     plain = explain(engine, methods=["gradcam", "ablationcam"])
     found = explain(engine, methods=["gradcam", "ablationcam"], smoothing=smoothing)
@@ -687,7 +690,7 @@ def test_smoothed_maps_are_those_of_the_pass_by_hand_and_have_keys_of_their_own(
             picture = engine.inputs(CLEAN_PICTURE, "digest", [SPECS[row]])
             key = content_key("digest", tuple(CLEAN_PICTURE.shape), *dataclasses.astuple(canonical(SPECS[row])))
             raw = smoothed(stub, "cut", picture, [each.target], [key], CAMS[name], smoothing)
-            assert np.allclose(each.maps[name], scale_maps(raw)[0][0].numpy(), atol=1e-5)
+            assert apart(each.maps[name], scale_maps(raw)[0][0]).max() <= ROUNDED_TWICE
             assert np.array_equal(each.probabilities, plain[row].probabilities)
     assert any(not np.allclose(a.maps["gradcam"], b.maps["gradcam"]) for a, b in zip(plain, found, strict=True))
     assert all(each.cached for each in explain(engine, methods=["gradcam"], smoothing=smoothing))

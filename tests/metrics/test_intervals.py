@@ -12,6 +12,7 @@ from camlab.metrics import Robustness, macro, robustness, stratified, tally
 from camlab.metrics.intervals import bootstrap, percentile_intervals, resample
 from tests.metrics import twins
 from tests.metrics.test_robustness import random_pairs, table
+from tests.rounding import near
 
 
 def percentiles(replicates: list[float]) -> tuple[float, float, float] | None:
@@ -26,7 +27,7 @@ def assert_equal(result: Robustness, replicates: dict[str, list[float]]) -> None
     seen = 0
     for name, interval in result.intervals.items():
         if interval is not None:
-            assert (interval.low, interval.high, interval.undefined) == pytest.approx(percentiles(replicates[name]))
+            assert (interval.low, interval.high, interval.undefined) == near(percentiles(replicates[name]))
             seen += 1
     assert seen >= 5  # the comparison is not empty
 
@@ -88,7 +89,7 @@ def test_pictures_are_drawn_with_all_their_rows() -> None:
     often = pd.concat([once] * 8)
     of_many, of_one = (robustness(pairs).intervals["consistency"] for pairs in (often, once))
     assert of_many and of_one
-    assert (of_many.low, of_many.high) == pytest.approx((of_one.low, of_one.high))
+    assert (of_many.low, of_many.high) == near((of_one.low, of_one.high))
     by_row = robustness(often, unit="row").intervals["consistency"]
     assert by_row and by_row.high - by_row.low < (of_many.high - of_many.low) / 2
 
@@ -130,7 +131,7 @@ def test_undefined_replicates_are_dropped_and_their_share_shown() -> None:
     rows = [("a", 1, "kept", 0.8)] * 5 + [("b", 1, "far", 0.3)] * 5
     interval = robustness(table(*rows)).intervals["responsiveness"]
     assert interval is not None
-    assert (interval.low, interval.high) == pytest.approx((0.7, 0.7))
+    assert (interval.low, interval.high) == near((0.7, 0.7))
     assert interval.undefined == pytest.approx(0.25, abs=0.04)
 
 
@@ -139,7 +140,7 @@ def test_percentile_intervals() -> None:
     none, some = percentile_intervals(np.stack([np.full(200, np.nan), values[::-1]]))
     assert none is None
     assert some is not None
-    assert dataclasses.astuple(some) == pytest.approx((2.5, 97.5, 99 / 200))
+    assert dataclasses.astuple(some) == near((2.5, 97.5, 99 / 200))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 40, 41, 1999, 2000])
@@ -148,7 +149,7 @@ def test_percentiles_are_those_of_numpy(count: int) -> None:
     values[:count] = np.random.default_rng(count).random(count)
     (found,) = percentile_intervals(values[None])
     assert found is not None
-    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(values[:count], [2.5, 97.5])), abs=1e-12)
+    assert (found.low, found.high) == near(tuple(np.percentile(values[:count], [2.5, 97.5])))
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 200])
@@ -173,4 +174,4 @@ def test_intervals_do_not_depend_on_the_block() -> None:
     for name, interval in full.items():
         other = chunked[name]
         assert interval is not None and other is not None
-        assert (interval.low, interval.high) == pytest.approx((other.low, other.high), abs=1e-12)
+        assert (interval.low, interval.high) == near((other.low, other.high))

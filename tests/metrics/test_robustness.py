@@ -22,6 +22,7 @@ from camlab.metrics import (
     tally,
 )
 from tests.metrics import twins
+from tests.rounding import near
 
 COLUMNS = ["image", "severity", "flipped", "near", "degenerate", "similarity"]
 
@@ -74,34 +75,34 @@ def test_six_pairs_by_hand() -> None:
     r = robustness(SIX)
     assert (r.n, r.n_pictures, r.n_flipped, r.n_near, r.n_degenerate) == (6, 3, 3, 1, 0)
     assert (r.n_consistency, r.n_responsiveness) == (3, 3)
-    assert r.consistency == pytest.approx((0.9 + 0.8 + 0.4) / 3)  # 0.7
-    assert r.responsiveness == pytest.approx(1 - (0.5 + 0.6 + 0.1) / 3)  # 0.6
-    assert r.responsiveness_near == pytest.approx(0.5)
-    assert r.responsiveness_far == pytest.approx(0.65)
-    assert r.rm == pytest.approx(0.42)
-    assert r.gap == pytest.approx(0.3)
+    assert r.consistency == near((0.9 + 0.8 + 0.4) / 3)  # 0.7
+    assert r.responsiveness == near(1 - (0.5 + 0.6 + 0.1) / 3)  # 0.6
+    assert r.responsiveness_near == near(0.5)
+    assert r.responsiveness_far == near(0.65)
+    assert r.rm == near(0.42)
+    assert r.gap == near(0.3)
     # 0.9 and 0.8 beat all three flipped pairs, 0.4 beats only 0.1.
-    assert r.auroc == pytest.approx(7 / 9)
-    assert r.mean_similarity == pytest.approx(0.55)
-    assert r.blind == pytest.approx(0.55 * 0.45)
+    assert r.auroc == near(7 / 9)
+    assert r.mean_similarity == near(0.55)
+    assert r.blind == near(0.55 * 0.45)
     assert r.flip_rate == 0.5
-    assert r.consistency_bounds == pytest.approx((0.7, 0.7))
+    assert r.consistency_bounds == near((0.7, 0.7))
 
 
 def test_six_pairs_within_severity_by_hand() -> None:
     r = stratified(SIX)
     # Severity 1: C .85, R .4, AUROC 2/2; severity 3: C .4, R .7, AUROC 1/2 (.4 beats .1, loses to .5).
-    assert r.consistency == pytest.approx((0.85 + 0.4) / 2)
-    assert r.responsiveness == pytest.approx((0.4 + 0.7) / 2)
-    assert r.rm == pytest.approx((0.85 * 0.4 + 0.4 * 0.7) / 2)
-    assert r.gap == pytest.approx((0.25 + 0.1) / 2)
-    assert r.auroc == pytest.approx((2 + 1) / (2 + 2))
+    assert r.consistency == near((0.85 + 0.4) / 2)
+    assert r.responsiveness == near((0.4 + 0.7) / 2)
+    assert r.rm == near((0.85 * 0.4 + 0.4 * 0.7) / 2)
+    assert r.gap == near((0.25 + 0.1) / 2)
+    assert r.auroc == near((2 + 1) / (2 + 2))
     assert r.auroc == auroc_within(SIX, ["severity"])
-    assert r.responsiveness_near == pytest.approx(0.5)
-    assert r.responsiveness_far == pytest.approx((0.4 + 0.9) / 2)
+    assert r.responsiveness_near == near(0.5)
+    assert r.responsiveness_far == near((0.4 + 0.9) / 2)
     s1, s3 = 2.3 / 3, 1.0 / 3
-    assert r.mean_similarity == pytest.approx((s1 + s3) / 2)
-    assert r.blind == pytest.approx((s1 * (1 - s1) + s3 * (1 - s3)) / 2)
+    assert r.mean_similarity == near((s1 + s3) / 2)
+    assert r.blind == near((s1 * (1 - s1) + s3 * (1 - s3)) / 2)
     assert r.averaged_over == "severity"
     assert (r.averaged["consistency"], r.averaged["responsiveness_near"], r.averaged["rm"]) == (2, 1, 2)
 
@@ -109,10 +110,10 @@ def test_six_pairs_within_severity_by_hand() -> None:
 def test_six_pairs_a_picture_at_a_time_by_hand() -> None:
     r = macro(SIX)
     # Picture a: C .9, R .5; picture b: C .6; picture c: R .65.
-    assert r.consistency == pytest.approx((0.9 + 0.6) / 2)
-    assert r.responsiveness == pytest.approx((0.5 + 0.65) / 2)
-    assert r.rm == pytest.approx(0.9 * 0.5)
-    assert r.gap == pytest.approx(0.4)
+    assert r.consistency == near((0.9 + 0.6) / 2)
+    assert r.responsiveness == near((0.5 + 0.65) / 2)
+    assert r.rm == near(0.9 * 0.5)
+    assert r.gap == near(0.4)
     assert r.auroc == 1.0
     assert (r.averaged["consistency"], r.averaged["rm"]) == (2, 1)
 
@@ -120,9 +121,9 @@ def test_six_pairs_a_picture_at_a_time_by_hand() -> None:
 def test_six_pairs_by_severity_by_hand() -> None:
     each = {level: robustness(pairs) for level, pairs in SIX.groupby("severity")}
     assert list(each) == [1.0, 3.0]
-    assert each[1.0].consistency == pytest.approx(0.85)
+    assert each[1.0].consistency == near(0.85)
     assert each[1.0].responsiveness_near is None
-    assert each[3.0].responsiveness == pytest.approx(0.7)
+    assert each[3.0].responsiveness == near(0.7)
     assert (each[3.0].n, each[3.0].n_flipped) == (3, 2)
 
 
@@ -138,9 +139,9 @@ def test_auroc_within_by_hand() -> None:
         ("b", 1, "kept", 0.2), ("b", 1, "far", 0.8), ("b", 1, "far", 0.1), ("b", 1, "near", 0.5),  # 1 of 3
         ("c", 2, "kept", 0.7), ("d", 2, "far", 0.6),  # alone in their picture; 1 of 1 within severity 2
     )  # fmt: skip
-    assert auroc_within(pairs, ["image", "severity"]) == pytest.approx(2.5 / 5)
+    assert auroc_within(pairs, ["image", "severity"]) == near(2.5 / 5)
     # Severity 1: .9 beats 4, .3 beats .1 and ties .3, .2 beats .1: 6.5 of 12.
-    assert auroc_within(pairs, ["severity"]) == pytest.approx(7.5 / 13)
+    assert auroc_within(pairs, ["severity"]) == near(7.5 / 13)
     assert auroc_within(pairs[pairs.image == "c"], ["severity"]) is None
 
 
@@ -160,11 +161,11 @@ def test_degenerate_pairs_are_left_out_and_counted() -> None:
         2,
         1,
     )
-    assert r.consistency == pytest.approx(0.7)
-    assert r.responsiveness == pytest.approx(0.8)
+    assert r.consistency == near(0.7)
+    assert r.responsiveness == near(0.8)
     assert r.responsiveness_far is None
-    assert r.mean_similarity == pytest.approx(1.6 / 3)
-    assert r.consistency_bounds == pytest.approx((1.4 / 3, 2.4 / 3))
+    assert r.mean_similarity == near(1.6 / 3)
+    assert r.consistency_bounds == near((1.4 / 3, 2.4 / 3))
 
 
 def test_an_undefined_similarity_counts_as_degenerate() -> None:
@@ -172,8 +173,8 @@ def test_an_undefined_similarity_counts_as_degenerate() -> None:
     pairs.loc[0, "similarity"] = np.nan  # Pearson's r of a constant map, for instance
     r = robustness(pairs, replicates=0)
     assert (r.n, r.n_degenerate, r.n_consistency) == (6, 1, 2)
-    assert r.consistency == pytest.approx(0.6)
-    assert r.auroc == pytest.approx(4 / 6)
+    assert r.consistency == near(0.6)
+    assert r.auroc == near(4 / 6)
 
 
 def test_near_says_nothing_without_a_flip() -> None:
@@ -185,9 +186,9 @@ def test_near_says_nothing_without_a_flip() -> None:
 def test_bounds_of_the_averages() -> None:
     pairs = table(("a", 1, "kept", 0.8), ("b", 1, "kept", None), ("a", 2, "kept", 0.4), ("b", 3, "far", 0.1))
     # Severity 1: .4 to .9; severity 2: .4; severity 3 has no unflipped pair.
-    assert stratified(pairs).consistency_bounds == pytest.approx((0.4, 0.65))
+    assert stratified(pairs).consistency_bounds == near((0.4, 0.65))
     # Picture a: .6; picture b: 0 to 1.
-    assert macro(pairs).consistency_bounds == pytest.approx((0.3, 0.8))
+    assert macro(pairs).consistency_bounds == near((0.3, 0.8))
 
 
 # --- not observed
@@ -197,7 +198,7 @@ def test_bounds_of_the_averages() -> None:
 @pytest.mark.parametrize("call", [robustness, stratified, macro])
 def test_without_flips_r_is_not_observed(call: object) -> None:
     r = call(table(("a", 1, "kept", 0.9), ("b", 1, "kept", 0.7)))  # type: ignore[operator]
-    assert r.consistency == pytest.approx(0.8)
+    assert r.consistency == near(0.8)
     for name in ("responsiveness", "responsiveness_near", "responsiveness_far", "rm", "gap", "auroc"):
         assert getattr(r, name) is None
         assert r.intervals[name] is None
@@ -207,7 +208,7 @@ def test_without_flips_r_is_not_observed(call: object) -> None:
 @pytest.mark.parametrize("call", [robustness, stratified, macro])
 def test_without_kept_pairs_c_is_not_observed(call: object) -> None:
     r = call(table(("a", 1, "far", 0.9), ("b", 1, "near", 0.7)))  # type: ignore[operator]
-    assert r.responsiveness == pytest.approx(0.2)
+    assert r.responsiveness == near(0.2)
     assert (r.consistency, r.rm, r.gap, r.auroc, r.consistency_bounds) == (None,) * 5
 
 
@@ -232,8 +233,8 @@ def test_zero_is_observed() -> None:
 @given(st.integers(0, 2**32), st.integers(1, 30))
 def test_values_equal_their_definitions(seed: int, n: int) -> None:
     pairs = random_pairs(seed, n)
-    assert none_to_nan(robustness(pairs, replicates=0)) == pytest.approx(twins.values_of(pairs), nan_ok=True)
-    assert none_to_nan(stratified(pairs, replicates=0)) == pytest.approx(twins.stratified_values_of(pairs), nan_ok=True)
+    assert none_to_nan(robustness(pairs, replicates=0)) == near(twins.values_of(pairs), nan_ok=True)
+    assert none_to_nan(stratified(pairs, replicates=0)) == near(twins.stratified_values_of(pairs), nan_ok=True)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -241,7 +242,7 @@ def test_auroc_equals_scikit_learn(seed: int) -> None:
     pairs = random_pairs(seed, 200)
     seen = pairs[~pairs.degenerate]
     expected = roc_auc_score(~seen.flipped, seen.similarity)
-    assert robustness(pairs, replicates=0).auroc == pytest.approx(expected)
+    assert robustness(pairs, replicates=0).auroc == near(expected)
 
 
 @settings(max_examples=30, deadline=None)
@@ -255,7 +256,7 @@ def test_values_lie_in_their_ranges_and_ignore_row_order(seed: int, n: int) -> N
     if result.consistency is not None:
         assert low - 1e-12 <= result.consistency <= high + 1e-12
     shuffled = robustness(pairs.sample(frac=1, random_state=0), replicates=0)
-    assert none_to_nan(shuffled) == pytest.approx(none_to_nan(result), nan_ok=True)
+    assert none_to_nan(shuffled) == near(none_to_nan(result), nan_ok=True)
     assert (shuffled.n_near, shuffled.warnings) == (result.n_near, result.warnings)
 
 
@@ -288,8 +289,8 @@ def test_a_map_that_ignores_flips_has_the_blind_value() -> None:
     values = [0.2, 0.5, 0.9]
     pairs = table(*[("a", 1, kind, v) for kind in ("kept", "far") for v in values])
     r = robustness(pairs)
-    assert r.rm == pytest.approx(r.blind)
-    assert r.gap == pytest.approx(0, abs=1e-12)
+    assert r.rm == near(r.blind)
+    assert r.gap == near(0)
     assert r.auroc == 0.5
 
 

@@ -11,6 +11,7 @@ from camlab.metrics import segments
 from camlab.metrics.pixels import bilinear_weights, is_constant, upsample
 from camlab.metrics.segments import SEGMENTATIONS, kept_matrix, pooling_matrix, segment, segment_means
 from tests.metrics import twins
+from tests.rounding import near
 
 sides = st.integers(1, 9)
 
@@ -100,7 +101,7 @@ def test_bad_settings() -> None:
 @given(sides, sides, st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
 def test_upsampling_equals_torch(h: int, w: int, height: int, width: int, seed: int) -> None:
     maps = np.random.default_rng(seed).random((2, h, w))
-    assert upsample(maps, (height, width)) == pytest.approx(twins.upsampled(maps, (height, width)), abs=1e-12)
+    assert upsample(maps, (height, width)) == near(twins.upsampled(maps, (height, width)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -112,9 +113,9 @@ def test_segment_means_equal_upsample_and_count(h: int, w: int, height: int, wid
     maps = rng.random((3, h, w)).astype(np.float32)
     matrix = pooling_matrix(labels, h, w)
     assert matrix.shape == (labels.max() + 1, h * w)
-    assert matrix.sum(axis=1) == pytest.approx(1.0)
+    assert matrix.sum(axis=1) == near(1.0)
     expected = twins.means_per_segment(maps, labels)
-    assert maps.reshape(3, -1).astype(np.float64) @ matrix.T == pytest.approx(expected, abs=1e-12)
+    assert maps.reshape(3, -1).astype(np.float64) @ matrix.T == near(expected)
     assert segment_means(maps, labels) == pytest.approx(expected, abs=5.1e-7)
 
 

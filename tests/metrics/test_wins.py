@@ -9,6 +9,7 @@ from camlab.metrics.tally import Rows, read_pairs
 from camlab.metrics.wins import JoinedWins, Wins, stratum_wins
 from tests.metrics import twins
 from tests.metrics.test_robustness import random_pairs
+from tests.rounding import near
 
 
 def wins_of(rows: Rows, units: int, chosen: np.ndarray | None = None) -> Wins:
@@ -44,8 +45,8 @@ def test_every_way_of_counting_wins_repeats_rows(
     for r, weight in enumerate(weights):
         above, below = repeated(pairs, rows, weight)
         expected = twins.auroc(above, below) * len(above) * len(below) if above and below else 0
-        assert JoinedWins([tabled])(weights)[r] == pytest.approx(expected)
-        assert by_row[r] == pytest.approx(expected)
+        assert JoinedWins([tabled])(weights)[r] == near(expected)
+        assert by_row[r] == near(expected)
 
 
 def test_many_units_of_few_rows_have_no_table() -> None:
@@ -55,7 +56,7 @@ def test_many_units_of_few_rows_have_no_table() -> None:
     assert few.table is None
     weights = np.ones((1, 400))
     above, below = repeated(pairs, rows, weights[0])
-    assert JoinedWins([few])(weights) == pytest.approx(twins.auroc(above, below) * len(above) * len(below))
+    assert JoinedWins([few])(weights) == near(twins.auroc(above, below) * len(above) * len(below))
 
 
 def test_wins_of_strata_are_joined() -> None:
@@ -63,7 +64,7 @@ def test_wins_of_strata_are_joined() -> None:
     weights = np.random.default_rng(0).integers(0, 4, (7, units)).astype(float)
     each = [wins_of(rows, units, rows.severity == level) for level in (1.0, 2.0, 3.0)]
     each[1].table = None
-    assert JoinedWins(each)(weights) == pytest.approx(sum(JoinedWins([one])(weights) for one in each))
+    assert JoinedWins(each)(weights) == near(sum(JoinedWins([one])(weights) for one in each))
 
 
 def test_large_tables_are_not_rounded() -> None:
@@ -84,4 +85,4 @@ def test_wins_of_strata(n: int) -> None:
         above = list(rows.similarity[rows.kept & (stratum == s)])
         below = list(rows.similarity[rows.lost & (stratum == s)])
         assert contests[s] == len(above) * len(below)
-        assert won[s] == pytest.approx(twins.auroc(above, below) * contests[s] if contests[s] else 0)
+        assert won[s] == near(twins.auroc(above, below) * contests[s] if contests[s] else 0)

@@ -17,6 +17,7 @@ from camlab.noise import NOISES, Surroundings, perturb, stream
 from camlab.noise.adversarial import STEPS, ascent
 from tests.noise.around import TwoFields, around
 from tests.noise.twins import DIGESTS
+from tests.rounding import DOUBLE, apart, chain_bound
 
 ATTACKS = [name for name, kind in NOISES.items() if kind.family == "Adversarial"]
 EVERY = pytest.mark.parametrize("name", ATTACKS)
@@ -96,9 +97,9 @@ def test_equals_its_twin(name: str, level: int) -> None:
     for picture, digest, mine in zip(clean, "ab", ours, strict=True):
         start = stream(3, name, digest).random((3, 20, 20), dtype=np.float32) * 2 - 1
         theirs = twin(model, picture, EPSILON[level], name, torch.from_numpy(start))
-        # A gradient that is zero up to rounding may have either sign.
+        # A gradient that is zero up to rounding may have either sign, at few pixels; 1e-6 only tells whether it had.
         assert ((mine - theirs).abs() > 1e-6).float().mean() < 0.005
-        assert (mine - picture).abs().max() == pytest.approx(EPSILON[level], rel=1e-4)
+        assert apart(apart(mine, picture).max(), EPSILON[level]) <= 2 * ROUNDING
 
 
 def test_fgsm_on_a_linear_model_can_be_worked_out() -> None:
@@ -179,12 +180,14 @@ def test_a_model_that_is_certain_is_attacked_too(name: str) -> None:
 
 @pytest.mark.parametrize("targeted", [False, True])
 def test_the_direction_is_the_gradient_of_the_loss(targeted: bool) -> None:
-    model, picture = Network(certainty=1.0), some(1)[0]
+    model, picture = Network(certainty=1.0), some(1)[0].double()
+    model.body.double()
     leaf = picture.clone().requires_grad_()
     loss = functional.cross_entropy(model.logits(leaf[None]), torch.tensor([1]))
     plain = torch.autograd.grad(loss, leaf)[0] * (-1 if targeted else 1)
     ours = ascent(model, picture, 1, targeted)
-    assert torch.allclose(ours / ours.norm(), plain / plain.norm(), atol=1e-5)
+    assert ours.dtype == torch.float64
+    assert apart(ours / ours.norm(), plain / plain.norm()).max() <= DOUBLE
 
 
 def test_equal_pictures_share_what_does_not_depend_on_the_severity() -> None:
@@ -251,6 +254,8 @@ def test_one_seed_starts_in_one_direction(pictures: Tensor) -> None:
 
     grey = torch.full_like(pictures, 0.5)
     mild, strong = (perturb(grey, "pgd", s, 1, DIGESTS, Surroundings(Still())) - 0.5 for s in (1, 5))
-    assert torch.allclose(strong, 16 * mild, atol=1e-5) and mild.std() > 0.4 / 255
+    # The rounding of 0.5 plus a change, some five on the way, of which 16 times as much is seen in `mild`.
+    assert apart(strong, 16 * mild).max() <= (1 + 16) * chain_bound(3, 0.5) < 0.05 / 255
+    assert mild.std() > 0.4 / 255
     other = perturb(grey, "pgd", 1, 2, DIGESTS, Surroundings(Still())) - 0.5
     assert abs(np.corrcoef(mild.ravel().numpy(), other.ravel().numpy())[0, 1]) < 0.05
