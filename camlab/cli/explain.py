@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camlab.cli.own_model import add_checkpoint_options, models_named
 from camlab.cli.terminal import dump, note, number, say, whole_number, writable
 from camlab.common.errors import BadSetting
 from camlab.explore.attack.settings import DEFAULTS
@@ -28,13 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("model").add_argument
     add("--model", metavar="M", help="see `list models`, `list catalogue`; or a checkpoint file")
-    add("--architecture", metavar="N", help="checkpoint: its name in timm; default: found in the file")
-    add("--classes", metavar="FILE", type=Path, help="checkpoint: its class names (txt, csv, json, yaml, py)")
-    add("--classes-as", metavar="KEY", help="checkpoint: how to read --classes, if it can be read in several ways")
-    add("--mean", metavar="R,G,B", help="checkpoint: mean of each colour, in [0, 1]")
-    add("--std", metavar="R,G,B", help="checkpoint: standard deviation of each colour, in [0, 1]")
-    add("--size", metavar="N", type=_size, help="checkpoint: its input size, 224 or 192x256 (H x W)")
-    add("--crop", metavar="S", type=number(), help="checkpoint: share of the shorter side that it sees")
+    add_checkpoint_options(add)
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
 
     add = parser.add_argument_group("noise").add_argument
@@ -109,13 +103,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print a list with one record per method")
 
 
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]{1,5})(?:[x×]([0-9]{1,5}))?", text.strip().lower())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a size such as 224 or 192x256")
-    return int(found[1]), int(found[2] or found[1])
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Check all arguments, then measure, save and print."""
     scenes = _scenes(arguments)
@@ -167,7 +154,7 @@ def _scenes(arguments: argparse.Namespace) -> list[Scene]:
         picture = paired(picture, noisy)
         if warning := set_companion(picture, noisy).warning:
             note(warning)
-    state = dataclasses.replace(state, model=_model(state.model, arguments), image=picture.id)
+    state = dataclasses.replace(state, model=models_named([state.model], arguments)[0], image=picture.id)
     engine = engine_for(state.model, arguments.device)
     if arguments.target is not None:
         target = find_class(engine.classifier.class_names, arguments.target)
@@ -205,29 +192,3 @@ def _attacks(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> list[Exp
     wanted["epsilon"] /= 255
     wanted["other"] = None if arguments.imitate is None else picture_named(arguments.imitate)
     return [prepare_attack(scene, **wanted) for scene in scenes]
-
-
-def _model(name: str, arguments: argparse.Namespace) -> str:
-    """Return the name of the model to load; a checkpoint file is registered as a model of this process."""
-    from camlab.models.own.model import is_checkpoint, model_from_file, three_numbers
-
-    is_file = is_checkpoint(name) or arguments.architecture is not None
-    settings = {each: getattr(arguments, each) for each in ("classes", "classes_as", "mean", "std", "size", "crop")}
-    given = [each for each, value in settings.items() if value is not None]
-    if not is_file and not given:
-        return name
-    if not is_file:
-        option = given[0].replace("_", "-")
-        raise BadSetting(f"--{option} describes a checkpoint file, which {name!r} is not; leave it out.")
-    row = model_from_file(
-        Path(name),
-        arguments.architecture,
-        arguments.classes,
-        arguments.classes_as,
-        mean=three_numbers(arguments.mean or "", "mean"),
-        std=three_numbers(arguments.std or "", "standard deviation"),
-        input_size=arguments.size,
-        crop_pct=arguments.crop,
-    )
-    note(row.summary)
-    return row.name

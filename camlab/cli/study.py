@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camlab.cli.own_model import add_checkpoint_options, checkpoint_option, models_named
 from camlab.cli.terminal import Bar, dump, note, say, whole_number
 from camlab.common.errors import BadSetting
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         metavar="M",
-        help="see `list models`; this and the next five may be repeated",
+        help="see `list models`, or a checkpoint file; this and the next five may be repeated",
         action="append",
     )
     add("--images", metavar="SET", help="a set (see `list images`), a data set, or a folder", action="append")
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=16,
         help="pictures per batch (a CPU takes six at once); lower it to save memory; default 16",
     )
+    add_checkpoint_options(parser.add_argument_group("checkpoint files named with --model").add_argument)
     add("--device", metavar="D", default="auto", help="auto (default), cpu, cuda or mps")
     add("--backend", metavar="B", default="local", help="local (default) or ray")
     add("--address", metavar="A", help="address of the Ray cluster; default: this machine")
@@ -104,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def plan_of(arguments: argparse.Namespace) -> StudyPlan:
-    """Return the preset's plan, changed by the options given. Raises UnknownName."""
+    """Return the preset's plan, changed by the options given. Raises UnknownName, and what `models_named` raises."""
     from camlab.study import PRESETS
     from camlab.study.plan import ALL, FITTING
 
@@ -115,6 +117,8 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
     for field, option in OPTIONS.items():
         if (value := getattr(arguments, option)) is not None:
             given[field] = tuple(dict.fromkeys(value))
+    if models := models_named(arguments.model or (), arguments):
+        given["models"] = tuple(dict.fromkeys(models))
     given |= {k: v for k in ("seeds", "limit", "name") if (v := getattr(arguments, k)) is not None}
     if arguments.images and arguments.limit is None and arguments.preset is None:
         given["limit"] = None  # use a named set as a whole
@@ -133,7 +137,7 @@ def _planned(arguments: argparse.Namespace) -> StudyPlan:
 
     plan = StudyPlan.from_json(read_manifest(arguments.out)["settings"])
     named = ("model", "images", "method", "noise", "severity", "layer", "seeds", "limit", "name", "preset")
-    if any(getattr(arguments, option) is not None for option in named):
+    if checkpoint_option(arguments) or any(getattr(arguments, option) is not None for option in named):
         raise BadSetting("A resumed study keeps its plan; leave out all options but --resume and --out.")
     return plan
 
@@ -168,11 +172,12 @@ def _run(arguments: argparse.Namespace, plan: StudyPlan) -> Status:
 
 def _losses(folder: Path, found: Status) -> list[str]:
     """Return one sentence for each thing that a study lacks."""
+    from camlab.models import model_on_command_line as named
     from camlab.study.store import open_study
 
     study = open_study(folder)
     losses = [
-        f"{each['method'] or 'a layer'} is left out at {each['layer']} of {model}: {each['reason']}"
+        f"{each['method'] or 'a layer'} is left out at {each['layer']} of {named(model)}: {each['reason']}"
         for model, about in study.manifest.get("models", {}).items()
         for each in about["skipped"]
     ]
@@ -204,14 +209,18 @@ def _sum_up(arguments: argparse.Namespace, found: Status) -> None:
 def cost_text(plan: StudyPlan, cost: Estimate) -> str:
     """Return the cost of a plan as text."""
     from camlab.common.wording import duration, megabytes, plural, table
+    from camlab.models import model_on_command_line as named
 
-    rows = [[model, f"{pairs:,} pairs", duration(seconds)] for model, (pairs, seconds) in cost.by_model.items()]
+    rows = [[named(model), f"{pairs:,} pairs", duration(seconds)] for model, (pairs, seconds) in cost.by_model.items()]
     lines = [
         f"{cost.pairs:,} pairs: {plural(cost.pictures, 'picture')} under a model × {plan.versions()} versions "
         f"× methods and layers",
         f"about {duration(cost.seconds)} with {plural(cost.workers, 'worker')} on this machine, "
         f"{megabytes(max(cost.bytes, 1e6))} on disk",
         *table(rows),
-        *(f"left out: {s['method'] or 'a layer'} at {s['layer']} of {s['model']}: {s['reason']}" for s in cost.skipped),
+        *(
+            f"left out: {s['method'] or 'a layer'} at {s['layer']} of {named(s['model'])}: {s['reason']}"
+            for s in cost.skipped
+        ),
     ]
     return "\n".join(lines)

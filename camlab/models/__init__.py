@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from camlab.models.class_names import imagenet_classes, short_name
-from camlab.models.loading import MAX_LOADED, find_model, load_classifier, pick_device
+from camlab.models.loading import MAX_LOADED, find_model, load_classifier, model_on_command_line, pick_device
 from camlab.models.registry import MODELS, OWN_PREFIX, ModelRow
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "find_model",
     "imagenet_classes",
     "load_classifier",
+    "model_on_command_line",
     "pick_device",
     "short_name",
 ]

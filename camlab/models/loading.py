@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
 
-from camlab.common.errors import BadSetting
+from camlab.common.errors import BadSetting, UnknownName
 from camlab.models.hub.catalogue import PREFIX
 from camlab.models.hub.pretrained import find_pretrained
-from camlab.models.own.model import find_own
+from camlab.models.own.kept import find_own_or_kept
 from camlab.models.preprocessing import Preprocessing
 from camlab.models.registry import MODELS, OWN_PREFIX, ModelRow
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from camlab.models.classifier import Classifier
 
-_FINDERS = {PREFIX: find_pretrained, OWN_PREFIX: find_own}
+_FINDERS = {PREFIX: find_pretrained, OWN_PREFIX: find_own_or_kept}
 
 #: The number of non-bundled models that stay in memory; one may take a gigabyte.
 MAX_LOADED = 4
@@ -40,6 +40,16 @@ def find_model(name: str) -> ModelRow:
         if name.startswith(prefix):
             return find(name)
     return MODELS[name]
+
+
+def model_on_command_line(name: str) -> str:
+    """Return how a command names a model: an own one by its file, which only its owner's folders hold."""
+    if not name.startswith(OWN_PREFIX):
+        return name
+    try:
+        return find_model(name).source
+    except UnknownName:
+        return "CHECKPOINT_FILE"
 
 
 def load_classifier(name: str, device: str = "auto") -> Classifier:

@@ -16,6 +16,7 @@ from camlab.models import load_classifier
 from camlab.study.plan import BEFORE, DEFAULT, StudyPlan
 from camlab.study.sources import PlannedSet, Unit, check_plan, open_sets, units_of
 from camlab.study.store.files import read_json, write_json
+from camlab.study.store.own_models import ENTRY, keep_models, offer_from
 from camlab.study.store.schema import SCHEMA_VERSION
 from camlab.study.store.study import MANIFEST
 
@@ -64,7 +65,10 @@ class Prepared:
 
 
 def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str = "auto") -> Path:
-    """Check a plan and create its study in a new folder. Raises UnknownName, BadSetting, BadSource, BadStudy."""
+    """Check a plan and create its study in a new folder, which also keeps the weights of own models.
+
+    Raises UnknownName, BadSetting, BadSource, BadStudy.
+    """
     check_plan(plan)
     if batch < 1:
         raise BadSetting("A study needs a batch of 1 picture or more; choose a larger one.")
@@ -75,6 +79,7 @@ def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str 
         raise BadStudy(f"The folder “{place.name}” is not empty; choose another for the study.")
     try:
         place.mkdir(parents=True, exist_ok=True)
+        own = keep_models(plan.models, place)
         write_json(
             place / MANIFEST,
             {
@@ -85,6 +90,7 @@ def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str 
                 "finished": False,
                 "settings": plan.to_json(),
                 "run": {"batch": batch, "device": device},
+                **({ENTRY: own} if own else {}),
             },
         )
     except (OSError, ValueError) as error:
@@ -167,10 +173,14 @@ def plan_at_hand(plan: StudyPlan, device: str = "auto") -> tuple[Prepared, tuple
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a study that can run. Raises BadStudy if there is none."""
+    """Read the manifest of a study that can run, whose own models can be found from then on.
+
+    Raises BadStudy if there is none.
+    """
     manifest = read_json(folder / MANIFEST)
     if manifest is None or "settings" not in manifest or manifest.get("imported"):
         raise BadStudy(f"“{folder.name}” contains no study that can run; plan one first.")
+    offer_from(folder, manifest)
     return manifest
 
 

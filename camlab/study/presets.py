@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from camlab.cams import CAMS, PAPER_SIX
 from camlab.cams.coincidence import BASELINE
 from camlab.common.registry import Registry
-from camlab.models import MODELS
+from camlab.models import MODELS, model_on_command_line
 from camlab.noise import NOISES
 from camlab.study.plan import BEFORE, DEFAULT, FITTING, StudyPlan
 
@@ -106,6 +106,12 @@ def irreversible(base: StudyPlan, plan: StudyPlan) -> bool:
     )
 
 
+def _argument(field: str, value: object) -> str:
+    if field == "models":
+        return model_on_command_line(str(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def command_line(plan: StudyPlan, folder: str = "DIR") -> str:
     """Return the command that runs a plan: the nearest preset with every option that differs from it."""
 
@@ -120,7 +126,7 @@ def command_line(plan: StudyPlan, folder: str = "DIR") -> str:
     parts = ["camlab study", f"--preset {preset}"]
     for field, option in OPTIONS.items():
         if field in changed:
-            values = (f"{each:g}" if isinstance(each, float) else str(each) for each in getattr(plan, field))
+            values = (_argument(field, each) for each in getattr(plan, field))
             parts += [f"--{option} {shlex.quote(value)}" for value in values]
     parts += [f"--{name} {getattr(plan, name)}" for name in ("seeds", "limit") if name in changed]
     if {"models", "image_sets"} <= set(changed) and plan.pairing == FITTING:

@@ -25,7 +25,7 @@ from camlab.images import OWN_KINDS
 from camlab.metrics import SIMILARITIES
 from camlab.metrics.faithfulness import FAITHFULNESS
 from camlab.metrics.intervals import FEWEST_PAIRS
-from camlab.models import short_name
+from camlab.models import OWN_PREFIX, model_on_command_line, short_name
 from camlab.noise import NOISES
 
 
@@ -267,8 +267,9 @@ def _faithful(faithful: Faithful | None) -> list[Table]:
 def reproduce(state: ExploreState, scene: Scene) -> list[str]:
     """Return the commands that compute the same pair and the same report."""
     picture = "PICTURE_FILE" if scene.picture.image_set in OWN_KINDS else state.image
+    model = shlex.quote(model_on_command_line(state.model))
     parts = [
-        "camlab explain", shlex.quote(picture), f"--model {shlex.quote(state.model)}",
+        "camlab explain", shlex.quote(picture), f"--model {model}",
         f"--method {shlex.quote(state.method)}", f"--noise {state.noise}", f"--severity {state.severity:g}",
         f"--seed {state.shown_seed}", f"--layer {shlex.quote(scene.layer)}",
     ]  # fmt: skip
@@ -277,4 +278,5 @@ def reproduce(state: ExploreState, scene: Scene) -> list[str]:
     parts += ["--eigen-smooth"] if state.eigen else []
     parts += ["--aug-smooth"] if state.augment else []
     parts += [f"--average {state.copies} --sigma {state.sigma:g}"] if state.copies else []
-    return [" ".join(parts), "camlab report STATE.json --out report.html"]
+    own = f" --model {model}" if state.model.startswith(OWN_PREFIX) else ""
+    return [" ".join(parts), f"camlab report STATE.json --out report.html{own}"]

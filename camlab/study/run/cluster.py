@@ -21,6 +21,7 @@ from camlab.study.run.control import environment
 from camlab.study.run.local import CHECK_EVERY, TRIES, Chunk
 from camlab.study.run.progress import Progress
 from camlab.study.run.worker import write_units
+from camlab.study.store.own_models import offer_models, weights_of
 
 #: Share of a GPU per worker: while one computes on it, others perturb pictures and compare maps on CPUs.
 GPU_SHARE = 0.25
@@ -49,8 +50,9 @@ def connect(address: str | None) -> Any:
 class Station:
     """A worker on the cluster, which computes units of the study that the manifest describes."""
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
-        """Prepare the study from its manifest; no folder is needed."""
+    def __init__(self, manifest: Mapping[str, Any], weights: Mapping[str, bytes]) -> None:
+        """Prepare the study from its manifest and the weights of its own models; no folder is needed."""
+        offer_models(manifest, weights.__getitem__)
         self._worker = UnitWorker(from_manifest(manifest), models=1)
         self._go = threading.Event()
         self._go.set()
@@ -90,10 +92,13 @@ class RayPool:
             raise BadSetting("The Ray cluster has no room for a worker; use a larger cluster, or the local backend.")
         self.size = int(most) if workers is None else min(workers, int(most))
         self._actors: list[Any] = []
+        self._weights: Any = None
 
     def run(self, prepared: Prepared, chunks: Sequence[Chunk], progress: Progress, look: Callable[[], bool]) -> None:
         """Compute all chunks on the workers; see `LocalPool.run`."""
         ray, manifest = self._ray, read_manifest(self._folder)
+        # Once for all workers, as own models may take gigabytes.
+        self._weights = ray.put(weights_of(self._folder, manifest))
         wanted: dict[str, deque[Chunk]] = {}
         for chunk in chunks:
             wanted.setdefault(prepared.units[chunk[0]].model, deque()).append(chunk)
@@ -159,7 +164,7 @@ class RayPool:
         # One thread computes; another one receives requests to pause.
         env = {k: v for k, v in environment(THREADS).items() if k.endswith("_THREADS") or k == "PYTHONPATH"}
         actor = self._ray.remote(Station).options(max_concurrency=2, runtime_env={"env_vars": env}, **self._needs)
-        return actor.remote(manifest)
+        return actor.remote(manifest, self._weights)
 
     def close(self) -> None:
         """End all workers; only their current chunks are lost."""

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from camlab.common.errors import BadStudy
 from camlab.study.store.files import read_json
+from camlab.study.store.own_models import offer_from
 from camlab.study.store.parts import all_notes, image_table, part_paths, skipped_pictures
 from camlab.study.store.schema import COLUMNS, TEXTS, arrow_schema, frame, known_columns
 
@@ -102,7 +103,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def open_study(folder: str | Path) -> Study:
-    """Open the study in a folder. Raises BadStudy if there is none."""
+    """Open the study in a folder, whose own models can be found from then on. Raises BadStudy if there is none."""
     study = Study(Path(folder))
-    _ = study.manifest
+    offer_from(study.folder, study.manifest)
     return study
