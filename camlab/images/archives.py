@@ -51,17 +51,19 @@ BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, Runti
 class Collected:
     """The result of an upload: its pictures, the number of files left out by reason, and sentences about some.
 
+    ``notes`` say how folders were read, as in ``file_layout.SortedPaths``.
     The reasons are those of ``file_layout.REASONS``. ``problems`` holds at most MAX_PROBLEMS sentences.
     """
 
     pictures: tuple[Picture, ...]
     skipped: Counter[str] = field(default_factory=Counter)
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """The result in words: “37 pictures loaded; skipped: 2 links, 1 damaged or unusable picture.”."""
-        taken, semicolon, rest = account(len(self.pictures), self.skipped).rstrip(".").partition(";")
+        taken, semicolon, rest = account(len(self.pictures), self.skipped, notes=self.notes).rstrip(".").partition(";")
         return f"{taken} loaded{semicolon}{rest}."
 
 
@@ -91,7 +93,7 @@ def collect(
         for _ in work.decode(source):
             done += 1
             progress(done, total)
-    return Collected(tuple(work.pictures), work.skipped, tuple(work.problems))
+    return Collected(tuple(work.pictures), work.skipped, tuple(work.problems), tuple(work.notes))
 
 
 def is_archive(data: bytes) -> bool:
@@ -118,6 +120,7 @@ class _Collection:
         self.pictures: list[Picture] = []
         self.skipped: Counter[str] = Counter()
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self._bytes_left = MAX_TOTAL_BYTES
         self._pixels_left = MAX_TOTAL_PIXELS
         self._seen: set[str] = set()
@@ -184,6 +187,7 @@ class _Collection:
         files = source.files
         lost = {path for path in source.lost - set(files) if is_picture(path) and not is_hidden(path)}
         layout = arrange([*files, *lost])
+        self.notes += layout.notes
         orphans = [path for path in layout.orphans if path in files]
         self.skip("orphan", count=len(orphans))
         yield from (None for _ in orphans)

@@ -2,30 +2,34 @@
 
 Only names are read, so archives, uploads of many files and folders of 50,000 follow the same rules.
 
-- **classes**: if every picture lies in a folder and there are at least two folders, the folder is the class.
-  Folders common to all pictures, folders called ``images``, and a level of only ``train``, ``val`` and ``test``
-  are ignored.
+- **classes**: the folders of `camlab.images.class_folders`. Pictures outside them have no class.
 - **outlines**: ``bison.mask.png`` or ``bison_mask.png`` beside ``bison.jpg``, or a file of that stem in a folder
   ``masks`` beside the picture or beside its folder. A folder ``masks`` in which no file belongs to a picture
   holds pictures.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from camlab.images.class_folders import IGNORED, read_folders
 from camlab.images.decode import FORMATS
 
 EXTENSIONS = frozenset(extension for kind in FORMATS for extension in kind.extensions)
 MAX_NAME_LENGTH = 1024
 
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _BESIDE = re.compile(r"(?s)(.+)[._]mask\.png", re.IGNORECASE)
 _SYSTEM = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"}
 
 #: The reasons why files are left out, each as words for one file and for several.
 REASONS: dict[str, tuple[str, str]] = {
     "link": ("link", "links"),
+    "outside": (
+        "link that leads out of the folders that may be opened",
+        "links that lead out of the folders that may be opened",
+    ),
+    "broken": ("link that leads nowhere", "links that lead nowhere"),
+    "circle": ("link to a folder that is listed already", "links to folders that are listed already"),
     "special": ("special file", "special files"),
     "encrypted": ("encrypted file", "encrypted files"),
     "unsafe": ("unsafe path", "unsafe paths"),
@@ -58,11 +62,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class SortedPaths:
-    """Pictures in the order of their paths, their classes, and outlines without a picture."""
+    """Pictures in the order of their paths, their classes, outlines without a picture, and how folders were read.
+
+    notes: clauses about folders that are no classes, and pictures without a class.
+    """
 
     entries: tuple[Entry, ...]
     labels: tuple[str, ...]
     orphans: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def arrange(paths: Iterable[str]) -> SortedPaths:
@@ -71,12 +79,13 @@ def arrange(paths: Iterable[str]) -> SortedPaths:
     masks, orphans = _masks(ordered)
     outlines = {mask for of_one in masks.values() for mask in of_one}.union(orphans)
     pictures = [path for path in ordered if path not in outlines]
-    labels = _labels(pictures)
+    read = read_folders(pictures)
     entries = tuple(
         Entry(path, label, next(iter(masks.get(_key(path), ())), None))
-        for path, label in zip(pictures, labels, strict=True)
+        for path, label in zip(pictures, read.labels, strict=True)
     )
-    return SortedPaths(entries, tuple(sorted({label for label in labels if label})), tuple(orphans))
+    labels = tuple(sorted({label for label in read.labels if label}))
+    return SortedPaths(entries, labels, tuple(orphans), read.notes)
 
 
 def is_picture(path: str) -> bool:
@@ -89,8 +98,8 @@ def is_hidden(path: str) -> bool:
     return any(part.startswith(".") or part.casefold() in _SYSTEM for part in path.split("/"))
 
 
-def account(taken: int, skipped: Mapping[str, int], classes: int = 0) -> str:
-    """Return one sentence about the number of pictures taken and the files left out by reason."""
+def account(taken: int, skipped: Mapping[str, int], classes: int = 0, notes: Sequence[str] = ()) -> str:
+    """Return one sentence about the pictures taken, how their folders were read, and the files left out by reason."""
     text = f"{taken:,} {'picture' if taken == 1 else 'pictures'}"
     if classes:
         text += f" in {classes:,} classes"
@@ -99,7 +108,8 @@ def account(taken: int, skipped: Mapping[str, int], classes: int = 0) -> str:
         for reason in sorted(REASONS, key=lambda reason: -skipped.get(reason, 0))
         if (count := skipped.get(reason, 0))
     ]
-    return f"{text}; skipped: {', '.join(named)}." if named else f"{text}."
+    parts = [text, *dict.fromkeys(notes), *([f"skipped: {', '.join(named)}"] if named else [])]
+    return f"{'; '.join(parts)}."
 
 
 def _stem(path: str) -> str:
@@ -112,10 +122,10 @@ def _stem(path: str) -> str:
 def _key(path: str) -> str:
     """Return the key that a picture shares with its outline: the stem without folders called ``images``."""
     stem = _stem(path)
-    if "images/" not in stem.casefold():
+    if f"{IGNORED}/" not in stem.casefold():
         return stem
     *folders, name = stem.split("/")
-    return "/".join([*(each for each in folders if each.casefold() != "images"), name])
+    return "/".join([*(each for each in folders if each.casefold() != IGNORED), name])
 
 
 def _masks(paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
@@ -153,16 +163,3 @@ def _masks(paths: list[str]) -> tuple[dict[str, list[str]], list[str]]:
                 lost.append(path)
         orphans += lost if paired else []
     return found, sorted(orphans)
-
-
-def _labels(paths: list[str]) -> list[str | None]:
-    """Return the class of each picture; all None if the folders do not look like classes."""
-    nothing: list[str | None] = [None] * len(paths)
-    folders = [[each for each in path.split("/")[:-1] if each.casefold() != "images"] for path in paths]
-    depth = 0
-    while folders and all(len(each) > depth for each in folders):
-        level = {each[depth] for each in folders}
-        if len(level) > 1 and not {name.casefold() for name in level} <= _SPLITS:
-            return [each[depth] for each in folders]
-        depth += 1
-    return nothing

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from camlab.common.errors import BadImage, UnknownName
+from camlab.common.errors import BadImage, BadSetting, UnknownName
 from camlab.images.builtin import BY_ID, IMAGE_SETS
 from camlab.images.datasets.catalogue import DATASETS, open_dataset
 from camlab.images.decode import clean_name, decode_image, read_bytes
 from camlab.images.folders import open_folder
 from camlab.images.picture import OWN_KINDS, ImageSet, Picture, digest_of, own_picture
+
+#: Prefix of a typed name that stands for an image set or its picture, even if there is a file of this name.
+SET = "set:"
 
 
 def picture_from_bytes(data: bytes, name: str) -> Picture:
@@ -78,13 +81,34 @@ def _read_unchanged(path: Path, digest: str) -> Image.Image:
 
 
 def image_set_named(name: str) -> ImageSet:
-    """Return a built-in set, a data set on this machine, or a folder by its path. Raises UnknownName, BadSource."""
+    """Return a built-in set, a data set on this machine, or a folder by its path, with all that its links lead to.
+
+    For the command line, whose user may read whatever this program may. Raises UnknownName, BadSource.
+    """
     if name in IMAGE_SETS:
         return IMAGE_SETS[name]
     if name in DATASETS:
         return open_dataset(name)
-    if Path(name).is_dir():
-        return open_folder(
-            Path(name).resolve(), [name]
-        )  # a user of the command line may read all that this program may
-    return IMAGE_SETS[name]
+    return open_folder(name, confined=False) if is_folder(name) else IMAGE_SETS[name]
+
+
+def is_folder(name: str) -> bool:
+    """Return whether there is a folder at a path."""
+    try:
+        return Path(name).is_dir()
+    except ValueError:  # a null character
+        return False
+
+
+def meant_set(name: str) -> str:
+    """Return the name of an image set, or the path of a folder, that a user has typed; ``set:NAME`` is always a set.
+
+    Raises BadSetting for a name that means a set as well as a folder in the working directory.
+    """
+    known = name in IMAGE_SETS or name in DATASETS
+    if known and is_folder(name):
+        raise BadSetting(
+            f"{name!r} is an image set of CAM Lab and also a folder here; write ./{name} for the folder or {SET}{name} "
+            "for the set."
+        )
+    return name.removeprefix(SET)

@@ -1,7 +1,8 @@
 """Open a folder on this machine as an image set, inside the folders that the operator allows.
 
 Listing reads only names; a file is opened when its picture is needed. Links are followed if they lead inside the
-allowed folders, which is checked again whenever a picture is read.
+allowed folders, which is checked again whenever a picture is read. The command line allows every folder, as its user
+may read whatever the program may.
 """
 
 import hashlib
@@ -21,6 +22,9 @@ from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture, mask_fr
 
 ROOTS_VARIABLE = "CAMLAB_IMAGE_ROOTS"
 MAX_FILES = 2_000_000
+
+#: The folders that may be read, links resolved; None for all.
+Roots = tuple[Path, ...] | None
 
 _CHECK_EVERY = 1000  # files
 
@@ -45,18 +49,24 @@ def open_folder(
     path: str | Path,
     roots: Sequence[str | Path] | None = None,
     check: Callable[[], None] = lambda: None,
+    *,
+    confined: bool = True,
 ) -> ImageSet:
     """Open a folder and its subfolders as a lazy image set, flat or one folder per class (`camlab.images.file_layout`).
 
-    ``roots`` are the readable folders, by default those of ``allowed_roots``; a relative path is searched in each.
+    ``roots`` are the readable folders, by default those of ``allowed_roots``; a relative path is searched in each. If
+    not ``confined``, every folder may be read, and links are followed wherever they lead.
     A picture's id is ``folder/`` and 12 hex digits of a digest of its relative path, its size and the time of its last
     change. So the id needs no reading, survives moving or copying the folder with its times, and changes with the
     content. ``check`` may raise to stop the listing.
 
     Raises BadSource if the folder is outside the roots, cannot be listed, has no picture or too many files.
     """
-    allowed = allowed_roots() if roots is None else tuple(Path(root).resolve() for root in roots)
-    folder = _confined(path, allowed)
+    if confined:
+        allowed: Roots = allowed_roots() if roots is None else tuple(Path(root).resolve() for root in roots)
+        folder = _confined(path, allowed or ())
+    else:
+        allowed, folder = None, _anywhere(path)
     paths, skipped = _scan(folder, allowed, check)
     layout = arrange(paths)
     skipped["orphan"] += len(layout.orphans)
@@ -67,7 +77,7 @@ def open_folder(
     return ImageSet(
         name="folder",
         title=name,
-        summary=account(len(layout.entries), skipped, len(layout.labels)),
+        summary=account(len(layout.entries), skipped, len(layout.labels), layout.notes),
         pictures=LazyPictures(len(layout.entries), partial(_picture, folder, allowed, layout.entries)),
         labels=tuple(dict.fromkeys(map(clean_name, layout.labels))),
         skipped=skipped,
@@ -98,11 +108,22 @@ def _confined(path: str | Path, allowed: Sequence[Path]) -> Path:
     )
 
 
-def _is_inside(path: Path, roots: Sequence[Path]) -> bool:
-    return any(path == root or root in path.parents for root in roots)
+def _anywhere(path: str | Path) -> Path:
+    """Return the folder at a path, links resolved. Raises BadSource if there is none."""
+    try:
+        folder = Path(path).resolve()
+        if folder.is_dir():
+            return folder
+    except (OSError, ValueError, RuntimeError):  # a null character, or circular links
+        pass
+    raise BadSource(f"There is no folder “{clean_name(Path(path).name)}” at this path; check the path.")
 
 
-def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tuple[list[str], Counter[str]]:
+def _is_inside(path: Path, roots: Roots) -> bool:
+    return roots is None or any(path == root or root in path.parents for root in roots)
+
+
+def _scan(folder: Path, roots: Roots, check: Callable[[], None]) -> tuple[list[str], Counter[str]]:
     """List the picture files below the folder as relative paths with forward slashes, and count files left out."""
     found: list[str] = []
     skipped: Counter[str] = Counter()
@@ -116,7 +137,7 @@ def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tup
         real = os.path.realpath(place)
         # Skip links to a parent or a folder listed before, and links created during the listing.
         if real in visited or not _is_inside(Path(real), roots):
-            skipped["link"] += 1
+            skipped["circle" if real in visited else "outside"] += 1
             continue
         visited.add(real)
         try:
@@ -130,7 +151,7 @@ def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tup
                             f"The folder “{clean_name(folder.name)}” holds over {MAX_FILES:,} files; "
                             "choose one of the folders in it."
                         )
-                    if reason := _sort(entry, prefix, roots, waiting, linked, found):
+                    if reason := _sort(entry, prefix, folder, roots, waiting, linked, found):
                         skipped[reason] += 1
         except OSError as error:
             if not prefix:
@@ -144,7 +165,8 @@ def _scan(folder: Path, roots: Sequence[Path], check: Callable[[], None]) -> tup
 def _sort(
     entry: os.DirEntry[str],
     prefix: str,
-    roots: Sequence[Path],
+    folder: Path,
+    roots: Roots,
     waiting: list[tuple[str, str]],
     linked: list[tuple[str, str]],
     found: list[str],
@@ -156,7 +178,11 @@ def _sort(
     if entry.is_symlink():
         path = os.path.realpath(path)
         if not _is_inside(Path(path), roots):
-            return "link"
+            return "outside"
+        if _stamp(Path(path)) is None:
+            return "broken"
+        if any(Path(path) == each or Path(path) in each.parents for each in (folder, Path(entry.path).parent)):
+            return "circle"
     if entry.is_dir():
         if entry.is_symlink():
             heapq.heappush(linked, (f"{prefix}{entry.name}/", path))
@@ -166,12 +192,12 @@ def _sort(
     if not is_picture(entry.name):
         return "other"
     if not entry.is_file():
-        return "link" if entry.is_symlink() else "special"
+        return "special"
     found.append(f"{prefix}{entry.name}")
     return ""
 
 
-def _picture(folder: Path, roots: tuple[Path, ...], entries: Sequence[Entry], index: int) -> Picture:
+def _picture(folder: Path, roots: Roots, entries: Sequence[Entry], index: int) -> Picture:
     entry = entries[index]
     stamp = _stamp(folder / entry.path)
     # Python represents undecodable bytes of a file name as lone surrogates.
@@ -197,7 +223,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _bytes(folder: Path, relative: str, roots: tuple[Path, ...]) -> bytes:
+def _bytes(folder: Path, relative: str, roots: Roots) -> bytes:
     real = Path(os.path.realpath(folder / relative))
     if not _is_inside(real, roots):  # a link was created or changed after the listing
         raise BadImage(
@@ -206,7 +232,7 @@ def _bytes(folder: Path, relative: str, roots: tuple[Path, ...]) -> bytes:
     return read_bytes(real)
 
 
-def _read(folder: Path, relative: str, roots: tuple[Path, ...], stamp: tuple[int, int] | None) -> Image.Image:
+def _read(folder: Path, relative: str, roots: Roots, stamp: tuple[int, int] | None) -> Image.Image:
     data = _bytes(folder, relative, roots)
     if _stamp(folder / relative) != stamp:
         raise BadImage(
@@ -215,7 +241,7 @@ def _read(folder: Path, relative: str, roots: tuple[Path, ...], stamp: tuple[int
     return decode_image(data, relative)
 
 
-def _read_mask(folder: Path, path: str, roots: tuple[Path, ...], read: Callable[[], Image.Image]) -> Mask:
+def _read_mask(folder: Path, path: str, roots: Roots, read: Callable[[], Image.Image]) -> Mask:
     mask = mask_from_bytes(_bytes(folder, path, roots), path)
     width, height = read().size
     if mask.shape != (height, width):

@@ -34,7 +34,23 @@ def test_a_folder_a_class() -> None:
         (["cat/images/1.jpg", "dog/images/2.jpg"], ["cat", "dog"]),
         (["train/1.jpg", "test/2.jpg"], [None, None]),
         (["cat/1.jpg", "cat/2.jpg"], [None, None]),  # one class is none
-        (["1.jpg", "cat/1.jpg", "dog/2.jpg"], [None, None, None]),  # not every picture lies in a folder
+        (["1.jpg", "cat/1.jpg", "dog/2.jpg"], [None, "cat", "dog"]),  # one loose picture decides nothing
+        (["1.jpg", "2.jpg", "3.jpg", "new/1.jpg", "old/2.jpg"], [None] * 5),  # most are loose
+        (["a.jpg", "pets/cat/1.jpg", "pets/dog/2.jpg"], [None, "cat", "dog"]),
+        (["dev/cat/1.jpg", "dev/dog/2.jpg", "train/cat/3.jpg", "train/dog/4.jpg"], ["cat", "dog"] * 2),
+        (["fold1/a/1.jpg", "fold1/b/2.jpg", "fold2/a/3.jpg", "fold2/b/4.jpg"], ["a", "b"] * 2),
+        (["fold_1/1.jpg", "fold_2/2.jpg"], [None, None]),
+        (["test/1.jpg", "test/2.jpg", "test/3.jpg", "train/a/1.jpg", "train/b/2.jpg"], [None] * 3 + ["a", "b"]),
+        (["train2017/a/1.jpg", "train2017/b/2.jpg", "val2017/a/3.jpg"], ["a", "b", "a"]),
+        (["cv1/train/a/1.jpg", "cv1/val/b/2.jpg", "cv2/train/a/3.jpg", "cv2/val/b/4.jpg"], ["a", "b"] * 2),
+        (["part1/a/1.jpg", "part1/b/2.jpg", "part2/a/3.jpg", "part2/b/4.jpg"], ["a", "b"] * 2),
+        (["part1/1.jpg", "part2/2.jpg"], ["part1", "part2"]),  # nothing but the name speaks for splits
+        (["extra/a/1.jpg", "train/a/2.jpg", "train/b/3.jpg"], ["a", "a", "b"]),
+        (["docs/1.jpg", "test/a/2.jpg", "test/b/3.jpg", "train/a/4.jpg"], [None, "a", "b", "a"]),
+        (["bus/1.jpg", "train/2.jpg"], ["bus", "train"]),  # a railway
+        (["bus/front/1.jpg", "train/front/2.jpg"], ["bus", "train"]),
+        (["cat/test/1.jpg", "cat/train/2.jpg", "dog/test/3.jpg"], ["cat", "cat", "dog"]),
+        (["x/a/1.jpg", "x/b/2.jpg", "y/a/3.jpg", "y/b/4.jpg"], ["x", "x", "y", "y"]),  # said to be in doubt
         (["1.jpg"], [None]),
         ([], []),
     ],
@@ -98,7 +114,9 @@ def test_every_path_has_one_place(paths: list[str], random: object) -> None:
     assert not outlines & set(pictures)
     assert not set(found.orphans) & (outlines | set(pictures))
     assert set(pictures) | outlines | set(found.orphans) <= set(paths)
-    assert len({entry.label is None for entry in found.entries}) <= 1  # all of them, or none
+    assert set(found.labels) == {entry.label for entry in found.entries} - {None}
+    lost = sum(entry.label is None for entry in found.entries)
+    assert not lost or not found.labels or any(note.startswith(f"{lost} picture") for note in found.notes)
     shuffled = list(paths)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert arrange(shuffled) == found
@@ -119,7 +137,65 @@ def test_what_systems_keep_for_themselves(path: str, hidden: bool) -> None:
     assert is_hidden(path) is hidden
 
 
+@pytest.mark.parametrize(
+    ("paths", "notes"),
+    [
+        (["cat/1.jpg", "dog/2.jpg"], ()),
+        (["cat/1.jpg", "cat/test/1.jpg", "cat/train/2.jpg", "dog/test/3.jpg", "dog/train/4.jpg"], ()),
+        (
+            ["train/a/1.jpg", "dev/b/2.jpg"],
+            ("the folders “dev” and “train” are read as splits of the set, not as classes",),
+        ),
+        (["1.jpg", "a/1.jpg", "b/2.jpg"], ("1 picture outside the folders of the classes has no class",)),
+        (
+            ["1.jpg", "2.jpg", "3.jpg", "a/1.jpg", "b/2.jpg"],
+            ("the folders “a” and “b” are not read as classes, as most pictures lie outside them",),
+        ),
+        (
+            ["test/1.jpg", "test/2.jpg", "train/a/1.jpg", "train/b/2.jpg"],
+            (
+                "the folders “test” and “train” are read as splits of the set, not as classes",
+                "2 pictures outside the folders of the classes have no class",
+            ),
+        ),
+        (
+            [f"{site}/{kind}/1.jpg" for site in "xyz" for kind in "ab"],
+            (
+                "the folders “x”, “y” and “z” are read as classes; each holds “a” and “b”, so if these are the "
+                "classes, open one of them",
+            ),
+        ),
+        (
+            [f"part{number}/1.jpg" for number in range(6)],
+            (
+                "the folders “part0”, “part1”, “part2”, “part3” … are read as classes; if they are parts of one set, "
+                "put their pictures into one folder",
+            ),
+        ),
+    ],
+)
+def test_how_folders_were_read_is_said(paths: list[str], notes: tuple[str, ...]) -> None:
+    assert arrange(paths).notes == notes
+
+
+@given(
+    st.lists(st.sampled_from(["ant", "bee", "cat", "dog"]), min_size=2, max_size=4, unique=True),
+    st.sampled_from(
+        [("train", "dev"), ("Train", "Val", "Test"), ("train_set", "test_set"), ("fold1", "fold2", "fold3"),
+         ("fold-01", "fold-02"), ("part1", "part2"), ("training", "validation"), ("train", "holdout"), ("cv1", "cv2")]
+    ),
+)  # fmt: skip
+def test_splits_never_become_classes_and_classes_never_splits(classes: list[str], splits: tuple[str, ...]) -> None:
+    outer = [f"{split}/{name}/1.jpg" for split in splits for name in classes]
+    assert {entry.label for entry in arrange(outer).entries} == set(classes)
+    inner = [f"{name}/{split}/1.jpg" for split in splits for name in classes]
+    assert {entry.label for entry in arrange(inner).entries} == set(classes)
+
+
 def test_the_account() -> None:
+    assert account(3, {"other": 1}, 2, ["1 picture has no class"] * 2) == (
+        "3 pictures in 2 classes; 1 picture has no class; skipped: 1 file that is not a picture."
+    )
     assert account(1, {}) == "1 picture."
     assert account(50_000, {}, 1000) == "50,000 pictures in 1,000 classes."
     assert account(37, {"damaged": 1, "link": 2, "other": 0}) == (

@@ -146,11 +146,34 @@ def test_links_inside_and_outside(pets: Path, tmp_path: Path) -> None:
     (pets / "dog" / "in.png").symlink_to(pets / "cat" / "a.png")
     found = opened(pets)
     assert [picture.title for picture in found.pictures] == ["a", "b", "c", "in"]
-    assert found.skipped["link"] == 4
+    assert found.skipped == {"other": 1, "hidden": 1, "outside": 2, "broken": 1, "circle": 1}
+    assert "2 links that lead out of the folders that may be opened" in found.summary
     assert np.array_equal(np.asarray(found.pictures[3].load()), array(1))
     # With both allowed, both are listed.
     both = open_folder(pets, [pets, outside])
     assert [picture.title for picture in both.pictures] == ["secret", "a", "b", "out", "c", "in"]
+
+
+def test_without_limits_links_are_followed_wherever_they_lead_and_never_in_circles(pets: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    write(outside, a=png(7), deep__b=png(8))
+    (pets / "bird").symlink_to(outside)
+    (pets / "cat" / "c.png").symlink_to(outside / "a.png")
+    (pets / "cat" / "loop").symlink_to(pets)
+    (pets / "cat" / "above").symlink_to(tmp_path)  # it holds the folder itself and much else
+    (outside / "deep" / "up").symlink_to(outside)
+    (pets / "gone").symlink_to(tmp_path / "nothing")
+    found = open_folder(pets, confined=False)
+    assert [(picture.title, picture.label) for picture in found.pictures] == [
+        *(("a", "bird"), ("b", "bird")),
+        *(("a", "cat"), ("b", "cat"), ("c", "cat"), ("c", "dog")),
+    ]
+    assert found.skipped == {"other": 1, "hidden": 1, "circle": 3, "broken": 1}
+    assert np.array_equal(np.asarray(found.pictures[0].load()), array(7))
+    assert np.array_equal(np.asarray(found.pictures[4].load()), array(7))
+    for wrong in (tmp_path / "none", "a\0b", pets / "cat" / "a.png"):
+        with pytest.raises(BadSource, match="There is no folder"):
+            open_folder(wrong, confined=False)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -171,7 +194,7 @@ def test_links_never_decide_what_a_picture_is_called(
     after = opened(pets)
     assert list(after.pictures) == list(before.pictures)
     assert after.labels == ("cat", "dog")
-    assert after.skipped["link"] == 3
+    assert after.skipped["circle"] == 3
 
 
 def test_a_folder_that_becomes_a_link_is_not_followed(
@@ -190,7 +213,7 @@ def test_a_folder_that_becomes_a_link_is_not_followed(
     monkeypatch.setattr(folders, "_sort", swapped)
     found = opened(pets)
     assert [picture.title for picture in found.pictures] == ["c"]
-    assert found.skipped["link"] == 1
+    assert found.skipped["outside"] == 1
 
 
 def test_a_file_that_becomes_a_link_is_not_followed(pets: Path, tmp_path: Path) -> None:
