@@ -21,6 +21,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from camlab.common.downloads import CHUNK, Problem, reach, serve
+from camlab.common.parsing import with_slashes
 from camlab.common.subprocesses import send_to_parent
 
 _SENT_EVERY = 1 << 20  # bytes
@@ -114,6 +115,7 @@ def unzip(archive: Path, folder: Path, room: int) -> None:
             if sum(member.file_size for member in members) > room:
                 raise Problem("not_unpacked")
             for member in members:
+                member.filename = with_slashes(member.filename)
                 packed.extract(member, folder)  # drops ".." and leading slashes from paths
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
         raise Problem("not_unpacked") from error

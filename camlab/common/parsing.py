@@ -52,3 +52,8 @@ def flag(text: str) -> bool:
     if text not in ("", "0", "1"):
         raise BadSetting(f"{text[:30]!r} is neither 1 (on) nor 0 (off)")
     return text == "1"
+
+
+def with_slashes(path: str) -> str:
+    """Return an archive's path with forward slashes, as ZIP demands; some programs for Windows store backslashes."""
+    return path.replace("\\", "/")

@@ -13,7 +13,8 @@ from camlab.common.errors import BadSetting, BadState, CamLabError
 from camlab.common.parsing import flag, integer, member, number
 from camlab.common.registry import Registry
 from camlab.drawing.pictures import COLOUR_MAPS, VIEWS
-from camlab.images import OWN_KINDS, find_picture
+from camlab.images import find_picture
+from camlab.images.picture import is_own_id
 from camlab.metrics import SEGMENTATIONS, SIMILARITIES
 from camlab.models import OWN_PREFIX, find_model
 from camlab.noise import NOISES
@@ -95,7 +96,7 @@ class ExploreState:
 
 def _picture(text: str) -> str:
     # Check only the form of the name: the session alone knows the user's own pictures.
-    if not re.fullmatch(f"(?:{'|'.join(OWN_KINDS)})/[0-9a-f]{{12}}", text):
+    if not is_own_id(text):
         find_picture(text)
     return text
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from camlab.common.errors import BadImage
-from camlab.images.decode import FORMATS, MAX_BYTES, clean_name, decode_image
+from camlab.common.parsing import with_slashes
+from camlab.images.decode import FORMATS, MAX_BYTES, clean_name, decode
 from camlab.images.file_layout import MAX_NAME_LENGTH, account, arrange, is_hidden, is_picture
 from camlab.images.picture import Picture, digest_of, mask_from_bytes, own_picture
 
@@ -26,11 +27,12 @@ MAX_ENTRIES = 20_000  # entries of one archive, folders and refused ones include
 MAX_PICTURES = 5_000  # pictures of one upload
 MAX_TOTAL_BYTES = 512 * 2**20  # all unpacked files of one upload
 MAX_TOTAL_PIXELS = 4 * 10**9  # about a minute of decoding
-MAX_GROWTH = 100  # the factor by which an entry may grow; picture files are already compressed
+MAX_GROWTH = 100  # the factor by which an entry may grow that does not begin like a picture
 MAX_PROBLEMS = 20  # sentences kept
 
 _GROWTH_MATTERS = 2**20  # bytes: below this, a flat bitmap may compress by any factor
 _COST_OF_DAMAGE = 4 * 10**6  # pixels charged for a damaged picture, of which an unknown part was decoded
+_MOST_PER_PIXEL = 8  # bytes: four channels of 16 bits
 _HEAD = 512
 ENTRY = b"PK\1\2"  #: the first bytes of each entry in an archive's directory
 _ARCHIVES = (b"PK\3\4", b"PK\5\6")
@@ -86,7 +88,7 @@ def collect(
             sources.append(work.unpack(data, clean_name(name)))
         else:
             # Browsers name a file in an uploaded folder by its path, some with the system's separators.
-            work.take(loose, name.replace("\\", "/").lstrip("/"), len(data), io.BytesIO(data).read)
+            work.take(loose, with_slashes(name).lstrip("/"), len(data), io.BytesIO(data).read)
     total = sum(len(source.files) for source in sources)
     done = 0
     for source in sources:
@@ -105,11 +107,13 @@ def is_archive(data: bytes) -> bool:
 class _Source:
     """The files of one archive, or the loose ones, by path, and the paths of pictures left out.
 
-    The outlines of pictures left out must not be taken for pictures.
+    The outlines of pictures left out must not be taken for pictures. ``grown`` are the files that unpacked to
+    many times their size.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    grown: set[str] = field(default_factory=set)
 
 
 class _Collection:
@@ -149,11 +153,16 @@ class _Collection:
         return source
 
     def _entry(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: _Source) -> None:
-        path = info.filename
-        if reason := refusal(info):
+        path = with_slashes(info.filename)
+        reason = refusal(info)
+        # A flat picture that is not compressed grows by any factor: it is judged once it is decoded.
+        if reason == "bomb" and info.file_size <= MAX_BYTES:
+            source.grown.add(path)
+            reason = ""
+        if reason:
             self.skip(reason)
             source.lost.add(path)
-        elif not info.is_dir():
+        elif not path.endswith("/"):
             try:
                 with archive.open(info) as stream:
                     self.take(source, path, info.file_size, stream.read)
@@ -173,7 +182,8 @@ class _Collection:
         reason = next((reason for reason, holds in early if holds), "")
         head = b"" if reason else read(_HEAD)
         if not reason and not any(kind.starts(head) for kind in FORMATS):
-            reason = "nested" if head.startswith(_NESTED) or head[257:262] == b"ustar" else "other"
+            nested = head.startswith(_NESTED) or head[257:262] == b"ustar"
+            reason = "nested" if nested else "bomb" if path in source.grown else "other"
         if reason:
             self.skip(reason)
             source.lost.add(path)
@@ -195,12 +205,13 @@ class _Collection:
             self.check()
             mask = entry.mask if entry.mask in files else None
             if entry.path in files:
-                self._decode(files[entry.path], entry.path, entry.label, mask, files)
+                self._decode(source, entry.path, entry.label, mask)
                 yield
             if mask is not None:
                 yield
 
-    def _decode(self, data: bytes, path: str, label: str | None, mask: str | None, found: dict[str, bytes]) -> None:
+    def _decode(self, source: _Source, path: str, label: str | None, mask: str | None) -> None:
+        found, data = source.files, source.files[path]
         raw = hashlib.blake2b(data, digest_size=16, person=b"file").hexdigest()
         if raw in self._seen:
             return self.skip("duplicate")
@@ -208,11 +219,14 @@ class _Collection:
             return self.skip("limit")
         self._seen.add(raw)
         try:
-            image = decode_image(data, path)
+            decoded = decode(data, path)
         except BadImage as error:
             self._pixels_left -= _COST_OF_DAMAGE
-            return self.skip("damaged", str(error))
+            return self.skip("bomb" if path in source.grown else "damaged", str(error))
+        image = decoded.image
         self._pixels_left -= image.width * image.height
+        if path in source.grown and len(data) > _GROWTH_MATTERS + _MOST_PER_PIXEL * image.width * image.height:
+            return self.skip("bomb")
         digest = digest_of(image)
         if digest in self._seen:
             return self.skip("duplicate")
@@ -220,9 +234,9 @@ class _Collection:
         reader, held = None, len(data)
         if mask is not None and self._fits(found[mask], mask, image.size, path):
             reader, held = partial(mask_from_bytes, found[mask], mask), held + len(found[mask])
-        read, named = partial(decode_image, data, path), label and clean_name(label)
+        read, named = partial(decode, data, path), label and clean_name(label)
         self.pictures.append(
-            own_picture("upload", digest, path, read, label=named, mask=reader, digest=digest, held=held)
+            own_picture("upload", digest, path, read, label=named, mask=reader, decoded=decoded, held=held)
         )
         return None
 
@@ -245,8 +259,11 @@ class _Collection:
 
 
 def refusal(info: zipfile.ZipInfo) -> str:
-    """Return the reason why an entry must not be opened; empty if it is safe."""
-    name = info.orig_filename  # the stored name: zipfile cuts names at a null character
+    """Return the reason why an entry must not be opened; empty if it is safe.
+
+    Its path is judged with forward slashes (``with_slashes``).
+    """
+    name = with_slashes(info.orig_filename)  # the stored name: zipfile cuts names at a null character
     kind = stat.S_IFMT(info.external_attr >> 16)  # zero if the archive was not made on a Unix system
     checks: Sequence[tuple[str, bool]] = (
         ("long_name", len(name) > MAX_NAME_LENGTH),
@@ -261,10 +278,9 @@ def refusal(info: zipfile.ZipInfo) -> str:
 
 
 def _is_unsafe(name: str) -> bool:
-    """Return whether a path is absolute, contains "..", a drive, backslashes or control characters."""
+    """Return whether a path with forward slashes is absolute, contains "..", a drive or control characters."""
     return (
         name.startswith("/")
-        or "\\" in name
         or re.match(r"[A-Za-z]:", name) is not None
         or any(ord(character) < 32 for character in name)
         or ".." in name.split("/")

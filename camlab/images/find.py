@@ -9,7 +9,7 @@ from PIL import Image
 from camlab.common.errors import BadImage, BadSetting, UnknownName
 from camlab.images.builtin import BY_ID, IMAGE_SETS
 from camlab.images.datasets.catalogue import DATASETS, open_dataset
-from camlab.images.decode import clean_name, decode_image, read_bytes
+from camlab.images.decode import Decoded, clean_name, decode, decode_image, read_bytes
 from camlab.images.folders import open_folder
 from camlab.images.picture import OWN_KINDS, ImageSet, Picture, digest_of, own_picture
 
@@ -19,16 +19,17 @@ SET = "set:"
 
 def picture_from_bytes(data: bytes, name: str) -> Picture:
     """Return the picture in an uploaded file's bytes, which stay in memory. Raises BadImage."""
-    digest = digest_of(decode_image(data, name))
-    read = partial(decode_image, data, name)
-    return own_picture("upload", digest, name, read, digest=digest, held=len(data))
+    decoded = decode(data, name)
+    read = partial(decode, data, name)
+    return own_picture("upload", digest_of(decoded.image), name, read, decoded=decoded, held=len(data))
 
 
 def picture_from_path(path: str | Path) -> Picture:
     """Return the picture in a file on this machine, read again at each ``load``. Raises BadImage."""
     path = Path(path)
-    digest = digest_of(read_file(path))
-    return own_picture("file", digest, path.name, partial(_read_unchanged, path, digest), digest=digest)
+    decoded = decode(read_bytes(path), path.name)
+    digest = digest_of(decoded.image)
+    return own_picture("file", digest, path.name, partial(_read_unchanged, path, digest), decoded=decoded)
 
 
 def built_in_pictures() -> list[Picture]:
@@ -73,11 +74,12 @@ def read_file(path: Path) -> Image.Image:
     return decode_image(read_bytes(path), path.name)
 
 
-def _read_unchanged(path: Path, digest: str) -> Image.Image:
-    image = read_file(path)
-    if digest_of(image) != digest:
+def _read_unchanged(path: Path, digest: str, bits: int | None = None) -> Decoded:
+    data = read_bytes(path)
+    decoded = decode(data, path.name)
+    if digest_of(decoded.image) != digest:
         raise BadImage(f"The file “{clean_name(path.name)}” has changed since it was chosen; choose it again.")
-    return image
+    return decoded if bits is None else decode(data, path.name, bits)
 
 
 def image_set_named(name: str) -> ImageSet:

@@ -144,6 +144,7 @@ def paired(clean: Picture, noisy: Picture) -> Picture:
         id=f"{clean.image_set}/{both[:12]}",
         title=f"{clean.title} (pair)",
         held=clean.held + noisy.held,
+        _decode=None,  # stretched, it would be another picture than the one that was paired
     )
     found.__dict__["digest"] = both
     return found

@@ -1,10 +1,12 @@
 """Pictures and image sets, independent of their source."""
 
+import dataclasses
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import overload
 
 import numpy as np
@@ -12,7 +14,8 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from camlab.images.decode import decode_image, title_from
+from camlab.common.errors import BadImage
+from camlab.images.decode import Decoded, decode, title_from
 
 #: The ids of a user's own pictures begin with one of these. Without the file, such an id finds nothing.
 OWN_KINDS = ("upload", "file", "folder")
@@ -26,6 +29,10 @@ _SOURCES = {
 }
 
 Mask = NDArray[np.bool_]
+#: Decodes a picture's file; ``bits`` stretches it, as in `camlab.images.decode.decode`.
+Decoding = Callable[..., Decoded]
+
+_STRETCHED = re.compile(r"(.+)\.(\d{1,2})bit")
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Picture:
     held: int = field(default=0, repr=False, compare=False)
     # The folder of the file, for pictures whose id is unique only within their set.
     place: str = field(default="", repr=False, compare=False)
+    # How to decode the file anew, for a user's own picture that may be stretched.
+    _decode: Decoding | None = field(default=None, repr=False, compare=False)
 
     def load(self) -> Image.Image:
         """Read the picture: RGB, upright, at its own size. Raises BadImage if its file is missing or changed."""
@@ -77,6 +86,40 @@ class Picture:
         if self._thumbnail is not None:
             return self._thumbnail(side)
         return ImageOps.fit(self.load(), (side, side), Image.Resampling.LANCZOS)
+
+    @cached_property
+    def depth(self) -> tuple[int, int | None]:
+        """The bits of each value in the file, and the fewer bits that suffice for all of them; None if none do.
+
+        See ``Decoded``; the first call decodes a file in a folder. Raises BadImage like ``load``.
+        """
+        return (8, None) if self._decode is None else _depth(self._decode())
+
+    @property
+    def dim(self) -> str | None:
+        """One clause that says why the picture is nearly black, if its file uses few of 16 bits; else None."""
+        stored, narrow = self.depth
+        if narrow is None:
+            return None
+        return f"“{self.title}” has {stored} bits per value but uses only {narrow} of them, so it is nearly black"
+
+    def stretched(self, bits: int) -> "Picture":
+        """Return the picture whose file's 16-bit values are read as numbers of ``bits`` bits; its id says so.
+
+        Raises BadImage for a picture that is no file of the user's own; ``load`` of the result raises it for a file
+        that has not 16 bits or larger values.
+        """
+        known: dict[int, Picture] = self.__dict__.setdefault("_as_bits", {})
+        if bits not in known:
+            if self._decode is None:
+                raise BadImage(
+                    f"“{self.title}” cannot be stretched, only your own files of 16 bits; leave it as it is."
+                )
+            read = partial(_image_of, self._decode, bits)
+            title = f"{self.title} ({bits} bits)"
+            found = dataclasses.replace(self, id=f"{self.id}.{bits}bit", title=title, _read=read, _decode=None)
+            known[bits] = found
+        return known[bits]
 
     @property
     def content(self) -> tuple[str, ...]:
@@ -159,11 +202,17 @@ class ImageSet:
         place = self.place(picture_id)
         if place is None:
             return None
-        found = self.pictures[place]
-        return found if found.id == picture_id else None  # a file that has changed is another picture
+        found, (unstretched, bits) = self.pictures[place], as_stored(picture_id)
+        if found.id != unstretched:  # a file that has changed is another picture
+            return None
+        return found if bits is None else found.stretched(bits)
 
     def place(self, picture_id: str) -> int | None:
-        """Return the picture's index in the set, from 0, or None; the first call indexes a lazy set."""
+        """Return the picture's index in the set, from 0, or None; the first call indexes a lazy set.
+
+        A stretched picture stands where it stands unstretched.
+        """
+        picture_id, _ = as_stored(picture_id)
         # Most ids belong to a picture that this set has already made; these need no index.
         seen = self.pictures.place_of(picture_id) if isinstance(self.pictures, LazyPictures) else None
         return self._index[0].get(picture_id) if seen is None else seen
@@ -192,21 +241,38 @@ class ImageSet:
         return places, texts
 
 
+def as_stored(picture_id: str) -> tuple[str, int | None]:
+    """Split the id of a stretched picture of the user's own into that of the unstretched one and the bits.
+
+    Any other id comes back whole, with None.
+    """
+    found = _STRETCHED.fullmatch(picture_id)
+    if found is None or picture_id.partition("/")[0] not in OWN_KINDS:
+        return picture_id, None
+    return found[1], int(found[2])
+
+
+def is_own_id(text: str) -> bool:
+    """Return whether a text has the form of the id of a user's own picture, stretched or not."""
+    return re.fullmatch(f"(?:{'|'.join(OWN_KINDS)})/[0-9a-f]{{12}}", as_stored(text)[0]) is not None
+
+
 def own_picture(
     kind: str,
     digits: str,
     name: str,
-    read: Callable[[], Image.Image],
+    read: Decoding,
     *,
     label: str | None = None,
     mask: Callable[[], Mask | None] | None = None,
-    digest: str | None = None,
+    decoded: Decoded | None = None,
     held: int = 0,
     place: str = "",
 ) -> Picture:
     """Return a user's own picture of one of OWN_KINDS; its id takes the first twelve of the hex ``digits``.
 
-    ``digest``, if it is already known, saves decoding the file again.
+    ``read`` decodes the file. ``decoded``, if that has been done already, saves doing it again; the digits are then the
+    digest of its picture.
     """
     picture = Picture(
         id=f"{kind}/{digits[:12]}",
@@ -218,14 +284,23 @@ def own_picture(
         licence=NOT_STATED,
         licence_url="",
         source=_SOURCES[kind],
-        _read=read,
+        _read=partial(_image_of, read, None),
         _mask=mask,
         held=held,
         place=place,
+        _decode=read,
     )
-    if digest is not None:
-        picture.__dict__["digest"] = digest
+    if decoded is not None:
+        picture.__dict__.update(digest=digits, depth=_depth(decoded))
     return picture
+
+
+def _image_of(read: Decoding, bits: int | None) -> Image.Image:
+    return read(bits=bits).image
+
+
+def _depth(decoded: Decoded) -> tuple[int, int | None]:
+    return decoded.stored, decoded.narrow
 
 
 def digest_of(image: Image.Image) -> str:
@@ -246,4 +321,7 @@ def mask_from(image: Image.Image) -> Mask:
 
 def mask_from_bytes(data: bytes, name: str) -> Mask:
     """Return the mask (H, W) in the bytes of a picture file, by ``mask_from``. Raises BadImage."""
-    return mask_from(decode_image(data, name))
+    decoded = decode(data, name)
+    if decoded.narrow is not None:  # a mask of 16 bits whose values are 0 and 1 is black in 8 bits
+        decoded = decode(data, name, bits=decoded.narrow)
+    return mask_from(decoded.image)

@@ -16,6 +16,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from camlab.common.errors import BadStudy
+from camlab.common.parsing import with_slashes
 from camlab.common.registry import Registry
 from camlab.images.archives import BROKEN, refusal
 from camlab.images.file_layout import REASONS
@@ -135,14 +136,14 @@ def _unpack(source: Path, half: Path) -> None:
                         f"The archive holds an entry that is not unpacked ({REASONS[reason][0]}); "
                         "export the study again."
                     )
-            names = [info.filename for info in entries]
+            names = [with_slashes(info.filename) for info in entries]
             # An archive packed by hand has the study's folder as the first part of every path.
             base = next((n[: -len(MANIFEST)] for n in names if n.split("/")[-1] == MANIFEST), None)
             if base is None or len(set(names)) < len(names):
                 raise BadStudy("The archive holds no manifest.json of a study; export the study again.")
             left, number = MAX_TOTAL, 0
-            for info in entries:
-                inner = info.filename.removeprefix(base)
+            for info, name in zip(entries, names, strict=True):
+                inner = name.removeprefix(base)
                 if inner in (MANIFEST, IMAGES):
                     left -= _copy(archive, info, half / inner, min(left, MAX_JSON))
                 elif inner.startswith(f"{ROWS}/part-") and inner.endswith(".parquet"):

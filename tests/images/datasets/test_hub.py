@@ -214,6 +214,12 @@ def test_an_archive_larger_than_its_room_is_not_unpacked(tmp_path: Path) -> None
     assert not (tmp_path / "b.bin").exists()
 
 
+def test_backslashes_in_an_archive_are_folders(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped({"cat\\a.bin": b"1", "..\\dog\\b.bin": b"2"}))
+    fetch_files.unzip(tmp_path / "a.zip", tmp_path / "in", 1000)
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.bin")) == ["in/cat/a.bin", "in/dog/b.bin"]
+
+
 def test_on_the_command_line(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -222,9 +222,17 @@ def packed(study: Study, change: Callable[[dict[str, bytes]], None], prefix: str
     return data.getvalue()
 
 
-def test_a_folder_packed_by_hand_is_taken(study: Study, tmp_path: Path) -> None:
+def with_backslashes(files: dict[str, bytes]) -> None:
+    for name in list(files):
+        files[name.replace("/", "\\")] = files.pop(name)
+
+
+@pytest.mark.parametrize(("change", "prefix"), [(lambda files: None, "made/"), (with_backslashes, "made\\")])
+def test_a_folder_packed_by_hand_is_taken(
+    study: Study, change: Callable[[dict[str, bytes]], None], prefix: str, tmp_path: Path
+) -> None:
     path = tmp_path / "hand.zip"
-    path.write_bytes(packed(study, lambda files: None, prefix="made/"))
+    path.write_bytes(packed(study, change, prefix))
     assert import_study(path, tmp_path / "r").count() == 12
 
 
