@@ -1,6 +1,7 @@
 """Choosing a model: those on this machine in the sidebar, all others in a dialog."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -57,17 +58,22 @@ def model_controls() -> Classifier:
     )
     classifier = load_classifier(name)
     st.caption(_facts(find_model(name), classifier))
+    more_models()
+    return classifier
+
+
+def more_models(width: Literal["stretch", "content"] = "stretch") -> None:
+    """Draw the button and the dialog with all other models; `model_download.arrive` returns what was chosen there."""
     st.button(
         "More models",
         icon=":material/deployed_code:",
         on_click=open_dialog,
         args=("models",),
-        width="stretch",
+        width=width,
         help="Well-known networks, every timm classifier, and your own checkpoint.",
     )
     # Draw it in every run while it is open: a rerun without it would close it.
     draw_dialog({"models": _more})
-    return classifier
 
 
 def _chosen() -> None:

@@ -37,19 +37,23 @@ def busy() -> bool:
     return found is not None and found[1].running
 
 
-def arrive() -> None:
-    """Switch to the model that was chosen or has just been downloaded. Only before widgets are drawn."""
+def arrive() -> str | None:
+    """Switch to the model that was chosen or has just been downloaded, and return its name; None if there is none.
+
+    Only before widgets are drawn.
+    """
     place = st.empty()  # always present, so that nothing below it moves
     found = _transfer()
     if found and found[1].finished and not found[1].error:
         st.session_state["arriving"] = found[0]
         _dismiss()
-    model = st.session_state.pop("arriving", None)
+    model: str | None = st.session_state.pop("arriving", None)
     if model is not None:
         close_dialog()
         with place, st.spinner(f"Loading {plain(model_title(model))} …"):
             session.change_model(model)
         place.empty()
+    return model
 
 
 def offer() -> None:

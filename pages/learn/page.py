@@ -6,7 +6,9 @@ from typing import Any
 import streamlit as st
 
 from camlab.lessons import LESSONS, Setting
+from pages.choose import model_download
 from pages.learn import cam, frame, measure, methods, quiz, stress, teacher
+from pages.learn.settings import change_model
 from pages.learn.state import page
 from pages.shared.feedback import standing_in, told
 from pages.shared.text import plain
@@ -28,12 +30,15 @@ def main() -> None:
     """Take over the link, draw the lesson it names, write the link."""
     st.html('<h1 class="cl-page">What can a heat map tell you?</h1>')
     page.adopt()
+    if (arrived := model_download.arrive()) is not None:
+        change_model(arrived)
     frame.progress()
     lesson = LESSONS[page.state().lesson]
     frame.shelf()
     for notice in page.notices():
         st.warning(plain(notice), icon=":material/info:")
     frame.opening(lesson)
+    model_download.offer()
     page.write()
     with told(), standing_in("Computing the lesson …", first=not frame.is_there(lesson)) as clear:
         setting = frame.setting(lesson)

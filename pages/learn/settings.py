@@ -9,6 +9,7 @@ import streamlit as st
 from camlab.cams import CAMS
 from camlab.common.errors import CamLabError
 from camlab.common.registry import Registry
+from camlab.drawing.charts.titles import model_title
 from camlab.explore.state import MAX_SEED, SEVERITY_STEP
 from camlab.images import SHAPES, Picture
 from camlab.images.builtin import IMAGE_SETS
@@ -16,6 +17,7 @@ from camlab.lessons import Lesson, LessonState
 from camlab.lessons.settings import MOST_STEPS
 from camlab.models import MODELS, find_model
 from camlab.noise import NOISES
+from pages.choose.model import at_hand, more_models
 from pages.learn.state import page
 from pages.shared import image_sets
 
@@ -74,6 +76,8 @@ def settings(lesson: Lesson, state: LessonState) -> None:
         with st.container(key="learn_settings", horizontal=True, vertical_alignment="bottom", gap="medium"):
             for name in names:
                 _draw(name, state)
+            if "model" in names:
+                more_models("content")
 
 
 def _value_text(name: str, state: LessonState) -> str:
@@ -119,11 +123,17 @@ def _draw(name: str, state: LessonState) -> None:
 
 #: The options of each select box: title by value.
 _OPTIONS: dict[str, Callable[[LessonState], dict[str, str]]] = {
-    "model": lambda _: {row.name: row.title for row in MODELS.values()},
+    "model": lambda _: {name: model_title(name) for name in at_hand()},
     "image": lambda state: {each.id: each.title for each in pictures(state.model).values()},
     "method": lambda _: {each: CAMS[each].title for each in METHODS},
     "noise": lambda _: {each.name: each.title for each in NOISES.values() if not each.needs},
 }
+
+
+def change_model(name: str) -> None:
+    """Use another model in the lesson. Only in a callback or before widgets are drawn."""
+    page.change(model=name)
+    _model_changed()
 
 
 def _model_changed() -> None:

@@ -10,6 +10,7 @@ from camlab.common.errors import CamLabError
 from camlab.drawing.slides import STEPS
 from camlab.explore.output.presets import stories
 from camlab.explore.state import ExploreState, parse_query, to_query
+from camlab.models import find_model
 from pages.shared import image_sets, session
 from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
 from pages.shared.page_state import PageState
@@ -127,6 +128,7 @@ class PresentPage(PageState):
 def unreachable(found: ExploreState) -> str:
     """Return why this session cannot show a state, in one sentence; empty if it can."""
     try:
+        find_model(found.model)
         image_sets.picture(found.image)
     except CamLabError as error:
         return str(error)

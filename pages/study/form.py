@@ -11,13 +11,13 @@ from camlab.drawing.charts.titles import model_title
 from camlab.images import IMAGE_SETS
 from camlab.images.datasets.catalogue import DATASETS
 from camlab.images.folders import allowed_roots
-from camlab.models import MODELS, load_classifier
-from camlab.models.hub.catalogue import cached_rows
+from camlab.models import OWN_PREFIX, load_classifier
 from camlab.noise import NOISES
 from camlab.study import PRESETS, StudyPlan
 from camlab.study.plan import BEFORE, DEFAULT, FITTING
 from camlab.study.prepare import layer_named
 from pages.choose.method_and_noise import UNAVAILABLE, missing
+from pages.choose.model import at_hand
 from pages.shared import image_sets
 from pages.shared.page_state import Choices, among
 
@@ -50,8 +50,13 @@ def _held(name: str) -> Any:
 def form() -> None:
     """Draw the widgets of the plan."""
     left, right = st.columns(2, gap="medium")
-    models = [*MODELS, *(row.id for row in cached_rows() if not row.unexplained)]
-    _many(left, "models", "Models", models, model_title, "All models that need no download.")
+    _many(
+        left, "models", "Models", at_hand(), model_title,
+        "All models that need no download. Your own checkpoint is among them once you have loaded it under “More "
+        "models” in Explore.",
+    )  # fmt: skip
+    if any(name.startswith(OWN_PREFIX) for name in _held("models") or ()):
+        left.caption("The study's folder keeps a copy of your checkpoint's weights, for all who can open the study.")
     every = [*IMAGE_SETS, *image_sets.downloaded()]
     _many(
         right, "image_sets", "Image sets", every, _set_title,
