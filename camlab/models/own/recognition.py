@@ -13,7 +13,7 @@ from camlab.models.own.architectures import Trunk, every_trunk, trained
 from camlab.models.own.checkpoint import LEVEL, Checkpoint
 from camlab.models.own.detection import Mismatch, classifier_of, compare, expected_shapes, head_classes
 from camlab.models.own.evidence import contradiction, decide, statements
-from camlab.models.own.search import Part, Place, best_parts, grouped, likenesses, part_at, places
+from camlab.models.own.search import LAST, Part, Place, best_parts, grouped, likenesses, part_at, places
 from camlab.models.own.signature import Shapes, signature, sketch, without
 from camlab.models.own.ties import difference_text
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LIKELY = 0.15  # least resemblance of two sketches for a closer comparison
 _LOOKED_INTO = 8  # architectures built, without weights, for a comparison tensor by tensor
 _SURE = 0.3  # behind a network that was found, less similar ones are not compared any more
+_MOST = 0.5  # the share of a network's tensors that shows what was meant
 _CLASSES = 2  # of the networks compared: any number, as the classifier's own is not compared
 EXPLAINED = 3  # architectures that a file without a match is compared with, key by key
 
@@ -62,9 +63,10 @@ def recognise(checkpoint: Checkpoint, limit: int = 5) -> Recognition:
     file = checkpoint.shapes
     parts = _parts(checkpoint)
     networks = best_parts([part for part in parts if part.complete])
-    if not networks:
+    # A teacher or an older copy does not stand in for a network that does not fit.
+    if not networks or any(_is_changed(part, networks[0]) for part in parts):
         near: dict[str, ArchitectureMatch] = {}
-        for part in sorted(parts, key=lambda each: -each.share):
+        for part in sorted(parts, key=lambda each: (each.place.rank == LAST, -each.share)):
             near.setdefault(part.architecture, _match(part, part.architecture, file, exact=False))
         return Recognition(tuple(near.values())[:limit], None)
     best = networks[0]
@@ -227,6 +229,11 @@ def _rival(part: Part, best: Part) -> bool:
     """Return whether another architecture in the file has the same claim to be explained."""
     same = part.architecture == best.architecture or part.trunk.keys() == best.trunk.keys()
     return not same and (bool(part.problem), part.place.rank) == (bool(best.problem), best.place.rank)
+
+
+def _is_changed(part: Part, taken: Part) -> bool:
+    """Return whether a part is most of a network that comes before the one that would be taken."""
+    return taken.place.rank == LAST > part.place.rank and part.share > _MOST and not part.used & taken.used
 
 
 def _without_a_match(checkpoint: Checkpoint, parts: list[Part]) -> tuple[Checkpoint, str]:

@@ -26,6 +26,7 @@ _WRAPPERS = frozenset({"module", "_orig_mod", "_forward_module", "_fsdp_wrapped_
 #: Words for copies of a network: averages of its weights, and models that taught it or follow it.
 _AVERAGED = frozenset({"ema", "swa", "average", "averaged", "avg", "shadow"})
 TEACHER = frozenset({"teacher", "teachers", "momentum", "target", "old", "previous", "init", "initial"})
+LAST = 2  # the rank of a teacher's weights
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Place:
 
     @property
     def rank(self) -> int:
-        """0 for averaged weights, which training scripts evaluate; 1 for plain ones; 2 for a teacher's."""
-        return 2 if self.words & TEACHER else 0 if self.words & _AVERAGED else 1
+        """0 for averaged weights, which training scripts evaluate; 1 for plain ones; LAST for a teacher's."""
+        return LAST if self.words & TEACHER else 0 if self.words & _AVERAGED else 1
 
     @property
     def entry(self) -> str:
