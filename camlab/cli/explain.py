@@ -26,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("image", metavar="IMAGE", help="a file, or a built-in picture such as photos/bison")
 
+    parser.add_argument(
+        "--bits",
+        metavar="N",
+        type=whole_number(1),
+        help="read a file of 16 bits per value as numbers of N bits, as cameras store them: 10, 12 or 14, for example",
+    )
+
     add = parser.add_argument_group("model").add_argument
     add("--model", metavar="M", help="see `list models`, `list catalogue`; or a checkpoint file")
     add_checkpoint_options(add)
@@ -131,7 +138,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _scenes(arguments: argparse.Namespace) -> list[Scene]:
     """Return one scene per method. Raises CamLabError for wrong arguments, before anything is computed."""
     from camlab.cams import CAMS
-    from camlab.cli.lookup import find_class, picture_named
+    from camlab.cli.lookup import find_class, picture_named, read_as
     from camlab.engine.shared import engine_for
     from camlab.explore.scene import Scene
     from camlab.explore.state import ExploreState
@@ -148,11 +155,11 @@ def _scenes(arguments: argparse.Namespace) -> list[Scene]:
     methods = list(dict.fromkeys(arguments.method or [state.method]))
     for name in methods:
         CAMS[name]
-    picture = picture_named(arguments.image)
-    if arguments.pair is not None:
-        noisy = picture_named(arguments.pair)
-        picture = paired(picture, noisy)
-        if warning := set_companion(picture, noisy).warning:
+    named = [picture_named(name) for name in (arguments.image, arguments.pair) if name is not None]
+    picture, *noisy = read_as(arguments.bits, *named)
+    if noisy:
+        picture = paired(picture, noisy[0])
+        if warning := set_companion(picture, noisy[0]).warning:
             note(warning)
     state = dataclasses.replace(state, model=models_named([state.model], arguments)[0], image=picture.id)
     engine = engine_for(state.model, arguments.device)
@@ -185,10 +192,13 @@ def _attacks(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> list[Exp
             name = next(iter(given), "imitate")
             raise BadSetting(f"--{name} is a setting of the attack; add --attack, or leave it out.")
         return [None] * len(scenes)
-    from camlab.cli.lookup import picture_named
+    from camlab.cli.lookup import picture_named, read_as
     from camlab.explore.attack.prepare import prepare_attack
 
     wanted = DEFAULTS | given
     wanted["epsilon"] /= 255
-    wanted["other"] = None if arguments.imitate is None else picture_named(arguments.imitate)
+    wanted["other"] = None
+    if arguments.imitate is not None:
+        other = picture_named(arguments.imitate)
+        (wanted["other"],) = read_as(arguments.bits if other.depth[0] == 16 else None, other)
     return [prepare_attack(scene, **wanted) for scene in scenes]

@@ -1,4 +1,4 @@
-"""Find the picture and the class that a command line names."""
+"""Find the pictures and the class that a command line names."""
 
 import contextlib
 import difflib
@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from camlab.common.errors import BadSource, UnknownName
+from camlab.cli.terminal import note
+from camlab.common.errors import BadSetting, BadSource, UnknownName
 from camlab.images import Picture, built_in_pictures, find_picture, picture_from_path
 
 
@@ -22,6 +23,24 @@ def picture_named(name: str) -> Picture:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
     hint = f"did you mean {known[near[0]]!r}?" if near else "check the path, or see `camlab list images`."
     raise UnknownName(f"There is no picture file and no built-in picture called {name[:200]!r}; {hint}")
+
+
+def read_as(bits: int | None, *pictures: Picture) -> list[Picture]:
+    """Return the pictures, files of 16 bits per value read as numbers of ``bits`` bits; remark on nearly black ones.
+
+    Raises BadSetting if none of the files has 16 bits, and BadImage if a file holds larger values.
+    """
+    if bits is None:
+        for picture in pictures:
+            if (clause := picture.dim) is not None:
+                note(f"{clause}; add --bits {picture.depth[1]} to stretch it.")
+        return list(pictures)
+    if all(picture.depth[0] != 16 for picture in pictures):
+        raise BadSetting("--bits stretches a picture file of 16 bits per value, and this is none; leave --bits out.")
+    found = [picture.stretched(bits) if picture.depth[0] == 16 else picture for picture in pictures]
+    for picture in found:
+        picture.load()
+    return found
 
 
 def find_class(class_names: Sequence[str], text: str) -> int:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from camlab.common.errors import CamLabError
 from camlab.images import SHAPES, ImageSet, set_of
+from camlab.images.picture import as_stored
 from camlab.images.scenes.image_set import MAX_COUNT, MAX_SEED, scene_numbers
 from pages.choose import uploads
 from pages.choose.gallery import gallery, open_gallery
@@ -14,7 +15,7 @@ from pages.shared.page_state import Choices
 from pages.shared.text import plain
 
 LISTED = 300  # a larger set has a number box instead of a list
-_place = Choices("picture", {"number": None})
+_place = Choices("picture", {"number": None, "stretched": False})
 
 
 def picture_controls() -> None:
@@ -69,7 +70,8 @@ def _choice(image_set: ImageSet) -> None:
     """Draw the choice of the picture: by title from a short list, else by number."""
     pictures, current = image_set.pictures, session.start("image")
     if len(pictures) <= LISTED:
-        titles = {picture.id: picture.title for picture in pictures}
+        # A stretched picture stands in the list for the unstretched one.
+        titles = {current if picture.id == as_stored(current)[0] else picture.id: picture.title for picture in pictures}
         session.select(
             "Picture",
             "image",
@@ -97,6 +99,43 @@ def _choice(image_set: ImageSet) -> None:
             st.caption(plain(pictures[place].title))
     if image_set.name in image_sets.own():
         st.caption(plain(image_set.summary))
+        _stretching(image_set, current)
+
+
+def _stretching(image_set: ImageSet, current: str) -> None:
+    """Say that the picture's file uses few of its 16 bits, and offer to stretch it; the id keeps the choice."""
+    unstretched, bits = as_stored(current)
+    try:
+        picture = image_set.find(unstretched)
+        clause = None if picture is None else picture.dim
+    except CamLabError:  # where the page shows the picture, it says so
+        return
+    if picture is None or clause is None:
+        return
+    if bits is None:
+        st.warning(f"{plain(clause)}.", icon=":material/brightness_low:")
+    _place.put("stretched", bits is not None)
+    st.toggle(
+        f"Stretch {bits or picture.depth[1]} bits to the full range",
+        bits is not None,
+        key=_place.key("stretched"),
+        on_change=_place.when("stretched", _stretch),
+        help="Cameras and microscopes often store 10, 12 or 14 bits in files of 16. Stretched, the largest number of "
+        "so many bits is white. The result is another picture, with results of its own.",
+    )
+
+
+def _stretch() -> None:
+    unstretched, _ = as_stored(session.current().image)
+    wanted = session.reported(_place.key("stretched"))
+    try:
+        picture = image_sets.picture(unstretched)
+        if wanted and picture.depth[1] is not None:
+            picture = picture.stretched(picture.depth[1])
+    except CamLabError as error:  # the file in the folder has gone or changed
+        session.put(session.current(), [str(error)])
+    else:
+        session.put(session.with_fields(image=picture.id))
 
 
 def _shapes_options() -> None:

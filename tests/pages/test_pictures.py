@@ -24,6 +24,7 @@ from camlab.images.photo_pairs import companion_of
 from pages.choose import uploads
 from pages.choose.gallery import PAGE, thumbnail
 from pages.choose.picture import LISTED
+from tests.brought.picture_files import BLACK_IS_ZERO, GREY, Tiff, eight_bit, png_file, samples
 from tests.images.datasets.test_download import Server
 from tests.images.datasets.test_download import server as server
 from tests.images.datasets.test_hub import offer, parquet
@@ -205,6 +206,59 @@ def test_the_link_of_an_upload_says_what_to_do() -> None:
     assert "open the folder" in alerts(at) and state(at).image == ExploreState().image
     at = open_app(draws="1", image="cifar10/0")
     assert "not on this machine" in alerts(at) and "download it first" in alerts(at)
+
+
+# --- files of 16 bits that use fewer ---
+
+
+DIM = samples(64, 48, 1, 12)
+
+
+def stretch(at: AppTest, wanted: bool) -> AppTest:
+    at.toggle(key=widget_key(at, "stretched", "picture")).set_value(wanted).run()
+    assert not at.exception
+    return at
+
+
+def shown_values(at: AppTest) -> np.ndarray:
+    return np.asarray(at.session_state["sweep"].scene.picture.load())[..., :1]
+
+
+def test_a_nearly_black_upload_is_said_and_stretched_on_request() -> None:
+    file = Tiff(bits=16, photometric=BLACK_IS_ZERO).write(DIM)
+    at = upload(open_app(draws="1", model="shapes_vgg"), ("cell.tif", file))
+    plain = state(at).image
+    assert "“cell” has 16 bits per value but uses only 12 of them, so it is nearly black." in alerts(at)
+    assert np.array_equal(shown_values(at), eight_bit(DIM, 16))
+    digest = at.session_state["sweep"].scene.picture.digest
+    stretch(at, True)
+    assert state(at).image == f"{plain}.12bit" == at.query_params["image"] and alerts(at) == ""
+    assert np.array_equal(shown_values(at), eight_bit(DIM, 12))
+    assert at.session_state["sweep"].scene.picture.digest != digest
+    stretch(at, False)
+    assert state(at).image == plain and "nearly black" in alerts(at)
+
+
+def test_a_nearly_black_file_in_a_folder_is_stretched_too(folder: Path) -> None:
+    for name in ("bison", "goldfish"):
+        (folder / name / f"{name}.png").write_bytes(png_file(DIM, 16, GREY))
+    at = open_folder(open_app(draws="1", model="shapes_vgg"), folder)
+    assert "uses only 12" in alerts(at)
+    stretch(at, True)
+    assert state(at).image.endswith(".12bit") and np.array_equal(shown_values(at), eight_bit(DIM, 12))
+    assert at.selectbox(key=widget_key(at, "image")).value == state(at).image
+    assert "Label: <b>bison</b>" in html(at)
+    at.selectbox(key=widget_key(at, "image")).select_index(1).run()
+    (folder / "goldfish" / "goldfish.png").unlink()
+    stretch(at, True)
+    assert "There is no file “goldfish.png”" in alerts(at)
+
+
+def test_a_link_to_a_stretched_upload_asks_for_the_file() -> None:
+    at = open_app(draws="1", model="shapes_vgg", image="upload/0123456789ab.12bit")
+    assert "upload the same file" in alerts(at)
+    at = open_app(draws="1", model="shapes_vgg", image="photos/bison.12bit")
+    assert "has no picture" in alerts(at)
 
 
 # --- own pair ---

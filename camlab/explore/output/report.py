@@ -22,6 +22,7 @@ from camlab.explore.state import ExploreState, to_query
 from camlab.explore.sweep import Scores, Sweep
 from camlab.explore.trials.faithfulness import Faithful
 from camlab.images import OWN_KINDS
+from camlab.images.picture import as_stored
 from camlab.metrics import SIMILARITIES
 from camlab.metrics.faithfulness import FAITHFULNESS
 from camlab.metrics.intervals import FEWEST_PAIRS
@@ -278,5 +279,7 @@ def reproduce(state: ExploreState, scene: Scene) -> list[str]:
     parts += ["--eigen-smooth"] if state.eigen else []
     parts += ["--aug-smooth"] if state.augment else []
     parts += [f"--average {state.copies} --sigma {state.sigma:g}"] if state.copies else []
+    _, bits = as_stored(scene.picture.id)
+    parts += [] if bits is None else [f"--bits {bits}"]
     own = f" --model {model}" if state.model.startswith(OWN_PREFIX) else ""
     return [" ".join(parts), f"camlab report STATE.json --out report.html{own}"]
