@@ -138,7 +138,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _scenes(arguments: argparse.Namespace) -> list[Scene]:
     """Return one scene per method. Raises CamLabError for wrong arguments, before anything is computed."""
     from camlab.cams import CAMS
-    from camlab.cli.lookup import find_class, picture_named, read_as
+    from camlab.cli.lookup import at_depth, find_class, picture_named
     from camlab.engine.shared import engine_for
     from camlab.explore.scene import Scene
     from camlab.explore.state import ExploreState
@@ -156,7 +156,7 @@ def _scenes(arguments: argparse.Namespace) -> list[Scene]:
     for name in methods:
         CAMS[name]
     named = [picture_named(name) for name in (arguments.image, arguments.pair) if name is not None]
-    picture, *noisy = read_as(arguments.bits, *named)
+    picture, *noisy = at_depth(arguments.bits, *named)
     if noisy:
         picture = paired(picture, noisy[0])
         if warning := set_companion(picture, noisy[0]).warning:
@@ -192,7 +192,7 @@ def _attacks(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> list[Exp
             name = next(iter(given), "imitate")
             raise BadSetting(f"--{name} is a setting of the attack; add --attack, or leave it out.")
         return [None] * len(scenes)
-    from camlab.cli.lookup import picture_named, read_as
+    from camlab.cli.lookup import at_depth, picture_named
     from camlab.explore.attack.prepare import prepare_attack
 
     wanted = DEFAULTS | given
@@ -200,5 +200,5 @@ def _attacks(arguments: argparse.Namespace, scenes: Sequence[Scene]) -> list[Exp
     wanted["other"] = None
     if arguments.imitate is not None:
         other = picture_named(arguments.imitate)
-        (wanted["other"],) = read_as(arguments.bits if other.depth[0] == 16 else None, other)
+        (wanted["other"],) = at_depth(arguments.bits if other.depth[0] == 16 else None, other)
     return [prepare_attack(scene, **wanted) for scene in scenes]

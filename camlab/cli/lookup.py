@@ -10,6 +10,7 @@ from pathlib import Path
 from camlab.cli.terminal import note
 from camlab.common.errors import BadSetting, BadSource, UnknownName
 from camlab.images import Picture, built_in_pictures, find_picture, picture_from_path
+from camlab.images.picture import narrow_of, read_as
 
 
 def picture_named(name: str) -> Picture:
@@ -25,21 +26,22 @@ def picture_named(name: str) -> Picture:
     raise UnknownName(f"There is no picture file and no built-in picture called {name[:200]!r}; {hint}")
 
 
-def read_as(bits: int | None, *pictures: Picture) -> list[Picture]:
+def at_depth(bits: int | None, *pictures: Picture) -> list[Picture]:
     """Return the pictures, files of 16 bits per value read as numbers of ``bits`` bits; remark on nearly black ones.
 
     Raises BadSetting if none of the files has 16 bits, and BadImage if a file holds larger values.
     """
     if bits is None:
-        for picture in pictures:
+        enough = narrow_of(pictures)
+        for picture in pictures if enough is not None else ():
             if (clause := picture.dim) is not None:
-                note(f"{clause}; add --bits {picture.depth[1]} to stretch it.")
+                note(f"{clause}; add --bits {enough} to stretch it.")
         return list(pictures)
     if all(picture.depth[0] != 16 for picture in pictures):
         raise BadSetting("--bits stretches a picture file of 16 bits per value, and this is none; leave --bits out.")
-    found = [picture.stretched(bits) if picture.depth[0] == 16 else picture for picture in pictures]
+    found = read_as(bits, pictures)
     for picture in found:
-        picture.load()
+        picture.load()  # says now whether a file holds larger values
     return found
 
 

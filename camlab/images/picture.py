@@ -252,6 +252,21 @@ def as_stored(picture_id: str) -> tuple[str, int | None]:
     return found[1], int(found[2])
 
 
+def narrow_of(pictures: Sequence[Picture]) -> int | None:
+    """Return the bits that suffice for all files of 16 bits among the pictures; None if none do, or there are none.
+
+    Pictures that are compared are stretched by one factor: a darker one stays darker.
+    """
+    deep = [picture.depth[1] for picture in pictures if picture.depth[0] == 16]
+    enough = [bits for bits in deep if bits is not None]
+    return max(enough) if enough and len(enough) == len(deep) else None
+
+
+def read_as(bits: int | None, pictures: Sequence[Picture]) -> list[Picture]:
+    """Return the pictures, those in files of 16 bits read as numbers of ``bits`` bits; None changes nothing."""
+    return [picture if bits is None or picture.depth[0] != 16 else picture.stretched(bits) for picture in pictures]
+
+
 def is_own_id(text: str) -> bool:
     """Return whether a text has the form of the id of a user's own picture, stretched or not."""
     return re.fullmatch(f"(?:{'|'.join(OWN_KINDS)})/[0-9a-f]{{12}}", as_stored(text)[0]) is not None

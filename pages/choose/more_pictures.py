@@ -12,6 +12,7 @@ from camlab.images.datasets.hub import CURATED, look_up, row_name
 from camlab.images.folders import ROOTS_VARIABLE, allowed_roots
 from camlab.images.loading import Intake, take_dataset, take_folder
 from camlab.images.photo_pairs import PAIR_NOISE, PAIR_SEVERITY
+from camlab.images.picture import narrow_of, read_as
 from camlab.noise import NOISES
 from pages.choose import uploads
 from pages.shared import image_sets, session
@@ -63,6 +64,12 @@ def _pair() -> None:
     sides = ((left, "The clean picture", "pair_clean"), (right, "The noisy picture", "pair_noisy"))
     for column, label, key in sides:
         column.file_uploader(label, key=key, max_upload_size=uploads.PICTURE_MB)
+    st.toggle(
+        "Stretch files of 16 bits that use fewer",
+        key="pair_stretch",
+        help="Cameras often store 10, 12 or 14 bits in files of 16, which are nearly black as they are. Both files are "
+        "stretched by one factor.",
+    )
     st.button("Use this pair", type="primary", icon=":material/compare:", on_click=_take_pair)
 
 
@@ -73,13 +80,22 @@ def _take_pair() -> None:
         return
     st.session_state["source_error"] = None
     try:
-        clean, noisy = (picture_from_bytes(file.getvalue(), file.name) for file in files)
+        pictures = [picture_from_bytes(file.getvalue(), file.name) for file in files]
+        bits = narrow_of(pictures)
+        clean, noisy = read_as(bits, pictures) if session.reported("pair_stretch") else pictures
         found, pair = image_sets.add_pair(clean, noisy)
     except CamLabError as problem:
         st.session_state["source_error"] = str(problem)
         return
     state = session.with_fields(image=found.id, noise=PAIR_NOISE, severity=PAIR_SEVERITY)
-    session.put(state, [pair.warning] if pair.warning else [])
+    dim = [each.dim for each in (clean, noisy) if bits is not None and each.dim]
+    session.put(
+        state,
+        [
+            *([pair.warning] if pair.warning else []),
+            *(f"{clause}; load the pair again with “Stretch” switched on." for clause in dim),
+        ],
+    )
     close_dialog()
     st.session_state["rerun"] = True
 

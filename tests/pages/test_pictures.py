@@ -28,7 +28,7 @@ from tests.brought.picture_files import BLACK_IS_ZERO, GREY, Tiff, eight_bit, pn
 from tests.images.datasets.test_download import Server
 from tests.images.datasets.test_download import server as server
 from tests.images.datasets.test_hub import offer, parquet
-from tests.material import encoded, png, zipped
+from tests.material import encoded, known, png, zipped
 from tests.pages.conftest import PATIENCE, alerts, html, open_app, said, wait_for, widget_key
 
 pytestmark = pytest.mark.usefixtures("still")
@@ -262,6 +262,20 @@ def test_a_link_to_a_stretched_upload_asks_for_the_file() -> None:
 
 
 # --- own pair ---
+
+
+def test_the_nearly_black_files_of_a_pair_are_stretched_by_one_factor() -> None:
+    layout = Tiff(bits=16, photometric=BLACK_IS_ZERO)
+    files = layout.write(DIM), layout.write(DIM // np.uint64(5))  # the second uses 10 bits
+    at = pair(open_app(draws="1", model="shapes_vgg"), *files)
+    assert "load the pair again with “Stretch” switched on" in alerts(at)
+    more(at, "Your own pair")
+    at.toggle(key="pair_stretch").set_value(True)
+    pair(at, *files)
+    assert "nearly black" not in alerts(at)
+    assert np.array_equal(shown_values(at), eight_bit(DIM, 12))
+    noisy = known(companion_of(at.session_state["sweep"].scene.picture.digest))
+    assert np.array_equal(np.asarray(noisy.load())[..., :1], eight_bit(DIM // np.uint64(5), 12))
 
 
 def pair(at: AppTest, clean: bytes, noisy: bytes) -> AppTest:
