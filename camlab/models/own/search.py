@@ -180,15 +180,14 @@ def part_at(place: Place, trunk: Trunk, expected: Shapes, file: Shapes, is_float
     rest = [own for own in left if own not in wanted and not _under(own, trunk.classifier)]
     modules = {own.partition(".")[0] for own in wanted if "." in own}
     strange = strange_layers(rest, place.shapes, modules, lambda own: is_float(place.names[own]))
-    problem = head.problem
-    if head.outside and not problem:
+    if head.outside is not None:
         # Layers between the network and a classifier outside it would change what it computes.
-        around = {full: file[full] for full in file if full.startswith(head.outside) and full not in taken}
-        beside = {full.removeprefix(head.outside): full for full in around if not full.startswith(place.prefix)}
-        own_shapes = {own: around[full] for own, full in beside.items()}
-        between = strange_layers(beside, own_shapes, (), lambda own: is_float(beside[own]))
-        if between:
-            problem = f"its classifier stands outside the network, with further layers beside it ({between[0]})"
+        names = (full for full in file if full.startswith(head.outside) and not full.startswith(place.prefix))
+        beside = {full.removeprefix(head.outside): full for full in names if full not in taken}
+        beside_shapes = {own: file[full] for own, full in beside.items()}
+        if between := strange_layers(beside, beside_shapes, (), lambda own: is_float(beside[own])):
+            clause = f"its classifier stands outside the network, with further layers beside it ({between[0]})"
+            head = _Head({}, problem=clause)
     return Part(
         place=place,
         architecture=trunk.architecture,
@@ -198,7 +197,7 @@ def part_at(place: Place, trunk: Trunk, expected: Shapes, file: Shapes, is_float
         missing=missing,
         strange=tuple(place.names[own] for own in strange),
         left=tuple(place.names[own] for own in left if own not in set(strange)),
-        problem=problem,
+        problem=head.problem,
     )
 
 

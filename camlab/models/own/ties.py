@@ -55,8 +55,12 @@ def difference_text(architectures: Sequence[str]) -> str:
 def _compared(modules: Sequence[nn.Module | None]) -> dict[str, list[str]]:
     """Return what differs between modules of one name: their kinds, else their numbers; None is absent."""
     present = [module for module in modules if module is not None]
+    # A container's kind says nothing that its modules do not, unless it holds weights, as a norm with an activation.
+    telling = all(
+        not any(module.children()) or any(True for _ in module.parameters(recurse=False)) for module in present
+    )
     kinds = [_kind(module) if module is not None else "" for module in modules]
-    if any(kinds) and not any(any(module.children()) for module in present):
+    if any(kinds) and telling:
         named = [type(m).__name__ if m is not None and kind else "none" for m, kind in zip(modules, kinds, strict=True)]
         if _differ(named):
             return {next(filter(None, kinds)): named}
@@ -79,7 +83,7 @@ def _kind(module: nn.Module) -> str:
         return "padding"  # timm's subclasses of the convolution pad in other ways
     if "activation" in type(module).__module__:
         return "activation"
-    return "pooling" if "pool" in kind else "layers"
+    return next((word for word in ("pool", "norm") if word in kind), "layer")
 
 
 def _plain(value: object) -> bool:
