@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from camlab.cli.terminal import dump, say
+from camlab.cli.terminal import dump, note, say
 from camlab.common.errors import BadSetting
 from camlab.common.registry import Registry
 from camlab.common.wording import table
@@ -169,9 +169,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.set is not None and arguments.what != "images":
         raise BadSetting("--set goes with `list images` only; leave it out.")
     if arguments.set is not None:
-        from camlab.images.find import image_set_named
+        from camlab.images.find import image_set_named, meant_set
+        from camlab.images.folders import FolderPictures
 
-        rows = image_rows(image_set_named(arguments.set))
+        image_set = image_set_named(meant_set(arguments.set))
+        if isinstance(image_set.pictures, FolderPictures):
+            note(image_set.summary)
+        rows = image_rows(image_set)
     elif arguments.search is None:
         rows = listing.rows()
     elif listing.search is None:

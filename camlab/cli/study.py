@@ -56,6 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--name", metavar="TEXT", help="name of the study; default: that of the preset or the folder")
     add("--out", metavar="DIR", type=Path, help="the study's folder; needed to run it")
     add("--resume", action="store_true", help="continue the study in DIR")
+    add(
+        "--moved",
+        metavar=("OLD", "NEW"),
+        nargs=2,
+        action="append",
+        default=[],
+        help="with --resume: a folder of pictures of its plan, and where it is now; may be repeated",
+    )
     add("--plan-only", action="store_true", help="print the expected cost, and run nothing")
     add(
         "--workers",
@@ -80,18 +88,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Plan, run and summarise a study."""
     from camlab.study import estimate
+    from camlab.study.prepare import plan_here
     from camlab.study.sources import check_plan
 
     going_on = arguments.resume and arguments.out is not None and (arguments.out / "manifest.json").exists()
     if arguments.resume and arguments.out is None:
         raise BadSetting("--resume needs the study's folder; name it with --out DIR.")
+    if arguments.moved and not going_on:
+        raise BadSetting("--moved goes with --resume and a study that has begun; name that study with --out DIR.")
     if going_on:
         plan = _planned(arguments)
     else:
         plan = plan_of(arguments)
         check_plan(plan)
+        _describe_folders(plan)
     if arguments.plan_only:
-        cost = estimate(plan, arguments.workers, arguments.device)
+        cost = estimate(plan_here(arguments.out) if going_on else plan, arguments.workers, arguments.device)
         if arguments.json:
             dump(dataclasses.asdict(cost))
         else:
@@ -106,8 +118,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def plan_of(arguments: argparse.Namespace) -> StudyPlan:
-    """Return the preset's plan, changed by the options given. Raises UnknownName, and what `models_named` raises."""
+    """Return the preset's plan, changed by the options given, with the full paths of its folders.
+
+    Raises UnknownName, BadSetting, and what `models_named` raises.
+    """
+    from camlab.images.find import meant_set
     from camlab.study import PRESETS
+    from camlab.study.folders import with_full_paths
     from camlab.study.plan import ALL, FITTING
 
     plan = PRESETS[arguments.preset or "quick"].make()
@@ -117,6 +134,8 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
     for field, option in OPTIONS.items():
         if (value := getattr(arguments, option)) is not None:
             given[field] = tuple(dict.fromkeys(value))
+    if arguments.images:
+        given["image_sets"] = tuple(dict.fromkeys(map(meant_set, arguments.images)))
     if models := models_named(arguments.model or (), arguments):
         given["models"] = tuple(dict.fromkeys(models))
     given |= {k: v for k in ("seeds", "limit", "name") if (v := getattr(arguments, k)) is not None}
@@ -127,18 +146,33 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
     if arguments.model and arguments.images:
         given["pairing"] = FITTING if arguments.fitting else ALL  # both are named: every combination
     given |= {k: True for k in ("decompose", "keep_maps") if getattr(arguments, k)}
-    return dataclasses.replace(plan, **given)
+    return with_full_paths(dataclasses.replace(plan, **given))
+
+
+def _describe_folders(plan: StudyPlan) -> None:
+    """Say how folders were read, and what is left out of them."""
+    from camlab.images.folders import FolderPictures
+    from camlab.study.sources import open_sets
+
+    for label, source in open_sets(plan).items():
+        if isinstance(source.image_set.pictures, FolderPictures):
+            note(f"{label}: {source.image_set.summary}")
 
 
 def _planned(arguments: argparse.Namespace) -> StudyPlan:
-    """Return the plan of the study to resume. Raises BadSetting if an option would change it."""
+    """Return the plan of the study to resume, after its folders have been found.
+
+    Raises BadSetting if an option would change it, and what `point_study_to` raises.
+    """
     from camlab.study import StudyPlan
-    from camlab.study.prepare import read_manifest
+    from camlab.study.prepare import point_study_to, read_manifest
 
     plan = StudyPlan.from_json(read_manifest(arguments.out)["settings"])
     named = ("model", "images", "method", "noise", "severity", "layer", "seeds", "limit", "name", "preset")
     if checkpoint_option(arguments) or any(getattr(arguments, option) is not None for option in named):
         raise BadSetting("A resumed study keeps its plan; leave out all options but --resume and --out.")
+    for old, new in arguments.moved:
+        point_study_to(arguments.out, old, new)
     return plan
 
 

@@ -10,15 +10,13 @@ import heapq
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
-from PIL import Image
-
 from camlab.common.errors import BadImage, BadSetting, BadSource
-from camlab.images.decode import clean_name, decode_image, read_bytes
+from camlab.images.decode import Decoded, clean_name, decode, read_bytes
 from camlab.images.file_layout import Entry, account, arrange, is_hidden, is_picture
-from camlab.images.picture import ImageSet, LazyPictures, Mask, Picture, mask_from_bytes, own_picture
+from camlab.images.picture import Decoding, ImageSet, LazyPictures, Mask, Picture, mask_from_bytes, own_picture
 
 ROOTS_VARIABLE = "CAMLAB_IMAGE_ROOTS"
 MAX_FILES = 2_000_000
@@ -62,11 +60,8 @@ def open_folder(
 
     Raises BadSource if the folder is outside the roots, cannot be listed, has no picture or too many files.
     """
-    if confined:
-        allowed: Roots = allowed_roots() if roots is None else tuple(Path(root).resolve() for root in roots)
-        folder = _confined(path, allowed or ())
-    else:
-        allowed, folder = None, _anywhere(path)
+    allowed = _resolved(roots) if confined else None
+    folder = _anywhere(path) if allowed is None else _confined(path, allowed)
     paths, skipped = _scan(folder, allowed, check)
     layout = arrange(paths)
     skipped["orphan"] += len(layout.orphans)
@@ -78,10 +73,45 @@ def open_folder(
         name="folder",
         title=name,
         summary=account(len(layout.entries), skipped, len(layout.labels), layout.notes),
-        pictures=LazyPictures(len(layout.entries), partial(_picture, folder, allowed, layout.entries)),
+        pictures=FolderPictures(folder, allowed, layout.entries),
         labels=tuple(dict.fromkeys(map(clean_name, layout.labels))),
         skipped=skipped,
     )
+
+
+def find_folder(path: str | Path, roots: Sequence[str | Path] | None = None, *, confined: bool = True) -> Path:
+    """Return the full path of a folder, links resolved, by the rules of ``open_folder``. Raises BadSource."""
+    return _confined(path, _resolved(roots)) if confined else _anywhere(path)
+
+
+class FolderPictures(LazyPictures):
+    """The pictures of a folder, whose files can be told by their paths and their bytes."""
+
+    def __init__(self, folder: Path, roots: Roots, entries: Sequence[Entry]) -> None:
+        """Make pictures of the entries, whose paths are relative to the folder."""
+        super().__init__(len(entries), partial(_picture, folder, roots, entries))
+        self._folder, self._roots, self._entries = folder, roots, entries
+
+    def path_at(self, index: int) -> str:
+        """Return the path of a picture's file, relative to the folder, with forward slashes."""
+        return self._entries[index].path
+
+    def index_of(self, path: str) -> int | None:
+        """Return the index of the picture with this relative path; None if there is none."""
+        return self._by_path.get(path)
+
+    def file_digest(self, index: int) -> str:
+        """Return the hex digest of the bytes of a picture's file. Raises BadImage if it cannot be read."""
+        data = _bytes(self._folder, self._entries[index].path, self._roots)
+        return hashlib.blake2b(data, digest_size=16, person=b"file").hexdigest()
+
+    @cached_property
+    def _by_path(self) -> dict[str, int]:
+        return {entry.path: index for index, entry in enumerate(self._entries)}
+
+
+def _resolved(roots: Sequence[str | Path] | None) -> tuple[Path, ...]:
+    return allowed_roots() if roots is None else tuple(Path(root).resolve() for root in roots)
 
 
 def _confined(path: str | Path, allowed: Sequence[Path]) -> Path:
@@ -232,18 +262,18 @@ def _bytes(folder: Path, relative: str, roots: Roots) -> bytes:
     return read_bytes(real)
 
 
-def _read(folder: Path, relative: str, roots: Roots, stamp: tuple[int, int] | None) -> Image.Image:
+def _read(folder: Path, relative: str, roots: Roots, stamp: tuple[int, int] | None, bits: int | None = None) -> Decoded:
     data = _bytes(folder, relative, roots)
     if _stamp(folder / relative) != stamp:
         raise BadImage(
             f"The file “{clean_name(relative)}” has changed since the folder was listed; open the folder again."
         )
-    return decode_image(data, relative)
+    return decode(data, relative, bits)
 
 
-def _read_mask(folder: Path, path: str, roots: Roots, read: Callable[[], Image.Image]) -> Mask:
+def _read_mask(folder: Path, path: str, roots: Roots, read: Decoding) -> Mask:
     mask = mask_from_bytes(_bytes(folder, path, roots), path)
-    width, height = read().size
+    width, height = read().image.size
     if mask.shape != (height, width):
         raise BadImage(
             f"The mask “{clean_name(path)}” is {mask.shape[1]}×{mask.shape[0]} pixels, its picture "

@@ -12,9 +12,11 @@ from camlab.cams.scaling import SCALE_VERSION
 from camlab.common.environment import versions_of
 from camlab.common.errors import BadSetting, BadStudy
 from camlab.engine.engine import FORWARD_VERSION, PERTURB_VERSION
+from camlab.images.folders import FolderPictures
 from camlab.models import load_classifier
+from camlab.study.folders import BESIDE, MAX_LISTED, beside, file_of, point_to, relocated, settle, with_full_paths
 from camlab.study.plan import BEFORE, DEFAULT, StudyPlan
-from camlab.study.sources import PlannedSet, Unit, check_plan, open_sets, units_of
+from camlab.study.sources import PlannedSet, Unit, check_plan, open_given, open_sets, units_of
 from camlab.study.store.files import read_json, write_json
 from camlab.study.store.own_models import ENTRY, keep_models, offer_from
 from camlab.study.store.schema import SCHEMA_VERSION
@@ -69,6 +71,7 @@ def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str 
 
     Raises UnknownName, BadSetting, BadSource, BadStudy.
     """
+    plan = with_full_paths(plan)
     check_plan(plan)
     if batch < 1:
         raise BadSetting("A study needs a batch of 1 picture or more; choose a larger one.")
@@ -89,6 +92,7 @@ def create(plan: StudyPlan, folder: str | Path, *, batch: int = 16, device: str 
                 "created": time.time(),
                 "finished": False,
                 "settings": plan.to_json(),
+                BESIDE: beside(plan, place),
                 "run": {"batch": batch, "device": device},
                 **({ENTRY: own} if own else {}),
             },
@@ -105,6 +109,8 @@ def prepare(folder: Path) -> Prepared:
     Raises BadStudy, and what opening an image set or loading a model raises.
     """
     manifest = read_manifest(folder)
+    if (settled := settle(folder, manifest)) != manifest:
+        write_json(folder / MANIFEST, manifest := settled)
     if "models" in manifest:
         now = versions()
         # All rows must follow the same rules for maps; other versions of libraries only round differently.
@@ -115,9 +121,9 @@ def prepare(folder: Path) -> Prepared:
         if now not in (known := [manifest.get("versions"), *manifest.get("resumed_with", [])]):
             write_json(folder / MANIFEST, {**manifest, "resumed_with": [*known[1:], now]})
         return read_prepared(folder)
-    plan = StudyPlan.from_json(manifest["settings"])
+    plan = relocated(StudyPlan.from_json(manifest["settings"]), manifest)
     check_plan(plan)
-    sets = open_sets(plan)
+    sets = _as_named(open_sets(plan), StudyPlan.from_json(manifest["settings"]))
     models: dict[str, Any] = {}
     groups: list[dict[str, Any]] = []
     for model in plan.models:
@@ -133,6 +139,7 @@ def prepare(folder: Path) -> Prepared:
                 "title": source.image_set.title,
                 "count": source.count,
                 "pictures": [list(each) for each in source.pictures],
+                **_files(source),
             }
             for label, source in sets.items()
         },
@@ -145,6 +152,17 @@ def prepare(folder: Path) -> Prepared:
     return ready
 
 
+def plan_here(folder: Path) -> StudyPlan:
+    """Return a study's plan with the present places of its folders. Raises BadStudy if one is nowhere."""
+    manifest = settle(folder, read_manifest(folder))
+    return relocated(StudyPlan.from_json(manifest["settings"]), manifest)
+
+
+def point_study_to(folder: Path, old: str, new: str) -> None:
+    """Record that a folder of a study's pictures is at another place now. Raises BadStudy, BadSource."""
+    write_json(folder / MANIFEST, point_to(folder, read_manifest(folder), old, new))
+
+
 def read_prepared(folder: Path) -> Prepared:
     """Read a prepared study from its folder, without a model. Raises BadStudy, and what opening a set raises."""
     return from_manifest(read_manifest(folder))
@@ -153,15 +171,32 @@ def read_prepared(folder: Path) -> Prepared:
 def from_manifest(manifest: Mapping[str, Any]) -> Prepared:
     """Read a prepared study from its manifest. Raises what `read_prepared` raises."""
     plan = StudyPlan.from_json(manifest["settings"])
-    sets = open_sets(plan)
+    here = dict(zip(plan.image_sets, relocated(plan, manifest).image_sets, strict=True))
+    sets: dict[str, PlannedSet] = {}
     try:
-        # A folder may have grown since; the study keeps the pictures of its plan.
         for label, listed in manifest["image_sets"].items():
+            # A folder may have grown since; the study keeps the pictures of its plan, and a moved folder its label.
             known = tuple((int(place), str(image)) for place, image in listed["pictures"])
-            sets[label] = replace(sets[label], known=known)
+            named = [(str(path), str(digest)) for path, digest in listed.get("files", ())]
+            files = {image: file for (_, image), file in zip(known, named, strict=False)}
+            given = str(listed["given"])
+            sets[label] = PlannedSet(label, given, open_given(here[given], plan), plan.limit, known, files)
         return _prepared(plan, sets, manifest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadStudy("The manifest of this study cannot be read; start a new study.") from error
+
+
+def _as_named(sets: Mapping[str, PlannedSet], plan: StudyPlan) -> dict[str, PlannedSet]:
+    """Return opened sets with the names of the plan, wherever their folders are now."""
+    named = zip(sets.items(), plan.image_sets, strict=True)
+    return {label: replace(source, given=given) for (label, source), given in named}
+
+
+def _files(source: PlannedSet) -> dict[str, list[list[str]]]:
+    """Return path and digest of the files of a folder's pictures, by which a copy is recognised."""
+    if not isinstance(source.image_set.pictures, FolderPictures) or source.count > MAX_LISTED:
+        return {}
+    return {"files": [list(file_of(source.image_set, place)) for place, _ in source.pictures]}
 
 
 def plan_at_hand(plan: StudyPlan, device: str = "auto") -> tuple[Prepared, tuple[dict[str, str], ...]]:

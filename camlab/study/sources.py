@@ -1,7 +1,7 @@
 """The pictures of a study and the order in which it computes them; the check of a plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from camlab.images.picture import ImageSet, Picture
 from camlab.images.scenes.scenes import HELD_OUT_SEED
 from camlab.models import MODELS, find_model
 from camlab.noise import NOISES, parameters_at
+from camlab.study.folders import known_picture
 from camlab.study.plan import ALL, FITTING, MAX_SEEDS, StudyPlan
 
 #: The largest number of parts: with more units, a part holds several, so that no folder has too many files.
@@ -28,7 +29,8 @@ ROUND = 8
 class PlannedSet:
     """One image set of a plan: the label that its rows carry, and the pictures that the study uses.
 
-    given: the name in the plan. known: place and id of the pictures, if a manifest lists them already.
+    given: the name in the plan. known: place and id of the pictures, if a manifest lists them already. files: path and
+    digest of their files by id, for the pictures of a folder.
     """
 
     label: str
@@ -36,6 +38,7 @@ class PlannedSet:
     image_set: ImageSet
     limit: int | None
     known: tuple[tuple[int, str], ...] | None = None
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -77,7 +80,7 @@ def open_sets(plan: StudyPlan) -> dict[str, PlannedSet]:
     """Open the plan's image sets, by label. Raises UnknownName, BadSource."""
     found: dict[str, PlannedSet] = {}
     for given in plan.image_sets:
-        image_set = _open(given, plan)
+        image_set = open_given(given, plan)
         label = image_set.name
         if label == "folder":
             label = f"folder/{image_set.title}"
@@ -87,7 +90,8 @@ def open_sets(plan: StudyPlan) -> dict[str, PlannedSet]:
     return found
 
 
-def _open(given: str, plan: StudyPlan) -> ImageSet:
+def open_given(given: str, plan: StudyPlan) -> ImageSet:
+    """Open one of a plan's image sets. Raises UnknownName, BadSource."""
     if given == SHAPES:
         # Scenes that no network was trained on.
         count = len(shape_scenes(HELD_OUT_SEED).pictures) if plan.limit is None else plan.limit
@@ -188,10 +192,7 @@ def per_part(units: int) -> int:
 
 def picture_of(source: PlannedSet, unit: Unit) -> Picture:
     """Return the unit's picture. Raises BadImage if its set no longer has it."""
-    pictures = source.image_set.pictures
-    found = pictures[unit.place] if unit.place < len(pictures) else None
-    if found is None or found.id != unit.image:
-        found = source.image_set.find(unit.image)
+    found = known_picture(source.image_set, unit.place, unit.image, source.files.get(unit.image, ("", "")))
     if found is None:
         raise BadImage("The picture was removed or changed after the study was planned; restore it.")
     return found

@@ -1,6 +1,7 @@
 """The form for a study's plan: widgets for the grid, and the plan made from them."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -173,7 +174,8 @@ def planned() -> StudyPlan:
     held = {name: _held(name) for name in FIELDS}
     chosen = list(held["image_sets"] or [])
     if folder := (_held("folder") or "").strip():
-        chosen.append(folder)
+        # A folder called “photos” is not the built-in set.
+        chosen.append(folder if Path(folder).is_absolute() else f"./{folder}")
     return StudyPlan(
         models=tuple(held["models"] or ()),
         image_sets=tuple(chosen),
