@@ -89,6 +89,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112  # EXIF tag
+_BIG_ENDIAN_BIGTIFF = b"MM\0+"  # Pillow reads its numbers wrongly
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,8 @@ def _several(shown: str) -> BadImage:
 
 
 def _tiff(data: bytes, kind: ImageFormat, shown: str) -> _Found:
+    if data[:4] == _BIG_ENDIAN_BIGTIFF:
+        raise _not_read(shown, "a big-endian BigTIFF directory")
     layout = layout_of(data)
     _check_size(layout.width, layout.height, shown)
     if layout.pages:

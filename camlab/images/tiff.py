@@ -167,7 +167,7 @@ def _listed(found: Any) -> tuple[int, ...]:
 def layout_of(data: bytes) -> Layout:
     """Read the first directory of a TIFF file. Raises what Pillow raises for damaged bytes, and ValueError."""
     stream = io.BytesIO(data)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(stream.read(16 if data[2:3] == b"+" or data[3:4] == b"+" else 8))
+    tags = TiffImagePlugin.ImageFileDirectory_v2(stream.read(16 if data[2:3] == b"+" else 8))
     stream.seek(tags.next)
     tags.load(stream)
     width, height = int(tags[_WIDTH]), int(tags[_HEIGHT])

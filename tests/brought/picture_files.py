@@ -215,3 +215,35 @@ def png_file(
         stream.write(chunk(kind, content))
     stream.write(chunk(b"IDAT", zlib.compress(b"".join(rows), level)) + chunk(b"IEND", b""))
     return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Bmp:
+    """The layout of a BMP file."""
+
+    bits: int
+    compression: int = 0
+    masks: tuple[int, ...] = ()
+    header: int = 40
+    down: bool = False  # rows from the top to the bottom
+    palette: np.ndarray | None = None  # (3, entries)
+
+    def write(self, values: np.ndarray) -> bytes:
+        """The file that holds whole pixels (height, width), or places in the palette."""
+        height, width = values.shape
+        colours = b"" if self.palette is None else b"".join(bytes((*each[::-1], 0)) for each in self.palette.T.tolist())
+        head = struct.pack(
+            "<IiiHHIIiiII", self.header, width, -height if self.down else height, 1, self.bits, self.compression, 0,
+            2835, 2835, len(colours) // 4, 0,
+        )  # fmt: skip
+        fields = struct.pack(f"<{len(self.masks)}I", *self.masks)
+        # The oldest header is followed by its masks; the later ones hold them.
+        head = head + fields if self.header == 40 else (head + fields).ljust(self.header, b"\0")
+        rows = values if self.down else values[::-1]
+        body = b"".join(self._row(row) for row in rows)
+        start = 14 + len(head) + len(colours)
+        return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + colours + body
+
+    def _row(self, row: np.ndarray) -> bytes:
+        data = packed(row, self.bits, "<", UNSIGNED) if self.bits != 24 else bytes(3 * len(row))
+        return data + bytes(-len(data) % 4)
