@@ -10,14 +10,25 @@ from pathlib import Path
 from camlab.cli.terminal import note
 from camlab.common.errors import BadSetting, BadSource, UnknownName
 from camlab.images import Picture, built_in_pictures, find_picture, picture_from_path
+from camlab.images.find import SET
 from camlab.images.picture import narrow_of, read_as
 
 
 def picture_named(name: str) -> Picture:
-    """Return a built-in or generated picture by its id, else a file by its path. Raises UnknownName, BadImage."""
+    """Return a built-in or generated picture by its id, else a file by its path; ``set:ID`` is always an id.
+
+    Raises UnknownName, BadImage, and BadSetting for an id that is also the path of a file.
+    """
+    is_file = os.path.lexists(name) and not Path(name).is_dir()
     with contextlib.suppress(UnknownName, BadSource):
-        return find_picture(name)
-    if os.path.lexists(name) and not Path(name).is_dir():
+        found = find_picture(name.removeprefix(SET))
+        if is_file:
+            raise BadSetting(
+                f"{name!r} is a picture of CAM Lab and also a file here; write ./{name} for the file or {SET}{name} for "
+                "the picture."
+            )
+        return found
+    if is_file:
         return picture_from_path(name)
     # "bison" without its set is close enough to suggest "photos/bison".
     known = {part: each.id for each in built_in_pictures() for part in (each.id.partition("/")[2], each.id)}

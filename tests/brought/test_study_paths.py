@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from camlab.cli.lookup import picture_named
 from camlab.cli.main import BAD_INPUT, main
 from camlab.cli.study import add_arguments, plan_of
-from camlab.common.errors import BadImage, BadSource, BadStudy
+from camlab.common.errors import BadImage, BadSetting, BadSource, BadStudy
 from camlab.images.folders import ROOTS_VARIABLE
 from camlab.study import StudyPlan, create
 from camlab.study.prepare import MANIFEST, Prepared, point_study_to, prepare, read_prepared
@@ -234,6 +235,16 @@ def test_a_folder_named_like_a_built_in_set_is_asked_about(
         add_arguments(parser)
         plans.append(plan_of(parser.parse_args([*TINY[1:], "--images", named])).image_sets)
     assert plans == [(str((tmp_path / "shapes").resolve()),), ("shapes",)]
+
+
+def test_a_file_named_like_a_built_in_picture_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "photos", 40)
+    (tmp_path / "photos" / "40.png").rename(tmp_path / "photos" / "bison")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadSetting, match=r"write \./photos/bison for the file or set:photos/bison for the picture"):
+        picture_named("photos/bison")
+    assert picture_named("./photos/bison").load().size == (16, 12)
+    assert picture_named("set:photos/bison").id == "photos/bison"
 
 
 def test_a_study_is_run_here_resumed_there_and_told_where_its_pictures_are(
