@@ -24,8 +24,8 @@ def picture_named(name: str) -> Picture:
         found = find_picture(name.removeprefix(SET))
         if is_file:
             raise BadSetting(
-                f"{name!r} is a picture of CAM Lab and also a file here; write ./{name} for the file or {SET}{name} for "
-                "the picture."
+                f"{name!r} is a picture of CAM Lab and also a file here; write ./{name} for the file or "
+                f"{SET}{name} for the picture."
             )
         return found
     if is_file:

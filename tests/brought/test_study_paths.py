@@ -20,9 +20,10 @@ from camlab.cli.study import add_arguments, plan_of
 from camlab.common.errors import BadImage, BadSetting, BadSource, BadStudy
 from camlab.images.folders import ROOTS_VARIABLE
 from camlab.study import StudyPlan, create
-from camlab.study.prepare import MANIFEST, Prepared, point_study_to, prepare, read_prepared
+from camlab.study.prepare import Prepared, point_study_to, prepare, read_prepared
 from camlab.study.sources import picture_of
 from camlab.study.store.files import read_json, write_json
+from camlab.study.store.study import MANIFEST
 from tests.brought.case import BroughtCase
 from tests.study.conftest import threads as threads
 
