@@ -5,6 +5,7 @@ may round, blur or encode a JPEG differently, and two devices that share one ent
 of threads and the batch change only the last bits of activations and are left out. (A study fixes both.)
 """
 
+import os
 import platform
 from collections.abc import Iterable
 from functools import lru_cache
@@ -16,6 +17,12 @@ import camlab
 
 #: The packages besides torch that compute between a model-input picture and a map.
 LIBRARIES = ("timm", "numpy", "scipy", "pillow", "grad-cam", "scikit-learn")
+
+
+#: Variables by which oneDNN and MKL round otherwise. Both read them when they are loaded, so no code can undo them.
+ROUNDING_VARIABLES = (
+    "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -37,10 +44,11 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def arithmetic(device: torch.device) -> tuple[str, ...]:
-    """Return the part of a cache key that names the device and the libraries."""
+    """Return the part of a cache key that names the device, the libraries, and variables that change rounding."""
     name = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     )
-    return (device.type, name, *libraries())
+    rounding = (f"{name}={value}" for name in ROUNDING_VARIABLES if (value := os.environ.get(name)))
+    return (device.type, name, *libraries(), *rounding)

@@ -61,8 +61,14 @@ def test_maps_and_predictions_are_the_cpus(
 
 
 def test_scores_are_computed_in_full_precision_and_kept_apart(classifier: Classifier, device: str) -> None:
-    Engine(classifier, MapCache())
-    assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+    seen: list[bool] = []
+
+    def look() -> None:
+        seen.append(torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
+
+    clean = torch.zeros(3, *classifier.input_size)
+    Engine(classifier, MapCache()).explain(clean, "digest", [CLEAN], ["gradcam"], check=look)
+    assert seen and not any(seen)
     assert arithmetic(classifier.device) != arithmetic(torch.device("cpu"))
 
 
