@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ def add_checkpoint_options(add: Callable[..., Any]) -> None:
     add("--classes-as", metavar="KEY", help="checkpoint: how to read --classes, if it can be read in several ways")
     add("--mean", metavar="R,G,B", help="checkpoint: mean of each colour, in [0, 1]")
     add("--std", metavar="R,G,B", help="checkpoint: standard deviation of each colour, in [0, 1]")
-    add("--size", metavar="N", type=_size, help="checkpoint: its input size, 224 or 192x256 (H x W)")
+    add("--size", metavar="N", help="checkpoint: its input size, 224 or 192x256 (H x W); default: the file's")
     add("--crop", metavar="S", type=number(), help="checkpoint: share of the shorter side that it sees")
 
 
@@ -53,6 +52,7 @@ def models_named(names: Iterable[str], arguments: argparse.Namespace) -> list[st
 
 def _from_file(name: str, arguments: argparse.Namespace) -> str:
     from camlab.models.own.model import model_from_file, three_numbers
+    from camlab.models.sizes import parse_size
 
     row = model_from_file(
         Path(name),
@@ -61,15 +61,8 @@ def _from_file(name: str, arguments: argparse.Namespace) -> str:
         arguments.classes_as,
         mean=three_numbers(arguments.mean or "", "mean"),
         std=three_numbers(arguments.std or "", "standard deviation"),
-        input_size=arguments.size,
+        input_size=parse_size(arguments.size or ""),
         crop_pct=arguments.crop,
     )
     note(row.summary)
     return row.name
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]{1,5})(?:[x×]([0-9]{1,5}))?", text.strip().lower())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a size such as 224 or 192x256")
-    return int(found[1]), int(found[2] or found[1])

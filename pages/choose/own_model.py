@@ -10,10 +10,11 @@ from camlab.common.wording import plural
 from camlab.models import load_classifier
 from camlab.models.own.architectures import every_trunk
 from camlab.models.own.checkpoint import Checkpoint
-from camlab.models.own.model import SIDES, SUFFIXES, forget_upload, own_model, read_upload, three_numbers
+from camlab.models.own.model import SUFFIXES, forget_upload, own_model, read_upload, three_numbers
 from camlab.models.own.name_files import MAX_BYTES, NameFile, read_class_names
 from camlab.models.own.name_files import SUFFIXES as NAME_SUFFIXES
 from camlab.models.own.recognition import Recognition, unmatched
+from camlab.models.sizes import parse_size
 from pages.shared.text import plain
 
 MOST_MEGABYTES = 1000  # as in .streamlit/config.toml
@@ -108,20 +109,17 @@ def _settings(outputs: int | None) -> tuple[dict[str, Any], NameFile | None, str
         help="One name per line, a table, or a list or an object of names, also inside a config.json or data.yaml "
         f"({', '.join(NAME_SUFFIXES)}). Without a file: ImageNet's names if their number fits, else numbers.",
     )
-    with st.expander("Preprocessing", icon=":material/tune:"):
+    with st.expander("Preprocessing", icon=":material/tune:", key="own_preprocessing"):
         st.caption("Fill in only what you changed for training; empty fields use the file's own values, else timm's.")
         left, right = st.columns(2)
         channels = "Of red, green and blue, in [0, 1]."
         mean = left.text_input("Mean", key="own.mean", placeholder="0.485, 0.456, 0.406", help=channels)
         std = right.text_input("Standard deviation", key="own.std", placeholder="0.229, 0.224, 0.225", help=channels)
-        side = left.number_input(
-            "Input side in pixels",
-            *SIDES,
-            None,
-            step=1,
-            key="own.side",
+        size = left.text_input(
+            "Input size in pixels",
+            key="own.size",
             placeholder="the file's, else timm's",
-            help="Height and width of the network's input.",
+            help="Height and width of the network's input: 224, or 192x256 (height x width).",
         )
         crop = right.number_input(
             "Crop",
@@ -134,8 +132,9 @@ def _settings(outputs: int | None) -> tuple[dict[str, Any], NameFile | None, str
             placeholder="the file's, else timm's",
             help="The share of the picture's shorter side that the network sees.",
         )
-    settings: dict[str, Any] = {"crop_pct": crop, "input_size": None if side is None else (side, side)}
+    settings: dict[str, Any] = {"crop_pct": crop}
     try:
+        settings["input_size"] = parse_size(size)
         settings |= {name: three_numbers(text, name) for name, text in (("mean", mean), ("std", std))}
         names = None if file is None else read_class_names(file.getvalue(), file.name)
     except CamLabError as error:

@@ -1,14 +1,13 @@
-"""Build timm's architectures without weights, and describe how a checkpoint differs from one."""
+"""List the tensors of timm's architectures, and describe how a checkpoint's differ from them."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from camlab.common.errors import UnknownName
 from camlab.models.own.architectures import every_trunk
 from camlab.models.own.signature import Shapes, shapes_of
+from camlab.models.sizes import Arguments, Size, skeleton
 
 SHOWN = 5  # names of each kind that a text lists before "and N more"
 _NEAR = 0.6  # least similarity of two names for a suggestion (difflib's ratio)
@@ -25,45 +24,14 @@ def head_classes(shapes: Shapes, layers: Iterable[str]) -> int | None:
 
 @lru_cache(maxsize=64)
 def expected_shapes(
-    architecture: str, classes: int | None = None, input_size: tuple[int, int] | None = None
+    architecture: str, classes: int | None = None, input_size: Size | None = None, arguments: Arguments = ()
 ) -> dict[str, tuple[int, ...]]:
-    """Return the names and shapes of a timm architecture's tensors, built without weights. Raises UnknownName."""
-    return shapes_of(skeleton(architecture, classes, input_size).state_dict())
+    """Return the names and shapes of a timm architecture's tensors, built without weights.
 
-
-def skeleton(architecture: str, classes: int | None = None, input_size: tuple[int, int] | None = None) -> Any:
-    """Build a timm network without memory for its weights (on torch's meta device). Raises UnknownName."""
-    import torch
-
-    with torch.device("meta"):
-        return create(architecture, classes, input_size)
-
-
-def create(
-    architecture: str,
-    classes: int | None = None,
-    input_size: tuple[int, int] | None = None,
-    **settings: Any,
-) -> Any:
-    """Build a timm network with ``classes`` outputs for pictures of ``input_size`` (height, width), default its own.
-
-    ``settings`` replace values of its ``pretrained_cfg``; weights among them (``state_dict``) go through timm's own
-    conversion. Raises UnknownName, and timm's errors if the weights do not fit.
+    ``input_size`` is (height, width), ``arguments`` go to the constructor. Raises UnknownName, and BadSetting for a
+    size that the network does not take.
     """
-    import timm
-
-    if not timm.is_model(architecture):
-        near = difflib.get_close_matches(architecture, {trunk.architecture for trunk in every_trunk()}, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`list catalogue` shows all of them."
-        raise UnknownName(f"timm {timm.__version__} has no architecture called {architecture[:60]!r}; {hint}")
-    if input_size is not None:
-        settings["input_size"] = (3, *input_size)
-    options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
-    if classes is not None:
-        settings["num_classes"] = classes
-    return timm.create_model(
-        architecture, pretrained="state_dict" in settings, pretrained_cfg_overlay=settings, **options
-    )
+    return shapes_of(skeleton(architecture, classes, input_size, arguments=arguments).state_dict())
 
 
 @dataclass(frozen=True)

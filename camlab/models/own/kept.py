@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from camlab.common.errors import BadCheckpoint, UnknownName
-from camlab.models.own.detection import create
 from camlab.models.own.model import find_own
 from camlab.models.registry import OWN_PREFIX, ModelRow
+from camlab.models.sizes import ARGUMENTS, create
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,7 @@ class KeptModel:
     """The description of an own model, as plain data, without its weights.
 
     name: ``own/`` and 12 hex digits; architecture: its name in timm; preprocessing: entries of timm's configuration;
-    digest: of the file of weights.
+    digest: of the file of weights; arguments: what the network's constructor is told besides.
     """
 
     name: str
@@ -46,6 +46,7 @@ class KeptModel:
     class_names: tuple[str, ...]
     preprocessing: Mapping[str, Any]
     digest: str
+    arguments: Mapping[str, Any]
 
     @property
     def filename(self) -> str:
@@ -68,6 +69,7 @@ class KeptModel:
             parameters=int(data["parameters"]),
             class_names=names,
             preprocessing={key: data["preprocessing"][key] for key in _SEEN},
+            arguments={str(key): value for key, value in data["arguments"].items()},
         )
 
 
@@ -95,6 +97,7 @@ def keep(row: ModelRow) -> tuple[KeptModel, bytes]:
             row.class_names(),
             {key: config.get(key) for key in _SEEN},
             hashlib.sha256(data).hexdigest(),
+            config.get(ARGUMENTS, {}),
         )
         if _fingerprint(row.name, _built(kept, lambda: data)) != _fingerprint(row.name, network):
             raise BadCheckpoint(f"{row.title} cannot be kept outside this process; use one of timm's architectures.")
@@ -154,7 +157,8 @@ def _built(kept: KeptModel, read: Callable[[], bytes]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         settings = {key: value for key, value in kept.preprocessing.items() if key != "input_size"}
         _, height, width = kept.preprocessing["input_size"]
-        network = create(kept.architecture, len(kept.class_names), (int(height), int(width)), **settings)
+        size, told = (int(height), int(width)), tuple(kept.arguments.items())
+        network = create(kept.architecture, len(kept.class_names), size, arguments=told, **settings)
     network.load_state_dict(load(data), strict=True)
     return cast("nn.Module", network.eval())
 

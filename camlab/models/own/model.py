@@ -10,6 +10,7 @@ import hashlib
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,12 +23,14 @@ from camlab.common.wording import plural
 from camlab.models.class_names import class_names_for
 from camlab.models.hub.catalogue import PREFIX
 from camlab.models.own.checkpoint import Checkpoint, read_checkpoint
-from camlab.models.own.detection import classifier_of, compare, create, expected_shapes, head_classes, skeleton
+from camlab.models.own.detection import Mismatch, classifier_of, compare, expected_shapes, head_classes
 from camlab.models.own.evidence import preprocessing_text, several_labels, stored_preprocessing
 from camlab.models.own.name_files import NameFile, read_class_names
 from camlab.models.own.recognition import Recognition, network_in, recognise, unmatched
-from camlab.models.own.signature import shapes_of
+from camlab.models.own.signature import Shapes, shapes_of
+from camlab.models.own.trained_size import TrainedSize, changed_kernel, resampled, trained_size
 from camlab.models.registry import MODELS, OWN_PREFIX, ModelRow
+from camlab.models.sizes import Arguments, Size, check_size, create, pixels, skeleton
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
 MAX_OWN_BYTES = 4 * 1024**3  # for the tensors of all known checkpoints; the last one always stays
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 SUPPORTED = "CAM Lab supports classifiers with two or more outputs, of which a picture has one"
-SIDES = (32, 1024)  # smallest and largest side of an input in pixels
 
 
 def _bytes(row: ModelRow) -> int:
@@ -99,17 +101,18 @@ def own_model(
 
     ``class_names``: one per output, or a file, whose reading the number of outputs may decide; default: ImageNet's if
     their number fits, else "class 0" … . ``mean`` and ``std`` hold for values in [0, 1], ``input_size`` is (height,
-    width), ``crop_pct`` the share (over 0, at most 1) of the shorter side that is kept; default: timm's values for the
-    architecture. ``remarks`` are sentences for the summary, which also tells what of the file was used. Raises
+    width), default: the one that the tensors were trained at; ``crop_pct`` is the share (over 0, at most 1) of the
+    shorter side that is kept. The default of all is what the file says, else timm's value for the architecture.
+    ``remarks`` are sentences for the summary, which also tells what of the file was used or changed. Raises
     UnknownName, BadSetting, and BadCheckpoint with the sentence of ``explain_mismatch``.
     """
     given = _settings(mean, std, input_size, crop_pct)
     stored, where = stored_preprocessing(checkpoint, architecture)
     values = preprocessing_text(stored)
     side = stored.pop("input_size", None)
-    input_size = input_size or (side and (side[1], side[2]))
     settings = {**stored, **given}
-    state, classes, notes = _fit(checkpoint, architecture, input_size)
+    fit = _fit(checkpoint, architecture, input_size, side and (side[1], side[2]))
+    classes, notes = fit.classes, fit.notes
     if where:
         notes += (f"Where you give no other preprocessing, that of {where} holds: {values}.",)
     how = ""
@@ -122,10 +125,10 @@ def own_model(
             f"There are {len(names)} class names, but {checkpoint.name} has {classes} outputs; give one per output."
         )
     # Everything that decides a prediction: one file may be loaded with several settings.
-    decisive = repr((checkpoint.digest, architecture, names, sorted(settings.items()), input_size))
+    decisive = repr((checkpoint.digest, architecture, names, sorted(settings.items()), fit.size, *fit.arguments))
     name = OWN_PREFIX + hashlib.sha256(decisive.encode()).hexdigest()[:12]
     said = "".join(f" {note}" for note in dict.fromkeys([*remarks, *notes]))
-    network = skeleton(architecture, classes, input_size)
+    network = skeleton(architecture, classes, fit.size, arguments=fit.arguments)
     _, height, width = network.pretrained_cfg["input_size"]
     row = ModelRow(
         name=name,
@@ -136,7 +139,7 @@ def own_model(
         input_size=(height, width),
         licence="yours",
         source=checkpoint.name,
-        build=partial(_build, architecture, state, classes, input_size, settings),
+        build=partial(_build, architecture, fit, settings),
         class_names=lambda: names,
     )
     with _lock:
@@ -210,11 +213,8 @@ def _settings(
                 "divide numbers for values up to 255 by 255."
             )
         settings[name] = tuple(float(v) for v in values)
-    if input_size is not None and not all(SIDES[0] <= side <= SIDES[1] for side in input_size):
-        raise BadSetting(
-            f"An input of {input_size[0]} × {input_size[1]} pixels cannot be explained; "
-            f"choose sides from {SIDES[0]} to {SIDES[1]}."
-        )
+    if input_size is not None:
+        check_size(input_size)
     if crop_pct is not None:
         if not 0.1 <= crop_pct <= 1:
             raise BadSetting(f"A crop of {crop_pct:g} is out of range; choose a share from 0.1 to 1.")
@@ -222,30 +222,83 @@ def _settings(
     return settings
 
 
-def _fit(
-    checkpoint: Checkpoint, architecture: str, input_size: tuple[int, int] | None
-) -> tuple[Mapping[str, Tensor], int, tuple[str, ...]]:
-    """Return the tensors under the architecture's names, the number of classes, and notes on what was taken.
+@dataclass(frozen=True)
+class _Fit:
+    """How a checkpoint becomes a network.
 
-    Raises BadCheckpoint.
+    ``state`` holds the tensors under the architecture's names, ``size`` is the input's (None: the architecture's own),
+    ``arguments`` go to the constructor besides; ``notes`` are sentences on what was taken, inferred and changed.
+    """
+
+    state: Mapping[str, Tensor]
+    classes: int
+    size: Size | None
+    arguments: Arguments
+    notes: tuple[str, ...]
+
+
+def _fit(checkpoint: Checkpoint, architecture: str, given: Size | None, said: Size | None) -> _Fit:
+    """Fit a checkpoint to an architecture at the ``given`` input size, else at the one that its tensors tell.
+
+    ``said`` is the size that the file states; it holds if it fits the tensors. Raises BadCheckpoint, and BadSetting for
+    a size that the network does not take.
     """
     network, problem = network_in(checkpoint, architecture)
+    shapes = network.shapes
     state: Mapping[str, Tensor] = network.state
-    classes = head_classes(network.shapes, classifier_of(architecture))
-    expected = expected_shapes(architecture, classes, input_size)
-    mismatch = compare(expected, network.shapes, checkpoint.name, architecture, problem)
+    classes = head_classes(shapes, classifier_of(architecture))
+    notes = list(network.notes)
+
+    def difference(size: Size | None, arguments: Arguments = ()) -> Mismatch | None:
+        expected = expected_shapes(architecture, classes, size, arguments)
+        return compare(expected, shapes, checkpoint.name, architecture, problem)
+
+    size, arguments = given or said, ()
+    mismatch = difference(size)
+    trained = trained_size(shapes, architecture, classes) if mismatch is not None else None
+    if trained is not None:
+        size, arguments = given or trained.size, trained.arguments
+        mismatch = difference(size, arguments)
+        notes += [trained.note] * (given is None)
+    elif mismatch is not None and given is None and said is not None:
+        size, mismatch = None, difference(None)
     if mismatch is not None:
-        converted = _through_timm(network, architecture, input_size)
-        if converted is None:
-            raise BadCheckpoint(mismatch.sentence, mismatch.lines[1:])
+        if why := changed_kernel(shapes, architecture, lambda: (m.architecture for m in recognise(checkpoint).matches)):
+            raise BadCheckpoint(f"{checkpoint.name} does not fit {architecture}: {why}.", mismatch.lines[1:])
+        converted = _through_timm(network, architecture, size)
+        changed = None if converted is None else resampled(shapes, shapes_of(converted), architecture)
+        if converted is None or changed is None:
+            raise BadCheckpoint(_unfit(mismatch, trained, size), mismatch.lines[1:])
         state = converted
         classes = head_classes(shapes_of(state), classifier_of(architecture))
+        if changed:
+            notes.append(_resampled_text(changed, shapes, shapes_of(state), trained))
     if classes is None or classes < 2:
         raise BadCheckpoint(f"{checkpoint.name} has a single output; {SUPPORTED}.")
-    if said := several_labels(checkpoint):
-        raise BadCheckpoint(f"{checkpoint.name} gives a picture several labels ({said}); {SUPPORTED}.")
+    if words := several_labels(checkpoint):
+        raise BadCheckpoint(f"{checkpoint.name} gives a picture several labels ({words}); {SUPPORTED}.")
     _check_finite(state, checkpoint.name)
-    return state, classes, network.notes
+    return _Fit(state, classes, size, arguments, tuple(notes))
+
+
+def _unfit(mismatch: Mismatch, trained: TrainedSize | None, size: Size | None) -> str:
+    """Return why a checkpoint does not fit: it cannot be resampled to the size asked for, or other tensors differ."""
+    if trained is None or size is None:
+        return mismatch.sentence
+    return (
+        f"{mismatch.checkpoint} was trained on pictures of {pixels(trained.size)} and its {trained.evidence} cannot be "
+        f"resampled for {pixels(size)}; leave the size out."
+    )
+
+
+def _resampled_text(changed: Sequence[str], stored: Shapes, loaded: Shapes, trained: TrainedSize | None) -> str:
+    """Return which tensors were resampled, and between which sizes."""
+    first = changed[0]
+    shapes = [" × ".join(map(str, each[first])) for each in (stored, loaded) if first in each]
+    more = f" and {plural(len(changed) - 1, 'more tensor')}" if len(changed) > 1 else ""
+    where = f", as the network was trained on pictures of {pixels(trained.size)}" if trained is not None else ""
+    verb = "were" if more else "was"
+    return f"{first}{more} {verb} resampled {'from ' if len(shapes) > 1 else ''}{' to '.join(shapes)}{where}."
 
 
 def _check_finite(state: Mapping[str, Tensor], name: str) -> None:
@@ -298,18 +351,12 @@ def _converted(
         )
 
 
-def _build(
-    architecture: str,
-    state: Mapping[str, Tensor],
-    classes: int,
-    input_size: tuple[int, int] | None,
-    settings: Mapping[str, Any],
-) -> nn.Module:
+def _build(architecture: str, fit: _Fit, settings: Mapping[str, Any]) -> nn.Module:
     import torch
 
     with torch.random.fork_rng(devices=[]):  # not on the meta device: buffers beside the weights must be filled
-        model = create(architecture, classes, input_size, **settings)
+        model = create(architecture, fit.classes, fit.size, arguments=fit.arguments, **settings)
     own = model.state_dict()
     # Counters missing in old checkpoints keep their values; all other tensors are required.
-    model.load_state_dict({key: state.get(key, value) for key, value in own.items()}, strict=True)
+    model.load_state_dict({key: fit.state.get(key, value) for key, value in own.items()}, strict=True)
     return cast("nn.Module", model.eval())
