@@ -86,7 +86,7 @@ class Samples:
         opaque = top if not self.alpha or int(self.values[..., -1].max()) <= top else (1 << self.bits) - 1
         rgb = np.empty((height, width, 3), np.uint8)
         if COLOURS[self.colours].apart and not self.alpha and self.key is None:
-            every = np.repeat(np.arange(top + 1)[:, None], channels, axis=1)
+            every = np.repeat(np.arange(top + 1, dtype=np.uint16)[:, None], channels, axis=1)
             rgb[...] = self._band(every, top, top)[:, 0][self.values]
         else:
             rows = max(1, _BAND // width)
@@ -96,11 +96,12 @@ class Samples:
 
     def _band(self, values: Values, top: int, opaque: int) -> NDArray[np.uint8]:
         """Convert (…, channels) to (…, 3); single precision decides the rounding of 8 bits, as no value is a tie."""
-        kind = np.float32 if self.bits <= 8 else np.float64
+        kind: type[np.floating] = np.float32 if self.bits <= 8 else np.float64
         colours = COLOURS[self.colours]
-        rgb = colours.to_rgb(values[..., : colours.count].astype(kind) / kind(top))
+        shares: Shares = values[..., : colours.count].astype(kind)
+        rgb = colours.to_rgb(shares / top)
         if self.alpha:
-            alpha = values[..., colours.count :].astype(kind) / kind(opaque)
+            alpha: Shares = values[..., colours.count :].astype(kind) / opaque
             rgb = (rgb if self.multiplied else rgb * alpha) + (1 - alpha)
         if self.key is not None:
             rgb[(values[..., : colours.count] == self.key).all(-1)] = 1

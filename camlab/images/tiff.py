@@ -19,6 +19,7 @@ from PIL import Image, TiffImagePlugin
 from camlab.images.samples import COLOURS, Samples, Values
 
 MAX_CHANNELS = 8
+MAX_STORED = 400 * 10**6  # bytes, unpacked: 50 megapixels of four channels of 16 bits
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _OFFSETS, _ORIENTATION, _SAMPLES, _ROWS, _COUNTS, _PLANAR = 273, 274, 277, 278, 279, 284
@@ -121,6 +122,8 @@ class Layout:
             return _KINDS.get(kinds.pop(), "numbers of an unknown type")
         if not 1 <= self.bits <= 16:
             return f"whole numbers of {self.bits} bits"
+        if self.width * self.height * self.channels * self.bits > 8 * MAX_STORED:
+            return f"over {MAX_STORED // 10**6} MB of values"
         if self.meaning.endswith("grey") and 0 in self.extra:
             return f"{self.channels} channels without saying what they show"
         return self._compression() or self._colours()

@@ -187,8 +187,8 @@ class Tiff:
             entries += struct.pack(f"{order}HH{word}", number, {"B": 1, "H": 3, "I": 4}[kind], len(content)) + place
         mark = b"II" if order == "<" else b"MM"
         first = struct.pack(order + ("HHHQ" if self.big else "HI"), *((43, 8, 0, start) if self.big else (42, start)))
-        number = struct.pack(order + ("Q" if self.big else "H"), len(tags))
-        return mark + first + body + number + entries + struct.pack(order + word, 0) + extra
+        count = struct.pack(order + ("Q" if self.big else "H"), len(tags))
+        return mark + first + body + count + entries + struct.pack(order + word, 0) + extra
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

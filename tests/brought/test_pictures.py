@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import pickle
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,7 +56,7 @@ from tests.brought.picture_files import (
     png_file,
     samples,
 )
-from tests.material import array, encoded, png, zipped
+from tests.material import array, encoded, known, png, zipped
 
 WIDTH, HEIGHT = 9, 8
 EXACT = 0.5 + 1e-6  # of 255: the rounding to 8 bits
@@ -79,7 +79,8 @@ def refusal(data: bytes) -> str:
 
 
 def on_white(rgb: np.ndarray, alpha: np.ndarray, multiplied: bool = False) -> np.ndarray:
-    return (rgb if multiplied else rgb * alpha) + 1 - alpha
+    blended: np.ndarray = (rgb if multiplied else rgb * alpha) + 1 - alpha
+    return blended
 
 
 # --- TIFF ---
@@ -104,7 +105,7 @@ DEPTHS = (
     *((bits, FLOAT) for bits in (16, 32, 64)),
 )
 PACKED = ((1, 1), (5, 1), (8, 1), (32946, 1), (32773, 1), (5, 2), (8, 2))  # compression and predictor
-CUT = ({}, {"rows": 3}, {"tile": 16}, {"rows": 2, "reverse": True}, {"big": True})
+CUT: tuple[dict[str, Any], ...] = ({}, {"rows": 3}, {"tile": 16}, {"rows": 2, "reverse": True}, {"big": True})
 
 
 def right_tiff(values: np.ndarray, layout: Tiff) -> np.ndarray:
@@ -118,7 +119,8 @@ def right_tiff(values: np.ndarray, layout: Tiff) -> np.ndarray:
     for place, kind in enumerate(layout.extra):
         if kind != UNSPECIFIED:
             rgb = on_white(rgb, values[..., [count + place]] / top, kind == ASSOCIATED)
-    return rgb.clip(0, 1) * 255
+    right: np.ndarray = rgb.clip(0, 1) * 255
+    return right
 
 
 def why_not(layout: Tiff) -> str:
@@ -239,7 +241,8 @@ def srgb(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         [0.0719453, -0.2289914, 1.4052427],
     ]
     linear = (xyz @ np.array(matrix).T).clip(0, 1)
-    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    found: np.ndarray = 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -249,6 +252,7 @@ def srgb(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         (Tiff(photometric=9), 3, "ICC L*a*b* colours"),
         (Tiff(photometric=32803, bits=16), 1, "the raw values of a camera"),
         (Tiff(photometric=BLACK_IS_ZERO), 12, "12 channels"),
+        (Tiff(16, more=((256, "I", (8000,)), (257, "I", (6000,)), (277, "H", (8,)))), 3, "over 400 MB of values"),
         (Tiff(photometric=BLACK_IS_ZERO, form=5), 1, "complex numbers"),
         (Tiff(photometric=CMYK, more=((332, "H", (2,)),)), 4, "inks other than plain CMYK"),
         (Tiff(photometric=RGB, more=((259, "H", (34887,)),)), 3, "values compressed by LERC"),
@@ -341,7 +345,8 @@ MASKS = {
 
 def cut(values: np.ndarray, mask: int) -> np.ndarray:
     shift = (mask & -mask).bit_length() - 1
-    return ((values & np.uint64(mask)) >> np.uint64(shift)) / (mask >> shift)
+    shares: np.ndarray = ((values & np.uint64(mask)) >> np.uint64(shift)) / (mask >> shift)
+    return shares
 
 
 @pytest.mark.parametrize(("bits", "name"), [(bits, name) for bits, of_these in MASKS.items() for name in of_these])
@@ -349,7 +354,7 @@ def test_every_mask_of_bmp_is_read_right(bits: int, name: str) -> None:
     masks = MASKS[bits][name]
     values = samples(WIDTH, HEIGHT, 1, bits)[..., 0]
     rgb = np.stack([cut(values, mask) for mask in masks[:3]], -1)
-    alpha = cut(values, masks[3])[..., None] if len(masks) == 4 else 1.0
+    alpha = cut(values, masks[3])[..., None] if len(masks) == 4 else np.ones(1)
     headers = (56, 108, 124) if len(masks) == 4 else (40, 52, 56, 108, 124)
     for header, down in itertools.product(headers, (False, True)):
         data = Bmp(bits, 3, masks, header, down).write(values)
@@ -397,7 +402,7 @@ def test_jpeg_in_four_colours() -> None:
     ycc = np.asarray(Image.fromarray(ink[..., :3]).convert("YCbCr"))
     ycck = adobe(np.concatenate([255 - ycc, ink[..., 3:]], -1), 2)
     assert off(ycck, right) <= 6
-    other = cv2.imdecode(np.frombuffer(ycck, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    other = known(cv2.imdecode(np.frombuffer(ycck, np.uint8), cv2.IMREAD_COLOR))[..., ::-1]
     assert off(ycck, other.astype(float)) <= 6
 
 
