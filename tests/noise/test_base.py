@@ -193,7 +193,7 @@ def test_a_new_family_is_one_new_file(tmp_path: Path) -> None:
     package = Path(camlab.noise.__file__).parents[1]
     for file in (
         "__init__.py",
-        *("common/__init__.py", "common/errors.py", "common/registry.py"),
+        *(f"common/{name}.py" for name in ("__init__", "errors", "registry", "torch_state")),
         *(f"noise/{f.name}" for f in Path(package, "noise").glob("*.py")),
     ):
         target = Path(tmp_path, "camlab", file)
