@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camlab.cli.own_model import add_checkpoint_options, checkpoint_option, models_named
 from camlab.cli.terminal import Bar, dump, note, say, whole_number
-from camlab.common.errors import BadSetting
+from camlab.common.errors import BadImage, BadSetting
 
 if TYPE_CHECKING:
+    from camlab.images import Picture
     from camlab.study import Estimate, Status, StudyPlan
 
 NAME = "study"
+LOOKED = 3  # pictures of a folder that are decoded before a study, to say whether they are nearly black
 HELP = "measure whole image sets: models × pictures × methods × noise types × severities × seeds"
 
 
@@ -157,6 +161,17 @@ def _describe_folders(plan: StudyPlan) -> None:
     for label, source in open_sets(plan).items():
         if isinstance(source.image_set.pictures, FolderPictures):
             note(f"{label}: {source.image_set.summary}")
+            if clause := _dim(source.image_set.sample(LOOKED)):
+                note(f"{label}: {clause}; a study reads files as they are, so save them with all of their bits first.")
+
+
+def _dim(pictures: Sequence[Picture]) -> str | None:
+    """Say of the first nearly black picture why it is so; the study itself counts unreadable ones."""
+    for picture in pictures:
+        with contextlib.suppress(BadImage):
+            if (clause := picture.dim) is not None:
+                return clause
+    return None
 
 
 def _planned(arguments: argparse.Namespace) -> StudyPlan:

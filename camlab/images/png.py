@@ -5,9 +5,10 @@ and because no other chunk may change a value. Pillow has read the file before, 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from camlab.common.errors import BadImage
-from camlab.images.samples import Samples, Values
+from camlab.images.samples import Samples
 
 _SIGNATURE = 8  # bytes; the depth and the colour type stand at fixed places behind it
 _KEPT = (b"IHDR", b"IDAT", b"IEND")
@@ -33,7 +34,7 @@ def read_deep_png(data: bytes, key: tuple[int, ...] | None) -> Samples:
         _COLOUR: [2, 1, 0],
         _COLOUR_ALPHA: [2, 1, 0, 3],
     }[kind]
-    values: Values = found.reshape(*found.shape[:2], -1)[..., channels]
+    values: NDArray[np.uint16] = found.astype(np.uint16, copy=False).reshape(*found.shape[:2], -1)[..., channels]
     return Samples(
         values, 16, "grey" if len(channels) < 3 else "RGB", alpha=kind in (_GREY_ALPHA, _COLOUR_ALPHA), key=key
     )

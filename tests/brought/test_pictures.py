@@ -510,6 +510,14 @@ def test_the_command_line_says_it_and_stretches(tmp_path: Path, capsys: pytest.C
     assert code and "--bits stretches a picture file of 16 bits" in err
 
 
+def test_a_study_of_nearly_black_files_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.tif").write_bytes(b"II*\0")
+    (tmp_path / "cell.tif").write_bytes(Tiff(16).write(samples(40, 32, 3, 12)))
+    few = ("--model", "shapes_vgg", "--method", "gradcam", "--noise", "gaussian_noise", "--plan-only")
+    assert main(["study", "--images", str(tmp_path), *few]) == 0
+    assert "“cell” has 16 bits per value but uses only 12 of them" in capsys.readouterr().err
+
+
 # --- what people brought, for the table in docs/images.md ---
 
 

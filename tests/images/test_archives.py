@@ -141,8 +141,16 @@ def test_unsafe_paths(name: str) -> None:
 
 
 def test_backslashes_are_slashes() -> None:
-    files = {"pets\\cat\\a.png": png(1), "pets\\dog\\b.png": png(2), "pets\\cat\\a_mask.png": encoded(outline())}
-    found = from_zip({"pets\\": b"", "pets\\cat\\": b"", **files, "pets/cat/a.png": png(3)})
+    found = from_zip(
+        {
+            "pets\\": b"",
+            "pets\\cat\\": b"",
+            "pets\\cat\\a.png": png(1),
+            "pets\\dog\\b.png": png(2),
+            "pets\\cat\\a_mask.png": encoded(outline()),
+            "pets/cat/a.png": png(3),
+        }
+    )
     assert [(picture.title, picture.label, picture.outlined) for picture in found.pictures] == [
         ("a", "cat", True),
         ("b", "dog", False),
