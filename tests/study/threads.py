@@ -52,8 +52,20 @@ class ThreadWorker:
 
 
 @contextlib.contextmanager
-def workers_as_threads() -> Iterator[None]:
-    """Let local pools compute on threads."""
+def workers_as_threads(deaths: int = 0) -> Iterator[None]:
+    """Let local pools compute on threads; the first ``deaths`` chunks kill the workers that get them."""
+    left = deaths
+
+    class Mortal(ThreadWorker):
+        def give(self, chunk: local.Chunk) -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                self.chunk = chunk
+                self.send(stop=True)  # the pool hears of the end of its process, and of no result
+            else:
+                super().give(chunk)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "_Worker", ThreadWorker)
+        patch.setattr(local, "_Worker", Mortal if deaths else ThreadWorker)
         yield

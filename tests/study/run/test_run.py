@@ -25,6 +25,7 @@ from camlab.study.plan import FITTING
 from camlab.study.prepare import THREADS, read_prepared
 from camlab.study.rows import UnitWorker
 from camlab.study.run import control as control_module
+from camlab.study.run import local
 from camlab.study.sources import count_pairs
 from camlab.study.store import Study, open_study
 from camlab.study.store.files import held, is_held
@@ -240,6 +241,27 @@ def test_pictures_that_cannot_be_read_are_counted(
     assert len(kept) == 2
     with np.load(kept[0]) as maps:
         assert maps[f"{study.manifest['models']['shapes_vgg']['layers'][0]['name']}/gradcam"].shape[0] == 4
+
+
+def test_workers_that_die_are_replaced_and_nothing_is_lost(study: Study, plan: StudyPlan, tmp_path: Path) -> None:
+    with workers_as_threads(deaths=local.TRIES - 1):
+        run_study(dataclasses.replace(plan, limit=1), tmp_path / "s", workers=1, device="cpu")
+    ours, theirs = comparable(open_study(tmp_path / "s")), comparable(study)
+    theirs = theirs[theirs["image"].isin(set(ours["image"]))].reset_index(drop=True)
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_pictures_that_kill_every_worker_end_the_study_with_a_sentence(short: StudyPlan, tmp_path: Path) -> None:
+    folder = create(short, tmp_path / "s", device="cpu")
+    with (
+        workers_as_threads(deaths=local.TRIES),
+        pytest.raises(CamLabError, match=f"died {local.TRIES} times on the same pictures"),
+    ):
+        run_study(folder, workers=1)
+    assert status(folder).state == "failed" and "use fewer workers or a smaller batch" in status(folder).error
+    with workers_as_threads():
+        run_study(folder, workers=1)
+    assert status(folder).state == "finished" and len(open_study(folder).rows())
 
 
 def test_what_cannot_be_run_is_in_the_status(short: StudyPlan, tmp_path: Path, threads: None) -> None:
