@@ -56,6 +56,7 @@ def missing(noun: str, reasons: Mapping[str, str]) -> None:
             f"{plural(len(reasons), noun)} unavailable: why?",
             icon=":material/block:",
             type="tertiary",
+            key=f"unavailable_{noun.replace(' ', '_')}",
         ):
             for title, reason in reasons.items():
                 st.markdown(f"**{plain(title)}**: {plain(reason)}")
@@ -100,7 +101,7 @@ def smoothing_controls(method: str) -> None:
     if not able and st.session_state.get(session.key("eigen")):
         session.page.say([f"{lacking} Eigen smoothing is off."])
         session.page.put("eigen", False)
-    with st.expander("Smooth the map", icon=":material/blur_on:"):
+    with st.expander("Smooth the map", icon=":material/blur_on:", key="smooth_the_map"):
         eigen = st.toggle(
             "Eigen smoothing",
             session.start("eigen") and able,

@@ -33,12 +33,13 @@ def picture_controls() -> None:
         help="Built-in sets are openly licensed; author and licence are below the picture. "
         "Composites and ShapeScenes have exact object masks.",
     )
-    if name == SHAPES:
-        _shapes_options()
-    try:
-        _choice(image_sets.image_set(name))
-    except CamLabError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+    with st.container(key="picture_choice"):
+        if name == SHAPES:
+            _shapes_options()
+        try:
+            _choice(image_sets.image_set(name))
+        except CamLabError as error:
+            st.error(plain(str(error)), icon=":material/error:")
     left, right = st.columns(2, gap="small")
     left.button(
         "Gallery",
@@ -52,6 +53,7 @@ def picture_controls() -> None:
         "Upload",
         icon=":material/upload:",
         width="stretch",
+        key="upload_popover",
         help="Use your own pictures: files or a ZIP archive.",
     ):
         uploads.uploader()

@@ -161,7 +161,7 @@ def _words(grid: Grid, state: CompareState) -> None:
         "including flipped ones, where the map should move. "
         f"One picture is an anecdote; a study tests it.{plain(flooring)}"
     )
-    with st.expander("The grid as a table", icon=":material/table:"):
+    with st.expander("The grid as a table", icon=":material/table:", key="grid_table"):
         head, lines = browser.table(grid, state.sort)
         st.table(pd.DataFrame(lines, columns=head).set_index(head[0]))
 

@@ -6,8 +6,7 @@ from pages.choose import model_download, uploads
 from pages.compare import grid, sidebar
 from pages.compare.state import page
 from pages.shared import session
-from pages.shared.feedback import standing_in, told
-from pages.shared.text import plain
+from pages.shared.feedback import notices, standing_in, told
 
 
 @told()
@@ -19,9 +18,9 @@ def main() -> None:
     uploads.settle()
     with standing_in("Loading the model …", first="compare.now" not in st.session_state) as clear:
         base, classifier = sidebar.sidebar()
-        for notice in session.page.notices():
-            st.warning(plain(notice), icon=":material/info:")
-        model_download.offer()
+        notices(session.page.notices())
+        with st.container(key="download_offer"):
+            model_download.offer()
         clear()
         state = sidebar.bar(base, classifier)
         page.write()

@@ -26,26 +26,34 @@ def sidebar() -> tuple[ExploreState, Classifier]:
     """Draw the controls of Explore except those that the columns vary; return the state and its model."""
     axis = st.session_state.get(page.key("axis")) or "severity"
     with st.sidebar:
-        controls.heading("Picture")
-        picture_controls()
-        controls.heading("Model")
-        classifier = model_controls()
-        method_and_noise.smoothing_controls(session.current().method)
-        controls.heading("Noise")
-        if axis != "noise":
-            method_and_noise.noise_control()
-        if axis != "severity":
-            about = "0 is the untouched picture; 1 to 5 equal ImageNet-C's levels."
-            session.slide("Severity", "severity", 0.0, 5.0, SEVERITY_STEP, about)
-        if axis != "seed":
-            still = not NOISES[session.current().noise].stochastic and axis != "noise"
-            st.number_input(
-                "Seed", 0, MAX_SEED, session.start("seed"), step=1, key=session.key("seed"), disabled=still,
-                help="This noise type is deterministic." if still else "Which noise draw is shown.",
-            )  # fmt: skip
-        with st.expander("Advanced", icon=":material/tune:"):
+        with st.container(key="sidebar_picture"):
+            controls.heading("Picture")
+            picture_controls()
+        with st.container(key="sidebar_model"):
+            controls.heading("Model")
+            classifier = model_controls()
+            method_and_noise.smoothing_controls(session.current().method)
+        with st.container(key="sidebar_noise"):
+            controls.heading("Noise")
+            _noise(axis)
+        with st.expander("Advanced", icon=":material/tune:", key="sidebar_advanced"):
             parameters = controls.advanced(classifier)
         return session.read_state(parameters, classifier), classifier
+
+
+def _noise(axis: str) -> None:
+    """Draw the noise type, the severity and the seed, except the one that the columns vary."""
+    if axis != "noise":
+        method_and_noise.noise_control()
+    if axis != "severity":
+        about = "0 is the untouched picture; 1 to 5 equal ImageNet-C's levels."
+        session.slide("Severity", "severity", 0.0, 5.0, SEVERITY_STEP, about)
+    if axis != "seed":
+        still = not NOISES[session.current().noise].stochastic and axis != "noise"
+        st.number_input(
+            "Seed", 0, MAX_SEED, session.start("seed"), step=1, key=session.key("seed"), disabled=still,
+            help="This noise type is deterministic." if still else "Which noise draw is shown.",
+        )  # fmt: skip
 
 
 def bar(base: ExploreState, classifier: Classifier) -> CompareState:

@@ -19,14 +19,18 @@ from pages.shared import session
 def sidebar() -> tuple[ExploreState, Classifier]:
     """Draw every control and return the state they show, with its model. Raises MissingWeights."""
     with st.sidebar:
-        heading("Picture")
-        picture_controls()
-        heading("Model and explanation")
-        classifier = model_controls()
-        method_and_noise.method_controls(classifier)
-        heading("Noise")
-        _noise()
-        with st.expander("Advanced", icon=":material/tune:"):
+        with st.container(key="sidebar_picture"):
+            heading("Picture")
+            picture_controls()
+        with st.container(key="sidebar_model"):
+            heading("Model and explanation")
+            classifier = model_controls()
+        with st.container(key="sidebar_method"):
+            method_and_noise.method_controls(classifier)
+        with st.container(key="sidebar_noise"):
+            heading("Noise")
+            _noise()
+        with st.expander("Advanced", icon=":material/tune:", key="sidebar_advanced"):
             parameters = advanced(classifier)
         return session.read_widgets(parameters, classifier), classifier
 

@@ -30,7 +30,7 @@ MEASURING = ("similarity", "p", "segmentation", "segments")
 def trials(scene: Scene, shown: Shown) -> None:
     """Draw four tests in tabs; all but the first compute only after their button is pressed."""
     st.subheader("Put this map to the test", anchor=False)
-    tabs = st.tabs(["Object", "Faithfulness", "Averaging", "Attack"])
+    tabs = st.tabs(["Object", "Faithfulness", "Averaging", "Attack"], key="trials_tab")
     for tab, part in zip(tabs, (_localisation, _faithfulness, _averaging, attack.attack), strict=True):
         with tab, told():
             part(scene, shown)

@@ -10,8 +10,7 @@ from pages.choose import model_download
 from pages.learn import cam, frame, measure, methods, quiz, stress, teacher
 from pages.learn.settings import change_model
 from pages.learn.state import page
-from pages.shared.feedback import standing_in, told
-from pages.shared.text import plain
+from pages.shared.feedback import notices, standing_in, told
 
 #: The function that draws each lesson's own part, by name; it takes the lesson's own type of run.
 DRAW: dict[str, Callable[[Setting, Any], None]] = {
@@ -35,10 +34,10 @@ def main() -> None:
     frame.progress()
     lesson = LESSONS[page.state().lesson]
     frame.shelf()
-    for notice in page.notices():
-        st.warning(plain(notice), icon=":material/info:")
+    notices(page.notices())
     frame.opening(lesson)
-    model_download.offer()
+    with st.container(key="download_offer"):
+        model_download.offer()
     page.write()
     with told(), standing_in("Computing the lesson …", first=not frame.is_there(lesson)) as clear:
         setting = frame.setting(lesson)

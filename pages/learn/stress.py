@@ -149,6 +149,6 @@ def _randomised(run: Sanity) -> None:
     chart = randomised_chart(steps, values, run.chance)
     st.plotly_chart(chart.figure, key="learn.randomised", config=PLOTLY_CONFIG, alt=chart.alt)
     explanation_popover("randomised_chart")
-    with st.expander("The numbers"):
+    with st.expander("The numbers", key="stress_numbers"):
         rows = {title: [decimal(v) for v in row] for title, row in values.items()}
         st.dataframe(pd.DataFrame(rows, index=steps))

@@ -18,7 +18,7 @@ def view(lesson: Lesson, setting: Setting, run: LessonRun) -> None:
     state = page.state()
     if state.fixed or state.hide:
         return
-    with st.expander("Teacher's view", icon=":material/school:"):
+    with st.expander("Teacher's view", icon=":material/school:", key="teachers_view"):
         st.markdown("**Afterwards, learners can**\n\n" + "\n".join(f"- {plain(g)}" for g in lesson.goals))
         left, right = st.columns(2, gap="large")
         with left:

@@ -10,10 +10,9 @@ from camlab.study.store import list_studies
 from pages.present import autoplay, report, story
 from pages.present.state import MODES, page, unreachable
 from pages.shared import session
-from pages.shared.feedback import told
+from pages.shared.feedback import notices, told
 from pages.shared.navigation import STORY_OF_EXPLORE, STORY_OF_STUDY
 from pages.shared.page_state import index_in
-from pages.shared.text import plain
 from pages.study import data
 
 #: The function that draws each mode, by the mode's name in the link.
@@ -75,8 +74,7 @@ def main() -> None:
     page.adopt()
     sources = _sources()
     _known(sources)
-    for notice in page.notices():
-        st.warning(plain(notice), icon=":material/info:")
+    notices(page.notices())
     _choices(sources)
     state = page.state()
     if state is not None and (problem := unreachable(state)):

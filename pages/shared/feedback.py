@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 
@@ -34,6 +34,13 @@ def told() -> Iterator[None]:
             f"The computation stopped unexpectedly ({type(error).__name__}); change a setting to retry.",
             icon=":material/error:",
         )
+
+
+def notices(sentences: Iterable[str]) -> None:
+    """Draw a page's notices, in a container with a key, so that they mount nothing anew below."""
+    with st.container(key="notices"):
+        for sentence in sentences:
+            st.warning(plain(sentence), icon=":material/info:")
 
 
 def skeleton(text: str) -> None:

@@ -15,9 +15,13 @@ def plain(text: str) -> str:
     return "".join(f"\\{c}" if c in _SPECIAL else c for c in text)
 
 
-def explanation_popover(name: str) -> None:
-    """Draw the button “What am I looking at?”, which opens the paragraph ``LOOKING[name]`` about a chart."""
-    with st.popover("What am I looking at?", icon=":material/help:", type="tertiary"):
+def explanation_popover(name: str, place: str = "") -> None:
+    """Draw the button “What am I looking at?”, which opens the paragraph ``LOOKING[name]`` about a chart.
+
+    ``place`` tells two buttons of one name apart.
+    """
+    key = f"about_{name}{place and '_'}{place}"
+    with st.popover("What am I looking at?", icon=":material/help:", type="tertiary", key=key):
         st.markdown(LOOKING[name])
 
 

@@ -94,7 +94,7 @@ def about(opened: Opened, filters: Filters) -> None:
             st.caption(plain(f"{plural(len(lost), 'picture')} could not be used."))
         for each in lost[:50]:
             st.caption(plain(f"{each['image']}: {each['reason']}"))
-    with st.expander("Columns of a row"):
+    with st.expander("Columns of a row", key="about_columns"):
         st.dataframe(
             pd.DataFrame([{"Column": c.name, "Type": c.kind, "Meaning": c.words} for c in COLUMNS]),
             hide_index=True,

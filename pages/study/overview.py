@@ -55,7 +55,7 @@ def overview(opened: Opened, filters: Filters) -> None:
             value_heatmap(data.summary(opened, filters, ("method", "noise")), value=over + value),
             "heat.noise",
         )
-        explanation_popover("value_heatmap")
+        explanation_popover("value_heatmap", "noise")
 
 
 def _dots(methods: list[dict[str, Any]], value: str) -> Any:

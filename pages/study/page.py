@@ -6,8 +6,7 @@ import streamlit as st
 
 from camlab.study.analysis.filters import Filters
 from camlab.study.store import Study
-from pages.shared.feedback import told
-from pages.shared.text import plain
+from pages.shared.feedback import notices, told
 from pages.study import about, data, filter, overview, plan, run, see, shelf, statistics, table
 from pages.study.data import Opened
 from pages.study.state import TABS, page
@@ -48,8 +47,7 @@ def main() -> None:
     st.html('<h1 class="cl-page">What holds over many pictures?</h1>')
     page.adopt()
     study = shelf.shelf()
-    for notice in page.notices():
-        st.warning(plain(notice), icon=":material/info:")
+    notices(page.notices())
     if study is None:
         _welcome()
     else:

@@ -67,8 +67,8 @@ def statistics(opened: Opened, filters: Filters) -> None:
         help="Each test lists its assumptions and whether they hold here.",
     )  # fmt: skip
     results = _tested(opened, filters, response, test)
-    for result in results[:24]:
-        _result(result)
+    for place, result in enumerate(results[:24]):
+        _result(place, result)
     if len(results) > 24:
         st.caption(f"{len(results) - 24} further groups; filter to see them, or use `camlab stats`.")
     st.subheader("How many pictures would it take?", anchor=False)
@@ -84,9 +84,9 @@ def _verdict(found: Verdict, where: str) -> None:
         st.caption(with_titles(caution))
 
 
-def _result(found: TestResult) -> None:
+def _result(place: int, found: TestResult) -> None:
     group = place_of(found.group) or "all pairs"
-    with st.container(border=True):
+    with st.container(border=True, key=f"result_{place}"):
         st.markdown(f"**{plain(found.title)}** · {plain(group)}")
         if not found.done:
             st.info(with_titles(found.reason[:1].upper() + found.reason[1:]), icon=":material/block:")
@@ -108,11 +108,11 @@ def _result(found: TestResult) -> None:
 
             titled = [dataclasses.replace(r, name=title_of(found.compares, r.name)) for r in found.ranks]
             plot(critical_diagram(dataclasses.replace(found, ranks=tuple(titled))), f"cd.{found.test}.{group}")
-            explanation_popover("critical_diagram")
+            explanation_popover("critical_diagram", str(place))
         if found.pairs:
             with st.expander(f"Pairwise comparisons ({len(found.pairs)})"):
                 _pairs(found)
-        with st.expander("Assumptions, and what was left out"):
+        with st.expander("Assumptions, and what was left out", key=f"assumptions_{place}"):
             for each in found.assumptions:
                 mark = {True: "✓", False: "✗", None: "?"}[each.holds]
                 st.markdown(f"{mark} **{plain(each.name)}**: {with_titles(each.says)}")

@@ -46,7 +46,7 @@ def table(opened: Opened, filters: Filters) -> None:
     st.html(html(found))
     explanation_popover("paper_table")
     st.markdown("**Copy it**")
-    tabs = st.tabs([each.title for each in FORMATS.values()])
+    tabs = st.tabs([each.title for each in FORMATS.values()], key="table_format")
     for tab, each in zip(tabs, FORMATS.values(), strict=True):
         with tab:
             st.code(each.write(found), language=each.name if each.name != "csv" else None, height=240)
