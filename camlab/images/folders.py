@@ -114,7 +114,7 @@ def _resolved(roots: Sequence[str | Path] | None) -> tuple[Path, ...]:
     return allowed_roots() if roots is None else tuple(Path(root).resolve() for root in roots)
 
 
-def _confined(path: str | Path, allowed: Sequence[Path]) -> Path:
+def _confined(path: str | Path, allowed: tuple[Path, ...]) -> Path:
     """Return the folder, links resolved. The error reveals nothing about folders outside the allowed ones."""
     if not allowed:
         raise BadSource(

@@ -19,7 +19,7 @@ from camlab.cli.main import BAD_INPUT, main
 from camlab.cli.study import add_arguments, plan_of
 from camlab.common.errors import BadImage, BadSetting, BadSource, BadStudy
 from camlab.images.folders import ROOTS_VARIABLE
-from camlab.study import StudyPlan, create
+from camlab.study import StudyPlan, create, run_study
 from camlab.study.prepare import Prepared, point_study_to, prepare, read_prepared
 from camlab.study.sources import picture_of
 from camlab.study.store.files import read_json, write_json
@@ -64,6 +64,11 @@ def resumed_from_elsewhere(home: Path) -> None:
     assert (again.plan, again.units) == (first.plan, first.units)
     assert reds(read_prepared(study)) == [40, 90, 200]
     assert first.plan.image_sets == (str((home / "pics").resolve()),)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr("camlab.study.run.run._clear_wish", lambda _: (_ for _ in ()).throw(KeyError))  # no need to run
+        with pytest.raises(KeyError):  # the plan as it was first written is the study's
+            run_study(PLAN, study, resume=True)
 
 
 def moved_together(home: Path) -> None:

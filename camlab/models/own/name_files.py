@@ -260,10 +260,51 @@ def _bare(cell: str) -> str:
     return cell[1:-1] if len(cell) > 2 and cell[0] == cell[-1] == "'" and "'" not in cell[1:-1] else cell
 
 
-#: An index before or after a name, and WordNet's id before it.
-_AHEAD = re.compile(r"\s*(?P<index>[0-9]{1,9})(?:\s*(?P<mark>[,;|:=.)])\s*|\s+)(?P<name>\S.*)")
-_BEHIND = re.compile(r"\s*(?P<name>\S.*?)(?:\s*(?P<mark>[,;|:=])\s*|\s+)(?P<index>[0-9]{1,9})\s*")
-_CODED = re.compile(r"\s*(?P<index>n\d{8})(?:\s*(?P<mark>[,;|:=])\s*|\s+)(?P<name>\S.*)")
+@dataclass(frozen=True)
+class _Part:
+    """A line with an index or a code and a name, and the mark between them; empty for a space."""
+
+    index: str
+    mark: str
+    name: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether the name is not cut: commas after a first one belong to it only with a space."""
+        quoted = self.name.count('"') % 2 == 0
+        return quoted and bool(self.name) and (self.mark != "," or not re.search(r",\S", self.name))
+
+
+# String methods, as a regular expression would try every way to part a long run of spaces.
+
+
+def _ahead(line: str, index: str = "[0-9]{1,9}", marks: str = ",;|:=.)") -> _Part | None:
+    """Part a line such as ``0: tench``; None for any other."""
+    found = re.match(index, line)
+    if found is None:
+        return None
+    rest = line[found.end() :]
+    name = rest.lstrip()
+    if name and name[0] in marks:
+        return _Part(found[0], name[0], name[1:].lstrip())
+    return _Part(found[0], "", name) if name != rest else None
+
+
+def _coded(line: str) -> _Part | None:
+    """Part a line such as ``n01440764 tench``; None for any other."""
+    return _ahead(line, "n[0-9]{8}", ",;|:=")
+
+
+def _behind(line: str) -> _Part | None:
+    """Part a line such as ``tench: 0``; None for any other."""
+    found = re.search("[0-9]{1,9}$", line[-10:])
+    if found is None:
+        return None
+    rest = line[: len(line) - len(found[0])]
+    name = rest.rstrip()
+    if name and name[-1] in ",;|:=":
+        return _Part(found[0], name[-1], name[:-1].rstrip())
+    return _Part(found[0], "", name) if name != rest else None
 
 
 def _numbered(lines: Sequence[str]) -> list[NameReading]:
@@ -271,28 +312,22 @@ def _numbered(lines: Sequence[str]) -> list[NameReading]:
 
     A name may contain the separator itself, as in ``0,tench, Tinca tinca``.
     """
-    body = [line for line in lines if line.strip()]
+    body = [line.strip() for line in lines if line.strip()]
     headed = any(map(is_header_word, re.split(r"[\s,;|:=]+", body[0])))
-    for pattern in (_AHEAD, _CODED, _BEHIND):
+    for part in (_ahead, _coded, _behind):
         for rows in (body, body[1:]) if headed else (body,):
-            found = [match for line in rows if (match := pattern.fullmatch(line)) and _is_whole(match)]
+            found = [each for line in rows if (each := part(line)) and each.whole]
             if not rows or len(found) < len(rows):
                 continue
-            columns = columns_of([(match["index"], _unquoted(match["name"])) for match in found], None, _PARTS)
-            marked = all(match["mark"] for match in found)
+            columns = columns_of([(each.index, _unquoted(each.name)) for each in found], None, _PARTS)
+            marked = all(each.mark for each in found)
             unique = len(set(columns[1].values)) == len(found)
             # “stage 1” and “stage 2” are names.
-            if (pattern is not _CODED and columns[0].start is None) or not (unique or marked):
+            if (part is not _coded and columns[0].start is None) or not (unique or marked):
                 continue
             readings = table_readings(columns)
-            return [*readings, *_names(lines, False)] if pattern is _BEHIND and not marked else readings
+            return [*readings, *_names(lines, False)] if part is _behind and not marked else readings
     return []
-
-
-def _is_whole(match: re.Match[str]) -> bool:
-    """Return whether a line's name is not cut: commas after a first one belong to it only with a space."""
-    name = match["name"]
-    return name.count('"') % 2 == 0 and (match["mark"] != "," or not re.search(r",\S", name))
 
 
 def _names(lines: Sequence[str], commas: bool) -> list[NameReading]:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from camlab.common.errors import BadSetting, BadStudy, CamLabError, Cancelled
 from camlab.common.registry import Registry
+from camlab.study.folders import with_full_paths
 from camlab.study.plan import StudyPlan
 from camlab.study.prepare import Prepared, create, prepare, read_manifest
 from camlab.study.run.control import CONTROL, Status, status, wish
@@ -132,7 +133,7 @@ def _place(
     place = Path(folder).absolute()
     if resume and (place / MANIFEST).exists():
         known = StudyPlan.from_json(read_manifest(place)["settings"])
-        if known != plan:
+        if known != plan and known != with_full_paths(plan):
             raise BadStudy("The study in this folder has another plan; choose another folder for this plan.")
         return place
     return create(plan, place, batch=batch, device=device)

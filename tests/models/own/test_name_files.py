@@ -312,6 +312,16 @@ def test_the_rest_is_a_sentence(filename: str, data: bytes, sentence: str) -> No
     assert str(caught.value).endswith(".")
 
 
+@pytest.mark.parametrize("text", ["0" + " " * 50_000 + "\n1", "a " * 30_000, "a" + " " * 50_000 + "b", ", '" * 30_000])
+@pytest.mark.parametrize("filename", ["a.txt", "a.csv"])
+def test_long_lines_take_no_longer_than_their_length(text: str, filename: str) -> None:
+    # A pattern that tries every way to part a run of spaces would take minutes, and the suite would stand still.
+    try:
+        assert read_class_names(text.encode(), filename).readings
+    except BadSetting as error:
+        assert str(error).startswith(filename)
+
+
 @given(st.binary(max_size=60), st.sampled_from(["a.txt", "a.csv", "a.json", "a.yaml", "a.py"]))
 def test_any_bytes_are_names_or_a_sentence(data: bytes, filename: str) -> None:
     try:
