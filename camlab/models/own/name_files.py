@@ -29,7 +29,16 @@ from camlab.models.own.name_readings import (
     normal_header,
     table_readings,
 )
-from camlab.models.own.name_structures import NotPython, gathered, json_value, python_values, value_readings, yaml_value
+from camlab.models.own.name_structures import (
+    NotPython,
+    gathered,
+    is_label_map,
+    json_value,
+    label_map_value,
+    python_values,
+    value_readings,
+    yaml_value,
+)
 
 MAX_BYTES = 4 * 1024**2
 SUFFIXES = ("txt", "csv", "tsv", "json", "yaml", "py")
@@ -152,7 +161,9 @@ def _from_csv(text: str) -> list[NameReading]:
 
 
 def _literal_readings(text: str) -> list[NameReading] | None:
-    """Read a list or an object of JSON or Python, or one object per line; None if the text is nothing of these."""
+    """Read a list or an object of JSON or Python, one object per line, or a label map; None for any other text."""
+    if is_label_map(text):
+        return value_readings(label_map_value(text))
     return _structure_readings(text) if _is_structure(text.strip()) else None
 
 

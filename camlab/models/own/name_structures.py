@@ -9,6 +9,7 @@ import ast
 import io
 import itertools
 import json
+import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,6 +99,23 @@ def _yaml_node(event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> V
     if isinstance(event, yaml.MappingStartEvent):
         return Pairs(tuple((_text(key), value) for key, value in zip(inner[::2], inner[1::2], strict=True)))
     return inner if isinstance(event, yaml.SequenceStartEvent) else None
+
+
+_ITEM = re.compile(r"item\s*\{([^{}]*)\}")
+_FIELD = re.compile(r"(\w+)\s*:\s*(?:\"([^\"\n]*)\"|'([^'\n]*)'|([^\s,]+))")
+
+
+def is_label_map(text: str) -> bool:
+    """Return whether a text begins like a label map of TensorFlow (pbtxt)."""
+    return re.match(r"item\s*\{", text.lstrip()) is not None
+
+
+def label_map_value(text: str) -> Value:
+    """Parse a label map of TensorFlow: ``item { id: 1 name: 'person' }`` and so on. Raises Unclear."""
+    items = _ITEM.findall(text)
+    if len(items) != len(re.findall(r"\bitem\s*\{", text)):
+        raise Unclear("its items are not closed or hold other items")
+    return [Pairs(tuple((key, "".join(texts)) for key, *texts in _FIELD.findall(item))) for item in items]
 
 
 def python_values(text: str) -> list[tuple[str, Value]]:

@@ -127,6 +127,15 @@ def test_yaml(text: str) -> None:
     assert names_in("data.YML", text) == PAIR
 
 
+def test_label_maps_of_tensorflow() -> None:
+    text = "item {\n  id: 2\n  name: \"dog\"\n}\nitem { id: 1, name: 'cat' }\n"
+    assert names_in("map.pbtxt", text) == names_in("map.txt", text) == PAIR
+    text = 'item {\n name: "/m/2"\n id: 2\n display_name: "dog"\n}\nitem { id: 1 name: "/m/1" display_name: "cat" }'
+    assert names_in("map.pbtxt", text) == PAIR
+    with pytest.raises(BadSetting, match="not closed"):
+        names_in("map.pbtxt", 'item { id: 1 name: "cat" }\nitem { id: 2')
+
+
 def test_names_are_read_as_they_are_written() -> None:
     assert names_in("a.yaml", "names: [no, on, 1.0, null, 2024-01-01]") == ("no", "on", "1.0", "null", "2024-01-01")
     assert names_in("a.json", '["01", 2, 1.50]') == ("01", "2", "1.50")
