@@ -248,7 +248,8 @@ def cam_method(
     """
 
     def register(compute: CamFn) -> CamFn:
-        apply, terms = (form and pinned_arithmetic()(form) for form in _FORMS[gives](compute))
+        apply, terms = _FORMS[gives](compute)
+        apply, terms = pinned_arithmetic()(apply), terms and pinned_arithmetic()(terms)
         words = (name, title, summary, source, uses_gradients, class_specific, cost)
         CAMS.add(name, CamMethod(*words, apply, version, order, serves, price, terms))
         return compute

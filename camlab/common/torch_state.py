@@ -64,7 +64,7 @@ def _unmixed(read: Callable[[], Any], usual: Any) -> Callable[[], Any]:
 
 def _precisions() -> Iterator[_Flag]:
     """Yield the precisions of float32 products: TF32 keeps 10 bits of each factor, bfloat16 7, too few for scores."""
-    backends = torch.backends
+    backends: Any = torch.backends
     get, put = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
     yield _Flag(_unmixed(get, "highest"), put, ("highest",))
     convolutions = _attribute(backends.cudnn, "allow_tf32", False)

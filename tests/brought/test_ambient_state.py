@@ -41,12 +41,13 @@ from tests.brought.case import BroughtCase
 
 SIDE, CLASSES = 24, 4
 CPU = torch.device("cpu")
+BACKENDS: Any = torch.backends  # untyped in part
 
 # --- the states ---
 
 
 @contextmanager
-def held(read: Callable[[], Any], write: Callable[[Any], None], value: Any) -> Iterator[None]:
+def held(read: Callable[[], Any], write: Callable[[Any], object], value: Any) -> Iterator[None]:
     """Set a switch of the whole process, and set it back."""
     before = read()
     write(value)
@@ -91,7 +92,7 @@ STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "graphs in half precision": lambda: torch.autograd.graph.saved_tensors_hooks(in_half, lambda x: x.float()),
 }
 if hasattr(torch.backends, "fp32_precision"):  # from torch 2.9 on
-    STATES["bfloat16 convolutions"] = lambda: precision(torch.backends.mkldnn.conv)
+    STATES["bfloat16 convolutions"] = lambda: precision(BACKENDS.mkldnn.conv)
 PAIRS = list(itertools.combinations(STATES, 2))
 
 
@@ -310,7 +311,7 @@ def settings() -> list[Any]:
         torch.is_grad_enabled(), torch.get_default_dtype(), torch.empty(0).device, sys.float_info.min / 2 == 0,
         torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision(),
         torch.backends.mkldnn.enabled, torch.is_anomaly_enabled(),
-        torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.math_sdp_enabled(),
+        BACKENDS.cuda.flash_sdp_enabled(), BACKENDS.cuda.math_sdp_enabled(),
         torch_state._gradients_are_hooked(), *(_exact(flag.read()) for flag in torch_state._FLAGS),
     ]  # fmt: skip
 
@@ -470,7 +471,7 @@ def test_a_classifier_leaves_gradients_to_the_caller() -> None:
 def test_shared_weights_made_in_inference_mode_stay_shared() -> None:
     with torch.inference_mode():
         module = Small()
-        module.act2.register_parameter("twin", module.last.weight)
+        module.act2.twin = module.last.weight
         module.load_state_dict(weights(module))
     network = Classifier(
         module,
