@@ -16,6 +16,9 @@ from camlab.models.own.evidence import contradiction, decide, statements
 from camlab.models.own.search import LAST, Part, Place, best_parts, grouped, likenesses, part_at, places
 from camlab.models.own.signature import Shapes, signature, sketch, without
 from camlab.models.own.ties import difference_text
+from camlab.models.own.torchvision_names import in_timms_names, read_by_timm, without_counterpart
+from camlab.models.own.trained_size import changed_kernel, trained_size
+from camlab.models.sizes import own_size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,17 +63,21 @@ class Recognition:
 
 def recognise(checkpoint: Checkpoint, limit: int = 5) -> Recognition:
     """Find the architecture of a checkpoint by its tensors, and among several with the same by the file's own words."""
+    checkpoint = in_timms_names(checkpoint)
     file = checkpoint.shapes
+    if (known := read_by_timm(checkpoint)) is not None:
+        architecture, classes = known
+        return Recognition((ArchitectureMatch(architecture, True, 1.0, classes),), architecture, checkpoint.notes)
     parts = _parts(checkpoint)
     networks = best_parts([part for part in parts if part.complete])
     # A teacher or an older copy does not stand in for a network that does not fit.
     if not networks or any(_is_changed(part, networks[0]) for part in parts):
         near: dict[str, ArchitectureMatch] = {}
-        for part in sorted(parts, key=lambda each: (each.place.rank == LAST, -each.share)):
+        for part in sorted(parts, key=lambda each: (each.place.rank == LAST, _rereads(each), -each.share)):
             near.setdefault(part.architecture, _match(part, part.architecture, file, exact=False))
         return Recognition(tuple(near.values())[:limit], None)
     best = networks[0]
-    fitting = _members(best, file)
+    fitting = _members(best, parts, file)
     tie = [name for name in fitting if name in _trained_names()] or fitting
     matches = tuple(_match(best, name, file, exact=True) for name in [*tie, *(n for n in fitting if n not in tie)])
     notes = []
@@ -102,7 +109,10 @@ def recognise(checkpoint: Checkpoint, limit: int = 5) -> Recognition:
         notes.append(f"The file says {said}, but its tensors are those of {_either(tie)}.")
     if architecture is not None:
         matches = tuple(sorted(matches, key=lambda match: match.architecture != architecture))
-        notes += [*network_in(checkpoint, architecture)[0].notes]
+        network = network_in(checkpoint, architecture)[0]
+        notes += network.notes
+        if trained := trained_size(without(network.shapes, classifier_of(architecture)), architecture):
+            notes.append(trained.note)
     return Recognition(matches[: max(limit, len(tie))], architecture, tuple(notes), question)
 
 
@@ -115,6 +125,7 @@ def network_in(checkpoint: Checkpoint, architecture: str) -> tuple[Checkpoint, s
     """
     import torch
 
+    checkpoint = in_timms_names(checkpoint)
     parts = _parts(checkpoint, architecture)
     networks = best_parts([part for part in parts if part.complete])
     if not networks:
@@ -122,7 +133,7 @@ def network_in(checkpoint: Checkpoint, architecture: str) -> tuple[Checkpoint, s
     best = networks[0]
     names = {**best.trunk, **best.head}
     state = {own: checkpoint.state[full] for own, full in names.items()}
-    notes = [*_origin(best.place), *_copies(best, networks[1:])]
+    notes = [*checkpoint.notes, *_origin(best.place), *_copies(best, networks[1:])]
     renamed = [full for own, full in best.head.items() if best.place.names.get(own) != full]
     if renamed:
         notes.append(f"The classifier comes from {renamed[0]!r}.")
@@ -158,7 +169,17 @@ def unmatched(checkpoint: Checkpoint, found: Recognition) -> BadCheckpoint:
     """Return the error for a checkpoint without an architecture: a sentence, and the nearest ones key by key."""
     if found.question:
         return BadCheckpoint(found.question)
-    near = found.matches[:EXPLAINED]
+    if clause := without_counterpart(checkpoint):
+        return BadCheckpoint(f"{checkpoint.name} {clause}; load a network of timm.")
+    near = [each for each in found.matches if not _rereading(checkpoint.shapes, each.architecture)][:EXPLAINED]
+    if found.matches and not near:
+        best = found.matches[0].architecture
+        why = _rereading(checkpoint.shapes, best)
+        mismatch = explain_mismatch(checkpoint, best)
+        return BadCheckpoint(
+            f"{checkpoint.name} matches no known architecture exactly; it is most like {best}, but {why}.",
+            mismatch.lines if mismatch is not None else [],
+        )
     mismatches = [m for each in near if (m := explain_mismatch(checkpoint, each.architecture))]
     lines = [line for mismatch in mismatches for line in mismatch.lines]
     if not near:
@@ -181,11 +202,12 @@ def _parts(checkpoint: Checkpoint, architecture: str | None = None) -> list[Part
     file = checkpoint.shapes
     found = places(file)
     if architecture is not None:
-        expected = expected_shapes(architecture, _CLASSES)  # raises UnknownName
+        own_size(architecture)  # raises UnknownName
         trunks = [trunk for trunk in every_trunk() if trunk.architecture == architecture]
         trunks = trunks or [_built_trunk(architecture)]
         alike = likenesses(found, trunks, _LIKELY)[: 2 * _LOOKED_INTO]
-        return [part_at(each.place, each.trunk, expected, file, _floats(checkpoint.state)) for each in alike]
+        floats = _floats(checkpoint.state)
+        return [part_at(each.place, each.trunk, _expected(each.place, each.trunk), file, floats) for each in alike]
     named = {each.architecture for each in statements(checkpoint)}
     looked: dict[str, None] = {}
     parts: list[Part] = []
@@ -197,12 +219,34 @@ def _parts(checkpoint: Checkpoint, architecture: str | None = None) -> list[Part
         if each.trunk.signature not in looked and len(looked) >= _LOOKED_INTO and each.trunk.architecture not in named:
             continue
         looked[each.trunk.signature] = None
-        expected = expected_shapes(each.trunk.architecture, _CLASSES)
+        expected = _expected(each.place, each.trunk)
         parts.append(part_at(each.place, each.trunk, expected, file, _floats(checkpoint.state)))
         if parts[-1].complete:
             sure = max(sure, each.value)
-            settled |= {each.place.prefix} if not parts[-1].left else set()
+            settled |= {each.place.prefix} if each.exact and not parts[-1].left else set()
     return parts
+
+
+def _expected(place: Place, trunk: Trunk) -> Shapes:
+    """Return the tensors of an architecture, at the input size that those of a place were trained at."""
+    own = expected_shapes(trunk.architecture, _CLASSES)
+    stored = without(place.shapes, trunk.classifier)
+    wanted = without(own, trunk.classifier)
+    if not wanted.keys() <= stored.keys() or signature(stored) == trunk.signature:
+        return own
+    trained = trained_size(stored, trunk.architecture, _CLASSES)
+    if trained is None:
+        return own
+    return expected_shapes(trunk.architecture, _CLASSES, trained.size, trained.arguments)
+
+
+def _rereading(file: Shapes, architecture: str) -> str | None:
+    return changed_kernel(file, architecture, tuple)
+
+
+def _rereads(part: Part) -> bool:
+    """Return whether an architecture's first layer reads the pixels in other portions than the part's."""
+    return _rereading(part.place.shapes, part.architecture) is not None
 
 
 def _built_trunk(architecture: str) -> Trunk:
@@ -212,12 +256,20 @@ def _built_trunk(architecture: str) -> Trunk:
     return Trunk(architecture, layers, signature(shapes), sketch(shapes))
 
 
-def _members(part: Part, file: Shapes) -> list[str]:
+def _members(best: Part, parts: Sequence[Part], file: Shapes) -> list[str]:
     """Return the architectures with exactly the tensors of a part, the best known first."""
-    digest = signature({own: file[full] for own, full in part.trunk.items()})
-    layers = classifier_of(part.architecture)
-    names = [t.architecture for t in every_trunk() if t.signature == digest and t.classifier == layers]
-    return list(dict.fromkeys(names)) or [part.architecture]
+    layers = classifier_of(best.architecture)
+    digests = [signature({own: file[full] for own, full in best.trunk.items()})]
+    if not _with_tensors(digests, layers):
+        # Trained at another input size: it has the tensors of several architectures, if it was built for their size.
+        same = [part.architecture for part in parts if part.complete and part.used == best.used]
+        digests = [signature(without(expected_shapes(name, _CLASSES), layers)) for name in same]
+    return _with_tensors(digests, layers) or [best.architecture]
+
+
+def _with_tensors(digests: Sequence[str], layers: tuple[str, ...]) -> list[str]:
+    names = [t.architecture for t in every_trunk() if t.signature in digests and t.classifier == layers]
+    return list(dict.fromkeys(names))
 
 
 def _match(part: Part, architecture: str, file: Shapes, exact: bool) -> ArchitectureMatch:
@@ -250,7 +302,7 @@ def _without_a_match(checkpoint: Checkpoint, parts: list[Part]) -> tuple[Checkpo
             problem = best.problem
     taken = set(head.values())
     names = {own: full for own, full in place.names.items() if full not in taken} | head
-    notes = tuple(_origin(place))
+    notes = (*checkpoint.notes, *_origin(place))
     return replace(checkpoint, state={own: checkpoint.state[full] for own, full in names.items()}, notes=notes), problem
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from camlab.models.own.detection import skeleton
+from camlab.models.sizes import skeleton
 
 if TYPE_CHECKING:
     from torch import nn

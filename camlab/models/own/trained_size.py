@@ -46,8 +46,10 @@ class TrainedSize:
 
     @property
     def note(self) -> str:
-        """What was inferred, and from what, in one sentence; what was assumed, in a second."""
-        text = f"Its input is taken as {pixels(self.size)}, because {self.evidence} has the shape {_shape(self.theirs)}"
+        """What was inferred, from what, and what was assumed, in one sentence."""
+        text = (
+            f"It was trained on pictures of {pixels(self.size)}, as {self.evidence} has the shape {_shape(self.theirs)}"
+        )
         if self.arguments:
             window = dict(self.arguments)[_WINDOW]
             text += f": windows of {window} × {window}; the size itself is an assumption, so give it if it is another"
@@ -249,8 +251,8 @@ def changed_kernel(stored: Shapes, architecture: str, fitting: Callable[[], Iter
         return None
     words = [" × ".join(map(str, max(kernels))) for kernels in (theirs, ours)]
     names = [name for name in fitting() if reads(shapes_of(skeleton(name).state_dict())) & theirs]
-    advice = f"choose {names[0]}" if names else f"choose an architecture with patches of {words[0]} pixels"
-    return f"it reads patches of {words[0]} pixels and {architecture} those of {words[1]}; {advice}"
+    advice = f"choose {names[0]}" if names else "load an unchanged network of timm"
+    return f"its first layer reads {words[0]} pixels at a time and that of {architecture} {words[1]}; {advice}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
