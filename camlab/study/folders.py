@@ -91,7 +91,10 @@ def relocated(plan: StudyPlan, manifest: Mapping[str, Any]) -> StudyPlan:
 def settle(study: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest with the present places of the folders. Raises BadStudy for one that is nowhere."""
     plan = StudyPlan.from_json(manifest["settings"])
-    places = {given: _place(given, plan, study, manifest) for given in _folders(plan, manifest)}
+    try:
+        places = {given: _place(given, plan, study, manifest) for given in _folders(plan, manifest)}
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise BadStudy("The manifest of this study cannot be read; start a new study.") from error
     moved = {given: place for given, place in places.items() if place != given}
     kept = {key: value for key, value in manifest.items() if key != MOVED}
     return {**kept, MOVED: moved} if moved else kept

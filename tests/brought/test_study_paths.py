@@ -124,6 +124,17 @@ def planned_long_ago(home: Path) -> None:
     assert reds(prepare(study)) == [40, 90, 200]
 
 
+def damaged_manifest(home: Path) -> None:
+    study, _ = begun(home)
+    whole = read_json(study / MANIFEST)
+    assert whole is not None
+    label = "folder/pics"
+    for sets in ([1], {label: 3}, {label: {**whole["image_sets"][label], "pictures": 3}}, {label: {"given": "x"}}):
+        write_json(study / MANIFEST, whole | {"image_sets": sets})
+        with pytest.raises(BadStudy, match="cannot be read"):
+            prepare(study)
+
+
 def changed_picture(home: Path) -> None:
     study, _ = begun(home)
     write(home / "pics", 90)
@@ -163,6 +174,11 @@ CASES = (
         "A study that was planned with a relative path",
         "It opens as before, from any directory.",
         planned_long_ago,
+    ),
+    BroughtCase(
+        "A manifest whose list of pictures is damaged",
+        "One sentence says that it cannot be read.",
+        damaged_manifest,
     ),
     BroughtCase(
         "A picture that changed after the study was planned",

@@ -24,6 +24,7 @@ from camlab.study.stats import TESTS, prepare, run_tests, verdict
 from camlab.study.store import list_studies, open_study
 from pages.shared.navigation import EXPLORE, STUDY
 from pages.study.state import TAB_CHOICES, TABS
+from tests.material import png
 from tests.pages.conftest import PATIENCE, alerts, open_app, open_at, said, widget_key
 
 OVERVIEW = 4  # charts of the tab that is shown first
@@ -446,6 +447,21 @@ def test_a_folder_that_is_not_allowed_is_no_image_set(
         assert not at.exception
         assert re.search("outside the folders|There is no folder|holds no pictures", alerts(at)), path
         assert not any(button.label == "Start the study" for button in at.button)
+
+
+def test_a_folder_named_like_a_built_in_set_is_the_folder_and_is_described(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split, name in (("train", "cat"), ("train", "dog"), ("dev", "cat")):
+        place = tmp_path / "photos" / split / name
+        place.mkdir(parents=True)
+        (place / "a.png").write_bytes(png(len(split), 16, 12))
+    monkeypatch.setenv("CAMLAB_IMAGE_ROOTS", str(tmp_path))
+    at = open_page()
+    press(at, "New study")
+    at.text_input(key=widget_key(at, "folder", "study.plan")).set_value("photos").run()
+    assert not at.exception and not at.error
+    assert "folder/photos: 3 pictures in 2 classes; the folders “dev” and “train” are read as splits" in said(at)
 
 
 def test_a_strangers_manifest_breaks_nothing(shelf: Path) -> None:
