@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 from collections.abc import Iterator
@@ -285,11 +286,48 @@ def test_an_own_checkpoint_is_recognised_and_explained_under_its_names() -> None
 def test_an_own_checkpoint_that_does_not_fit_is_explained_name_by_name() -> None:
     at = loaded(press(open_app(), "More models"), "mine.pth", saved(num_classes=3))
     box = next(s for s in at.selectbox if (s.key or "").startswith("own.architecture."))
-    box.set_value("resnet18").run()
+    box.set_value("resnet18d").run()
     press(at, "Explain this network")
-    assert "mine.pth does not fit resnet18: tensors" in alerts(at)
+    assert "mine.pth does not fit resnet18d: tensors" in alerts(at)
     assert "Missing in the file" in at.code[0].value
     assert state(at).model == "efficientnet_lite0"
+
+
+def saved_as(value: Any) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+def architecture_box(at: AppTest) -> Any:
+    return next(s for s in at.selectbox if (s.key or "").startswith("own.architecture."))
+
+
+def test_weights_that_fit_several_networks_preselect_none_unless_the_file_says_which() -> None:
+    state = network("test_efficientnet_ln", num_classes=3).state_dict()
+    at = loaded(press(open_app(), "More models"), "mine.pth", saved_as(state))
+    told = alerts(at)
+    assert "mine.pth has the tensors of test_efficientnet_gn or test_efficientnet_ln, which differ in" in told
+    assert "norm (GroupNormAct or LayerNormAct2d)" in told
+    assert architecture_box(at).value is None
+    assert at.button(key="own.use").disabled
+    architecture_box(at).set_value("test_efficientnet_ln").run()
+    assert not at.button(key="own.use").disabled
+    loaded(at, "named.pth", saved_as({"model": state, "args": argparse.Namespace(model="test_efficientnet_ln")}))
+    found = "\n".join(each.value for each in at.success).replace("\\", "")
+    assert "this is test_efficientnet_ln, with 3 classes" in found
+    assert "the file says which (args.model = test_efficientnet_ln)" in found
+    assert "The weights come from the entry 'model'." in found
+    assert architecture_box(at).value == "test_efficientnet_ln"
+
+
+def test_weights_of_an_unknown_network_are_compared_with_the_nearest() -> None:
+    state = network("test_resnet", num_classes=3).state_dict()
+    del state["bn1.weight"]
+    at = loaded(press(open_app(), "More models"), "mine.pth", saved_as(state))
+    assert "matches no known architecture exactly; the nearest are test_resnet" in alerts(at)
+    assert "Missing in the file (1):\n  bn1.weight" in at.code[0].value
+    assert architecture_box(at).value is None
 
 
 def test_what_is_no_checkpoint_is_refused_with_a_sentence() -> None:
