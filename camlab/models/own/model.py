@@ -28,6 +28,7 @@ from camlab.models.own.evidence import preprocessing_text, several_labels, store
 from camlab.models.own.name_files import NameFile, read_class_names
 from camlab.models.own.recognition import Recognition, network_in, recognise, unmatched
 from camlab.models.own.signature import Shapes, shapes_of
+from camlab.models.own.torchvision_names import in_timms_names
 from camlab.models.own.trained_size import TrainedSize, changed_kernel, resampled, trained_size
 from camlab.models.registry import MODELS, OWN_PREFIX, ModelRow
 from camlab.models.sizes import Arguments, Size, check_size, create, pixels, skeleton
@@ -107,6 +108,7 @@ def own_model(
     UnknownName, BadSetting, and BadCheckpoint with the sentence of ``explain_mismatch``.
     """
     given = _settings(mean, std, input_size, crop_pct)
+    checkpoint = in_timms_names(checkpoint)
     stored, where = stored_preprocessing(checkpoint, architecture)
     values = preprocessing_text(stored)
     side = stored.pop("input_size", None)
