@@ -16,6 +16,7 @@ from cachetools import LRUCache
 
 from camlab.cli.main import BAD_INPUT, main
 from camlab.common.errors import BadCheckpoint, BadStudy, UnknownName
+from camlab.common.wording import megabytes
 from camlab.engine.shared import engine_for
 from camlab.explore.state import ExploreState, to_json
 from camlab.images import find_picture
@@ -157,7 +158,10 @@ def test_the_command_line_plans_with_a_file(tmp_path: Path, capsys: pytest.Captu
     arguments = ["study", *GRID, *named(path), "--out", str(out), "--device", "cpu"]
     assert main([*arguments, "--workers", "0"]) == BAD_INPUT  # checked before the file is read
     assert main([*arguments, "--plan-only"]) == 0
-    assert "mine.safetensors  1 pair" in capsys.readouterr().out.replace("pairs", "pair")
+    planned = capsys.readouterr().out
+    assert "mine.safetensors  1 pair" in planned.replace("pairs", "pair")
+    kept_bytes = 4 * loaded(path).parameters
+    assert kept_bytes > 1.3e6 and f"{megabytes(kept_bytes)} on disk" in planned
     create(plan_with(loaded(path).name), out, device="cpu")
     forget()
     assert main([*arguments, "--resume", "--plan-only"]) == BAD_INPUT

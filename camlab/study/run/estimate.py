@@ -20,6 +20,7 @@ from camlab.study.prepare import THREADS, LayerWork, Prepared, plan_at_hand
 from camlab.study.rows import UnitWorker
 from camlab.study.run.local import default_workers
 from camlab.study.sources import Unit, check_plan
+from camlab.study.store.own_models import weight_bytes
 
 #: Versions of a picture that the calibration runs, over all models: about a second on one core.
 SHOWN = 12
@@ -69,7 +70,7 @@ def estimate(
         seconds += min(count, len(units)) * (REFERENCE_COUNT * each + LOAD)
         by_model[model] = (len(units) * ready.pairs_of(model), seconds / min(count, len(ready.units)))
     pairs = sum(number for number, _ in by_model.values())
-    size = pairs * BYTES_A_ROW
+    size = pairs * BYTES_A_ROW + sum(weight_bytes(model) for model in plan.models)
     if plan.keep_maps:
         size += _map_bytes(ready, device)
     seconds = START + sum(taken for _, taken in by_model.values())

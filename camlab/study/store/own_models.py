@@ -32,6 +32,11 @@ def keep_models(models: Iterable[str], folder: Path) -> dict[str, Any]:
     return found
 
 
+def weight_bytes(model: str) -> int:
+    """Return how many bytes of weights a study keeps for a model: none unless it is an own one. Raises UnknownName."""
+    return 4 * find_model(model).parameters if model.startswith(OWN_PREFIX) else 0
+
+
 def offer_models(manifest: Mapping[str, Any], read: Callable[[str], bytes]) -> None:
     """Let this process find the own models of a study; ``read`` returns a file of weights by its name.
 
