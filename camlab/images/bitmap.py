@@ -8,7 +8,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from camlab.images.samples import Samples
+from camlab.images.samples import StoredValues
 
 _FIELDS = struct.Struct("<IiiHHI")  # header size, width, height, planes, bits, compression: from byte 14 on
 _CORE = struct.Struct("<IHHHH")  # the same of the oldest header, without a compression
@@ -48,7 +48,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     return width, abs(height)
 
 
-def read_masked(data: bytes) -> Samples:
+def read_masked(data: bytes) -> StoredValues:
     """Return the values of a file with masks, scaled to 8 bits. Raises ValueError if pixels are missing."""
     header, width, height, _, bits, compression = _FIELDS.unpack_from(data, 14)
     start = int.from_bytes(data[10:14], "little")
@@ -61,7 +61,7 @@ def read_masked(data: bytes) -> Samples:
     # Many programs reserve the bits of an alpha channel and leave them at zero: such a picture is opaque.
     alpha = len(masks) == 4 and bool(masks[3]) and bool(values[..., 3].any())
     values = values[..., : 4 if alpha else 3]
-    return Samples(values if height < 0 else values[::-1], 8, "RGB", alpha)
+    return StoredValues(values if height < 0 else values[::-1], 8, "RGB", alpha)
 
 
 def _cut(pixels: NDArray[np.unsignedinteger], mask: int) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from PIL import Image
 from camlab.common.errors import BadImage
 from camlab.images import bitmap
 from camlab.images.png import depth_of, read_deep_png
-from camlab.images.samples import Samples
+from camlab.images.samples import StoredValues
 from camlab.images.tiff import layout_of, read_tiff
 
 MAX_BYTES = 30 * 1024 * 1024
@@ -183,7 +183,7 @@ def _open(data: bytes, kind: ImageFormat) -> Image.Image:
 
 def _decode(data: bytes, kind: ImageFormat, shown: str, bits: int | None) -> Decoded:
     found, turn = _READERS.get(kind.plugin, _by_pillow)(data, kind, shown)
-    if isinstance(found, Samples):
+    if isinstance(found, StoredValues):
         decoded = _from_samples(found, shown, bits)
     elif bits is not None:
         raise _not_deep(shown, 8)
@@ -193,7 +193,7 @@ def _decode(data: bytes, kind: ImageFormat, shown: str, bits: int | None) -> Dec
     return Decoded(upright, decoded.stored, decoded.narrow)
 
 
-def _from_samples(samples: Samples, shown: str, bits: int | None) -> Decoded:
+def _from_samples(samples: StoredValues, shown: str, bits: int | None) -> Decoded:
     if bits is None:
         return Decoded(samples.image(samples.bits, shown), samples.bits, samples.narrow)
     if samples.bits != 16:
@@ -207,7 +207,7 @@ def _not_deep(shown: str, bits: int) -> BadImage:
     return BadImage(f"{shown} has {bits} bits per value, and only files of 16 bits can be stretched; read it as it is.")
 
 
-_Found = tuple[Image.Image | Samples, Image.Transpose | None]
+_Found = tuple[Image.Image | StoredValues, Image.Transpose | None]
 
 
 def _check_size(width: int, height: int, shown: str) -> None:
@@ -295,7 +295,7 @@ def _to_rgb(image: Image.Image, kind: ImageFormat, data: bytes) -> Image.Image:
         # Pillow spreads the values of 2 and 4 bits to 8, but not their transparent one.
         image.info["transparency"] = key * 255 // ((1 << depth) - 1)
     if image.has_transparency_data:
-        return Samples(np.asarray(image.convert("RGBA")), 8, "RGB", alpha=True).image(8, "")
+        return StoredValues(np.asarray(image.convert("RGBA")), 8, "RGB", alpha=True).image(8, "")
     rgb = image.convert("RGB")
     return Image.frombytes("RGB", rgb.size, rgb.tobytes())  # drops EXIF, profile and file handle
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlab.common.errors import BadImage
-from camlab.images.samples import Samples
+from camlab.images.samples import StoredValues
 
 _SIGNATURE = 8  # bytes; the depth and the colour type stand at fixed places behind it
 _KEPT = (b"IHDR", b"IDAT", b"IEND")
@@ -20,7 +20,7 @@ def depth_of(data: bytes) -> int:
     return data[24]
 
 
-def read_deep_png(data: bytes, key: tuple[int, ...] | None) -> Samples:
+def read_deep_png(data: bytes, key: tuple[int, ...] | None) -> StoredValues:
     """Return the values of a 16-bit PNG file; ``key`` is its transparent colour. Raises BadImage if it is damaged."""
     import cv2
 
@@ -35,7 +35,7 @@ def read_deep_png(data: bytes, key: tuple[int, ...] | None) -> Samples:
         _COLOUR_ALPHA: [2, 1, 0, 3],
     }[kind]
     values: NDArray[np.uint16] = found.astype(np.uint16, copy=False).reshape(*found.shape[:2], -1)[..., channels]
-    return Samples(
+    return StoredValues(
         values, 16, "grey" if len(channels) < 3 else "RGB", alpha=kind in (_GREY_ALPHA, _COLOUR_ALPHA), key=key
     )
 

@@ -50,7 +50,7 @@ COLOURS = {
 
 
 @dataclass(frozen=True)
-class Samples:
+class StoredValues:
     """A picture's values (height, width, channels) in 0 … 2 ** ``bits`` − 1: those of ``colours``, then perhaps alpha.
 
     ``alpha``: whether it is there; ``multiplied``: whether the colours are already multiplied by it (associated alpha).

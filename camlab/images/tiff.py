@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from camlab.images.samples import COLOURS, Samples, Values
+from camlab.images.samples import COLOURS, StoredValues, Values
 
 MAX_CHANNELS = 8
 MAX_STORED = 400 * 10**6  # bytes, unpacked: 50 megapixels of four channels of 16 bits
@@ -46,7 +46,7 @@ _ALPHA = {1, 2, 999}  # associated, unassociated, Corel's number for the latter
 
 
 @dataclass(frozen=True)
-class Layout:
+class TiffLayout:
     """How the first page of a TIFF file stores a picture; ``pages``: whether more pages follow it."""
 
     width: int
@@ -167,17 +167,17 @@ def _listed(found: Any) -> tuple[int, ...]:
     return tuple(int(each) for each in found) if isinstance(found, tuple) else (int(found),)
 
 
-def layout_of(data: bytes) -> Layout:
+def layout_of(data: bytes) -> TiffLayout:
     """Read the first directory of a TIFF file. Raises what Pillow raises for damaged bytes, and ValueError."""
     stream = io.BytesIO(data)
     tags = TiffImagePlugin.ImageFileDirectory_v2(stream.read(16 if data[2:3] == b"+" else 8))
     stream.seek(tags.next)
     tags.load(stream)
     width, height = int(tags[_WIDTH]), int(tags[_HEIGHT])
-    return Layout(width, height, dict(tags), "<" if data[:2] == b"II" else ">", 0 < tags.next < len(data))
+    return TiffLayout(width, height, dict(tags), "<" if data[:2] == b"II" else ">", 0 < tags.next < len(data))
 
 
-def read_tiff(data: bytes, layout: Layout, shown: str) -> Samples | Image.Image:
+def read_tiff(data: bytes, layout: TiffLayout, shown: str) -> StoredValues | Image.Image:
     """Return the values of a file whose layout has no problem; for CIELab, the picture. Raises ValueError, OSError."""
     if layout.planar:
         planes = [_unpack(data, layout, plane) for plane in range(layout.channels)]
@@ -195,10 +195,10 @@ def read_tiff(data: bytes, layout: Layout, shown: str) -> Samples | Image.Image:
     multiplied = alpha is not None and layout.extra[alpha] == 1
     if meaning == "palette":
         values, bits, meaning = _through_palette(values, layout), 16, "RGB"
-    return Samples(values, bits, meaning, alpha is not None, multiplied)
+    return StoredValues(values, bits, meaning, alpha is not None, multiplied)
 
 
-def _through_palette(values: Values, layout: Layout) -> Values:
+def _through_palette(values: Values, layout: TiffLayout) -> Values:
     """Look the colours up; an alpha channel is scaled to the palette's 16 bits."""
     palette = np.array(layout.tags[_PALETTE], np.uint16).reshape(3, -1).T
     if int(palette.max()) < 256:  # some programs write entries of 8 bits
@@ -208,7 +208,7 @@ def _through_palette(values: Values, layout: Layout) -> Values:
     return np.concatenate([palette[values[..., 0]], alpha], axis=2)
 
 
-def _unpack(data: bytes, layout: Layout, plane: int | None) -> Values:
+def _unpack(data: bytes, layout: TiffLayout, plane: int | None) -> Values:
     """Return the values of all channels, or of one plane, (height, width, channels)."""
     channels = 1 if plane is not None else layout.channels
     bits, width = layout.bits, layout.width
@@ -235,7 +235,7 @@ def _numbers(raw: NDArray[np.uint8], bits: int, width: int, channels: int) -> Va
     return np.packbits(padded, axis=1).view(">u2").reshape(len(raw), width, channels)
 
 
-def _stored_bytes(data: bytes, layout: Layout, plane: int | None, channels: int) -> NDArray[np.uint8]:
+def _stored_bytes(data: bytes, layout: TiffLayout, plane: int | None, channels: int) -> NDArray[np.uint8]:
     """Decompress the bytes of all rows, (height, bytes per row), by a directory that calls each byte a grey pixel."""
     tags = layout.tags
 
