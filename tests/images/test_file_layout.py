@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camlab.images.file_layout import account, arrange, is_hidden
@@ -178,6 +178,7 @@ def test_how_folders_were_read_is_said(paths: list[str], notes: tuple[str, ...])
     assert arrange(paths).notes == notes
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.sampled_from(["ant", "bee", "cat", "dog"]), min_size=2, max_size=4, unique=True),
     st.sampled_from(
