@@ -7,7 +7,7 @@ write ``arch``, ``args.model``, ``hyper_parameters.model_name`` and many others.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePath
@@ -95,7 +95,7 @@ def stored_preprocessing(checkpoint: Checkpoint, architecture: str) -> tuple[dic
         if each.architecture == architecture and each.tag:
             from timm.models import get_pretrained_cfg
 
-            config = get_pretrained_cfg(f"{architecture}.{each.tag}")
+            config: Any = get_pretrained_cfg(f"{architecture}.{each.tag}")
             return (_preprocessing(config.to_dict()), each.text) if config is not None else ({}, "")
     return {}, ""
 
@@ -120,7 +120,7 @@ def several_labels(checkpoint: Checkpoint) -> str:
 
 def _preprocessing(values: Mapping[str, object]) -> dict[str, Any]:
     """Return those of the values that are usable settings."""
-    checks = {
+    checks: dict[str, Callable[[Any], bool]] = {
         "mean": lambda v: _numbers(v, 3) and all(0 <= x <= 1 for x in v),
         "std": lambda v: _numbers(v, 3) and all(0 < x <= 1 for x in v),
         "input_size": lambda v: _numbers(v, 3) and v[0] == 3 and all(isinstance(x, int) and x > 0 for x in v),

@@ -66,8 +66,8 @@ def recognise(checkpoint: Checkpoint, limit: int = 5) -> Recognition:
     checkpoint = in_timms_names(checkpoint)
     file = checkpoint.shapes
     if (known := read_by_timm(checkpoint)) is not None:
-        architecture, classes = known
-        return Recognition((ArchitectureMatch(architecture, True, 1.0, classes),), architecture, checkpoint.notes)
+        name, classes = known
+        return Recognition((ArchitectureMatch(name, True, 1.0, classes),), name, checkpoint.notes)
     parts = _parts(checkpoint)
     networks = best_parts([part for part in parts if part.complete])
     # A teacher or an older copy does not stand in for a network that does not fit.

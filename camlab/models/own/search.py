@@ -77,8 +77,8 @@ def places(shapes: Shapes) -> list[Place]:
     under: dict[str, list[str]] = defaultdict(list)
     for full in shapes:
         under[""].append(full)
-        for found in re.finditer(r"[/.]", full):
-            under[full[: found.end()]].append(full)
+        for mark in re.finditer(r"[/.]", full):
+            under[full[: mark.end()]].append(full)
     # The deepest of several places with the same tensors has the network's own names.
     distinct = {tuple(names): prefix for prefix, names in sorted(under.items(), key=lambda item: len(item[0]))}
     largest = sorted(distinct.items(), key=lambda item: -len(item[0]))[:_MOST_PLACES]
