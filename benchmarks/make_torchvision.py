@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, fields, replace
+from dataclasses import astuple, fields
 from typing import Any
 
 import timm
@@ -89,7 +90,8 @@ def agree(name: str, architecture: str, names: Mapping[str, str], side: int) -> 
 
 def epsilons(module: nn.Module) -> list[float]:
     """Return the epsilons of a network's norms, sorted."""
-    return sorted(each.eps for each in module.modules() if isinstance(getattr(each, "eps", None), float))
+    values = (getattr(each, "eps", None) for each in module.modules())
+    return sorted(value for value in values if isinstance(value, float))
 
 
 def _random(key: str, value: Tensor, generator: torch.Generator) -> Tensor:
@@ -97,7 +99,7 @@ def _random(key: str, value: Tensor, generator: torch.Generator) -> Tensor:
     if not value.is_floating_point():
         return value
     if value.ndim > 1 and value.numel() > max(value.shape):
-        return torch.randn(value.shape, generator=generator) * (1 / value[0].numel()) ** 0.5
+        return torch.randn(value.shape, generator=generator) * math.sqrt(1 / value[0].numel())
     return torch.rand(value.shape, generator=generator) * 0.5 + (-0.25 if key.endswith(("bias", "mean")) else 0.75)
 
 
@@ -151,9 +153,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         stream.write(f"# torchvision {torchvision.__version__.partition('+')[0]}, timm {timm.__version__}\n")
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([field.name for field in fields(TorchvisionNet)])
-        writer.writerows(
-            astuple(replace(row, classifier=" ".join(row.classifier))) for row in sorted(rows, key=lambda row: row.name)
-        )
+        for row in sorted(rows, key=lambda row: row.name):
+            writer.writerow([" ".join(cell) if isinstance(cell, tuple) else cell for cell in astuple(row)])
     print(f"{TABLE.name}: {sum(bool(row.architecture) for row in rows)} of {len(rows)} networks have a counterpart")
 
 
