@@ -105,7 +105,16 @@ _FLAGS = (
 _changing = threading.Lock()
 _inside = 0  # callers inside, of all threads, which share the flags
 _theirs: dict[int, Any] = {}  # the caller's values of changed flags, by place in _FLAGS
-_mine = threading.local()  # .depth: how often this thread is inside
+
+
+class _Mine(threading.local):
+    """Whether this thread is inside `pinned_arithmetic`, and inside `pinned_torch`: a call within finds all set."""
+
+    arithmetic = False
+    whole = False
+
+
+_mine = _Mine()
 
 
 @contextmanager
@@ -117,6 +126,9 @@ def pinned_arithmetic() -> Iterator[None]:
     numbers are those of the calling thread. The rest belongs to the process: the first caller sets it and the last
     one to leave restores it, so a thread that changes it meanwhile may lose its change.
     """
+    if _mine.arithmetic:
+        yield
+        return
     with ExitStack() as stack:
         _hold_flags(stack)
         for device in _DEVICES:
@@ -129,6 +141,8 @@ def pinned_arithmetic() -> Iterator[None]:
         if sys.float_info.min / 2 == 0:
             torch.set_flush_denormal(False)
             stack.callback(torch.set_flush_denormal, True)
+        _mine.arithmetic = True
+        stack.callback(setattr, _mine, "arithmetic", False)
         yield
 
 
@@ -138,28 +152,26 @@ def pinned_torch() -> Iterator[None]:
 
     Raises BadSetting inside a transform of torch.func, where torch takes no gradients of ours.
     """
+    if _mine.whole and torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
+        yield
+        return
     with pinned_arithmetic(), torch.inference_mode(False), torch.enable_grad(), ExitStack() as stack:
-        try:
-            torch.empty(0).requires_grad_()
-        except RuntimeError as error:
-            raise BadSetting(
-                "CAM Lab cannot compute inside a transform of torch.func (grad, vmap, jvp …); call it outside."
-            ) from error
-        if _gradients_are_hooked():
-            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(_same, _same))
+        if not _mine.whole:
+            _check_outside_transforms()
+            if _gradients_are_hooked():
+                stack.enter_context(torch.autograd.graph.saved_tensors_hooks(_same, _same))
+            _mine.whole = True
+            stack.callback(setattr, _mine, "whole", False)
         yield
 
 
 def _hold_flags(stack: ExitStack) -> None:
     """Hold the flags of the process until ``stack`` closes."""
     global _inside
-    depth = getattr(_mine, "depth", 0)
     with _changing:
         _inside += 1
-        _mine.depth = depth + 1
         stack.callback(_release_flags)
-        # A call inside another one finds them set.
-        for place, flag in enumerate(() if depth else _FLAGS):
+        for place, flag in enumerate(_FLAGS):
             if (found := flag.read()) not in flag.usual:
                 flag.write(flag.usual[0])
                 _theirs[place] = found
@@ -169,7 +181,6 @@ def _release_flags() -> None:
     global _inside
     with _changing:
         _inside -= 1
-        _mine.depth -= 1
         if _inside:
             return
         for place, value in _theirs.items():
@@ -177,6 +188,15 @@ def _release_flags() -> None:
             if _FLAGS[place].read() in _FLAGS[place].usual:
                 _FLAGS[place].write(value)
         _theirs.clear()
+
+
+def _check_outside_transforms() -> None:
+    try:
+        torch.empty(0).requires_grad_()
+    except RuntimeError as error:
+        raise BadSetting(
+            "CAM Lab cannot compute inside a transform of torch.func (grad, vmap, jvp …); call it outside."
+        ) from error
 
 
 def _gradients_are_hooked() -> bool:
