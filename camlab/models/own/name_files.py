@@ -18,7 +18,7 @@ from camlab.common.wording import listed
 from camlab.models.own.name_readings import (
     EITHER_HEADERS,
     NAME_HEADERS,
-    Column,
+    NameColumn,
     NameReading,
     Unclear,
     columns_of,
@@ -237,7 +237,7 @@ def _any_of(makers: Sequence[Callable[[], list[NameReading]]]) -> list[NameReadi
     return found
 
 
-def _columns(text: str, separator: str) -> list[Column]:
+def _columns(text: str, separator: str) -> list[NameColumn]:
     """Return the columns of a table with this separator; none if its rows are not equally long."""
     if separator not in text:
         return []

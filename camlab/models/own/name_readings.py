@@ -92,7 +92,7 @@ def distinct(readings: Iterable[NameReading]) -> list[NameReading]:
 
 
 @dataclass(frozen=True)
-class Column:
+class NameColumn:
     """A column of a table: its title in messages, its header (None without one) and its values."""
 
     title: str
@@ -156,17 +156,19 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     return over_numbers or any(map(is_header_word, first))
 
 
-def columns_of(rows: Sequence[Sequence[str]], header: Sequence[str] | None, titles: Sequence[str] = ()) -> list[Column]:
+def columns_of(
+    rows: Sequence[Sequence[str]], header: Sequence[str] | None, titles: Sequence[str] = ()
+) -> list[NameColumn]:
     """Return the columns of equally long rows; ``titles`` calls the first ones that have no header."""
     made = []
     for place, values in enumerate(zip(*rows, strict=True)):
         word = None if header is None else header[place].strip()
         title = titles[place] if place < len(titles) else word[:40] if word else f"column {place + 1}"
-        made.append(Column(title, None if word is None else normal_header(word), tuple(v.strip() for v in values)))
+        made.append(NameColumn(title, None if word is None else normal_header(word), tuple(v.strip() for v in values)))
     return made
 
 
-def table_readings(columns: Sequence[Column]) -> list[NameReading]:
+def table_readings(columns: Sequence[NameColumn]) -> list[NameReading]:
     """Return the readings of a table with one row per class, clear if there is one. Raises Unclear if there is none.
 
     The header decides which column numbers the classes and which names them; without a header, the values do.
@@ -181,12 +183,12 @@ def table_readings(columns: Sequence[Column]) -> list[NameReading]:
     return distinct(readings)
 
 
-def is_structured(columns: Sequence[Column]) -> bool:
+def is_structured(columns: Sequence[NameColumn]) -> bool:
     """Return whether a column shows by its header or its values that this is a table."""
     return any(column.header is not None or column.numbers or column.codes for column in columns)
 
 
-def _orders(columns: Sequence[Column]) -> list[Column | None]:
+def _orders(columns: Sequence[NameColumn]) -> list[NameColumn | None]:
     """Return the columns that may number the classes; None stands for the order of the rows."""
     if columns[0].header is None:
         numbers = [column for column in columns if column.numbers]
@@ -213,7 +215,7 @@ def _orders(columns: Sequence[Column]) -> list[Column | None]:
     return [None, *(column for column in columns if column.header not in known and column.start is not None)]
 
 
-def _name_columns(columns: Sequence[Column], ordered: bool) -> list[Column]:
+def _name_columns(columns: Sequence[NameColumn], ordered: bool) -> list[NameColumn]:
     """Return the columns that may hold the names, of those that do not number the classes."""
     wordy = [column for column in columns if not column.numbers]
     named = [column for column in wordy if column.header in NAME_HEADERS | EITHER_HEADERS and not column.codes]
@@ -226,7 +228,7 @@ def _name_columns(columns: Sequence[Column], ordered: bool) -> list[Column]:
     return plain or wordy or (free if ordered else [])
 
 
-def _named(name: Column, order: Column | None, several: bool) -> list[NameReading]:
+def _named(name: NameColumn, order: NameColumn | None, several: bool) -> list[NameReading]:
     """Return the reading of a column of names, and a spare one if the indices begin at 1."""
     key = f"{name.title} by {order.title}" if several and order is not None else name.title
     if order is None:
