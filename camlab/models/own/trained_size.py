@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -54,15 +55,15 @@ class TrainedSize:
             window = dict(self.arguments)[_WINDOW]
             text += f": windows of {window} × {window}; the size itself is an assumption, so give it if it is another"
         elif self.other is not None:
-            text += f"; {pixels(self.other)} would fit as well, so give the size if it is another"
+            text += f"; others, such as {pixels(self.other)}, would fit as well, so give the size if it is another"
         return f"{text}."
 
 
 def trained_size(stored: Shapes, architecture: str, classes: int | None = None) -> TrainedSize | None:
     """Return the size at which the network's tensors have the ``stored`` shapes, of those that have the same names.
 
-    None if they have them at the network's own size, or if other tensors differ. Of several sizes it is the one
-    nearest to the proportions of the network's own, wider than high. Raises UnknownName.
+    None if they have them at the network's own size, or if other tensors differ. Of several sizes it is a square one,
+    else the one with the plainest proportions, wider than high. Raises UnknownName.
     """
     ours = shapes_of(skeleton(architecture, classes).state_dict())
     differing = {key: (ours[key], stored[key]) for key in ours if key in stored and ours[key] != stored[key]}
@@ -74,8 +75,7 @@ def trained_size(stored: Shapes, architecture: str, classes: int | None = None) 
         fitting = _fitting(growth, stored, own_size(architecture))
         for size in fitting[:_CHECKED]:
             if _has(stored, differing, architecture, classes, size):
-                swapped = size[::-1]
-                other = swapped if swapped != size and swapped in fitting else None
+                other = next((o for o in fitting if o != size), None) if size[0] != size[1] else None
                 return TrainedSize(size, evidence, *differing[evidence], other)
         return None
     return _windowed(stored, architecture, classes, evidence, differing)
@@ -159,7 +159,7 @@ def _as_growth(values: NDArray[np.float64]) -> _Growth:
 
 
 def _fitting(growth: Mapping[str, tuple[_Growth, ...]], stored: Shapes, own: Size) -> list[Size]:
-    """Return all sizes whose shapes would be the stored ones, the nearest to the proportions of ``own`` first."""
+    """Return all sizes whose shapes would be the stored ones, those with the plainest proportions first."""
     laws = {
         (law, side)
         for key, dims in growth.items()
@@ -177,8 +177,13 @@ def _fitting(growth: Mapping[str, tuple[_Growth, ...]], stored: Shapes, own: Siz
     if all(columns == 0 for (_, _, columns, _), _ in laws) and any(rows for (_, rows, _, _), _ in laws):
         fits &= sides[:, None] * own[1] == sides[None, :] * own[0]  # only square ones could be built
     found = [(int(sides[i]), int(sides[j])) for i, j in np.argwhere(fits)]
-    shape = math.log(own[0] / own[1])
-    return sorted(found, key=lambda size: (round(abs(math.log(size[0] / size[1]) - shape), 9), size[0]))
+
+    def plain(size: Size) -> tuple[bool, int, int]:
+        # Such as 1 : 1, 2 : 3 or 3 : 4 of the network's own proportions, and up to 1 : 2 of them.
+        ratio = Fraction(size[0] * own[1], size[1] * own[0])
+        return not 0.5 <= ratio <= 2, ratio.numerator + ratio.denominator, size[0]
+
+    return sorted(found, key=plain)
 
 
 def _windowed(
