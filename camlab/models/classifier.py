@@ -29,6 +29,7 @@ from camlab.models.network.split import (
 )
 from camlab.models.own.signature import digest_of_values
 from camlab.models.preprocessing import Preprocessing
+from camlab.models.sizes import pixels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -93,6 +94,7 @@ class Classifier:
 
     def _fastest(self, module: nn.Module) -> tuple[Stage, ...]:
         """Return the stages of a folded copy if it computes the same, else the module's own."""
+        whole = self._outputs(module)
         plain = split(module, self.input_size)
         # Convolutions on a CPU are about 1.3 times as fast with channels last.
         quick = split(folded(module).to(memory_format=self._memory), self.input_size)
@@ -106,12 +108,25 @@ class Classifier:
                 same = same and (not (theirs.offered or theirs is plain[-1]) or agree(y, x))
             if not same:
                 x = _run(plain, start)
-            if not agree(x, module(start)):
+            if not agree(x, whole):
                 raise BadSetting(f"{self.title} cannot be cut into layers exactly; choose another model.")
         if not same:
             return plain
         # The original decides which layers are offered, because the copy lacks the norms.
         return tuple(replace(a, offered=b.offered) for a, b in zip(quick, plain, strict=True))
+
+    def _outputs(self, module: nn.Module) -> Tensor:
+        """Return the whole network's outputs for the probe. Raises BadSetting if it does not run at its input size."""
+        try:
+            with torch.inference_mode():
+                out: Tensor = module(self._probe(1))
+        except Exception as error:  # each family has its own way to fail at a size
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise BadSetting(
+                f"{self.title} does not run on pictures of {pixels(self.input_size)} ({reason[:100].rstrip('.')}); "
+                "choose another size or model."
+            ) from error
+        return out
 
     def _probe(self, count: int) -> Tensor:
         """Return normalised pictures (count, 3, H, W) of independent pixels, the same every time."""
