@@ -175,7 +175,8 @@ def fit(
 def bfloat16_is_faster(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 faster than float32; processors without it emulate it slowly."""
     if device.type == "cpu":
-        return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        there = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+        return there and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type == "cuda"
 
 
