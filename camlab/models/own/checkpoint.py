@@ -17,8 +17,11 @@ import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
 
 from camlab.common.errors import BadCheckpoint
 from camlab.models.own.signature import shapes_of
@@ -162,13 +165,26 @@ def _load_safetensors(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
 _allowing = threading.Lock()
 
 
+@cache
+def _harmless() -> list[Any]:
+    """Return what training scripts store beside the weights and what does nothing but hold values.
+
+    These are settings (plain attributes), scores as NumPy's numbers, and paths.
+    """
+    from numpy._core import multiarray
+
+    kinds = [type(np.dtype(kind)) for kind in ("?", "i4", "i8", "f4", "f8")]
+    scalar = multiarray.scalar  # NumPy before 2.0 stored it under another name
+    paths = [(PurePosixPath, "pathlib.PosixPath"), (PureWindowsPath, "pathlib.WindowsPath")]  # of either system
+    return [argparse.Namespace, scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *kinds, *paths]
+
+
 def _load_torch(data: bytes | Path, stream: IO[bytes], title: str) -> Any:
     import torch
     from torch.serialization import safe_globals
 
     try:
-        # timm's training script stores its settings beside the weights: plain attributes.
-        with _allowing, safe_globals([argparse.Namespace]):
+        with _allowing, safe_globals(_harmless()):
             return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -213,7 +229,7 @@ def _collect(loaded: Any, title: str, state: dict[str, Tensor], facts: dict[str,
             raise BadCheckpoint(f"{title} has more than {_MOST_ENTRIES:,} entries; {_SAVE}.")
         if isinstance(value, torch.Tensor):
             state.setdefault(name, value)
-        elif isinstance(value, str | int | float):
+        elif isinstance(value, str | int | float):  # NumPy's float64 is a float
             facts.setdefault(name, value)
         elif id(value) in above or len(above) >= _DEEPEST:
             return

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -93,6 +94,12 @@ def test_what_is_no_tensor_is_kept_as_a_fact(tmp_path: Path) -> None:
     }
     (tmp_path / "config.json").write_text("{")
     assert "config.json/architecture" not in read_checkpoint(path).facts
+
+
+def test_scores_and_paths_beside_the_weights_are_no_code() -> None:
+    stored = {"state_dict": STATE, "best": np.float64(0.9), "last": np.int64(3), "folder": Path("runs/1")}
+    assert same(read_checkpoint(saved(stored)).state, "state_dict/")
+    assert same(read_checkpoint(saved(stored, _use_new_zipfile_serialization=False)).state, "state_dict/")
 
 
 def test_what_contains_itself_ends() -> None:
