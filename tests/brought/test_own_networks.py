@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from camlab.cli.main import BAD_INPUT, main
 from camlab.common.errors import BadCheckpoint, BadStudy, UnknownName
 from camlab.common.wording import megabytes
+from camlab.drawing.charts.titles import model_title
 from camlab.engine.shared import engine_for
 from camlab.explore.state import ExploreState, to_json
 from camlab.images import find_picture
@@ -119,6 +120,19 @@ def test_a_description_cannot_name_another_file(tmp_path: Path, name: str) -> No
     description, _ = kept.keep(loaded(checkpoint(tmp_path)))
     with pytest.raises(ValueError, match="name"):
         kept.KeptModel.from_json({**description.to_json(), "name": name})
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    first = loaded(checkpoint(tmp_path)).name
+    assert model_title(first) == "mine.safetensors"
+    second = loaded(checkpoint(tmp_path, seed=1)).name
+    place = create(plan_with(first), tmp_path / "study", device="cpu")
+    for _ in ("loaded", "kept"):
+        titles = [f"mine.safetensors ({name})" for name in (first, second)]
+        assert [model_title(name) for name in (first, second)] == titles
+        forget()
+        open_study(place)
+        loaded(tmp_path / "mine.safetensors")
 
 
 # --- studies ---
@@ -250,10 +264,11 @@ def test_a_report_of_a_state_takes_the_file(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_compare_shows_it_beside_others(tmp_path: Path) -> None:
-    name = loaded(checkpoint(tmp_path)).name
-    at = open_at(COMPARE, {"model": name, "axis": "model", "columns": f"{name},shapes_vgg", "methods": "gradcam"})
+    name, other = (loaded(checkpoint(tmp_path, seed)).name for seed in (0, 1))
+    at = open_at(COMPARE, {"model": name, "axis": "model", "columns": f"{name},{other}", "methods": "gradcam"})
     assert not at.error and not at.warning
-    assert at.multiselect(key=widget_key(at, "columns.model", "compare")).value == [name, "shapes_vgg"]
+    columns = at.multiselect(key=widget_key(at, "columns.model", "compare"))
+    assert columns.value == [name, other] and len(set(columns.options)) == len(columns.options)
     assert at.selectbox(key=widget_key(at, "model")).value == name
 
 
@@ -267,13 +282,13 @@ def test_learn_takes_it(tmp_path: Path) -> None:
 
 
 def test_learn_goes_to_the_model_that_was_loaded_there(tmp_path: Path) -> None:
-    name = loaded(checkpoint(tmp_path)).name
-    at = open_at(LEARN, {"lesson": "methods", "model": "shapes_vgg", "image": "shapes/0-0"})
-    at.session_state["own_models"], at.session_state["arriving"] = [name], name
+    name, other = (loaded(checkpoint(tmp_path, seed)).name for seed in (0, 1))
+    at = open_at(LEARN, {"lesson": "cam", "model": name, "image": "photos/bison"})
+    at.session_state["own_models"], at.session_state["arriving"] = [name, other], other
     at.run()
     assert not at.exception and not at.error
-    assert at.selectbox(key=widget_key(at, "model", "learn")).value == name
-    assert at.session_state["learn.state"].image.startswith("photos/"), "a scene would be none of its classes"
+    assert at.selectbox(key=widget_key(at, "model", "learn")).value == other
+    assert at.session_state["learn.state"].model == at.session_state["state"].model == other
 
 
 def test_present_tells_its_story_and_says_when_it_is_gone(tmp_path: Path) -> None:

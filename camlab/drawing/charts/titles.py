@@ -11,7 +11,8 @@ from camlab.cams.coincidence import JOINT, is_baseline
 from camlab.common.errors import CamLabError
 from camlab.drawing.charts.look import FLIPPED, KEPT, NEUTRAL, SIMILARITY
 from camlab.metrics import SIMILARITIES
-from camlab.models import MODELS, find_model
+from camlab.models import MODELS, OWN_PREFIX, find_model
+from camlab.models.own.kept import titles as own_titles
 from camlab.noise import NOISES
 
 
@@ -23,11 +24,18 @@ def titled(sentence: str) -> str:
 
 
 def model_title(name: str) -> str:
-    """Return a model's title, or its name if it is no longer known, such as a dropped checkpoint."""
+    """Return a model's title, or its name if it is no longer known, such as a dropped checkpoint.
+
+    Of own models whose files have one name (``best.pth``), each title also has the model's name.
+    """
     try:
-        return find_model(name).title
+        title = find_model(name).title
     except CamLabError:
         return name
+    if not name.startswith(OWN_PREFIX):
+        return title
+    others = (other for known, other in own_titles().items() if known != name)
+    return f"{title} ({name})" if title in others else title
 
 
 COLOURS = (KEPT, FLIPPED, SIMILARITY, "#1B9A83", "#CC4F8C", "#A07A0C", "#D1495B", "#6F7FC2")

@@ -14,6 +14,7 @@ from camlab.cams import coinciding
 from camlab.cams.coincidence import linked_sets
 from camlab.common.errors import CamLabError
 from camlab.common.jobs import Job, Resumable, Steps
+from camlab.drawing.charts.titles import model_title
 from camlab.engine.engine import Engine
 from camlab.engine.shared import engine_for
 from camlab.engine.spec import CLEAN
@@ -72,7 +73,7 @@ class Grid(Resumable):
             _, problems = switched(self.state.base, self._base, classifier)
         except CamLabError as error:
             return GridColumn(name, name, str(error))
-        return GridColumn(name, classifier.title, " ".join(problems))
+        return GridColumn(name, model_title(name), " ".join(problems))
 
     def _rows(self) -> tuple[GridRow, ...]:
         """Return the rows; methods that coincide under every model of the columns share one."""

@@ -11,6 +11,7 @@ from camlab.cams import CAMS
 from camlab.common.errors import BadSetting, CamLabError
 from camlab.common.parsing import member
 from camlab.common.registry import Registry
+from camlab.drawing.charts.titles import model_title
 from camlab.explore.state import (
     MAX_SEED,
     ExploreState,
@@ -130,7 +131,7 @@ AXES.add(
     Axis("Severity", "severities", lambda _: (1.0, 2.0, 3.0, 4.0, 5.0), lambda v: f"Severity {v:g}"),
 )
 AXES.add("noise", Axis("Noise type", "noise types", lambda _: USUAL_NOISES, lambda v: NOISES[v].title))
-AXES.add("model", Axis("Model", "models", _kin, lambda v: find_model(v).title))
+AXES.add("model", Axis("Model", "models", _kin, model_title))
 AXES.add("seed", Axis("Seed", "seeds", _seeds, lambda v: f"Seed {v}"))
 #: Axes whose columns are sorted by value.
 SCALES = ("severity", "seed")

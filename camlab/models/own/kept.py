@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from camlab.common.errors import BadCheckpoint, UnknownName
-from camlab.models.own.model import find_own
+from camlab.models.own.model import find_own, own_models
 from camlab.models.registry import OWN_PREFIX, ModelRow
 from camlab.models.sizes import ARGUMENTS, create
 
@@ -142,6 +142,13 @@ def find_own_or_kept(name: str) -> ModelRow:
         if row is None:
             raise
         return row
+
+
+def titles() -> dict[str, str]:
+    """Return the titles of all own models that this process has loaded or that are kept, by name."""
+    with _lock:
+        rows = [*_offered.values(), *own_models()]
+    return {row.name: row.title for row in rows}
 
 
 def _built(kept: KeptModel, read: Callable[[], bytes]) -> nn.Module:
