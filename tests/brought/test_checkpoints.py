@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+import torchvision
 
 from camlab.cli.main import BAD_INPUT, main
 from camlab.models.own.checkpoint import read_checkpoint
@@ -74,7 +75,7 @@ def configuration_beside(folder: Path) -> None:
     assert (found.input_size, found.crop_pct) == ((96, 96), 1.0)
     assert "that of config.json.pretrained_cfg holds: mean 0.1 0.2 0.3" in row.summary
     given = read(state_of(SECOND), folder, mean=(0.7, 0.7, 0.7)).build()
-    assert given.pretrained_cfg["mean"] == (0.7, 0.7, 0.7)  # type: ignore[union-attr, index]
+    assert given.pretrained_cfg["mean"] == (0.7, 0.7, 0.7)  # type: ignore[index]
     # The configuration of another network, left in the folder, says nothing about this one's preprocessing.
     (folder / "config.json").write_text(json.dumps(config | {"architecture": "resnet50"}))
     row = read(state_of(), folder)
@@ -109,7 +110,7 @@ def names_its_tag(folder: Path) -> None:
     # The published weights of this tag have an input and a crop of their own.
     meta = {"state_dict": state_of("test_vit"), "args": argparse.Namespace(model="timm/test_vit.r160_in1k")}
     row = read(meta, folder)
-    assert row.build().pretrained_cfg["crop_pct"] == 0.95  # type: ignore[union-attr, index]
+    assert row.build().pretrained_cfg["crop_pct"] == 0.95  # type: ignore[index]
     assert "that of args.model = test_vit.r160_in1k holds" in row.summary
 
 
@@ -216,6 +217,24 @@ def nearest(folder: Path) -> None:
     assert "fc2.weight" in lines
 
 
+def torchvision_weights(folder: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        theirs = torchvision.models.mnasnet0_5(num_classes=3).eval()
+    row = read({"model": prefixed(theirs.state_dict(), "module.")}, folder)
+    assert row.family == "mnasnet_050"
+    torch.testing.assert_close(logits(row.build()), logits(theirs), rtol=1e-4, atol=1e-5)
+    assert "names of torchvision's mnasnet0_5, and are those of timm's mnasnet_050" in row.summary
+    assert "that of torchvision's mnasnet0_5 holds: mean 0.485 0.456 0.406" in row.summary
+
+
+def torchvision_without_counterpart(folder: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        theirs = torchvision.models.shufflenet_v2_x0_5(num_classes=3)
+    text = str(refusal(theirs.state_dict(), folder))
+    assert "is torchvision's shufflenet_v2_x0_5, and timm has no network with these layers" in text
+
+
 CASES = (
     *(
         BroughtCase(f"a checkpoint that says `{words.partition(' =')[0]}`", "is the architecture that it says", check)
@@ -277,6 +296,12 @@ CASES = (
         "`DataParallel` around a part of the network",
         "is read without its prefix",
         found_in(renamed(state_of(), "layer1.", "layer1.module.")),
+    ),
+    BroughtCase("torchvision's weights of a network that timm has", "are read under timm's names", torchvision_weights),
+    BroughtCase(
+        "torchvision's weights of a network that timm does not have",
+        "are refused under torchvision's name",
+        torchvision_without_counterpart,
     ),
     BroughtCase("averaged and plain weights", "the averaged ones are taken, and it is said", copies),
     BroughtCase("a student and its teacher", "the student is taken, and it is said", student_and_teacher),
