@@ -18,7 +18,7 @@ from huggingface_hub import constants
 from streamlit.testing.v1 import AppTest
 
 from camlab.explore.state import ExploreState
-from camlab.models import MODELS, load_classifier, loading
+from camlab.models import MODELS, find_model, load_classifier, loading
 from camlab.models.hub import download
 from camlab.models.hub.catalogue import SHELF, catalogue_row
 from camlab.models.own import model
@@ -356,6 +356,21 @@ def test_settings_of_a_checkpoint_that_cannot_be_used_are_told_before_it_is_load
     at.file_uploader(key="own.classes").upload("names.txt", b"ant\nbee", "text/plain").run()
     press(at, "Explain this network")
     assert "There are 2 class names, but mine.pth has 3 outputs" in alerts(at)
+
+
+def test_a_size_that_the_network_does_not_take_is_told_with_sizes_that_it_takes() -> None:
+    data = saved_as(network("test_vit", num_classes=3, img_size=192).state_dict())
+    at = loaded(press(open_app(), "More models"), "mine.pth", data)
+    assert "It was trained on pictures of 192 × 192 pixels" in at.success[0].value
+    at.text_input(key="own.size").set_value("12 by 12").run()
+    assert "'12 by 12' is not a size; write it like 224, or 192x256 (height x width)." in alerts(at)
+    assert at.button(key="own.use").disabled
+    at.text_input(key="own.size").set_value("250").run()
+    press(at, "Explain this network")
+    assert "its sides must be multiples of 16; choose 240 × 240 or 256 × 256." in alerts(at)
+    at.text_input(key="own.size").set_value("").run()
+    press(at, "Explain this network")
+    assert find_model(state(at).model).input_size == (192, 192)
 
 
 def test_a_checkpoint_that_is_no_longer_in_memory_leaves_the_page_usable(
