@@ -255,7 +255,8 @@ def _fit(checkpoint: Checkpoint, architecture: str, given: Size | None, said: Si
         expected = expected_shapes(architecture, classes, size, arguments)
         return compare(expected, shapes, checkpoint.name, architecture, problem)
 
-    size, arguments = given or said, ()
+    size: Size | None = given or said
+    arguments: Arguments = ()
     mismatch = difference(size)
     trained = trained_size(shapes, architecture, classes) if mismatch is not None else None
     if trained is not None:
