@@ -106,7 +106,8 @@ def _random(key: str, value: Tensor, generator: torch.Generator) -> Tensor:
 def row_of(name: str, most: int, families: dict[str, str]) -> TorchvisionNet | None:
     """Return the table's row of a network; None if timm has its tensors under the same names."""
     theirs = torchvision_skeleton(name, CLASSES)
-    crop: Any = next(iter(get_model_weights(name))).transforms()
+    # The first weights of the smallest input, which is the one that the network is built for.
+    crop: Any = min((w.transforms() for w in get_model_weights(name)), key=lambda crop: crop.crop_size[0])
     side, resize = crop.crop_size[0], crop.resize_size[0]
     whole = torchvision_skeleton(name, CLASSES, whole=True)
     layers = [
