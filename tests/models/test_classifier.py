@@ -213,6 +213,16 @@ def test_a_net_without_maps_is_refused(lite0: Classifier) -> None:
         )
 
 
+def test_a_net_that_does_not_run_at_its_size_is_refused(lite0: Classifier) -> None:
+    class Picky(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise AssertionError(f"Input height ({x.shape[2]}) doesn't match model (336).")
+
+    words = r"does not run on pictures of 224 × 224 pixels \(Input height \(224\) doesn't match model \(336\)\); choose"
+    with pytest.raises(BadSetting, match=words):
+        fresh(lite0, module=Picky())
+
+
 def test_a_row_of_layers_stands_for_its_last(lite0: Classifier) -> None:
     assert lite0.resolve_layer("blocks") == "blocks.6"
 
