@@ -4,9 +4,9 @@
 
 Networks whose tensors have the same names in both are left out. For the others, timm's architectures with the same
 number of parameters are tried: random weights go into torchvision's network and, renamed, into timm's, and both must
-give the same outputs for random pixels. The epsilons of their norms, which hardly change such outputs, must be equal.
-Of networks with more than ``--most`` million parameters only shapes and epsilons are compared, if the smallest one of
-their family agrees.
+give the same outputs for random pixels. The epsilons of their norms, which hardly change such outputs, and their
+strides and paddings must be equal. Of networks with more than ``--most`` million parameters only these and the shapes
+are compared, if the smallest one of their family agrees.
 """
 
 from __future__ import annotations
@@ -88,10 +88,15 @@ def agree(name: str, architecture: str, names: Mapping[str, str], side: int) -> 
     return bool((a - b).abs().max() <= TOLERANCE * a.std())
 
 
-def epsilons(module: nn.Module) -> list[float]:
-    """Return the epsilons of a network's norms, sorted."""
-    values = (getattr(each, "eps", None) for each in module.modules())
-    return sorted(value for value in values if isinstance(value, float))
+def settings_of(module: nn.Module) -> list[tuple[object, ...]]:
+    """Return the epsilons of a network's norms, and stride and padding of its strided convolutions, sorted."""
+    found: list[tuple[object, ...]] = []
+    for each in module.modules():
+        if isinstance(each, nn.Conv2d) and max(each.stride) > 1:
+            found.append((each.stride, each.padding))
+        elif isinstance(eps := getattr(each, "eps", None), float):
+            found.append((eps,))
+    return sorted(found, key=repr)
 
 
 def _random(key: str, value: Tensor, generator: torch.Generator) -> Tensor:
@@ -124,7 +129,7 @@ def row_of(name: str, most: int, families: dict[str, str]) -> TorchvisionNet | N
             return None
         names = corresponding_names(theirs, ours, side)
         ways = {"order": names, "timm": {}} if names else {"timm": {}}
-        if epsilons(theirs) != epsilons(ours):
+        if settings_of(theirs) != settings_of(ours):
             way = ""
         elif parameters(theirs) > most * 1e6 and family in families:
             way = families[family]

@@ -80,7 +80,8 @@ def in_timms_names(checkpoint: Checkpoint) -> Checkpoint:
     One without such a network is returned as it is.
     """
     for place, net in _found(checkpoint):
-        if net.architecture:
+        # With and without a wrapper's prefix a network is found twice.
+        if net.architecture and checkpoint.state.keys() >= set(place.names.values()):
             checkpoint = _renamed(checkpoint, place, net)
     return checkpoint
 
