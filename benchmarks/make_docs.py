@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -348,6 +349,23 @@ def _study_presets() -> str:
         return f"`{name}`", f"{count_pairs(entry.make()):,}", entry.summary
 
     return table(("preset", "pairs:", "what it runs"), map(row, PRESETS))
+
+
+def _brought(*modules: str) -> str:
+    """Return the table of what people brought and what happened, from the tests that prove it."""
+    found = (case for name in modules for case in import_module(f"tests.brought.test_{name}").CASES)
+    return table(("what you bring", "what happens"), ((_sentence(c.tried)[:-1], _sentence(c.happens)) for c in found))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+part("brought-checkpoints")(lambda: _brought("checkpoints", "sizes", "own_networks"))
+part("brought-class-files")(lambda: _brought("class_files"))
+part("brought-calls")(lambda: _brought("ambient_state"))
+part("brought-pictures")(lambda: _brought("pictures", "folders"))
+part("brought-studies")(lambda: _brought("study_paths"))
 
 
 def main() -> int:

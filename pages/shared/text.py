@@ -57,6 +57,7 @@ def files(stem: str, *offered: File) -> None:
             stem + file.suffix,
             _MIME[file.suffix],
             icon=f":material/{file.icon}:",
+            key=f"file_{file.label}",  # or else a new name of the file would be a new button
             on_click="ignore",
             width="stretch",
             help=file.help,

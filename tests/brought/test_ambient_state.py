@@ -534,7 +534,7 @@ def _every_pair(*names: str) -> Callable[[Path], None]:
 CASES = (
     BroughtCase(
         "A call under `torch.autocast`",
-        "Computes in float32 all the same, so that the cache holds the ordinary result.",
+        "It computes in float32 all the same, so that the cache holds the ordinary result.",
         _no_word_in_the_cache,
     ),
     BroughtCase(
@@ -544,7 +544,7 @@ CASES = (
     ),
     BroughtCase(
         "`torch.set_default_dtype(torch.float64)` or another default device",
-        "Computes in float32 on the model's device and gives the caller's defaults back.",
+        "It computes in float32 on the model's device and gives the caller's defaults back.",
         _every_pair("default type float64", "default device"),
     ),
     BroughtCase(
@@ -559,7 +559,7 @@ CASES = (
     ),
     BroughtCase(
         "A network that was built on the meta device",
-        "Refused: it has no weights.",
+        "It is refused: it has no weights.",
         lambda _: test_a_network_without_weights_is_refused(),
     ),
 )

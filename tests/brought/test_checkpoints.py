@@ -237,7 +237,9 @@ def torchvision_without_counterpart(folder: Path) -> None:
 
 CASES = (
     *(
-        BroughtCase(f"a checkpoint that says `{words.partition(' =')[0]}`", "is the architecture that it says", check)
+        BroughtCase(
+            f"a checkpoint that says `{words.partition(' =')[0]}`", "It is the architecture that it says", check
+        )
         for words, check in (
             (words, names_its_architecture(content, words))
             for words, content in (
@@ -250,25 +252,27 @@ CASES = (
         )
     ),
     BroughtCase(
-        "safetensors with the architecture in its metadata", "is the architecture that it says", safetensors_metadata
+        "safetensors with the architecture in its metadata", "It is the architecture that it says", safetensors_metadata
     ),
     BroughtCase(
         "a Hugging Face `config.json` beside the weights",
-        "decides architecture and preprocessing",
+        "It decides architecture and preprocessing",
         configuration_beside,
     ),
-    BroughtCase("weights that only their file name tells apart", "are what the file is called", named_by_its_file),
-    BroughtCase("weights that fit several architectures", "are refused with the names and what differs", says_nothing),
-    BroughtCase("a file that names several of these", "is refused with the names and what differs", means_both),
+    BroughtCase("weights that only their file name tells apart", "They are what the file is called", named_by_its_file),
     BroughtCase(
-        "a file that names another architecture", "is what its tensors are, and the word is mentioned", says_another
+        "weights that fit several architectures", "They are refused with the names and what differs", says_nothing
+    ),
+    BroughtCase("a file that names several of these", "It is refused with the names and what differs", means_both),
+    BroughtCase(
+        "a file that names another architecture", "It is what its tensors are, and the word is mentioned", says_another
     ),
     BroughtCase(
-        "a timm name with a tag, such as `resnet50.tv_in1k`", "brings the preprocessing of that tag", names_its_tag
+        "a timm name with a tag, such as `resnet50.tv_in1k`", "It brings the preprocessing of that tag", names_its_tag
     ),
     BroughtCase(
         "weights beside a random state, class weights, a loss and metrics",
-        "are found, and what is not used is listed",
+        "They are found, and what is not used is listed",
         found_in(
             {
                 **state_of(),
@@ -282,60 +286,64 @@ CASES = (
     ),
     *(
         BroughtCase(
-            f"weights in the entry `{entry}`", "are found", found_in({entry: state_of()}, f"the entry {entry!r}")
+            f"weights in the entry `{entry}`", "They are found", found_in({entry: state_of()}, f"the entry {entry!r}")
         )
         for entry in ("model_state", "params", "ema_state_dict", "whatever")
     ),
     *(
         BroughtCase(
-            f"names that begin with `{prefix}`", "are read without it", found_in(prefixed(state_of(), prefix), prefix)
+            f"names that begin with `{prefix}`",
+            "They are read without it",
+            found_in(prefixed(state_of(), prefix), prefix),
         )
         for prefix in ("net.", "encoder.", "timm_model.", "backbone.", "model.module._orig_mod.")
     ),
     BroughtCase(
         "`DataParallel` around a part of the network",
-        "is read without its prefix",
+        "It is read without its prefix",
         found_in(renamed(state_of(), "layer1.", "layer1.module.")),
     ),
-    BroughtCase("torchvision's weights of a network that timm has", "are read under timm's names", torchvision_weights),
+    BroughtCase(
+        "torchvision's weights of a network that timm has", "They are read under timm's names", torchvision_weights
+    ),
     BroughtCase(
         "torchvision's weights of a network that timm does not have",
-        "are refused under torchvision's name",
+        "They are refused under torchvision's name",
         torchvision_without_counterpart,
     ),
     BroughtCase("averaged and plain weights", "the averaged ones are taken, and it is said", copies),
     BroughtCase("a student and its teacher", "the student is taken, and it is said", student_and_teacher),
-    BroughtCase("two different networks in one file", "are named, to choose from", several_networks),
-    BroughtCase("a file without a suffix", "is read by its content", without_a_suffix),
+    BroughtCase("two different networks in one file", "They are named, to choose from", several_networks),
+    BroughtCase("a file without a suffix", "It is read by its content", without_a_suffix),
     BroughtCase(
         "a classifier `fc.1` behind a dropout",
-        "is the classifier",
+        "It is the classifier",
         found_in(renamed(state_of(), "fc.", "fc.1."), "The classifier comes from 'fc.1.weight'."),
     ),
-    BroughtCase("a classifier without a bias", "gets zeros, and it is said", no_bias),
+    BroughtCase("a classifier without a bias", "It gets zeros, and it is said", no_bias),
     BroughtCase(
         "a classifier beside a `backbone.`",
-        "is the classifier",
+        "It is the classifier",
         found_in(outside(), "The classifier comes from 'classifier.weight'."),
     ),
     BroughtCase(
         "a norm between backbone and classifier",
-        "is refused by name",
+        "It is refused by name",
         refused(outside() | NECK, "further layers beside it (neck.weight)"),
     ),
     BroughtCase(
         "a classifier of two layers",
-        "is refused by name",
+        "It is refused by name",
         refused(deep_head(), "its classifier has 2 layers (fc.3.weight, fc.0.weight), and only a single linear one"),
     ),
     BroughtCase(
         "a network without its classifier",
-        "is refused",
+        "It is refused",
         refused({key: value for key, value in state_of().items() if "fc." not in key}, "it lacks the classifier"),
     ),
     BroughtCase(
         "a network with attention added to it",
-        "is refused, and the layers are named",
+        "It is refused, and the layers are named",
         refused(
             state_of() | {"ca.fc1.weight": torch.ones(4, 4, 1, 1)}, "has layers that test_resnet lacks (ca.fc1.weight)"
         ),
@@ -343,7 +351,7 @@ CASES = (
     BroughtCase("a network that timm does not have", "the nearest are explained name by name", nearest),
     BroughtCase(
         "weights with NaN",
-        "are refused, and the tensors are named",
+        "They are refused, and the tensors are named",
         refused(
             with_value("layer1.0.conv1.weight", float("nan")),
             "NaN or infinite values in 1 tensor (layer1.0.conv1.weight)",
@@ -351,17 +359,17 @@ CASES = (
     ),
     BroughtCase(
         "weights with an infinity",
-        "are refused, and the tensors are named",
+        "They are refused, and the tensors are named",
         refused(with_value("fc.bias", float("inf")), "NaN or infinite values in 1 tensor (fc.bias)"),
     ),
     BroughtCase(
         "a single output",
-        "is refused, and what is supported is said",
+        "It is refused, and what is supported is said",
         refused(state_of(classes=1), "has a single output", SUPPORTED),
     ),
     BroughtCase(
         "a multi-label network that says so",
-        "is refused, and what is supported is said",
+        "It is refused, and what is supported is said",
         refused(
             {"state_dict": state_of(), "config": {"problem_type": "multi_label_classification"}},
             "several labels (config.problem_type = multi_label_classification)",

@@ -178,7 +178,7 @@ CASES = (
     ),
     BroughtCase(
         "An index that is missing or occurs twice, also as a key of JSON",
-        "Refused, with the index.",
+        "It is refused, with the index.",
         each(
             refuses("a.csv", "0,hen\n2,owl\n", "index 1 is missing"),
             refuses("a.json", '{"0": "hen", "0": "owl"}', "index 0 occurs twice"),
@@ -186,7 +186,7 @@ CASES = (
     ),
     BroughtCase(
         "Names as numpy prints them, without commas",
-        "Refused: Python would join them to one name.",
+        "They are refused: Python would join them to one name.",
         refuses("a.txt", "['hen' 'owl']", "no comma between them"),
     ),
 )

@@ -340,12 +340,12 @@ CASES = (
     ),
     BroughtCase(
         "A study whose kept weights are gone",
-        "Said, with the file to restore.",
+        "It is said, with the file to restore.",
         test_weights_that_are_gone_are_said,
     ),
     BroughtCase(
         "A study whose kept weights have changed",
-        "Said, with the file to restore; nothing is computed with them.",
+        "It is said, with the file to restore; nothing is computed with them.",
         test_weights_that_have_changed_are_said,
     ),
 )

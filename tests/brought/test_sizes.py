@@ -102,9 +102,9 @@ def another_patch(folder: Path) -> None:
 # --- sizes that a network does not take ---
 
 REFUSED: tuple[tuple[str, str, Size, str], ...] = (
-    ("--size 250 with patches of 16", "test_vit", (250, 250), "multiples of 16; choose 240 × 240 or 256 × 256."),
-    ("--size 250x100 with patches of 16", "test_vit", (250, 100), "multiples of 16; choose 240 × 96 or 256 × 112."),
-    ("--size 192x256 for squares only", "nest_tiny", (192, 256), "must be equal; choose 192 × 192 or 256 × 256."),
+    ("`--size 250` with patches of 16", "test_vit", (250, 250), "multiples of 16; choose 240 × 240 or 256 × 256."),
+    ("`--size 250x100` with patches of 16", "test_vit", (250, 100), "multiples of 16; choose 240 × 96 or 256 × 112."),
+    ("`--size 192x256` for squares only", "nest_tiny", (192, 256), "must be equal; choose 192 × 192 or 256 × 256."),
 )
 
 
@@ -125,27 +125,31 @@ def stated_size(folder: Path) -> None:
 
 CASES = (
     BroughtCase(
-        "a ViT that was fine-tuned at another size", "is built at the size of its position embedding", at_another_size
+        "a ViT that was fine-tuned at another size",
+        "It is built at the size of its position embedding",
+        at_another_size,
     ),
     BroughtCase(
-        "a ViT for pictures that are not square", "is taken as wider than high, and the summary says so", not_square
+        "a ViT for pictures that are not square", "It is taken as wider than high, and the summary says so", not_square
     ),
     BroughtCase(
         "a Swin with other windows",
-        "gets these windows and a size in proportion, and the summary says so",
+        "It gets these windows and a size in proportion, and the summary says so",
         another_window,
     ),
     BroughtCase(
-        "a ViT and a --size that it was not trained at", "is resampled by timm, and the summary says what", resampled
+        "a ViT and a `--size` that it was not trained at",
+        "It is resampled by timm, and the summary says what",
+        resampled,
     ),
     BroughtCase(
         "a ViT with other patches than the architecture named",
-        "is refused, with the architecture that fits",
+        "It is refused, with the architecture that fits",
         another_patch,
     ),
-    BroughtCase("EVA-02 at another size than its own", "is built for that size", stated_size),
+    BroughtCase("EVA-02 at another size than its own", "It is built for that size", stated_size),
     *(
-        BroughtCase(tried, "is refused, with the nearest sizes that work", refused(architecture, size, words))
+        BroughtCase(tried, "It is refused, with the nearest sizes that work", refused(architecture, size, words))
         for tried, architecture, size, words in REFUSED
     ),
 )

@@ -13,7 +13,7 @@ from camlab.models.own.architectures import Trunk, every_trunk, trained
 from camlab.models.own.checkpoint import LEVEL, Checkpoint
 from camlab.models.own.detection import Mismatch, classifier_of, compare, expected_shapes, head_classes
 from camlab.models.own.evidence import contradiction, decide, statements
-from camlab.models.own.search import LAST, Part, Place, best_parts, grouped, likenesses, part_at, places
+from camlab.models.own.search import LAST, CheckpointPlace, Part, best_parts, grouped, likenesses, part_at, places
 from camlab.models.own.signature import Shapes, signature, sketch, without
 from camlab.models.own.ties import difference_text
 from camlab.models.own.torchvision_names import in_timms_names, read_by_timm, without_counterpart
@@ -227,7 +227,7 @@ def _parts(checkpoint: Checkpoint, architecture: str | None = None) -> list[Part
     return parts
 
 
-def _expected(place: Place, trunk: Trunk) -> Shapes:
+def _expected(place: CheckpointPlace, trunk: Trunk) -> Shapes:
     """Return the tensors of an architecture, at the input size that those of a place were trained at."""
     own = expected_shapes(trunk.architecture, _CLASSES)
     stored = without(place.shapes, trunk.classifier)
@@ -306,14 +306,14 @@ def _without_a_match(checkpoint: Checkpoint, parts: list[Part]) -> tuple[Checkpo
     return replace(checkpoint, state={own: checkpoint.state[full] for own, full in names.items()}, notes=notes), problem
 
 
-def _largest(checkpoint: Checkpoint) -> Place:
+def _largest(checkpoint: Checkpoint) -> CheckpointPlace:
     """Return the dictionary of the file that holds the most weights."""
     found = places(checkpoint.shapes)
     weights = {p.prefix: sum(name.endswith("weight") and LEVEL not in name for name in p.names) for p in found}
     return max(found, key=lambda place: (weights[place.prefix], -place.rank, len(place.prefix)))
 
 
-def _origin(place: Place) -> list[str]:
+def _origin(place: CheckpointPlace) -> list[str]:
     """Return sentences on the entry and the prefix of the tensors."""
     prefix = place.prefix.rpartition(LEVEL)[2]
     return [f"The weights come from the entry {place.entry!r}."] * bool(place.entry) + [

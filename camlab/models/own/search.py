@@ -30,7 +30,7 @@ LAST = 2  # the rank of a teacher's weights
 
 
 @dataclass(frozen=True)
-class Place:
+class CheckpointPlace:
     """The tensors whose full names begin with ``prefix``; ``names`` maps their own names to the full ones."""
 
     prefix: str
@@ -72,7 +72,7 @@ class Place:
         return " and ".join(parts) or "the file itself"
 
 
-def places(shapes: Shapes) -> list[Place]:
+def places(shapes: Shapes) -> list[CheckpointPlace]:
     """Return all places that may hold a network, the largest first."""
     under: dict[str, list[str]] = defaultdict(list)
     for full in shapes:
@@ -88,12 +88,12 @@ def places(shapes: Shapes) -> list[Place]:
     return list({place.prefix: place for place in [*found, *whole]}.values())
 
 
-def _place(prefix: str, full_names: Iterable[str], shapes: Shapes) -> Place:
+def _place(prefix: str, full_names: Iterable[str], shapes: Shapes) -> CheckpointPlace:
     full = list(full_names)
     names = {_unwrapped(name.removeprefix(prefix)): name for name in full}
     if len(names) < len(full):  # two names would become equal
         names = {name.removeprefix(prefix): name for name in full}
-    return Place(prefix, names, {own: shapes[name] for own, name in names.items()})
+    return CheckpointPlace(prefix, names, {own: shapes[name] for own, name in names.items()})
 
 
 def _unwrapped(name: str) -> str:
@@ -105,7 +105,7 @@ def _unwrapped(name: str) -> str:
 class Likeness:
     """A place that resembles an architecture, 0 to 1."""
 
-    place: Place
+    place: CheckpointPlace
     trunk: Trunk
     value: float
 
@@ -115,7 +115,7 @@ class Likeness:
         return self.value > _EXACT and self.place.digest(self.trunk.classifier) == self.trunk.signature
 
 
-def likenesses(found: Sequence[Place], trunks: Sequence[Trunk], least: float) -> list[Likeness]:
+def likenesses(found: Sequence[CheckpointPlace], trunks: Sequence[Trunk], least: float) -> list[Likeness]:
     """Return which places resemble which architectures by at least ``least``, the most similar first.
 
     Of architectures with the same tensors the first stands for all.
@@ -138,7 +138,7 @@ class Part:
     at this place. ``problem`` says why the classifier cannot be used, or is empty.
     """
 
-    place: Place
+    place: CheckpointPlace
     architecture: str
     trunk: Mapping[str, str]
     head: Mapping[str, str]
@@ -164,7 +164,9 @@ class Part:
         return frozenset(self.trunk.values())
 
 
-def part_at(place: Place, trunk: Trunk, expected: Shapes, file: Shapes, is_float: Callable[[str], bool]) -> Part:
+def part_at(
+    place: CheckpointPlace, trunk: Trunk, expected: Shapes, file: Shapes, is_float: Callable[[str], bool]
+) -> Part:
     """Compare a place with an architecture, whose tensors are ``expected``, and look for its classifier.
 
     ``file`` are all tensors of the file by full name, as the classifier may stand outside the place; ``is_float``
@@ -239,7 +241,7 @@ class _Head:
     problem: str = ""
 
 
-def _head(place: Place, layers: Sequence[str], expected: Shapes, file: Shapes, taken: set[str]) -> _Head:
+def _head(place: CheckpointPlace, layers: Sequence[str], expected: Shapes, file: Shapes, taken: set[str]) -> _Head:
     """Find the classifier: under its own name, inside a container of that name, or outside the network."""
     names: dict[str, str] = {}
     zero: list[str] = []
@@ -281,7 +283,7 @@ def _head(place: Place, layers: Sequence[str], expected: Shapes, file: Shapes, t
     return _Head(names, tuple(zero), outside)
 
 
-def _outside(place: Place, wanted: tuple[int, ...], file: Shapes, taken: set[str]) -> str | None:
+def _outside(place: CheckpointPlace, wanted: tuple[int, ...], file: Shapes, taken: set[str]) -> str | None:
     """Return the only weights outside the network that are called like a classifier and fit it; None without."""
     words = classifier_words()
     found: dict[str, int] = {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from camlab.common.directories import ASSETS
 from camlab.models.own.architectures import Trunk
 from camlab.models.own.checkpoint import LEVEL, Checkpoint
-from camlab.models.own.search import Place, likenesses, places
+from camlab.models.own.search import CheckpointPlace, likenesses, places
 from camlab.models.sizes import skeleton
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def without_counterpart(checkpoint: Checkpoint) -> str:
     return f"is torchvision's {nets[0].name}, and {nets[0].reason}" if nets else ""
 
 
-def _found(checkpoint: Checkpoint) -> list[tuple[Place, TorchvisionNet]]:
+def _found(checkpoint: Checkpoint) -> list[tuple[CheckpointPlace, TorchvisionNet]]:
     nets = torchvision_nets()
     if not checkpoint.state:
         return []
@@ -109,7 +109,7 @@ def _found(checkpoint: Checkpoint) -> list[tuple[Place, TorchvisionNet]]:
     return [(each.place, nets[each.trunk.architecture]) for each in alike if each.exact]
 
 
-def _renamed(checkpoint: Checkpoint, place: Place, net: TorchvisionNet) -> Checkpoint:
+def _renamed(checkpoint: Checkpoint, place: CheckpointPlace, net: TorchvisionNet) -> Checkpoint:
     state = dict(checkpoint.state) if net.way == "timm" else _moved(checkpoint, place, net)
     facts = {
         "architecture": net.architecture,
@@ -125,7 +125,7 @@ def _renamed(checkpoint: Checkpoint, place: Place, net: TorchvisionNet) -> Check
     return replace(checkpoint, state=state, facts={**checkpoint.facts, **known}, notes=notes)
 
 
-def _moved(checkpoint: Checkpoint, place: Place, net: TorchvisionNet) -> dict[str, Tensor]:
+def _moved(checkpoint: Checkpoint, place: CheckpointPlace, net: TorchvisionNet) -> dict[str, Tensor]:
     """Return all tensors of a file, those of a network of torchvision under timm's names."""
     counterparts = _counterparts(net.name)
     classifier = net.classifier[0]
