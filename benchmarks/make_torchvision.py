@@ -40,7 +40,7 @@ from camlab.models.sizes import create, skeleton
 
 CLASSES = 7
 TOLERANCE = 1e-4  # of the outputs' standard deviation; both compute in float32
-NONE = "timm has no network with these layers"
+NONE = "no network of timm is known that takes these weights"
 OTHER = "timm's network with these layers computes something else"
 
 

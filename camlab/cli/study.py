@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camlab.cli.own_model import add_checkpoint_options, checkpoint_option, models_named
 from camlab.cli.terminal import Bar, dump, note, say, whole_number
-from camlab.common.errors import BadImage, BadSetting
+from camlab.common.errors import BadSetting
 
 if TYPE_CHECKING:
-    from camlab.images import Picture
     from camlab.study import Estimate, Status, StudyPlan
 
 NAME = "study"
-LOOKED = 3  # pictures of a folder that are decoded before a study, to say whether they are nearly black
 HELP = "measure whole image sets: models × pictures × methods × noise types × severities × seeds"
 
 
@@ -93,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Plan, run and summarise a study."""
     from camlab.study import estimate
     from camlab.study.prepare import plan_here
-    from camlab.study.sources import check_plan
+    from camlab.study.sources import check_plan, folder_remarks
 
     going_on = arguments.resume and arguments.out is not None and (arguments.out / "manifest.json").exists()
     if arguments.resume and arguments.out is None:
@@ -105,7 +101,8 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         plan = plan_of(arguments)
         check_plan(plan)
-        _describe_folders(plan)
+        for remark in folder_remarks(plan):
+            note(remark)
     if arguments.plan_only:
         cost = estimate(plan_here(arguments.out) if going_on else plan, arguments.workers, arguments.device)
         if arguments.json:
@@ -151,27 +148,6 @@ def plan_of(arguments: argparse.Namespace) -> StudyPlan:
         given["pairing"] = FITTING if arguments.fitting else ALL  # both are named: every combination
     given |= {k: True for k in ("decompose", "keep_maps") if getattr(arguments, k)}
     return with_full_paths(dataclasses.replace(plan, **given))
-
-
-def _describe_folders(plan: StudyPlan) -> None:
-    """Say how folders were read, and what is left out of them."""
-    from camlab.images.folders import FolderPictures
-    from camlab.study.sources import open_sets
-
-    for label, source in open_sets(plan).items():
-        if isinstance(source.image_set.pictures, FolderPictures):
-            note(f"{label}: {source.image_set.summary}")
-            if clause := _dim(source.image_set.sample(LOOKED)):
-                note(f"{label}: {clause}; a study reads files as they are, so save them with all of their bits first.")
-
-
-def _dim(pictures: Sequence[Picture]) -> str | None:
-    """Say of the first nearly black picture why it is so; the study itself counts unreadable ones."""
-    for picture in pictures:
-        with contextlib.suppress(BadImage):
-            if (clause := picture.dim) is not None:
-                return clause
-    return None
 
 
 def _planned(arguments: argparse.Namespace) -> StudyPlan:

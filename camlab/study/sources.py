@@ -1,17 +1,19 @@
 """The pictures of a study and the order in which it computes them; the check of a plan."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from camlab.cams import CAMS
 from camlab.common.errors import BadImage, BadSetting
+from camlab.common.memo import Memo
 from camlab.images import IMAGE_SETS, SHAPES, shape_scenes
 from camlab.images.datasets.catalogue import DATASETS
 from camlab.images.find import image_set_named
-from camlab.images.folders import open_folder
+from camlab.images.folders import FolderPictures, open_folder
 from camlab.images.picture import ImageSet, Picture
 from camlab.images.scenes.scenes import HELD_OUT_SEED
 from camlab.models import MODELS, find_model
@@ -23,6 +25,10 @@ from camlab.study.plan import ALL, FITTING, MAX_SEEDS, StudyPlan
 MAX_PARTS = 2000
 #: Pictures of a set that a non-bundled model computes before the next model, as loading such models is slow.
 ROUND = 8
+#: Pictures of a folder that are decoded for a plan, to say whether they are nearly black.
+LOOKED = 3
+#: What was found, by the pictures' ids, as a page asks at every run.
+_dim_clauses: Memo[str] = Memo(100_000, lambda clause: len(clause) + 1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,31 @@ def open_sets(plan: StudyPlan) -> dict[str, PlannedSet]:
                 label += "+"
         found[label] = PlannedSet(label, given, image_set, plan.limit)
     return found
+
+
+def folder_remarks(plan: StudyPlan) -> list[str]:
+    """Say how the plan's folders were read, what is left out of them, and whether their pictures are nearly black.
+
+    Raises what `open_sets` raises.
+    """
+    remarks = []
+    for label, source in open_sets(plan).items():
+        if isinstance(source.image_set.pictures, FolderPictures):
+            remarks.append(f"{label}: {source.image_set.summary}")
+            pictures = source.image_set.sample(LOOKED)
+            key = tuple(picture.id for picture in pictures)
+            if clause := _dim_clauses.get(key, partial(_dim_clause, pictures)):
+                remarks.append(f"{label}: {clause}; a study reads files as they are, so stretch them first.")
+    return remarks
+
+
+def _dim_clause(pictures: Sequence[Picture]) -> str:
+    """Return why the first nearly black picture is so; the study itself counts unreadable ones."""
+    for picture in pictures:
+        with contextlib.suppress(BadImage):
+            if (clause := picture.dim) is not None:
+                return clause
+    return ""
 
 
 def open_given(given: str, plan: StudyPlan) -> ImageSet:

@@ -12,9 +12,8 @@ from camlab.cams import CAMS
 from camlab.common.errors import CamLabError, Cancelled
 from camlab.common.wording import duration, megabytes, plural
 from camlab.drawing.charts.titles import model_title
-from camlab.images.folders import FolderPictures
 from camlab.study import PRESETS, Estimate, StudyPlan, create, estimate, start
-from camlab.study.sources import check_plan, count_pairs, count_pictures, open_sets
+from camlab.study.sources import check_plan, count_pairs, count_pictures, folder_remarks
 from camlab.study.stats import fewest_pictures
 from camlab.study.store import new_folder, studies_root
 from pages.shared import session
@@ -80,9 +79,8 @@ def _cost(plan: StudyPlan) -> None:
     current = _same(asking, plan)
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.markdown(f"**{count_pairs(plan):,} pairs** at most, {plan.versions():,} noisy versions of each picture.")
-    for label, source in open_sets(plan).items():
-        if isinstance(source.image_set.pictures, FolderPictures):  # say how it was read, and what is left out
-            st.caption(plain(f"{label}: {source.image_set.summary}"))
+    for remark in folder_remarks(plan):
+        st.caption(plain(remark))
     if (methods := len(plan.methods)) > 1:
         pictures, needed = min(count_pictures(plan).values()), fewest_pictures(methods)
         if pictures < needed:

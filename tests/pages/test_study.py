@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -462,6 +464,21 @@ def test_a_folder_named_like_a_built_in_set_is_the_folder_and_is_described(
     at.text_input(key=widget_key(at, "folder", "study.plan")).set_value("photos").run()
     assert not at.exception and not at.error
     assert "folder/photos: 3 pictures in 2 classes; the folders “dev” and “train” are read as splits" in said(at)
+    assert "nearly black" not in said(at)
+
+
+def test_a_folder_of_nearly_black_files_is_said_before_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scope").mkdir()
+    values = np.linspace(0, 4095, 12 * 16).reshape(12, 16).astype(np.uint16)
+    (tmp_path / "scope" / "a.png").write_bytes(cv2.imencode(".png", values)[1].tobytes())
+    monkeypatch.setenv("CAMLAB_IMAGE_ROOTS", str(tmp_path))
+    at = open_page()
+    press(at, "New study")
+    at.text_input(key=widget_key(at, "folder", "study.plan")).set_value("scope").run()
+    assert not at.exception and not at.error
+    assert re.search("folder/scope: .*nearly black.* a study reads files as they are, so stretch them first", said(at))
 
 
 def test_a_strangers_manifest_breaks_nothing(shelf: Path) -> None:
