@@ -98,7 +98,7 @@ def recognise(checkpoint: Checkpoint, limit: int = 5) -> Recognition:
         architecture = None
         question = (
             f"{checkpoint.name} has the tensors of {_either(tie)}, which differ in {differing}, and does not say which "
-            "it is; name the architecture that you trained."
+            "it is; name the architecture that you trained (on the command line with --architecture)."
         )
     elif len(fitting) > 1 and (differing := difference_text(fitting)):
         others = [name for name in fitting if name != architecture]
