@@ -208,6 +208,21 @@ def test_find_me_a_case_finds_and_jumps(server: str, visit: Visit) -> None:
     expect(page).not_to_have_url(url)
 
 
+def test_what_is_open_stays_open_when_another_part_changes(server: str, visit: Visit) -> None:
+    page = open_app(visit(), f"{server}/?draws=1&{LIGHT}")
+    page.get_by_text("Advanced").click()
+    layer = page.get_by_role("combobox", name="Target layer", exact=True)
+    expect(layer).to_be_visible()
+    at_rest(page)
+    lasting = '[data-testid="stSidebar"] details, .st-key-explore_export button, .st-key-explore_trials button'
+    page.evaluate("s => document.querySelectorAll(s).forEach((e) => (e.dataset.before = 'there'))", lasting)
+    changes(page, 0, lambda: choose(page, "Image set", "Objects"))  # without the two boxes of ShapeScenes
+    at_rest(page)
+    expect(layer).to_be_visible()
+    new = page.evaluate("s => [...document.querySelectorAll(s)].filter((e) => !e.dataset.before).length", lasting)
+    assert page.locator(lasting).count() > 8 and new == 0, "mounted anew: a click on its way to one is lost"
+
+
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
 def test_nothing_overflows(server: str, visit: Visit, width: int, height: int, scheme: str) -> None:
     page = open_app(visit(width, height, scheme), f"{server}/?draws=1&{LIGHT}")
