@@ -178,5 +178,5 @@ def test_a_widget_that_chooses_among_options_is_drawn_with_its_value() -> None:
         and not any(each.arg == value[0] for each in call.keywords)
         and len(call.args) <= value[1]
     ]
-    # The search for models starts empty, and so do the architectures that fit a checkpoint: nothing is set there.
-    assert [place.split(":")[0] for place in bare] == ["choose/model.py"] * 3 + ["choose/own_model.py"]
+    # The search for models starts empty: nothing is set there.
+    assert [place.split(":")[0] for place in bare] == ["choose/model.py"] * 3

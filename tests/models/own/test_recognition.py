@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from camlab.models.own.recognition import recognise
+from camlab.models.sizes import skeleton
 from tests.models.own.test_detection import checkpoint, state
 
 
@@ -39,9 +40,9 @@ def test_without_a_classifier_the_number_of_classes_is_open() -> None:
 
 
 def test_what_is_not_quite_an_architecture_is_told_by_its_share() -> None:
-    torchvision = pytest.importorskip("torchvision")
-    with torch.device("meta"):
-        theirs = torchvision.models.vgg16_bn(num_classes=7, init_weights=False).state_dict()
+    theirs = dict(skeleton("vgg16_bn", 7).state_dict())
+    for name in ("features.0.weight", "features.1.bias"):
+        theirs[name.replace("features", "stem")] = theirs.pop(name)
     found = recognise(checkpoint(theirs)).matches
     assert found[0].architecture == "vgg16_bn"
     assert not any(candidate.exact for candidate in found)
