@@ -19,8 +19,7 @@ def main() -> None:
     with standing_in("Loading the model …", first="compare.now" not in st.session_state) as clear:
         base, classifier = sidebar.sidebar()
         notices(session.page.notices())
-        with st.container(key="download_offer"):
-            model_download.offer()
+        model_download.offer()
         clear()
         state = sidebar.bar(base, classifier)
         page.write()

@@ -47,30 +47,22 @@ def show(state: ExploreState, clear: Callable[[], object]) -> None:
     strip = severity_handle.strip_for(scene, sweep)
     clear()
     notice.empty()
-    # Containers with keys: what comes and goes in one part mounts nothing anew in the next.
-    with st.container(key="explore_verdict"):
-        panels.headline(scene, shown)
+    panels.headline(scene, shown)
     severity_handle.toolbar(scene, shown, strip)
-    with st.container(key="explore_maps"):
-        panels.panels(scene, shown, picture)
-    with st.container(key="explore_moved"):
-        panels.coinciding(scene)
-        panels.what_moved(scene, shown, sweep.floors)
+    panels.panels(scene, shown, picture)
+    panels.coinciding(scene)
+    panels.what_moved(scene, shown, sweep.floors)
     st.subheader("How robust is this map?", anchor=False)
     st.segmented_control(
         "Scope", list(SCOPES), default=session.start("scope"), format_func=lambda n: SCOPES[n],
         key=session.key("scope"), required=True,
         label_visibility="collapsed",
     )  # fmt: skip
-    with st.container(key="explore_scores"):
-        scores.measures(scene, sweep, strip)
-    with st.container(key="explore_trials"):
-        trials.trials(scene, shown)
-    with st.container(key="explore_cases"):
-        case_finder.finder(scene)
-    with st.container(key="explore_export"):
-        downloads.similarity_table(shown)
-        downloads.downloads(scene, shown, sweep)
+    scores.measures(scene, sweep, strip)
+    trials.trials(scene, shown)
+    case_finder.finder(scene)
+    downloads.similarity_table(shown)
+    downloads.downloads(scene, shown, sweep)
     origin = "from cache" if shown.cached else "computed"
     device = f"{scene.classifier.device}".upper()
     parts = [device, scene.classifier.title, f"layer {scene.layer}", origin, f"{shown.milliseconds:.0f} ms"]
@@ -92,8 +84,7 @@ def main() -> None:
     with standing_in("Loading the model …", first="sweep" not in st.session_state) as clear:
         state, _ = sidebar.sidebar()
         notices(session.page.notices())
-        with st.container(key="download_offer"):
-            model_download.offer()
+        model_download.offer()
         show(state, clear)
 
 

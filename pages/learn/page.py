@@ -36,8 +36,7 @@ def main() -> None:
     frame.shelf()
     notices(page.notices())
     frame.opening(lesson)
-    with st.container(key="download_offer"):
-        model_download.offer()
+    model_download.offer()
     page.write()
     with told(), standing_in("Computing the lesson …", first=not frame.is_there(lesson)) as clear:
         setting = frame.setting(lesson)

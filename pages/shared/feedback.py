@@ -37,10 +37,9 @@ def told() -> Iterator[None]:
 
 
 def notices(sentences: Iterable[str]) -> None:
-    """Draw a page's notices, in a container with a key, so that they mount nothing anew below."""
-    with st.container(key="notices"):
-        for sentence in sentences:
-            st.warning(plain(sentence), icon=":material/info:")
+    """Draw a page's notices."""
+    for sentence in sentences:
+        st.warning(plain(sentence), icon=":material/info:")
 
 
 def skeleton(text: str) -> None:

@@ -214,7 +214,9 @@ def test_what_is_open_stays_open_when_another_part_changes(server: str, visit: V
     layer = page.get_by_role("combobox", name="Target layer", exact=True)
     expect(layer).to_be_visible()
     at_rest(page)
-    lasting = '[data-testid="stSidebar"] details, .st-key-explore_export button, .st-key-explore_trials button'
+    lasting = (
+        '[data-testid="stSidebar"] details, [data-testid="stSidebar"] .stButton button, [class*="st-key-file_"] button'
+    )
     page.evaluate("s => document.querySelectorAll(s).forEach((e) => (e.dataset.before = 'there'))", lasting)
     changes(page, 0, lambda: choose(page, "Image set", "Objects"))  # without the two boxes of ShapeScenes
     at_rest(page)
