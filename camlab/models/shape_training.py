@@ -175,7 +175,9 @@ def fit(
 def bfloat16_is_faster(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 faster than float32; processors without it emulate it slowly."""
     if device.type == "cpu":
-        known = getattr(torch.cpu, "get_capabilities", dict)()  # not in the oldest torch; then float32 it is
+        known: dict[str, Any] = getattr(
+            torch.cpu, "get_capabilities", dict
+        )()  # not in the oldest torch; then float32 it is
         return any(there for name, there in known.items() if "bf16" in name)
     return device.type == "cuda"
 
