@@ -175,9 +175,7 @@ def fit(
 def bfloat16_is_faster(device: torch.device) -> bool:
     """Return whether a device multiplies bfloat16 faster than float32; processors without it emulate it slowly."""
     if device.type == "cpu":
-        known: dict[str, Any] = getattr(
-            torch.cpu, "get_capabilities", dict
-        )()  # not in the oldest torch; then float32 it is
+        known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has none
         return any(there for name, there in known.items() if "bf16" in name)
     return device.type == "cuda"
 
