@@ -473,12 +473,8 @@ def test_a_classifier_leaves_gradients_to_the_caller() -> None:
         assert not shared().logits(x).requires_grad
 
 
-def test_shared_weights_made_in_inference_mode_stay_shared() -> None:
-    with torch.inference_mode():
-        module = Small()
-        module.act2.twin = module.last.weight
-        module.load_state_dict(weights(module))
-    network = Classifier(
+def classifier_of(module: nn.Module) -> Classifier:
+    return Classifier(
         module,
         name="small",
         title="Small",
@@ -486,6 +482,14 @@ def test_shared_weights_made_in_inference_mode_stay_shared() -> None:
         class_names=shared().class_names,
         device=CPU,
     )
+
+
+def test_shared_weights_made_in_inference_mode_stay_shared() -> None:
+    with torch.inference_mode():
+        module = Small()
+        module.act2.twin = module.last.weight
+        module.load_state_dict(weights(module))
+    network = classifier_of(module)
     assert module.act2.twin is module.last.weight and not module.last.weight.is_inference()
     assert explained(("gradcam",), engine(classifier=network)).keys() == {"gradcam", "prediction"}
 
@@ -494,14 +498,7 @@ def test_a_network_without_weights_is_refused() -> None:
     with torch.device("meta"):
         module = Small()
     with pytest.raises(BadSetting, match="Small has no weights, only their shapes; build it outside the meta device"):
-        Classifier(
-            module,
-            name="small",
-            title="Small",
-            preprocessing=shared().preprocessing,
-            class_names=shared().class_names,
-            device=CPU,
-        )
+        classifier_of(module)
 
 
 def test_inside_a_transform_of_torch_func_the_reason_is_said() -> None:
